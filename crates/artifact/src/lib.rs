@@ -1,0 +1,1 @@
+//! Signed firmware metadata: manifest, envelope, keys, verification.

@@ -1,0 +1,1 @@
+//! The tokio edge of the front door and the embedded rumqttd router.

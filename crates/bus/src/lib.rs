@@ -1,0 +1,1 @@
+//! The services' side of the bus: rumqttc, envelopes, reconnects.

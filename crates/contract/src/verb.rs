@@ -1,0 +1,353 @@
+//! The verb table: every topic under `up/` and `down/` and every event that exists.
+//!
+//! Authorisation, routing, the command line's reference and `docs/topics.md` come from here. A
+//! verb that is not in the table does not exist.
+
+use crate::{id::Kind, id::ServiceName, limits, v1::Role};
+
+/// Who may use a verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Any device.
+    Device,
+    /// A device that has no identity yet.
+    Claim,
+    /// An operator with at least this role.
+    Operator(Role),
+    /// Any integrator that is not disabled.
+    Integrator,
+    /// One service, or the front door.
+    Service(ServiceName),
+    /// Any service, and the front door.
+    AnyService,
+}
+
+/// How a service works on a verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Reads only: answered on the read threads.
+    Query,
+    /// Changes state: decided, committed, then answered.
+    Command,
+    /// Writes to the file store only (firmware blocks): repeating it is harmless.
+    Transfer,
+}
+
+/// What an acknowledgement means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promise {
+    /// On disk, or finally rejected.
+    Durable,
+    /// Received; the newest is kept within a bound.
+    Receipt,
+}
+
+/// Whether the same request may come twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Harmless: no request id is needed and no answer is kept.
+    Harmless,
+    /// A request id is demanded, and a repeat gets the first answer again.
+    Answered,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verb {
+    /// The service that answers.
+    pub service: ServiceName,
+    /// The word in the topic.
+    pub name: &'static str,
+    /// Who may.
+    pub who: &'static [Who],
+    /// How it is worked on.
+    pub class: Class,
+    /// What its PUBACK means.
+    pub promise: Promise,
+    /// Whether it may come twice.
+    pub repeat: Repeat,
+    /// The request message in `muster.v1`.
+    pub request: &'static str,
+    /// The reply message in `muster.v1`.
+    pub reply: &'static str,
+    /// Largest payload, bytes.
+    pub max_bytes: usize,
+    /// Open to a quarantined device.
+    pub repair: bool,
+    /// What it does.
+    pub summary: &'static str,
+}
+
+/// A message that a service sends without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Push {
+    /// Who sends it.
+    pub service: ServiceName,
+    /// The word in the topic.
+    pub name: &'static str,
+    /// To whom.
+    pub to: Kind,
+    /// The message in `muster.v1`.
+    pub message: &'static str,
+    /// What it says.
+    pub summary: &'static str,
+}
+
+/// An event that a service publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventKind {
+    /// Who publishes it.
+    pub service: ServiceName,
+    /// What sort of thing it is about.
+    pub subject: &'static str,
+    /// The word in the topic and in the CloudEvent's type.
+    pub name: &'static str,
+    /// When.
+    pub summary: &'static str,
+}
+
+const VIEWER: Who = Who::Operator(Role::Viewer);
+const OPERATOR: Who = Who::Operator(Role::Operator);
+const RELEASE: Who = Who::Operator(Role::ReleaseManager);
+const ADMIN: Who = Who::Operator(Role::Admin);
+const FRONT_DOOR: Who = Who::Service(ServiceName::FrontDoor);
+const MONITOR: Who = Who::Service(ServiceName::Monitoring);
+
+const SMALL: usize = 8 * 1024;
+const MEDIUM: usize = 64 * 1024;
+const LARGE: usize = limits::PAYLOAD_BYTES;
+
+struct Row(&'static str, &'static [Who], &'static str, &'static str, usize, &'static str);
+
+const fn verb(service: ServiceName, class: Class, repeat: Repeat, row: Row) -> Verb {
+    let Row(name, who, request, reply, max_bytes, summary) = row;
+    let promise = Promise::Durable;
+    Verb { service, name, who, class, promise, repeat, request, reply, max_bytes, repair: false, summary }
+}
+
+const fn command(service: ServiceName, row: Row) -> Verb {
+    verb(service, Class::Command, Repeat::Answered, row)
+}
+
+const fn harmless(service: ServiceName, row: Row) -> Verb {
+    verb(service, Class::Command, Repeat::Harmless, row)
+}
+
+const fn query(service: ServiceName, row: Row) -> Verb {
+    verb(service, Class::Query, Repeat::Harmless, row)
+}
+
+const fn repair(verb: Verb) -> Verb {
+    Verb { repair: true, ..verb }
+}
+
+const fn receipt(verb: Verb) -> Verb {
+    Verb { promise: Promise::Receipt, ..verb }
+}
+
+const fn transfer(verb: Verb) -> Verb {
+    Verb { class: Class::Transfer, ..verb }
+}
+
+const fn replay(service: ServiceName) -> Verb {
+    query(
+        service,
+        Row(
+            "replay",
+            &[VIEWER, Who::Integrator, Who::AnyService],
+            "Replay",
+            "ReplayMarker",
+            SMALL,
+            "Sends the events after a number again, as far as the caller may see them.",
+        ),
+    )
+}
+
+const fn facts(service: ServiceName) -> Verb {
+    query(
+        service,
+        Row("facts", &[Who::AnyService], "FactsAfter", "FactsPage", SMALL, "Pages of facts after a number."),
+    )
+}
+
+use ServiceName::{Monitoring, Provisioning, Registry, Rollout};
+
+/// Every verb, by service and in the order of the documentation.
+#[rustfmt::skip]
+pub const VERBS: &[Verb] = &[
+    // registry
+    command(Registry, Row("register", &[OPERATOR], "RegisterDevice", "Changed", SMALL, "Registers one device.")),
+    command(Registry, Row("register-many", &[OPERATOR], "RegisterDevices", "RegisteredDevices", LARGE, "Registers up to 500 devices; answers for each.")),
+    query(Registry, Row("show", &[VIEWER], "ShowDevice", "DeviceShown", SMALL, "One device.")),
+    query(Registry, Row("list", &[VIEWER], "ListDevices", "DevicesListed", SMALL, "Devices by stage, group, model and more, in pages.")),
+    command(Registry, Row("change", &[OPERATOR], "ChangeDevice", "Changed", SMALL, "Changes a device's name, owner, site or criticality.")),
+    command(Registry, Row("move", &[OPERATOR], "MoveDevice", "Changed", SMALL, "Moves a device to another stage of its life.")),
+    command(Registry, Row("suspend", &[OPERATOR, MONITOR], "RestrictDevice", "Changed", SMALL, "Shuts a device out until it is released.")),
+    command(Registry, Row("quarantine", &[OPERATOR, MONITOR], "RestrictDevice", "Changed", SMALL, "Leaves a device only the verbs that repair it.")),
+    command(Registry, Row("release", &[OPERATOR], "RestrictDevice", "Changed", SMALL, "Lifts a suspension or a quarantine.")),
+    command(Registry, Row("retire", &[OPERATOR], "RetireDevice", "Changed", SMALL, "Orders a device to erase its keys, and ends its life.")),
+    repair(harmless(Registry, Row("report", &[Who::Device], "Report", "Changed", MEDIUM, "A device says what it is: model, firmware, hardware, location."))),
+    repair(query(Registry, Row("standing", &[Who::Device], "GetStanding", "Standing", SMALL, "A device asks for its stage, its restriction, and whether it is to retire."))),
+    repair(harmless(Registry, Row("erased", &[Who::Device], "Erased", "Done", SMALL, "A retiring device's receipt, sent before its key goes."))),
+    command(Registry, Row("put-group", &[OPERATOR], "PutGroup", "Changed", SMALL, "Makes a group or changes its description.")),
+    command(Registry, Row("remove-group", &[OPERATOR], "RemoveGroup", "Done", SMALL, "Removes a group; its members stay.")),
+    command(Registry, Row("join-group", &[OPERATOR], "ChangeMembers", "MembersChanged", MEDIUM, "Adds devices to a group.")),
+    command(Registry, Row("leave-group", &[OPERATOR], "ChangeMembers", "MembersChanged", MEDIUM, "Takes devices out of a group.")),
+    query(Registry, Row("groups", &[VIEWER], "ListGroups", "GroupsListed", SMALL, "All groups.")),
+    command(Registry, Row("put-person", &[ADMIN], "PutPerson", "Changed", SMALL, "Makes or changes an operator or an integrator and their grants.")),
+    query(Registry, Row("people", &[VIEWER], "ListPeople", "PeopleListed", SMALL, "Operators and integrators.")),
+    replay(Registry),
+    facts(Registry),
+    // provisioning
+    command(Provisioning, Row("sign", &[Who::Claim], "Sign", "Signed", MEDIUM, "A claim asks for a device's first certificate.")),
+    repair(command(Provisioning, Row("renew", &[Who::Device], "Sign", "Signed", MEDIUM, "A device asks for its next certificate."))),
+    command(Provisioning, Row("put-claim", &[ADMIN], "PutClaim", "ClaimMade", MEDIUM, "Makes a claim certificate for a batch of devices.")),
+    query(Provisioning, Row("claims", &[VIEWER], "ListClaims", "ClaimsListed", SMALL, "All batches.")),
+    command(Provisioning, Row("issue", &[ADMIN], "Issue", "Signed", MEDIUM, "Issues a certificate for an operator or an integrator.")),
+    command(Provisioning, Row("revoke", &[ADMIN], "Revoke", "Revoked", SMALL, "Revokes certificates and closes their sessions; answers when they are closed.")),
+    query(Provisioning, Row("show", &[VIEWER], "ShowCertificate", "CertificateShown", SMALL, "One certificate.")),
+    query(Provisioning, Row("list", &[VIEWER], "ListCertificates", "CertificatesListed", SMALL, "Certificates by owner, status and expiry, in pages.")),
+    repair(query(Provisioning, Row("authorities", &[VIEWER, Who::Device, Who::Claim, Who::Integrator], "GetAuthorities", "Authorities", SMALL, "The roots to trust and the newest revocation list."))),
+    harmless(Provisioning, Row("used", &[FRONT_DOOR], "CertificateUsed", "Done", SMALL, "A certificate was used for the first time.")),
+    harmless(Provisioning, Row("kicked", &[FRONT_DOOR], "Kicked", "Done", SMALL, "The front door's receipt for sessions it closed.")),
+    replay(Provisioning),
+    facts(Provisioning),
+    // rollout
+    command(Rollout, Row("open-artifact", &[RELEASE], "OpenArtifact", "ArtifactOpened", MEDIUM, "Begins to add firmware: its signed manifest.")),
+    transfer(query(Rollout, Row("put-block", &[RELEASE], "PutBlock", "Done", MEDIUM, "A block of an image that is being added."))),
+    command(Rollout, Row("seal-artifact", &[RELEASE], "SealArtifact", "ArtifactSealed", SMALL, "Checks an added image against its manifest and makes it available.")),
+    query(Rollout, Row("artifacts", &[VIEWER], "ListArtifacts", "ArtifactsListed", SMALL, "Firmware there is.")),
+    command(Rollout, Row("create", &[RELEASE], "CreateRollout", "Changed", MEDIUM, "Rolls firmware out to a group or to devices, in waves.")),
+    query(Rollout, Row("show", &[VIEWER], "ShowRollout", "RolloutShown", SMALL, "One rollout and its waves.")),
+    query(Rollout, Row("list", &[VIEWER], "ListRollouts", "RolloutsListed", SMALL, "All rollouts.")),
+    query(Rollout, Row("updates", &[VIEWER], "ListUpdates", "UpdatesListed", SMALL, "What has become of a rollout on each device.")),
+    command(Rollout, Row("pause", &[RELEASE], "SteerRollout", "Changed", SMALL, "Starts no further device.")),
+    command(Rollout, Row("resume", &[RELEASE], "SteerRollout", "Changed", SMALL, "Goes on with a paused rollout.")),
+    command(Rollout, Row("abort", &[RELEASE], "SteerRollout", "Changed", SMALL, "Ends a rollout and calls off what has not begun.")),
+    repair(query(Rollout, Row("assignment", &[Who::Device], "GetAssignment", "Assignment", SMALL, "A device asks what it is to install."))),
+    repair(query(Rollout, Row("block", &[Who::Device], "GetBlock", "Block", SMALL, "A device asks for a piece of its image."))),
+    repair(harmless(Rollout, Row("report", &[Who::Device], "UpdateReport", "Done", SMALL, "A device says how far its update is."))),
+    replay(Rollout),
+    facts(Rollout),
+    // monitoring
+    repair(receipt(harmless(Monitoring, Row("heartbeat", &[Who::Device], "Heartbeat", "Done", SMALL, "A device says that it is alive, with its metrics.")))),
+    query(Monitoring, Row("show", &[VIEWER], "ShowStatus", "StatusShown", SMALL, "One device's connectivity, newest metrics and alerts.")),
+    query(Monitoring, Row("list", &[VIEWER], "ListStatus", "StatusListed", SMALL, "Devices by connectivity.")),
+    query(Monitoring, Row("summary", &[VIEWER], "Summarize", "Summary", SMALL, "The fleet in numbers.")),
+    command(Monitoring, Row("put-rule", &[OPERATOR], "PutRule", "Changed", SMALL, "Makes or changes a rule.")),
+    command(Monitoring, Row("remove-rule", &[OPERATOR], "RemoveRule", "Done", SMALL, "Removes a rule and clears its alerts.")),
+    query(Monitoring, Row("rules", &[VIEWER], "ListRules", "RulesListed", SMALL, "All rules.")),
+    query(Monitoring, Row("alerts", &[VIEWER], "ListAlerts", "AlertsListed", SMALL, "Open alerts, or all.")),
+    harmless(Monitoring, Row("presence", &[FRONT_DOOR], "Presence", "Done", SMALL, "A session began or ended.")),
+    harmless(Monitoring, Row("presence-snapshot", &[FRONT_DOOR], "PresenceSnapshot", "Done", LARGE, "Everybody who is connected.")),
+    harmless(Monitoring, Row("security", &[FRONT_DOOR], "SecurityNotice", "Done", SMALL, "Somebody tried what they may not.")),
+    replay(Monitoring),
+    facts(Monitoring),
+];
+
+/// Everything that arrives under `down/` without being asked for.
+#[rustfmt::skip]
+pub const PUSHES: &[Push] = &[
+    Push { service: Registry, name: "retire", to: Kind::Device, message: "RetireOrder", summary: "Erase your keys, then send `erased`." },
+    Push { service: Rollout, name: "assignment", to: Kind::Device, message: "Assignment", summary: "There is something to install, or it was called off." },
+    Push { service: ServiceName::FrontDoor, name: "publish/rejected", to: Kind::Device, message: "PublishRejected", summary: "MQTT 3.1.1 only: a publish that may not be, and why. Any kind of principal." },
+];
+
+const fn event(service: ServiceName, subject: &'static str, name: &'static str, summary: &'static str) -> EventKind {
+    EventKind { service, subject, name, summary }
+}
+
+/// Every event.
+#[rustfmt::skip]
+pub const EVENTS: &[EventKind] = &[
+    event(Registry, "devices", "registered", "A device is known."),
+    event(Registry, "devices", "changed", "An operator changed a device's record."),
+    event(Registry, "devices", "reported", "A device said something new of itself."),
+    event(Registry, "devices", "moved", "A device entered another stage of its life."),
+    event(Registry, "devices", "restricted", "A device was suspended, quarantined or released."),
+    event(Registry, "groups", "changed", "A group was made, changed or removed, or its members did."),
+    event(Registry, "people", "changed", "An operator's or integrator's grants changed."),
+    event(Provisioning, "certificates", "issued", "A certificate was issued."),
+    event(Provisioning, "certificates", "activated", "A certificate was used for the first time."),
+    event(Provisioning, "certificates", "revoked", "A certificate was revoked."),
+    event(Provisioning, "certificates", "closed", "The sessions of a revoked certificate are closed."),
+    event(Provisioning, "certificates", "refused", "A certificate request was refused."),
+    event(Provisioning, "claims", "made", "A batch may ask for certificates."),
+    event(Rollout, "artifacts", "sealed", "Firmware is available."),
+    event(Rollout, "rollouts", "started", "A rollout began."),
+    event(Rollout, "rollouts", "wave-started", "A wave of a rollout began."),
+    event(Rollout, "rollouts", "paused", "A rollout was paused."),
+    event(Rollout, "rollouts", "resumed", "A rollout goes on."),
+    event(Rollout, "rollouts", "ended", "A rollout succeeded, failed or was aborted."),
+    event(Rollout, "devices", "updating", "A device's update went a step on."),
+    event(Rollout, "devices", "updated", "A device's update came to its end, good or bad."),
+    event(Monitoring, "devices", "online", "A device is there."),
+    event(Monitoring, "devices", "offline", "A device has been away for longer than the grace."),
+    event(Monitoring, "devices", "security", "A device tried what it may not."),
+    event(Monitoring, "alerts", "raised", "A rule's threshold was crossed."),
+    event(Monitoring, "alerts", "cleared", "An alert is over."),
+    event(Monitoring, "rules", "changed", "A rule was made, changed or removed."),
+];
+
+impl Verb {
+    /// The row for a service and a word.
+    pub fn find(service: ServiceName, name: &str) -> Option<&'static Verb> {
+        VERBS.iter().find(|verb| verb.service == service && verb.name == name)
+    }
+
+    /// Whether a principal of this kind could use the verb at all, whatever its role.
+    pub fn open_to(&self, kind: Kind) -> bool {
+        self.who.iter().any(|who| who.kind() == kind)
+    }
+
+    /// The least role an operator needs; `None` when operators may not.
+    pub fn least_role(&self) -> Option<Role> {
+        self.who.iter().find_map(|who| match who {
+            Who::Operator(role) => Some(*role),
+            _ => None,
+        })
+    }
+}
+
+impl Who {
+    /// The kind of principal this speaks of.
+    pub const fn kind(self) -> Kind {
+        match self {
+            Who::Device => Kind::Device,
+            Who::Claim => Kind::Claim,
+            Who::Operator(_) => Kind::Operator,
+            Who::Integrator => Kind::Integrator,
+            Who::Service(_) | Who::AnyService => Kind::Service,
+        }
+    }
+}
+
+impl EventKind {
+    /// The row for an event; a service may publish no other.
+    pub fn find(service: ServiceName, subject: &str, name: &str) -> Option<&'static EventKind> {
+        EVENTS.iter().find(|e| e.service == service && e.subject == subject && e.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_verb_stands_once() {
+        let names: BTreeSet<_> = VERBS.iter().map(|v| (v.service, v.name)).collect();
+        assert_eq!(names.len(), VERBS.len());
+    }
+
+    #[test]
+    fn no_verb_is_larger_than_a_packet() {
+        assert!(VERBS.iter().all(|v| v.max_bytes <= limits::PAYLOAD_BYTES));
+    }
+
+    #[test]
+    fn claims_reach_provisioning_only() {
+        let open: Vec<_> = VERBS.iter().filter(|v| v.open_to(Kind::Claim)).map(|v| v.service).collect();
+        assert!(!open.is_empty() && open.iter().all(|s| *s == ServiceName::Provisioning));
+    }
+}

@@ -1,0 +1,166 @@
+//! Payloads: protobuf or canonical protobuf JSON, told apart by their first byte.
+
+use bytes::Bytes;
+use prost::Message;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{code::Code, code::Refusal, limits};
+
+/// The two forms of every message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// Canonical protobuf JSON; the first byte is `{`.
+    Json,
+    /// Protobuf.
+    Protobuf,
+}
+
+impl Encoding {
+    /// The MQTT 5 content type.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Encoding::Json => "application/json",
+            Encoding::Protobuf => "application/x-protobuf",
+        }
+    }
+
+    /// The encoding of a payload: `{` (0x7B) can never begin one of our protobuf messages.
+    pub fn of(payload: &[u8]) -> Encoding {
+        if payload.first() == Some(&b'{') { Encoding::Json } else { Encoding::Protobuf }
+    }
+}
+
+/// A message in both its forms.
+pub trait Wire: Message + Default + Serialize + DeserializeOwned {}
+impl<T: Message + Default + Serialize + DeserializeOwned> Wire for T {}
+
+/// A message that can be sent without knowing its type.
+pub trait Reply: Send + Sync {
+    /// The bytes in the caller's encoding.
+    fn encode(&self, encoding: Encoding) -> Bytes;
+}
+
+impl<T: Wire + Send + Sync> Reply for T {
+    fn encode(&self, encoding: Encoding) -> Bytes {
+        encode(self, encoding)
+    }
+}
+
+/// The bytes of a message.
+pub fn encode<M: Wire>(message: &M, encoding: Encoding) -> Bytes {
+    match encoding {
+        Encoding::Protobuf => message.encode_to_vec().into(),
+        // A generated message has string keys and finite enums, so this cannot fail.
+        Encoding::Json => serde_json::to_vec(message).unwrap_or_default().into(),
+    }
+}
+
+/// Reads a payload, whichever form it has, and checks it against the content type if one was sent.
+pub fn decode<M: Wire>(payload: &[u8], content_type: &str) -> Result<M, Refusal> {
+    let encoding = Encoding::of(payload);
+    check_content_type(encoding, content_type)?;
+    match encoding {
+        Encoding::Protobuf => decode_protobuf(payload),
+        Encoding::Json => decode_json(payload),
+    }
+}
+
+fn check_content_type(encoding: Encoding, content_type: &str) -> Result<(), Refusal> {
+    if content_type.is_empty() || content_type == encoding.content_type() {
+        return Ok(());
+    }
+    let known = [Encoding::Json, Encoding::Protobuf].map(Encoding::content_type);
+    let message = format!(
+        "the content type says `{}`, the payload begins like {}; send what the content type says",
+        content_type.escape_debug(),
+        encoding.content_type()
+    );
+    Err(Refusal::new(Code::Malformed, message).at("content_type").allowing(known))
+}
+
+fn decode_protobuf<M: Wire>(payload: &[u8]) -> Result<M, Refusal> {
+    M::decode(payload).map_err(|e| {
+        let like_json = matches!(payload.first(), Some(b' ' | b'\t' | b'\r' | b'\n' | 0xEF | b'[' | b'"'));
+        let message = if like_json {
+            "JSON begins with `{`, without blanks, a byte order mark or another value before it".to_owned()
+        } else {
+            format!("the payload does not parse: {e}")
+        };
+        Refusal::new(Code::Malformed, message)
+    })
+}
+
+fn decode_json<M: Wire>(payload: &[u8]) -> Result<M, Refusal> {
+    if too_deep(payload) {
+        let message = format!("JSON may be nested {} deep", limits::JSON_DEPTH);
+        return Err(Refusal::new(Code::Malformed, message));
+    }
+    serde_json::from_slice(payload).map_err(|e| {
+        Refusal::new(Code::Malformed, format!("the JSON does not parse: {e}")).at(named_field(&e.to_string()))
+    })
+}
+
+/// The field that serde names in backquotes, when it names one.
+fn named_field(error: &str) -> String {
+    let field = error.strip_prefix("unknown field `").or_else(|| error.strip_prefix("duplicate field `"));
+    field.and_then(|rest| rest.split('`').next()).unwrap_or_default().to_owned()
+}
+
+fn too_deep(payload: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for byte in payload {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > limits::JSON_DEPTH {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::v1::{Report, ShowDevice};
+
+    #[test]
+    fn both_forms_come_back() {
+        let report = Report { firmware_version: "1.2.0".into(), ..Report::default() };
+        for encoding in [Encoding::Json, Encoding::Protobuf] {
+            let bytes = encode(&report, encoding);
+            assert_eq!(Encoding::of(&bytes), encoding);
+            assert_eq!(decode::<Report>(&bytes, encoding.content_type()).unwrap(), report);
+        }
+    }
+
+    #[test]
+    fn what_does_not_parse_says_why() {
+        let cases: [(&[u8], &str, &str); 7] = [
+            (b"{\"device_id\":1}", "", "JSON does not parse"),
+            (b"{\"nonsense\":1}", "", "unknown field"),
+            (b" {}", "", "without blanks"),
+            (b"\xEF\xBB\xBF{}", "", "byte order mark"),
+            (b"{}", "application/x-protobuf", "content type"),
+            (b"\xff\xff\xff", "", "does not parse"),
+            (b"{\"device_id\":\"a\",\"device_id\":\"b\"}", "", "duplicate field"),
+        ];
+        for (payload, content_type, expected) in cases {
+            let refusal = decode::<ShowDevice>(payload, content_type).unwrap_err();
+            assert_eq!(refusal.code, Code::Malformed);
+            assert!(refusal.message.contains(expected), "{} / {expected}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn deep_json_is_refused_before_it_is_parsed() {
+        let deep = format!("{{\"device_id\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        let refusal = decode::<ShowDevice>(deep.as_bytes(), "").unwrap_err();
+        assert!(refusal.message.contains("nested"));
+    }
+}

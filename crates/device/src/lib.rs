@@ -1,0 +1,1 @@
+//! The device SDK: keys, enrolment, reports, updates, retirement.

@@ -1,0 +1,1 @@
+//! Runs any service: inbox, decide, commit, acknowledge, publish.

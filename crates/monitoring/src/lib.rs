@@ -1,0 +1,1 @@
+//! Presence, heartbeats, rules and alerts.

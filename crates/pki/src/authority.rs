@@ -1,0 +1,206 @@
+//! An authority: a certificate that may sign, and the key that belongs to it.
+
+use rcgen::Issuer;
+use zeroize::Zeroizing;
+
+use crate::ca_certificate::CaCertificate;
+use crate::inspect::{self, Deviation};
+use crate::key::{KeyError, PrivateKey, sha256_hex};
+use crate::pem_text::{self, PemError};
+use crate::plan::Plan;
+use crate::profile::{self, ProfileMismatch, Tier};
+use crate::validity::Validity;
+
+/// An authority that is ready to sign. Its key is wiped when it is dropped.
+pub struct Authority {
+    pub(crate) own: CaCertificate,
+    pub(crate) issuer: Issuer<'static, PrivateKey>,
+    above: Vec<CaCertificate>,
+}
+
+/// A certificate that has just been signed and read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedCertificate {
+    /// The certificate alone, in PEM form.
+    pub pem: String,
+    /// The same in DER form.
+    pub der: Vec<u8>,
+    /// The serial number in lower-case hex.
+    pub serial_hex: String,
+    /// The first instant of validity, in milliseconds since 1970.
+    pub not_before_ms: i64,
+    /// The last instant of validity, in milliseconds since 1970.
+    pub not_after_ms: i64,
+    /// The SHA-256 of the DER form, in lower-case hex.
+    pub fingerprint_sha256: String,
+}
+
+/// Why an authority cannot be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthorityError {
+    /// The chain is not a sequence of certificates in PEM form.
+    #[error("this is not a chain of certificates")]
+    NotParseable,
+    /// A key is of no use.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The private key belongs to another certificate.
+    #[error("the private key does not belong to the certificate")]
+    KeyMismatch,
+    /// A certificate in the chain may not sign certificates and revocation lists.
+    #[error("a certificate of the chain is not an authority's of our profile")]
+    NotAnAuthority,
+    /// A certificate in the chain was not signed by the next one.
+    #[error("a certificate of the chain was not signed by the next one")]
+    BrokenChain,
+    /// The authority's period of validity lies in the future.
+    #[error("the authority is not valid yet")]
+    NotYetValid,
+    /// The authority's period of validity is over.
+    #[error("the authority has expired")]
+    Expired,
+}
+
+/// Why a plan was not signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// A root signs authorities only, and an issuing authority none.
+    #[error("this authority does not sign certificates of this kind")]
+    WrongTier,
+    /// The key in the plan is not one we certify.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The plan cannot be written as a certificate.
+    #[error(transparent)]
+    Profile(#[from] ProfileMismatch),
+    /// The plan's period exceeds the authority's.
+    #[error("the plan's period of validity exceeds the authority's")]
+    OutlivesAuthority,
+    /// The cryptographic library refused to sign.
+    #[error("the certificate could not be signed")]
+    NotSigned,
+    /// The certificate, read back, does not say what was planned. It must not be released.
+    #[error("the signed certificate deviates from its plan")]
+    Deviation(#[from] Deviation),
+}
+
+impl Authority {
+    /// Opens an authority from its own certificate, followed by those above it, and its private key.
+    pub fn open(chain_pem: &str, key_pem: &str, now_ms: i64) -> Result<Authority, AuthorityError> {
+        let mut above = read_chain(chain_pem)?;
+        let own = above.remove(0);
+        demand_valid(own.validity, now_ms)?;
+        let key = PrivateKey::from_pem(key_pem)?;
+        if key.public()? != own.key {
+            return Err(AuthorityError::KeyMismatch);
+        }
+        let issuer = Issuer::from_ca_cert_der(&own.der.as_slice().into(), key);
+        let issuer = issuer.map_err(|_| AuthorityError::NotParseable)?;
+        Ok(Authority { own, issuer, above })
+    }
+
+    /// Signs a plan, reads the result back, and releases it only if it says what was planned.
+    ///
+    /// The same plan gives the same contents each time; with ECDSA the signature itself differs.
+    pub fn sign(&self, plan: &Plan) -> Result<IssuedCertificate, SignError> {
+        if self.own.tier != Tier::Issuing {
+            return Err(SignError::WrongTier);
+        }
+        if !self.own.validity.encloses(plan.validity()) {
+            return Err(SignError::OutlivesAuthority);
+        }
+        let key = crate::key::PublicKey::from_spki(&plan.spki_der)?;
+        let signed = profile::leaf(plan)?.signed_by(&key, &self.issuer);
+        let der = signed.map_err(|_| SignError::NotSigned)?.der().to_vec();
+        let validity = inspect::demand_as_planned(&der, plan, &self.own)?;
+        Ok(IssuedCertificate {
+            pem: pem_text::write_block("CERTIFICATE", &der),
+            serial_hex: plan.serial.to_hex(),
+            not_before_ms: validity.not_before_ms,
+            not_after_ms: validity.not_after_ms,
+            fingerprint_sha256: sha256_hex(&der),
+            der,
+        })
+    }
+
+    /// Whether this is a root or an issuing authority.
+    pub fn tier(&self) -> Tier {
+        self.own.tier
+    }
+
+    /// The authority's period of validity; no certificate outlives it.
+    pub fn validity(&self) -> Validity {
+        self.own.validity
+    }
+
+    /// The authority's own certificate in PEM form, which a peer sends after its own.
+    pub fn certificate_pem(&self) -> String {
+        pem_text::write_block("CERTIFICATE", &self.own.der)
+    }
+
+    /// The authority's certificate followed by those above it, in PEM form.
+    pub fn chain_pem(&self) -> String {
+        let above = self
+            .above
+            .iter()
+            .map(|above| pem_text::write_block("CERTIFICATE", &above.der));
+        std::iter::once(self.certificate_pem()).chain(above).collect()
+    }
+
+    /// The SHA-256 of the authority's certificate, in lower-case hex.
+    pub fn fingerprint_sha256(&self) -> String {
+        sha256_hex(&self.own.der)
+    }
+}
+
+/// An authority's certificate, its key, and the certificates above it, ready to be stored.
+pub struct NewAuthority {
+    /// The new certificate followed by those above it, in PEM form.
+    pub chain_pem: String,
+    /// The private key as PKCS#8 PEM; seal it with [`seal_key`](crate::seal_key) before it is stored.
+    pub key_pem: Zeroizing<String>,
+}
+
+/// Reads a chain from the authority upwards; never empty.
+fn read_chain(chain_pem: &str) -> Result<Vec<CaCertificate>, AuthorityError> {
+    let blocks = pem_text::all_blocks(chain_pem.as_bytes(), &["CERTIFICATE"])?;
+    let chain: Vec<_> = blocks
+        .iter()
+        .map(|der| CaCertificate::parse(der))
+        .collect::<Result<_, _>>()?;
+    for link in chain.windows(2) {
+        if let [lower, upper] = link {
+            lower.demand_signed_by(upper)?;
+        }
+    }
+    match chain.last() {
+        None => Err(AuthorityError::NotParseable),
+        Some(top) if top.tier == Tier::Root => top.demand_signed_by(top).map(|()| chain),
+        Some(_) => Ok(chain),
+    }
+}
+
+fn demand_valid(validity: Validity, now_ms: i64) -> Result<(), AuthorityError> {
+    if now_ms < validity.not_before_ms {
+        return Err(AuthorityError::NotYetValid);
+    }
+    if now_ms > validity.not_after_ms {
+        return Err(AuthorityError::Expired);
+    }
+    Ok(())
+}
+
+impl From<PemError> for AuthorityError {
+    fn from(_: PemError) -> AuthorityError {
+        AuthorityError::NotParseable
+    }
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority")
+            .field("tier", &self.own.tier)
+            .field("fingerprint_sha256", &self.fingerprint_sha256())
+            .finish_non_exhaustive()
+    }
+}

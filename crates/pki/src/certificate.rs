@@ -1,0 +1,62 @@
+//! A client's certificate as the front door reads it.
+
+use crate::key::sha256_hex;
+use crate::leaf::{AlternativeName, Leaf, ProfileError, Purpose};
+use crate::name::Subject;
+use crate::pem_text;
+
+/// What a client certificate says, once it has been found to fit the whole client profile.
+///
+/// Whether the authority signed it is TLS's business; whether it is revoked, the registry's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The party that connects.
+    pub subject: Subject,
+    /// The serial number in lower-case hex, as [`Serial::to_hex`](crate::Serial::to_hex) writes it.
+    pub serial_hex: String,
+    /// The first instant of validity, in milliseconds since 1970.
+    pub not_before_ms: i64,
+    /// The last instant of validity, in milliseconds since 1970.
+    pub not_after_ms: i64,
+    /// The SHA-256 of the whole certificate, in lower-case hex.
+    pub fingerprint_sha256: String,
+    /// The SHA-256 of its SubjectPublicKeyInfo, in lower-case hex.
+    pub key_fingerprint_sha256: String,
+}
+
+impl ClientCertificate {
+    /// Reads a certificate in DER form and demands the whole client profile.
+    pub fn parse(der: &[u8]) -> Result<ClientCertificate, ProfileError> {
+        let leaf = Leaf::read(der)?;
+        if leaf.purpose != Purpose::Client {
+            return Err(ProfileError::ExtendedKeyUsage);
+        }
+        let subject = only_party(&leaf.names)?;
+        if leaf.common_name != subject.id() {
+            return Err(ProfileError::CommonName);
+        }
+        let validity = leaf.validity();
+        Ok(ClientCertificate {
+            subject,
+            serial_hex: leaf.serial_hex(),
+            not_before_ms: validity.not_before_ms,
+            not_after_ms: validity.not_after_ms,
+            fingerprint_sha256: sha256_hex(der),
+            key_fingerprint_sha256: sha256_hex(leaf.certificate.public_key().raw),
+        })
+    }
+
+    /// Reads the first certificate of a chain in PEM form, the client's own.
+    pub fn parse_pem(chain_pem: &str) -> Result<ClientCertificate, ProfileError> {
+        let blocks = pem_text::all_blocks(chain_pem.as_bytes(), &["CERTIFICATE"]);
+        let blocks = blocks.map_err(|_| ProfileError::NotParseable)?;
+        ClientCertificate::parse(blocks.first().ok_or(ProfileError::NotParseable)?)
+    }
+}
+
+fn only_party(names: &[AlternativeName]) -> Result<Subject, ProfileError> {
+    let [AlternativeName::Uri(urn)] = names else {
+        return Err(ProfileError::AlternativeName);
+    };
+    urn.parse().map_err(|_| ProfileError::AlternativeName)
+}

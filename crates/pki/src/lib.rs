@@ -1,0 +1,59 @@
+#![forbid(unsafe_code)]
+//! CSR to policy to certificate and CRL bytes.
+//!
+//! Nothing here reads a file, a clock or the network. Only fresh keys, salts and nonces come from the
+//! operating system; serial numbers are drawn by the caller, because they are recorded before they are used.
+//!
+//! A certificate comes about in four steps, each a value:
+//!
+//! 1. [`Csr::parse`] proves that the sender holds a key, and [`Csr::check_names`] that it asks for no name
+//!    but its own. Of a request only the public key is used.
+//! 2. [`Validity::within`] cuts the policy's lifetime to the authority's.
+//! 3. [`Plan::new`] holds all that the certificate will say. The caller records it.
+//! 4. [`Authority::sign`] signs it, reads the result back and compares it with the plan.
+//!
+//! At the front door [`ClientCertificate::parse`] demands the same profile that step 4 produced.
+//! [`Authority::revocation_list`] signs the list of what no longer counts.
+//!
+//! Authorities come from [`create_root`] and [`create_issuing`]; [`seal_key`] and [`open_key`] guard their keys
+//! at rest. Devices and people make keys with [`generate_key`] and requests with [`csr_for`].
+//!
+//! What never happens here:
+//!
+//! - A name, an extension or a date of a request never reaches a certificate.
+//! - A certificate never outlives its authority, and never leaves before it was read back.
+//! - A root never signs a client or a server, and an issuing authority never signs an authority.
+
+mod authority;
+mod ca_certificate;
+mod certificate;
+mod csr;
+mod founding;
+mod inspect;
+mod key;
+mod keyfile;
+mod leaf;
+mod name;
+mod pem_text;
+mod plan;
+mod profile;
+mod request;
+mod revocation;
+mod serial;
+mod validity;
+
+pub use authority::{Authority, AuthorityError, IssuedCertificate, NewAuthority, SignError};
+pub use certificate::ClientCertificate;
+pub use csr::{CSR_MAX_BYTES, Csr, CsrError, CsrNameError};
+pub use founding::{Charter, FoundingError, create_issuing, create_root};
+pub use inspect::Deviation;
+pub use key::{KeyError, KeyKind, PublicKey, generate_key};
+pub use keyfile::{Cost, KeyfileError, Protection, is_sealed, open_key, seal_key};
+pub use leaf::ProfileError;
+pub use name::{NameError, Subject, SubjectKind};
+pub use plan::{Host, Plan, Profile};
+pub use profile::{ProfileMismatch, Tier};
+pub use request::{RequestError, csr_for};
+pub use revocation::{Reason, RevocationList, RevocationListError, Revoked};
+pub use serial::{Serial, SerialError};
+pub use validity::{BACKDATE_MS, Validity, ValidityError};

@@ -1,0 +1,123 @@
+//! A second opinion: the openssl program verifies our chains and lists.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::world::{DAY, NOW, charter, issuing, key, open, plan, root, serial, server_plan};
+use pki::{KeyKind, Reason, Revoked};
+use tempfile::TempDir;
+
+/// A folder to work in, or nothing where the program is missing.
+fn folder() -> Option<TempDir> {
+    if Command::new("openssl").arg("version").output().is_err() {
+        println!("skipped: there is no openssl program on this machine");
+        return None;
+    }
+    Some(TempDir::new().unwrap())
+}
+
+fn openssl(folder: &Path, arguments: &str) -> (bool, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new("openssl")
+        .args(arguments.split(' '))
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    (
+        status.success(),
+        String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned(),
+    )
+}
+
+fn write(folder: &TempDir, name: &str, text: &str) {
+    std::fs::write(folder.path().join(name), text).unwrap();
+}
+
+#[test]
+fn chains_of_every_kind_of_key_verify() {
+    let Some(folder) = folder() else { return };
+    for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Ed25519] {
+        let root = root(kind);
+        let issuing = open(&pki::create_issuing(&root, &charter(kind, 2, DAY)).unwrap());
+        write(&folder, "root.pem", &root.certificate_pem());
+        write(&folder, "issuing.pem", &issuing.certificate_pem());
+        write(
+            &folder,
+            "client.pem",
+            &issuing.sign(&plan(&issuing, 9, &key(kind))).unwrap().pem,
+        );
+        write(
+            &folder,
+            "server.pem",
+            &issuing.sign(&server_plan(&issuing, 10, &key(kind))).unwrap().pem,
+        );
+        let verify = format!(
+            "verify -x509_strict -attime {} -CAfile root.pem -untrusted issuing.pem",
+            NOW / 1000
+        );
+        for (rest, expected) in [
+            ("-purpose sslclient client.pem", true),
+            (
+                "-purpose sslserver -verify_hostname broker.local server.pem",
+                true,
+            ),
+            ("-purpose sslserver -verify_ip 192.0.2.7 server.pem", true),
+            ("-purpose sslserver client.pem", false),
+            ("-purpose sslclient server.pem", false),
+        ] {
+            let (verified, output) = openssl(folder.path(), &format!("{verify} {rest}"));
+            assert_eq!(verified, expected, "{kind:?} {rest}: {output}");
+        }
+    }
+}
+
+#[test]
+fn a_revoked_certificate_is_refused_and_the_others_are_not() {
+    let Some(folder) = folder() else { return };
+    let root = root(KeyKind::P256);
+    let issuing = open(&pki::create_issuing(&root, &charter(KeyKind::P256, 2, DAY)).unwrap());
+    write(&folder, "root.pem", &root.certificate_pem());
+    write(&folder, "issuing.pem", &issuing.certificate_pem());
+    let next = NOW + DAY as i64;
+    let revoked = Revoked {
+        serial: serial(9),
+        at_ms: NOW,
+        reason: Reason::KeyCompromise,
+    };
+    let lists = root.empty_revocation_list(1, NOW, next).unwrap().pem
+        + &issuing.revocation_list(7, NOW, next, &[revoked]).unwrap().pem;
+    write(&folder, "lists.pem", &lists);
+    let verify = format!("verify -x509_strict -attime {} -CAfile root.pem", NOW / 1000 + 1);
+    for (n, expected) in [(9, false), (10, true)] {
+        let certificate = issuing.sign(&plan(&issuing, n, &key(KeyKind::P256))).unwrap();
+        write(&folder, "client.pem", &certificate.pem);
+        let arguments =
+            format!("{verify} -untrusted issuing.pem -crl_check_all -CRLfile lists.pem client.pem");
+        let (verified, output) = openssl(folder.path(), &arguments);
+        assert_eq!(verified, expected, "{output}");
+        assert_eq!(output.contains("revoked"), !expected, "{output}");
+    }
+}
+
+#[test]
+fn lists_are_well_formed() {
+    let Some(folder) = folder() else { return };
+    let authority = issuing(KeyKind::P256);
+    write(&folder, "issuing.pem", &authority.certificate_pem());
+    let list = authority
+        .empty_revocation_list(300, NOW, NOW + DAY as i64)
+        .unwrap();
+    write(&folder, "list.pem", &list.pem);
+    let (verified, output) = openssl(
+        folder.path(),
+        "crl -in list.pem -CAfile issuing.pem -verify -noout -text",
+    );
+    assert!(verified && output.contains("verify OK"), "{output}");
+    assert!(
+        output.contains("No Revoked Certificates") && output.contains("X509v3 CRL Number"),
+        "{output}"
+    );
+}

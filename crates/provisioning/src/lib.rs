@@ -1,0 +1,1 @@
+//! Certificates: claims, signing, renewal, revocation, CRL.

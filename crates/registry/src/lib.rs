@@ -1,0 +1,1 @@
+//! Who the devices are: identity, lifecycle, groups, operators.

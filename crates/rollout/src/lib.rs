@@ -1,0 +1,1 @@
+//! Firmware: signed artifacts and campaigns in waves.

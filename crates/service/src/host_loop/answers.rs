@@ -1,0 +1,240 @@
+//! Answers that are kept, so that a repeated request changes nothing and hears the same.
+
+use contract::{
+    Code, Refusal, limits,
+    v1::{Done, Frame},
+    verb::Repeat,
+    wire::{self, Encoding, Reply},
+};
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use super::{Call, Group, HostLoop};
+use crate::{
+    keys,
+    outcome::Answer,
+    record::{AnswerRecord, Number, TicketRecord},
+    service::{Now, Service},
+    store::{Read, StoreError},
+    view::View,
+};
+
+/// Expired answers removed in one round.
+const SWEEP: usize = 256;
+/// How often expired answers are looked for, milliseconds.
+const SWEEP_EVERY_MS: u64 = 10_000;
+
+impl<S: Service> HostLoop<S> {
+    /// Answers a repeat, a conflict or a nameless request. False: the request is new.
+    pub(super) fn answer_again(
+        &self,
+        call: &Call,
+        group: &mut Group<S::Request>,
+        base: &dyn Read,
+    ) -> Result<bool, StoreError> {
+        if let Err(refusal) = check_name(&call.request_id) {
+            self.refuse(call, &refusal, group);
+            return Ok(true);
+        }
+        let key = keys::answer(&call.caller.principal, call.verb.name, &call.request_id);
+        let view = View::new(base, &group.batch);
+        let Some(kept) = view.raw_record::<AnswerRecord>(&key)? else { return Ok(false) };
+        if kept.body != Sha256::digest(&call.payload).as_slice() {
+            let message = "this request id was used for another request; choose a new one";
+            self.refuse(call, &Refusal::new(Code::Conflict, message).at("request_id"), group);
+        } else if kept.in_progress {
+            self.redirect_ticket(call, &key, group, base)?;
+            group.replies.push(call.taken());
+        } else {
+            let frame = call.kept(&self.settings.root, kept.payload.into(), kept.rejected, kept.reason);
+            group.replies.push(frame);
+        }
+        Ok(true)
+    }
+
+    /// The promised reply goes to whoever asked last: the first connection may be gone.
+    fn redirect_ticket(
+        &self,
+        call: &Call,
+        answer_key: &[u8],
+        group: &mut Group<S::Request>,
+        base: &dyn Read,
+    ) -> Result<(), StoreError> {
+        let view = View::new(base, &group.batch);
+        let Some(number) = view.raw(&keys::ticket(&in_progress(answer_key)))? else { return Ok(()) };
+        let ticket = String::from_utf8(number).unwrap_or_default();
+        let record = self.ticket_record(call, answer_key);
+        group.batch.put(keys::ticket(&ticket), record.encode_to_vec());
+        Ok(())
+    }
+
+    fn ticket_record(&self, call: &Call, answer_key: &[u8]) -> TicketRecord {
+        TicketRecord {
+            topic: self.settings.root.up(&call.caller.principal, S::NAME, call.verb.name),
+            answer_key: answer_key.to_vec(),
+            request_id: call.request_id.clone(),
+            json: call.encoding == Encoding::Json,
+            correlation: call.correlation.to_vec(),
+            response_topic: call.response_topic.clone(),
+            connection: call.connection,
+        }
+    }
+
+    /// Answers a decided request, and keeps the answer where the verb asks for it.
+    pub(super) fn give_answer(
+        &mut self,
+        call: Call,
+        answer: Answer,
+        group: &mut Group<S::Request>,
+        base: &dyn Read,
+        now: Now,
+    ) -> Result<(), StoreError> {
+        let root = &self.settings.root;
+        let frame = match &answer {
+            Answer::Done => call.accepted(root, wire::encode(&Done::default(), call.encoding)),
+            Answer::Now(reply) => call.accepted(root, reply.encode(call.encoding)),
+            Answer::Refused(refusal) => call.rejected(root, refusal),
+            Answer::Later(_) => call.taken(),
+        };
+        if call.verb.repeat == Repeat::Answered {
+            let key = keys::answer(&call.caller.principal, call.verb.name, &call.request_id);
+            if let Answer::Later(ticket) = &answer {
+                let record = self.ticket_record(&call, &key);
+                group.batch.put(keys::ticket(ticket), record.encode_to_vec());
+                group.batch.put(keys::ticket(&in_progress(&key)), ticket.as_bytes());
+            }
+            let record = AnswerRecord {
+                body: Sha256::digest(&call.payload).to_vec(),
+                payload: frame.payload.to_vec(),
+                rejected: frame.rejected.clone(),
+                reason: frame.reason.clone(),
+                in_progress: matches!(answer, Answer::Later(_)),
+                expires_ms: now.wall_ms + limits::ANSWER_KEPT.as_millis() as i64,
+            };
+            keep(&call, key, &record, group, base)?;
+        }
+        group.replies.push(frame);
+        Ok(())
+    }
+
+    /// Gives the reply that a ticket promised.
+    pub(super) fn complete(
+        &mut self,
+        ticket: &str,
+        reply: Result<Box<dyn Reply>, Refusal>,
+        group: &mut Group<S::Request>,
+        base: &dyn Read,
+    ) -> Result<(), StoreError> {
+        let view = View::new(base, &group.batch);
+        let Some(record) = view.raw_record::<TicketRecord>(&keys::ticket(ticket))? else { return Ok(()) };
+        let kept = view.raw_record::<AnswerRecord>(&record.answer_key)?;
+        let encoding = if record.json { Encoding::Json } else { Encoding::Protobuf };
+        let frame = Frame {
+            topic: record.topic,
+            correlation: record.correlation.into(),
+            response_topic: record.response_topic,
+            connection: record.connection,
+            ..Frame::default()
+        };
+        let Ok(mut call) = Call::read(S::NAME, &self.settings.root, frame) else { return Ok(()) };
+        call.encoding = encoding;
+        call.request_id = record.request_id;
+        let frame = match reply {
+            Ok(reply) => call.accepted(&self.settings.root, reply.encode(encoding)),
+            Err(refusal) => call.rejected(&self.settings.root, &refusal),
+        };
+        if let Some(kept) = kept {
+            let done = AnswerRecord {
+                payload: frame.payload.to_vec(),
+                rejected: frame.rejected.clone(),
+                reason: frame.reason.clone(),
+                in_progress: false,
+                ..kept
+            };
+            group.batch.put(record.answer_key.clone(), done.encode_to_vec());
+        }
+        group.batch.delete(keys::ticket(ticket));
+        group.batch.delete(keys::ticket(&in_progress(&record.answer_key)));
+        group.replies.push(frame);
+        Ok(())
+    }
+
+    /// Forgets answers whose time is over.
+    pub(super) fn sweep_answers(
+        &mut self,
+        group: &mut Group<S::Request>,
+        base: &dyn Read,
+        now: Now,
+    ) -> Result<(), StoreError> {
+        if now.mono_ms.saturating_sub(self.swept_at) < SWEEP_EVERY_MS {
+            return Ok(());
+        }
+        self.swept_at = now.mono_ms;
+        let end = keys::answer_expiry(now.wall_ms, &[]);
+        for (key, answer_key) in base.scan(keys::ANSWER_EXPIRY, None, SWEEP)? {
+            if key >= end {
+                break;
+            }
+            group.batch.delete(key);
+            group.batch.delete(answer_key);
+        }
+        Ok(())
+    }
+}
+
+/// Where the ticket of an answer in progress is found.
+fn in_progress(answer_key: &[u8]) -> String {
+    format!("for {}", answer_key.escape_ascii())
+}
+
+fn check_name(request_id: &str) -> Result<(), Refusal> {
+    if request_id.is_empty() {
+        let message = "this verb needs a request_id (or MQTT 5 correlation data), so that a repeat is recognised";
+        return Err(Refusal::invalid("request_id", message));
+    }
+    let printable = !request_id.contains(|c: char| c.is_control());
+    if request_id.len() > limits::REQUEST_ID_BYTES || !printable {
+        let message = format!("a request id has up to {} printable bytes", limits::REQUEST_ID_BYTES);
+        return Err(Refusal::invalid("request_id", message));
+    }
+    Ok(())
+}
+
+/// Writes the answer, its expiry and its place in the principal's ring, where it replaces the oldest.
+fn keep<R>(
+    call: &Call,
+    key: Vec<u8>,
+    record: &AnswerRecord,
+    group: &mut Group<R>,
+    base: &dyn Read,
+) -> Result<(), StoreError> {
+    let who = &call.caller.principal;
+    let view = View::new(base, &group.batch);
+    let place = view.raw_record::<Number>(&keys::ring(who))?.unwrap_or_default().value;
+    let slot = keys::ring_slot(who, place % limits::ANSWERS_PER_PRINCIPAL as u64);
+    let expiry = keys::answer_expiry(record.expires_ms, &key);
+    if let Some(old_expiry) = view.raw(&slot)? {
+        if let Some(old_key) = view.raw(&old_expiry)? {
+            group.batch.delete(old_key);
+        }
+        group.batch.delete(old_expiry);
+    }
+    group.batch.put(slot, expiry.clone());
+    group.batch.put(expiry, key.clone());
+    group.batch.put(keys::ring(who), Number { value: place + 1 }.encode_to_vec());
+    group.batch.put(key, record.encode_to_vec());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_bounded_and_printable() {
+        assert!(check_name("r-1").is_ok());
+        for bad in ["", "a\nb", &"x".repeat(129)] {
+            assert!(check_name(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Queries: answered beside the writer, from what is committed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use contract::{
+    Code, Refusal,
+    event::{self, Source},
+    filter::Filter,
+    id::{Kind, ServiceName},
+    limits,
+    v1::{Event, Fact, FactsAfter, FactsPage, Frame, PrincipalFact, Replay, ReplayMarker},
+    wire,
+};
+use prost::Message;
+
+use super::{Call, Settings};
+use crate::{
+    keys,
+    record::{FactRecord, Heads},
+    service::{Fault, QueryContext, Service},
+    store::{Batch, Read, StoreError},
+    view::View,
+};
+
+/// Facts in one page.
+const FACTS_PAGE: usize = 200;
+
+/// A query that waits to be answered.
+pub struct Query<R> {
+    call: Call,
+    work: Work<R>,
+}
+
+enum Work<R> {
+    Service(R),
+    Replay(Replay),
+    Facts(FactsAfter),
+}
+
+/// What a query came to.
+#[derive(Debug)]
+pub struct QueryDone {
+    /// The stream's messages, if any, and the answer.
+    pub frames: Vec<Frame>,
+    /// To be logged.
+    pub warning: Option<String>,
+}
+
+impl<R> Query<R> {
+    pub(super) fn of_the_service(call: Call, request: R) -> Query<R> {
+        Query { call, work: Work::Service(request) }
+    }
+
+    /// The queries that every service answers in the same way; `None`: it is not one of them.
+    pub(super) fn of_the_host(call: &mut Call) -> Option<Result<Query<R>, Refusal>> {
+        let work = match call.verb.name {
+            "replay" => wire::decode::<Replay>(&call.payload, &call.content_type)
+                .map(|m| (m.request_id.clone(), Work::Replay(m))),
+            "facts" => wire::decode::<FactsAfter>(&call.payload, &call.content_type)
+                .map(|m| (m.request_id.clone(), Work::Facts(m))),
+            _ => return None,
+        };
+        Some(work.map(|(request_id, work)| {
+            call.name_request(request_id);
+            Query { call: call.clone(), work }
+        }))
+    }
+
+    /// Answers it. An error means that the store must be opened anew; the caller is told nothing.
+    pub fn run<S: Service<Request = R>>(
+        self,
+        service: &S,
+        settings: &Settings,
+        base: &dyn Read,
+        cx: &QueryContext<'_>,
+    ) -> Result<QueryDone, StoreError> {
+        let Query { call, work } = self;
+        let none = Batch::default();
+        let view = View::new(base, &none);
+        let answered = catch_unwind(AssertUnwindSafe(|| match work {
+            Work::Service(request) => service
+                .query(&view, &call.caller, request, cx)
+                .map(|reply| vec![call.accepted(&settings.root, reply.encode(call.encoding))]),
+            Work::Replay(replay) => replay_events::<S>(&call, &replay, settings, &view),
+            Work::Facts(ask) => facts_page(&call, &ask, settings, &view),
+        }));
+        let refused = |refusal: Refusal, warning| {
+            Ok(QueryDone { frames: vec![call.rejected(&settings.root, &refusal)], warning })
+        };
+        match answered {
+            Ok(Ok(frames)) => Ok(QueryDone { frames, warning: None }),
+            Ok(Err(Fault::Refused(refusal))) => refused(refusal, None),
+            Ok(Err(Fault::Store(error @ StoreError::Damaged { .. }))) => {
+                refused(Refusal::new(Code::Internal, error.to_string()), Some(error.to_string()))
+            }
+            Ok(Err(Fault::Store(error))) => Err(error),
+            Err(_) => {
+                let refusal = Refusal::new(Code::Internal, "the service failed on this query");
+                refused(refusal, Some(format!("answering `{}` panicked", call.verb.name)))
+            }
+        }
+    }
+}
+
+/// What a caller may see of the events.
+enum Sight {
+    Everything,
+    Filters(Vec<Filter>),
+}
+
+fn sight<S: Service>(call: &Call, settings: &Settings, view: &View<'_>) -> Result<Sight, Fault> {
+    let who = &call.caller.principal;
+    if who.kind == Kind::Service {
+        return Ok(Sight::Everything);
+    }
+    let id = format!("{}.{}", who.kind, who.id);
+    let fact = if S::NAME == ServiceName::Registry {
+        let record = view.raw_record::<FactRecord>(&keys::fact("principal", &id))?;
+        record.filter(|r| !r.deleted).and_then(|r| PrincipalFact::decode(r.value.as_slice()).ok())
+    } else {
+        view.fact::<PrincipalFact>(ServiceName::Registry, "principal", &id)?
+    };
+    let Some(fact) = fact.filter(|fact| !fact.disabled) else {
+        return Err(Refusal::new(Code::Denied, "you have no grant on this service's events").into());
+    };
+    if who.kind == Kind::Operator {
+        return Ok(Sight::Everything);
+    }
+    let filters = fact.event_filters.iter().filter_map(|f| settings.root.event_grant(f));
+    Ok(Sight::Filters(filters.collect()))
+}
+
+fn replay_events<S: Service>(
+    call: &Call,
+    replay: &Replay,
+    settings: &Settings,
+    view: &View<'_>,
+) -> Result<Vec<Frame>, Fault> {
+    let sight = sight::<S>(call, settings, view)?;
+    let wanted = wanted::<S>(&replay.filter, settings)?;
+    let limit = match replay.limit as usize {
+        0 => limits::PAGE_MAX,
+        n => n.min(limits::PAGE_MAX),
+    };
+    let head = view.raw_record::<Heads>(keys::HEADS)?.unwrap_or_default().event;
+    let first = view.scan_raw(keys::EVENT, None, 1)?.first().map_or(Ok(0), |(_, v)| sequence_of(v))?;
+    let mut frames = Vec::new();
+    let mut last = replay.after;
+    for (_, bytes) in view.scan_raw(keys::EVENT, Some(&keys::event(replay.after)), limit)? {
+        let event = Event::decode(bytes.as_slice()).map_err(|_| damaged())?;
+        last = event.sequence;
+        let topic = settings.root.event(S::NAME, &event.subject, &event.name);
+        let granted = match &sight {
+            Sight::Everything => true,
+            Sight::Filters(filters) => filters.iter().any(|f| f.matches(&topic)),
+        };
+        if granted && wanted.as_ref().is_none_or(|f| f.matches(&topic)) {
+            let source = Source { site: &settings.site, service: S::NAME };
+            let payload = event::to_cloud_event(source, &event).into();
+            frames.push(call.stream_item(&settings.root, "replay/event", payload, event::CONTENT_TYPE));
+        }
+    }
+    let marker = ReplayMarker {
+        request_id: String::new(),
+        last,
+        head,
+        first,
+        sent: frames.len() as u32,
+        complete: last >= head,
+        epoch: format!("{:016x}", settings.epoch),
+    };
+    frames.push(call.accepted(&settings.root, wire::encode(&marker, call.encoding)));
+    Ok(frames)
+}
+
+fn wanted<S: Service>(filter: &str, settings: &Settings) -> Result<Option<Filter>, Fault> {
+    if filter.is_empty() {
+        return Ok(None);
+    }
+    let whole = settings.root.event_grant(&format!("{}/{filter}", S::NAME));
+    let refusal = || Refusal::invalid("filter", "not an MQTT topic filter; for example `devices/+/registered`");
+    whole.map(Some).ok_or_else(|| refusal().into())
+}
+
+fn sequence_of(bytes: &[u8]) -> Result<u64, Fault> {
+    Event::decode(bytes).map(|event| event.sequence).map_err(|_| damaged())
+}
+
+fn damaged() -> Fault {
+    StoreError::Damaged { key: "an event".into(), reason: "the record does not decode" }.into()
+}
+
+fn facts_page(
+    call: &Call,
+    ask: &FactsAfter,
+    settings: &Settings,
+    view: &View<'_>,
+) -> Result<Vec<Frame>, Fault> {
+    let head = view.raw_record::<Heads>(keys::HEADS)?.unwrap_or_default().fact;
+    let known = ask.epoch == settings.epoch && ask.after <= head;
+    let after = if known { ask.after } else { 0 };
+    let index = view.scan_raw(keys::FACT_INDEX, Some(&keys::fact_index(after)), FACTS_PAGE + 1)?;
+    let complete = index.len() <= FACTS_PAGE;
+    let mut facts = Vec::new();
+    for (_, key) in index.iter().take(FACTS_PAGE) {
+        let Some(record) = view.raw_record::<FactRecord>(key)? else { continue };
+        facts.push(Fact {
+            epoch: settings.epoch,
+            sequence: record.sequence,
+            entity: record.entity,
+            id: record.id,
+            value: record.value,
+            deleted: record.deleted,
+        });
+    }
+    let reached = facts.last().map_or(after, |fact| fact.sequence);
+    let page = FactsPage {
+        request_id: String::new(),
+        epoch: settings.epoch,
+        last: if complete { head.max(reached) } else { reached },
+        facts,
+        complete,
+        whole: !known || after == 0,
+    };
+    Ok(vec![call.accepted(&settings.root, wire::encode(&page, call.encoding))])
+}

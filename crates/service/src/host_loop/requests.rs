@@ -1,0 +1,191 @@
+//! Deciding requests, and the requests that a service itself makes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use contract::{
+    Code, Refusal, Topic,
+    id::{Principal, ServiceName},
+    topic::Leaf,
+    v1::{FactsPage, Frame, Purpose},
+    verb::{Class, Repeat},
+    wire,
+};
+use prost::Message;
+
+use super::{Call, Group, HostLoop, Query};
+use crate::{
+    keys,
+    outcome::{Answer, Outcome},
+    record::RequestRecord,
+    service::{Context, Fault, Service},
+    store::{Read, StoreError},
+    view::View,
+};
+
+/// A service's own request as a frame. The tag is its correlation data, and comes back with the reply.
+pub(super) fn frame(tag: &str, record: RequestRecord) -> Frame {
+    let mut frame = Frame {
+        topic: record.topic,
+        payload: record.payload.into(),
+        correlation: tag.as_bytes().to_vec().into(),
+        ..Frame::default()
+    };
+    frame.set_purpose(Purpose::Request);
+    frame
+}
+
+impl<S: Service> HostLoop<S> {
+    pub(super) fn decide_call(
+        &mut self,
+        mut call: Call,
+        group: &mut Group<S::Request>,
+        base: &dyn Read,
+        cx: &mut Context<'_>,
+    ) -> Result<(), StoreError> {
+        if let Some(query) = Query::of_the_host(&mut call) {
+            match query {
+                Ok(query) => group.queries.push(query),
+                Err(refusal) => self.refuse(&call, &refusal, group),
+            }
+            return Ok(());
+        }
+        let parsed = match self.service.parse(call.verb, &call.payload, &call.content_type) {
+            Ok(parsed) => parsed,
+            Err(refusal) => {
+                self.refuse(&call, &refusal, group);
+                return Ok(());
+            }
+        };
+        call.name_request(parsed.request_id);
+        if call.verb.class != Class::Command {
+            group.queries.push(Query::of_the_service(call, parsed.request));
+            return Ok(());
+        }
+        if call.verb.repeat == Repeat::Answered && self.answer_again(&call, group, base)? {
+            return Ok(());
+        }
+        if call.suspect {
+            let message = "this request has made the service fail before; it was not decided";
+            self.refuse(&call, &Refusal::new(Code::Internal, message), group);
+            return Ok(());
+        }
+        group.decided += 1;
+        self.decide_new(call, parsed.request, group, base, cx)
+    }
+
+    fn decide_new(
+        &mut self,
+        call: Call,
+        request: S::Request,
+        group: &mut Group<S::Request>,
+        base: &dyn Read,
+        cx: &mut Context<'_>,
+    ) -> Result<(), StoreError> {
+        let service = self.service.clone();
+        let decided = {
+            let view = View::new(base, &group.batch);
+            catch_unwind(AssertUnwindSafe(|| service.decide(&view, &call.caller, request, cx)))
+        };
+        let outcome = match decided {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(Fault::Refused(refusal))) => {
+                Outcome { answer: Answer::Refused(refusal), ..Outcome::default() }
+            }
+            Ok(Err(Fault::Store(StoreError::Damaged { key, reason }))) => {
+                let message = format!("the record {key} is damaged ({reason}); nothing was changed");
+                group.warnings.push(message.clone());
+                Outcome { answer: Answer::Refused(Refusal::new(Code::Internal, message)), ..Outcome::default() }
+            }
+            Ok(Err(Fault::Store(error))) => return Err(error),
+            Err(_) => {
+                let message = "the service failed on this request; nothing was changed";
+                group.warnings.push(format!("deciding `{}` panicked", call.verb.name));
+                Outcome { answer: Answer::Refused(Refusal::new(Code::Internal, message)), ..Outcome::default() }
+            }
+        };
+        let actor = call.caller.principal.to_string();
+        let answer = self.apply(outcome, &actor, &call.traceparent, group, base, cx.now)?;
+        self.give_answer(call, answer, group, base, cx.now)
+    }
+
+    /// Applies what the service decided of its own accord (a wake-up, a fact, an effect's result).
+    pub(super) fn settle_own(
+        &mut self,
+        what: &str,
+        id: &str,
+        decided: Result<Outcome, Fault>,
+        group: &mut Group<S::Request>,
+        base: &dyn Read,
+        cx: &mut Context<'_>,
+    ) -> Result<(), StoreError> {
+        match decided {
+            Ok(outcome) => {
+                let actor = self.actor();
+                self.apply(outcome, &actor, "", group, base, cx.now).map(|_| ())
+            }
+            Err(Fault::Refused(refusal)) => {
+                group.warnings.push(format!("{what} {id}: {refusal}"));
+                Ok(())
+            }
+            Err(Fault::Store(error @ StoreError::Damaged { .. })) => {
+                group.warnings.push(format!("{what} {id}: {error}"));
+                Ok(())
+            }
+            Err(Fault::Store(error)) => Err(error),
+        }
+    }
+
+    /// An answer to one of this service's own requests.
+    pub(super) fn on_reply_frame(
+        &mut self,
+        frame: Frame,
+        group: &mut Group<S::Request>,
+        base: &dyn Read,
+        cx: &mut Context<'_>,
+    ) -> Result<(), StoreError> {
+        let me = Principal::from(S::NAME);
+        let Some(Topic::Down { who, service, name, leaf }) = self.settings.root.parse_topic(&frame.topic)
+        else {
+            return Ok(());
+        };
+        if who != me {
+            return Ok(());
+        }
+        if name == "facts" && leaf == Leaf::Accepted {
+            return match wire::decode::<FactsPage>(&frame.payload, "") {
+                Ok(page) => self.on_facts_page(service, page, group, base, cx),
+                Err(_) => Ok(()),
+            };
+        }
+        let Ok(tag) = std::str::from_utf8(&frame.correlation) else { return Ok(()) };
+        let key = keys::request(tag);
+        if View::new(base, &group.batch).raw(&key)?.is_none() {
+            return Ok(());
+        }
+        let answer = match leaf {
+            Leaf::Rejected => Err(Code::from_word(&frame.rejected).unwrap_or(Code::Internal)),
+            _ => Ok(frame.payload.as_ref()),
+        };
+        let this = self.service.clone();
+        let decided = this.on_answer(&View::new(base, &group.batch), tag, answer, cx);
+        self.settle_own("answer", tag, decided, group, base, cx)?;
+        group.batch.delete(key);
+        Ok(())
+    }
+
+    pub(super) fn own_topic(&self, service: ServiceName, verb: &str) -> String {
+        self.settings.root.up(&Principal::from(S::NAME), service, verb)
+    }
+
+    pub(super) fn store_request(
+        &self,
+        tag: &str,
+        topic: String,
+        payload: Vec<u8>,
+        group: &mut Group<S::Request>,
+    ) {
+        let record = RequestRecord { topic, payload };
+        group.batch.put(keys::request(tag), record.encode_to_vec());
+        group.requests.push(frame(tag, record));
+    }
+}

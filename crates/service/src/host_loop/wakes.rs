@@ -1,0 +1,74 @@
+//! Wake-ups: kept by time, decided like any request when they have passed.
+
+use prost::Message;
+
+use super::{Group, HostLoop};
+use crate::{
+    keys,
+    record::Number,
+    service::{Context, Service},
+    store::{Read, StoreError},
+    view::View,
+};
+
+/// Wake-ups decided in one round; the rest comes in the next.
+const ROUND: usize = 512;
+
+/// The time of the next wake-up.
+pub(super) fn next(view: &View<'_>) -> Result<Option<i64>, StoreError> {
+    let first = view.scan_raw(keys::WAKE, None, 1)?;
+    Ok(first.first().and_then(|(key, _)| keys::split_wake(key)).map(|(at, _)| at))
+}
+
+impl<S: Service> HostLoop<S> {
+    pub(super) fn fire_wakes(
+        &mut self,
+        group: &mut Group<S::Request>,
+        base: &dyn Read,
+        cx: &mut Context<'_>,
+    ) -> Result<(), StoreError> {
+        if self.next_wake.is_none_or(|at| at > cx.now.wall_ms) {
+            return Ok(());
+        }
+        for (key, _) in base.scan(keys::WAKE, None, ROUND)? {
+            let Some((at, name)) = keys::split_wake(&key) else { continue };
+            if at > cx.now.wall_ms {
+                break;
+            }
+            // An earlier wake-up of this round may have lifted or moved it.
+            if View::new(base, &group.batch).raw(&key)?.is_none() {
+                continue;
+            }
+            group.batch.delete(key);
+            group.batch.delete(keys::wake_time(&name));
+            let service = self.service.clone();
+            let decided = service.on_wake(&View::new(base, &group.batch), &name, cx);
+            self.settle_own("wake-up", &name, decided, group, base, cx)?;
+        }
+        group.wakes_changed = true;
+        Ok(())
+    }
+
+    pub(super) fn set_wake(
+        &mut self,
+        name: &str,
+        at_ms: Option<i64>,
+        group: &mut Group<S::Request>,
+        base: &dyn Read,
+    ) -> Result<(), StoreError> {
+        let time_key = keys::wake_time(name);
+        let former = View::new(base, &group.batch).raw_record::<Number>(&time_key)?;
+        if let Some(former) = former {
+            group.batch.delete(keys::wake(i64::try_from(former.value).unwrap_or(i64::MAX), name));
+            group.batch.delete(time_key.clone());
+            group.wakes_changed = true;
+        }
+        if let Some(at) = at_ms {
+            let value = u64::try_from(at).unwrap_or_default();
+            group.batch.put(keys::wake(at, name), vec![1]);
+            group.batch.put(time_key, Number { value }.encode_to_vec());
+            group.wakes_changed = true;
+        }
+        Ok(())
+    }
+}

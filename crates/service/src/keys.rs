@@ -1,0 +1,150 @@
+//! The keys of a service's store. One letter says what sort of record; numbers are big-endian, so
+//! that their order is the key order.
+
+use contract::id::{Principal, ServiceName};
+
+/// The service's own records: `s` then the service's key.
+pub(crate) const STATE: &[u8] = b"s";
+/// Events by sequence.
+pub(crate) const EVENT: &[u8] = b"e";
+/// Own facts by entity and id.
+pub(crate) const FACT: &[u8] = b"f";
+/// Own facts by sequence.
+pub(crate) const FACT_INDEX: &[u8] = b"F";
+/// Kept answers by expiry.
+pub(crate) const ANSWER_EXPIRY: &[u8] = b"D";
+/// Wake-ups by time.
+pub(crate) const WAKE: &[u8] = b"w";
+/// Effects whose result is not known.
+pub(crate) const EFFECT: &[u8] = b"q";
+/// Requests to other services without an answer.
+pub(crate) const REQUEST: &[u8] = b"r";
+/// The last event and fact sequence.
+pub(crate) const HEADS: &[u8] = b"h";
+/// The last event that the broker has taken.
+pub(crate) const OUTBOX: &[u8] = b"o";
+/// The bootstrap requests have been decided.
+pub(crate) const BOOTSTRAPPED: &[u8] = b"b";
+
+fn join(letter: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = letter.to_vec();
+    for (n, part) in parts.iter().enumerate() {
+        if n > 0 {
+            key.push(0);
+        }
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+pub(crate) fn state(key: &[u8]) -> Vec<u8> {
+    join(STATE, &[key])
+}
+
+pub(crate) fn event(sequence: u64) -> Vec<u8> {
+    join(EVENT, &[&sequence.to_be_bytes()])
+}
+
+pub(crate) fn subject(subject: &str) -> Vec<u8> {
+    join(b"n", &[subject.as_bytes()])
+}
+
+pub(crate) fn fact(entity: &str, id: &str) -> Vec<u8> {
+    join(FACT, &[entity.as_bytes(), id.as_bytes()])
+}
+
+pub(crate) fn fact_index(sequence: u64) -> Vec<u8> {
+    join(FACT_INDEX, &[&sequence.to_be_bytes()])
+}
+
+/// A copy of another service's fact.
+pub(crate) fn copy(owner: ServiceName, entity: &str, id: &str) -> Vec<u8> {
+    join(b"x", &[owner.word().as_bytes(), entity.as_bytes(), id.as_bytes()])
+}
+
+/// All copies of one owner's facts.
+pub(crate) fn copies(owner: ServiceName) -> Vec<u8> {
+    let mut key = join(b"x", &[owner.word().as_bytes()]);
+    key.push(0);
+    key
+}
+
+/// Entity and id of a copy's key.
+pub(crate) fn split_copy(owner: ServiceName, key: &[u8]) -> Option<(String, String)> {
+    let rest = std::str::from_utf8(key.strip_prefix(copies(owner).as_slice())?).ok()?;
+    let (entity, id) = rest.split_once('\0')?;
+    Some((entity.to_owned(), id.to_owned()))
+}
+
+pub(crate) fn cursor(owner: ServiceName) -> Vec<u8> {
+    join(b"c", &[owner.word().as_bytes()])
+}
+
+pub(crate) fn answer(who: &Principal, verb: &str, request_id: &str) -> Vec<u8> {
+    join(b"d", &[who.to_string().as_bytes(), verb.as_bytes(), request_id.as_bytes()])
+}
+
+pub(crate) fn answer_expiry(at_ms: i64, answer_key: &[u8]) -> Vec<u8> {
+    join(ANSWER_EXPIRY, &[&time(at_ms), answer_key])
+}
+
+/// The next place in a principal's ring of kept answers.
+pub(crate) fn ring(who: &Principal) -> Vec<u8> {
+    join(b"a", &[who.to_string().as_bytes()])
+}
+
+/// One place of a principal's ring.
+pub(crate) fn ring_slot(who: &Principal, slot: u64) -> Vec<u8> {
+    join(b"A", &[who.to_string().as_bytes(), &slot.to_be_bytes()])
+}
+
+pub(crate) fn wake(at_ms: i64, key: &str) -> Vec<u8> {
+    join(WAKE, &[&time(at_ms), key.as_bytes()])
+}
+
+/// The time and name in a wake-up's key.
+pub(crate) fn split_wake(key: &[u8]) -> Option<(i64, String)> {
+    let rest = key.strip_prefix(WAKE)?;
+    let (at, name) = rest.split_at_checked(8)?;
+    let at = u64::from_be_bytes(at.try_into().ok()?);
+    let name = std::str::from_utf8(name.get(1..)?).ok()?;
+    Some((i64::try_from(at).ok()?, name.to_owned()))
+}
+
+pub(crate) fn wake_time(key: &str) -> Vec<u8> {
+    join(b"W", &[key.as_bytes()])
+}
+
+pub(crate) fn effect(id: &str) -> Vec<u8> {
+    join(EFFECT, &[id.as_bytes()])
+}
+
+pub(crate) fn request(tag: &str) -> Vec<u8> {
+    join(REQUEST, &[tag.as_bytes()])
+}
+
+pub(crate) fn ticket(ticket: &str) -> Vec<u8> {
+    join(b"t", &[ticket.as_bytes()])
+}
+
+/// A time as eight bytes in key order; times before 1970 count as 1970.
+fn time(at_ms: i64) -> [u8; 8] {
+    u64::try_from(at_ms).unwrap_or_default().to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wakes_sort_by_time_and_split() {
+        assert!(wake(9, "b") < wake(10, "a"));
+        assert_eq!(split_wake(&wake(77, "retire/x")), Some((77, "retire/x".into())));
+    }
+
+    #[test]
+    fn copies_split() {
+        let key = copy(ServiceName::Registry, "device", "pump-7");
+        assert_eq!(split_copy(ServiceName::Registry, &key), Some(("device".into(), "pump-7".into())));
+    }
+}

@@ -1,0 +1,101 @@
+//! The host loop's own records.
+
+use prost::Message;
+
+/// The answer that was given to a request, kept for its repeats.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct AnswerRecord {
+    /// SHA-256 of the request's payload: the same id with another body is a conflict.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) body: Vec<u8>,
+    /// Empty while the answer is still to come.
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) payload: Vec<u8>,
+    /// Empty when accepted.
+    #[prost(string, tag = "3")]
+    pub(crate) rejected: String,
+    #[prost(string, tag = "4")]
+    pub(crate) reason: String,
+    /// The answer is promised.
+    #[prost(bool, tag = "5")]
+    pub(crate) in_progress: bool,
+    #[prost(int64, tag = "6")]
+    pub(crate) expires_ms: i64,
+}
+
+/// A request whose reply was promised.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct TicketRecord {
+    #[prost(string, tag = "1")]
+    pub(crate) topic: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) answer_key: Vec<u8>,
+    #[prost(string, tag = "3")]
+    pub(crate) request_id: String,
+    #[prost(bool, tag = "4")]
+    pub(crate) json: bool,
+    #[prost(bytes = "vec", tag = "5")]
+    pub(crate) correlation: Vec<u8>,
+    #[prost(string, tag = "6")]
+    pub(crate) response_topic: String,
+    #[prost(uint64, tag = "7")]
+    pub(crate) connection: u64,
+}
+
+/// An own fact.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct FactRecord {
+    #[prost(uint64, tag = "1")]
+    pub(crate) sequence: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) value: Vec<u8>,
+    #[prost(bool, tag = "3")]
+    pub(crate) deleted: bool,
+    #[prost(string, tag = "4")]
+    pub(crate) entity: String,
+    #[prost(string, tag = "5")]
+    pub(crate) id: String,
+}
+
+/// The last numbers given.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(crate) struct Heads {
+    #[prost(uint64, tag = "1")]
+    pub(crate) event: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) fact: u64,
+}
+
+/// A single number: a cursor, a subject's sequence, a time.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(crate) struct Number {
+    #[prost(uint64, tag = "1")]
+    pub(crate) value: u64,
+}
+
+/// What is held of another service's facts.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(crate) struct CursorRecord {
+    #[prost(uint64, tag = "1")]
+    pub(crate) epoch: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) sequence: u64,
+}
+
+/// An effect whose result is not known.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct EffectRecord {
+    #[prost(string, tag = "1")]
+    pub(crate) kind: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) payload: Vec<u8>,
+}
+
+/// A request to another service without an answer.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct RequestRecord {
+    #[prost(string, tag = "1")]
+    pub(crate) topic: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) payload: Vec<u8>,
+}

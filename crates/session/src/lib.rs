@@ -1,0 +1,1 @@
+//! The front door's MQTT session, window and policy, sans-I/O.

@@ -1,0 +1,85 @@
+//! What sled and the operating system report, sorted by what can be done about it.
+
+use std::any::Any;
+use std::io::{self, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use service::store::StoreError;
+
+/// A failure below the store.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The disk or the quota is full.
+    Full,
+    /// Someone else holds the database.
+    Locked,
+    /// The engine found its own files damaged.
+    Corrupt(String),
+    /// The engine panicked: what it holds in memory is not to be trusted.
+    Panicked(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl Fault {
+    /// What the caller of the store is told.
+    pub(crate) fn told(self, path: &Path) -> StoreError {
+        let path = path.display().to_string();
+        match self {
+            Fault::Full => StoreError::Full { path },
+            Fault::Locked => StoreError::Locked { path },
+            Fault::Corrupt(what) => {
+                StoreError::Engine(format!("{path} is damaged: {what}; restore a backup"))
+            }
+            Fault::Panicked(what) => StoreError::Engine(format!("{path}: the engine panicked: {what}")),
+            Fault::Other(what) => StoreError::Engine(format!("{path}: {what}")),
+        }
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Fault {
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Fault::Full,
+            _ => Fault::Other(error.to_string()),
+        }
+    }
+}
+
+impl From<sled::Error> for Fault {
+    fn from(error: sled::Error) -> Fault {
+        match error {
+            // sled gives the lock's refusal no kind of its own.
+            sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => Fault::Locked,
+            sled::Error::Io(error) => error.into(),
+            sled::Error::Corruption { at, .. } => Fault::Corrupt(format!("corruption at {at:?}")),
+            other => Fault::Other(other.to_string()),
+        }
+    }
+}
+
+/// Runs a call into sled; a panic in there becomes a fault (where panics unwind; release builds abort).
+pub(crate) fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(Fault::from),
+        Err(payload) => Err(Fault::Panicked(panic_text(payload.as_ref()))),
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, guarded};
+
+    #[test]
+    fn a_panic_in_the_engine_is_a_fault() {
+        let fault = guarded(|| -> sled::Result<()> { panic!("cannot find pid") });
+        assert!(matches!(fault, Err(Fault::Panicked(text)) if text == "cannot find pid"));
+    }
+}

@@ -1,0 +1,44 @@
+//! The only crate that names sled: a service's database behind [`service::store::Store`], and the
+//! files that are too large for a record behind [`service::store::Blobs`].
+//!
+//! Invariants:
+//!
+//! - A commit is one sled `Batch`, one `flush` (sled's `sync_file_range`), then an fsync of the file
+//!   of ours: sled alone reaches neither the file's metadata nor the drive's cache.
+//! - Once a write has begun and failed, the store is *poisoned*: sled may show readers what no disk
+//!   holds, so every later call is refused until the store is dropped and opened anew.
+//! - Every value lies in an envelope with a checksum over key and payload, checked on each read. A
+//!   damaged record is named, never served.
+//! - A commit is refused before it begins when the disk has less room than the reserve, since sled
+//!   does not outlive a full disk.
+//! - One process at a time: the folder holds a lock file beside sled's own.
+//!
+//! [`MemoryStore`] and [`MemoryBlobs`] keep the same promises in memory, with faults on demand.
+#![forbid(unsafe_code)]
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+
+mod ballast;
+mod engine;
+mod envelope;
+mod fault;
+mod files;
+mod folder;
+mod limits;
+mod memory;
+mod memory_blobs;
+mod meta;
+mod name;
+mod off_log;
+mod opening;
+mod range;
+mod repair;
+mod room;
+
+pub use engine::SledStore;
+pub use files::Files;
+pub use limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+pub use memory::MemoryStore;
+pub use memory_blobs::MemoryBlobs;
+pub use opening::OpenOptions;

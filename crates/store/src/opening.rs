@@ -1,0 +1,151 @@
+//! Opening a store: lock, snapshots, sled, metadata; and what is tried when one of them fails.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use service::store::{Store, StoreError};
+
+use crate::ballast::Ballast;
+use crate::engine::SledStore;
+use crate::fault::{Fault, guarded};
+use crate::folder::{self, FolderLock, patiently};
+use crate::meta::{self, Meta};
+use crate::repair;
+use crate::room::Room;
+
+/// sled moves any page over a quarter of a segment out of its log into a file that it does not
+/// fsync. Two megabytes keep pages of 17 values of 30 KiB in the log.
+const SEGMENT_BYTES: usize = 2 << 20;
+
+/// Where a store lies and how it is kept.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// The folder; made when it is missing.
+    pub path: PathBuf,
+    /// What sled's page cache aims for. Not a bound: a large batch takes more while it is applied.
+    pub cache_bytes: u64,
+    /// Commits are refused while the disk has less room than this. Zero turns the watch off.
+    pub reserve_bytes: u64,
+    /// The epoch of the store, if it is new; take it from the operating system's randomness.
+    pub fresh_epoch: u64,
+    /// The newest schema this binary knows; the schema of the store, if it is new.
+    pub schema: u32,
+}
+
+impl OpenOptions {
+    /// The defaults: 64 MiB of cache, since four services share a small machine, and 64 MiB of reserve,
+    /// which is what a large batch and sled's rewriting may need at once.
+    pub fn new(path: impl Into<PathBuf>, fresh_epoch: u64, schema: u32) -> OpenOptions {
+        OpenOptions {
+            path: path.into(),
+            cache_bytes: 64 << 20,
+            reserve_bytes: 64 << 20,
+            fresh_epoch,
+            schema,
+        }
+    }
+}
+
+impl SledStore {
+    /// Opens the store, or makes it. Waits up to two seconds for a lock that is about to be let go.
+    pub fn open(options: OpenOptions) -> Result<SledStore, StoreError> {
+        let path = options.path.as_path();
+        let lock = FolderLock::acquire(path)?;
+        let mut ballast = Ballast::of(path);
+        let started = start_with_remedies(&options, &mut ballast)?;
+        let stored = stored_meta(&started.db, path)?;
+        let new = stored.is_none();
+        let meta = stored.unwrap_or(Meta {
+            schema: options.schema,
+            epoch: options.fresh_epoch,
+            created: lock.born(),
+        });
+        if meta.schema > options.schema {
+            return Err(StoreError::Schema {
+                found: meta.schema,
+                known: options.schema,
+            });
+        }
+        let file = File::open(path.join("db")).map_err(|error| Fault::from(error).told(path))?;
+        let room = Room::new(options.path.clone(), options.reserve_bytes, ballast);
+        let store = SledStore::assemble(started.db, file, lock, room, meta, &options);
+        if new {
+            store.write_meta()?;
+            folder::sync_all(path).map_err(|error| Fault::from(error).told(path))?;
+        }
+        if started.repaired {
+            report_repair(&store, path)?;
+        }
+        Ok(store)
+    }
+}
+
+struct Started {
+    db: sled::Db,
+    repaired: bool,
+}
+
+/// Starts sled. A full disk is answered with the ballast, a damaged snapshot by setting it aside;
+/// either is tried once.
+fn start_with_remedies(options: &OpenOptions, ballast: &mut Ballast) -> Result<Started, StoreError> {
+    let path = options.path.as_path();
+    let first = match start(options) {
+        Err(Fault::Full) => {
+            tracing::error!(path = %path.display(), "the disk is full; opening with the ballast's space");
+            ballast.release();
+            start(options)
+        }
+        outcome => outcome,
+    };
+    match first {
+        Ok(db) => Ok(Started { db, repaired: false }),
+        Err(Fault::Corrupt(what)) => start_without_snapshots(options, what),
+        Err(fault) => Err(fault.told(path)),
+    }
+}
+
+fn start(options: &OpenOptions) -> Result<sled::Db, Fault> {
+    repair::drop_unfinished(&options.path)?;
+    let config = sled::Config::new()
+        .path(&options.path)
+        .cache_capacity(options.cache_bytes)
+        .flush_every_ms(None)
+        .segment_size(SEGMENT_BYTES);
+    patiently(|| guarded(|| config.open()))
+}
+
+fn start_without_snapshots(options: &OpenOptions, what: String) -> Result<Started, StoreError> {
+    let path = options.path.as_path();
+    let told = |fault: Fault| fault.told(path);
+    let aside = repair::set_snapshots_aside(path).map_err(|error| told(error.into()))?;
+    let Some(aside) = aside else {
+        return Err(told(Fault::Corrupt(what)));
+    };
+    tracing::error!(
+        path = %path.display(),
+        aside = %aside.display(),
+        %what,
+        "the database did not open; its snapshots are set aside and it is rebuilt from its log"
+    );
+    start(options)
+        .map(|db| Started { db, repaired: true })
+        .map_err(told)
+}
+
+/// The store's metadata; `None` when it is new. Rows without it are not taken for a new store.
+fn stored_meta(db: &sled::Db, path: &Path) -> Result<Option<Meta>, StoreError> {
+    let told = |fault: Fault| fault.told(path);
+    if let Some(record) = guarded(|| db.get(meta::KEY)).map_err(told)? {
+        return Meta::decode(&record).map(Some);
+    }
+    match guarded(|| db.iter().next().transpose()).map_err(told)? {
+        None => Ok(None),
+        Some(_) => Err(crate::envelope::damaged(meta::KEY, "it is missing")),
+    }
+}
+
+fn report_repair(store: &SledStore, path: &Path) -> Result<(), StoreError> {
+    let records = store.verify()?;
+    tracing::error!(path = %path.display(), records, "rebuilt from the log; every record's checksum fits");
+    Ok(())
+}

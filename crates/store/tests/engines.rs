@@ -1,0 +1,158 @@
+//! Every engine passes the suite, and sled agrees with a map over any history.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use proptest::prelude::*;
+use service::store::{Batch, Read, Store};
+use store::conformance::{self, Home};
+use store::{Files, MemoryBlobs, MemoryStore, OpenOptions, SledStore};
+use tempfile::TempDir;
+
+struct Folder(TempDir);
+
+impl Home for Folder {
+    type Engine = SledStore;
+
+    fn open(&self) -> SledStore {
+        open(self.0.path())
+    }
+
+    fn damage(&self, key: &[u8]) {
+        let db = sled::Config::new()
+            .path(self.0.path())
+            .segment_size(2 << 20)
+            .open()
+            .unwrap();
+        let mut record = db.get(key).unwrap().unwrap().to_vec();
+        *record.last_mut().unwrap() ^= 1;
+        db.insert(key, record).unwrap();
+    }
+}
+
+struct Memory(MemoryStore);
+
+impl Home for Memory {
+    type Engine = MemoryStore;
+
+    fn open(&self) -> MemoryStore {
+        self.0.clone()
+    }
+
+    fn damage(&self, key: &[u8]) {
+        self.0.damage(key);
+    }
+}
+
+fn open(path: &Path) -> SledStore {
+    SledStore::open(OpenOptions::new(path, 7, 1)).unwrap()
+}
+
+#[test]
+fn sled_conforms() {
+    conformance::suite(|| Folder(tempfile::tempdir().unwrap()));
+}
+
+#[test]
+fn memory_conforms() {
+    conformance::suite(|| Memory(MemoryStore::new(7)));
+}
+
+#[test]
+fn files_conform() {
+    let folder = tempfile::tempdir().unwrap();
+    conformance::blob_suite(&Files::open(folder.path().join("blobs")).unwrap());
+}
+
+#[test]
+fn memory_blobs_conform() {
+    conformance::blob_suite(&MemoryBlobs::new());
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Commit(Vec<(Vec<u8>, Option<Vec<u8>>)>),
+    Reopen,
+    Page { prefix: Vec<u8>, size: usize },
+}
+
+/// Few bytes and short keys, so that histories meet and prefixes nest.
+fn key() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(prop::sample::select(vec![0u8, 1, b'a', b'b', 255]), 1..5)
+}
+
+fn value() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => prop::collection::vec(any::<u8>(), 0..40),
+        1 => (any::<u8>(), 1000usize..60_000).prop_map(|(byte, length)| vec![byte; length]),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => prop::collection::vec((key(), prop::option::weighted(0.7, value())), 0..60).prop_map(Step::Commit),
+        1 => Just(Step::Reopen),
+        2 => (prop::collection::vec(prop::sample::select(vec![0u8, b'a', 255]), 0..3), 1usize..7)
+            .prop_map(|(prefix, size)| Step::Page { prefix, size }),
+    ]
+}
+
+fn paged(store: &SledStore, prefix: &[u8], size: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut all = Vec::new();
+    loop {
+        let after = all.last().map(|(key, _): &(Vec<u8>, Vec<u8>)| key.clone());
+        let page = store.scan(prefix, after.as_deref(), size).unwrap();
+        assert!(page.len() <= size);
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sled_agrees_with_a_map(steps in prop::collection::vec(step(), 1..25)) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut model = BTreeMap::new();
+        let mut store = open(folder.path());
+        for step in steps {
+            match step {
+                Step::Commit(writes) => {
+                    let mut batch = Batch::default();
+                    for (key, value) in writes {
+                        match value {
+                            Some(value) => {
+                                batch.put(key.clone(), value.clone());
+                                model.insert(key, value);
+                            }
+                            None => {
+                                batch.delete(key.clone());
+                                model.remove(&key);
+                            }
+                        }
+                    }
+                    store.commit(&batch).unwrap();
+                }
+                Step::Reopen => {
+                    drop(store);
+                    store = open(folder.path());
+                }
+                Step::Page { prefix, size } => {
+                    let expected: Vec<_> = model
+                        .iter()
+                        .filter(|(key, _)| key.starts_with(&prefix))
+                        .map(|(key, value)| (key.clone(), value.clone()))
+                        .collect();
+                    prop_assert_eq!(paged(&store, &prefix, size), expected);
+                }
+            }
+        }
+        drop(store);
+        let store = open(folder.path());
+        let rows = store.scan(b"", None, usize::MAX).unwrap();
+        prop_assert_eq!(rows.into_iter().collect::<BTreeMap<_, _>>(), model);
+    }
+}

@@ -1,0 +1,1 @@
+//! The world for whole-system tests.
