@@ -1,1 +1,125 @@
 //! Runs any service: inbox, decide, commit, acknowledge, publish.
+//!
+//! One writer thread owns the store of a service. It takes what has arrived, lets the service's
+//! [`service::HostLoop`] decide it as one group, commits the group with one flush and fsync, and only then
+//! publishes what follows. Queries run on read threads; their answers go out between two commits, when
+//! everything they may have seen is on disk. Effects run on threads of their own.
+//!
+//! When a commit fails, nothing of it is published: the bus is left, so that the front door keeps every
+//! unanswered request in its window, and the store is opened anew until it works.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+mod effects;
+mod inbox;
+mod readers;
+mod status;
+mod writer;
+
+use std::sync::Arc;
+
+use bus::BusConfig;
+use service::{
+    Effect, Service,
+    store::{Blobs, Store, StoreError},
+};
+use tokio_util::sync::CancellationToken;
+
+pub use clock::{Clock, SystemClock};
+pub use status::{HostStatus, StatusCell};
+
+/// Carries out a service's effects. May block; is called at least once for each effect.
+pub trait Executor: Send + Sync + 'static {
+    /// Does it, and says what it came to.
+    fn run(&self, effect: &Effect) -> Vec<u8>;
+}
+
+/// For services without effects.
+pub struct NoEffects;
+
+impl Executor for NoEffects {
+    fn run(&self, _effect: &Effect) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+/// Opens the service's store; called again after a failed commit.
+pub type OpenStore = Box<dyn Fn() -> Result<Arc<dyn Store>, StoreError> + Send>;
+
+/// What a service needs to run.
+pub struct HostConfig {
+    /// The installation's name.
+    pub site: String,
+    /// The bus, which also knows the topics' root.
+    pub bus: BusConfig,
+    /// Threads that answer queries.
+    pub readers: usize,
+    /// Requests in one group, at most.
+    pub group: usize,
+    /// Requests that an empty service decides once: verb and payload.
+    pub bootstrap: Vec<(String, Vec<u8>)>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A running service.
+pub struct Host {
+    thread: std::thread::JoinHandle<()>,
+    status: StatusCell,
+}
+
+/// Starts a service on a thread of its own. The store is opened before this returns, so that a state
+/// folder that is locked, damaged or too new is an error here; a full disk is waited for.
+pub fn start<S: Service>(
+    service: S,
+    config: HostConfig,
+    open: OpenStore,
+    blobs: Arc<dyn Blobs>,
+    executor: Arc<dyn Executor>,
+    shutdown: CancellationToken,
+) -> Result<Host, StoreError> {
+    let first = match open() {
+        Ok(store) => Some(store),
+        Err(StoreError::Full { path }) => {
+            tracing::error!(service = %S::NAME, %path, "the disk is full; the service waits for space");
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let status = StatusCell::default();
+    let runtime = tokio::runtime::Handle::current();
+    let parts = writer::Parts {
+        service: Arc::new(service),
+        config,
+        open,
+        blobs,
+        executor,
+        shutdown,
+        runtime,
+        status: status.clone(),
+    };
+    let thread = std::thread::Builder::new()
+        .name(format!("muster-{}", S::NAME))
+        .spawn(move || writer::run(&parts, first))
+        .map_err(|e| StoreError::Engine(format!("no thread for {}: {e}", S::NAME)))?;
+    Ok(Host { thread, status })
+}
+
+impl Host {
+    /// How it is.
+    pub fn status(&self) -> HostStatus {
+        self.status.get()
+    }
+
+    /// A handle to the status that outlives this one.
+    pub fn status_cell(&self) -> StatusCell {
+        self.status.clone()
+    }
+
+    /// Waits until the service has committed what it took and closed its store.
+    pub fn join(self) {
+        if self.thread.join().is_err() {
+            tracing::error!("a service's thread ended by a panic");
+        }
+    }
+}

@@ -70,3 +70,122 @@ fn demand(field: &'static str, holds: bool) -> Result<(), Deviation> {
         Err(Deviation::Field(field))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Authority, Charter, KeyKind, PublicKey, Serial, create_issuing, create_root, generate_key};
+
+    const NOW: i64 = 1_800_000_000_000;
+
+    fn issuing() -> Authority {
+        let serial = Serial::from_random([1; 16]);
+        let charter = Charter {
+            site: "harbour",
+            key: KeyKind::P256,
+            serial,
+            now_ms: NOW,
+            lifetime_ms: 9_000_000,
+        };
+        let root = create_root(&charter).unwrap();
+        let root = Authority::open(&root.chain_pem, &root.key_pem, NOW).unwrap();
+        let new = create_issuing(&root, &charter).unwrap();
+        Authority::open(&new.chain_pem, &new.key_pem, NOW).unwrap()
+    }
+
+    fn key() -> PublicKey {
+        PublicKey::of_private(&generate_key(KeyKind::P256).unwrap()).unwrap()
+    }
+
+    fn plan() -> Plan {
+        let validity = Validity {
+            not_before_ms: NOW,
+            not_after_ms: NOW + 5_000_000,
+        };
+        let subject = "urn:muster:harbour:devices:pump-7".parse().unwrap();
+        Plan::new(
+            Serial::from_random([9; 16]),
+            Profile::Client,
+            subject,
+            &key(),
+            validity,
+        )
+    }
+
+    #[test]
+    fn a_certificate_of_another_plan_deviates_in_the_field_that_differs() {
+        let (authority, plan) = (issuing(), plan());
+        let der = authority.sign(&plan).unwrap().der;
+        let hosts = vec![crate::Host::Dns("broker.local".into())];
+        let other_site = "urn:muster:quay:devices:pump-7".parse().unwrap();
+        let other_id = "urn:muster:harbour:devices:pump-8".parse().unwrap();
+        for (field, other) in [
+            (
+                "serial number",
+                Plan {
+                    serial: Serial::from_random([8; 16]),
+                    ..plan.clone()
+                },
+            ),
+            (
+                "public key",
+                Plan {
+                    spki_der: key().spki_der().to_vec(),
+                    ..plan.clone()
+                },
+            ),
+            (
+                "common name",
+                Plan {
+                    subject: other_id,
+                    ..plan.clone()
+                },
+            ),
+            (
+                "subject",
+                Plan {
+                    subject: other_site,
+                    ..plan.clone()
+                },
+            ),
+            (
+                "period of validity",
+                Plan {
+                    not_after_ms: plan.not_after_ms + 1_000,
+                    ..plan.clone()
+                },
+            ),
+            (
+                "period of validity",
+                Plan {
+                    not_before_ms: plan.not_before_ms - 1_000,
+                    ..plan.clone()
+                },
+            ),
+            (
+                "extended key usage",
+                Plan {
+                    profile: Profile::Server { hosts },
+                    ..plan.clone()
+                },
+            ),
+        ] {
+            assert_eq!(
+                demand_as_planned(&der, &other, &authority.own),
+                Err(Deviation::Field(field))
+            );
+        }
+        assert_eq!(
+            demand_as_planned(&der, &plan, &authority.own),
+            Ok(plan.validity())
+        );
+    }
+
+    #[test]
+    fn a_certificate_of_another_authority_deviates() {
+        let plan = plan();
+        let der = issuing().sign(&plan).unwrap().der;
+        let refusal = demand_as_planned(&der, &plan, &issuing().own);
+        assert_eq!(refusal, Err(Deviation::Field("issuer's key identifier")));
+    }
+}

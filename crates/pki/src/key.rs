@@ -57,12 +57,18 @@ impl KeyKind {
         }
     }
 
-    /// What precedes the key itself in the only encoding we accept: the algorithm with named curve, and for a
-    /// curve point the mark of the uncompressed form.
+    /// What precedes the key itself in the only encoding we accept: the algorithm with named curve, and for
+    /// a curve point the mark of the uncompressed form.
     fn spki_head(self) -> &'static [u8] {
         match self {
-            KeyKind::P256 => b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00\x04",
-            KeyKind::P384 => b"\x30\x76\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22\x03\x62\x00\x04",
+            KeyKind::P256 => {
+                b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\
+                \x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00\x04"
+            }
+            KeyKind::P384 => {
+                b"\x30\x76\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\
+                \x06\x05\x2b\x81\x04\x00\x22\x03\x62\x00\x04"
+            }
             KeyKind::Ed25519 => b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00",
         }
     }

@@ -15,8 +15,8 @@
 //! At the front door [`ClientCertificate::parse`] demands the same profile that step 4 produced.
 //! [`Authority::revocation_list`] signs the list of what no longer counts.
 //!
-//! Authorities come from [`create_root`] and [`create_issuing`]; [`seal_key`] and [`open_key`] guard their keys
-//! at rest. Devices and people make keys with [`generate_key`] and requests with [`csr_for`].
+//! Authorities come from [`create_root`] and [`create_issuing`]; [`seal_key`] and [`open_key`] guard their
+//! keys at rest. Devices and people make keys with [`generate_key`] and requests with [`csr_for`].
 //!
 //! What never happens here:
 //!

@@ -46,7 +46,8 @@ impl Validity {
         .checked(now_ms)
     }
 
-    /// The period of a certificate under an authority: as [`Validity::starting`], cut to the authority's own.
+    /// The period of a certificate under an authority: as [`Validity::starting`], cut to the authority's
+    /// own.
     pub fn within(authority: Validity, now_ms: i64, lifetime_ms: u64) -> Result<Validity, ValidityError> {
         if !authority.contains(now_ms) {
             return Err(ValidityError::AuthorityNotValid);

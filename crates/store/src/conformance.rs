@@ -5,7 +5,7 @@
     reason = "a test suite panics where a test fails"
 )]
 
-use service::store::{Batch, Blobs, Store, StoreError};
+use service::store::{Batch, Blobs, Read, Store, StoreError};
 
 use crate::limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 

@@ -222,7 +222,10 @@ impl Drop for SledStore {
         let Some(db) = self.db.take() else { return };
         if !self.is_poisoned() {
             // sled's last flush may panic; there is nobody left to tell.
-            let _ = guarded(|| Ok(drop(db)));
+            let _ = guarded(|| {
+                drop(db);
+                Ok(())
+            });
             return;
         }
         drop_aside(db, &self.path);
@@ -233,7 +236,10 @@ impl Drop for SledStore {
 fn drop_aside(db: sled::Db, path: &Path) {
     let (done, wait) = mpsc::channel();
     std::thread::spawn(move || {
-        let _ = guarded(|| Ok(drop(db)));
+        let _ = guarded(|| {
+            drop(db);
+            Ok(())
+        });
         let _ = done.send(());
     });
     if wait.recv_timeout(CLOSE_PATIENCE).is_err() {

@@ -1,4 +1,5 @@
 //! Blobs on a real file system: permissions, links, caps, leftovers.
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,4 +1,5 @@
 //! What opening a store meets: other processes, newer state, broken snapshots, full disks.
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -123,7 +124,9 @@ fn an_empty_snapshot_is_set_aside_and_every_row_is_there() {
     let folder = tempfile::tempdir().unwrap();
     {
         let store = open(folder.path());
-        (0..20).for_each(|group| drop(store.commit(&rows(group * 500, 500)).unwrap()));
+        for group in 0..20 {
+            store.commit(&rows(group * 500, 500)).unwrap();
+        }
     }
     drop(open(folder.path()));
     let found = snapshots(folder.path());
@@ -150,7 +153,9 @@ fn a_cut_database_is_damaged_and_stays_closed() {
     let folder = tempfile::tempdir().unwrap();
     {
         let store = open(folder.path());
-        (0..40).for_each(|group| drop(store.commit(&rows(group * 1000, 1000)).unwrap()));
+        for group in 0..40 {
+            store.commit(&rows(group * 1000, 1000)).unwrap();
+        }
     }
     drop(open(folder.path()));
     let file = fs::File::options()
@@ -200,7 +205,9 @@ fn readers_run_beside_the_writer() {
             })
         })
         .collect();
-    (1..50).for_each(|group| drop(store.commit(&rows(group * 1000, 200)).unwrap()));
+    for group in 1..50 {
+        store.commit(&rows(group * 1000, 200)).unwrap();
+    }
     readers.into_iter().for_each(|reader| reader.join().unwrap());
 }
 
