@@ -1,0 +1,139 @@
+//! The configuration: one TOML file, each setting also by `MUSTER_SECTION__NAME` in the environment.
+//! This is the only place that reads either, and it names every bad setting at once.
+
+mod reader;
+
+use std::{net::SocketAddr, path::{Path, PathBuf}, time::Duration};
+
+use contract::Root;
+
+use self::reader::Reader;
+use crate::{exit::Failure, folder::Folder};
+
+/// All settings of an installation, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The installation's folder; relative paths begin there.
+    pub folder: Folder,
+    /// The installation's name: part of every certificate and event.
+    pub site: String,
+    /// The levels that all topics begin with.
+    pub root: Root,
+    /// Where devices, operators and integrators connect.
+    pub principals: SocketAddr,
+    /// Where services connect; loopback only.
+    pub services: SocketAddr,
+    /// Health and metrics over HTTP.
+    pub http: SocketAddr,
+    /// A listener without TLS that believes a user name; loopback only, for tests and measurements.
+    pub insecure: Option<SocketAddr>,
+    /// The folder of the services' states.
+    pub state: PathBuf,
+    /// Memory for each store's cache.
+    pub cache_bytes: u64,
+    /// Free space below which nothing is written.
+    pub reserve_bytes: u64,
+    /// Where the passphrase of the issuing key is read from, when it has one.
+    pub passphrase_file: Option<PathBuf>,
+    /// Keys that may sign firmware, PEM files.
+    pub release_keys: Vec<PathBuf>,
+    /// Signatures that firmware needs.
+    pub release_threshold: usize,
+    /// How long a device may be away before it counts as offline.
+    pub grace: Duration,
+    /// How long a retiring device's receipt is waited for.
+    pub retire_wait: Duration,
+    /// How long a device certificate lasts.
+    pub device_lifetime: Duration,
+    /// How long the former certificate still works after the next one was first used.
+    pub overlap: Duration,
+    /// Connections at the same time.
+    pub max_connections: usize,
+    /// What is logged, as tracing's filter.
+    pub log: String,
+    /// Logs as JSON.
+    pub log_json: bool,
+}
+
+impl Config {
+    /// Reads `muster.toml` in a folder.
+    pub fn read(folder: &Path) -> Result<Config, Failure> {
+        let folder = Folder::at(folder);
+        if !folder.config().exists() {
+            let message = format!(
+                "there is no installation in {}; make one with `muster init {}`",
+                folder.path().display(),
+                folder.path().display()
+            );
+            return Err(Failure::usage(message));
+        }
+        let mut reader = Reader::open(&folder.config())?;
+        let config = read_all(folder, &mut reader);
+        reader.finish()?;
+        Ok(config)
+    }
+
+    /// A path of the configuration, relative to the installation's folder.
+    pub fn path(&self, path: &Path) -> PathBuf {
+        self.folder.path().join(path)
+    }
+}
+
+fn read_all(folder: Folder, reader: &mut Reader) -> Config {
+    Config {
+        folder,
+        site: reader.parsed("site", "muster", |text: String| {
+            text.parse::<contract::Id>().map(|id| id.to_string()).map_err(|e| e.to_string())
+        }),
+        root: reader.parsed("root", "muster/v1", |text: String| text.parse().map_err(|e: contract::topic::BadRoot| e.to_string())),
+        // 8883 is the port IANA names for MQTT over TLS.
+        principals: reader.address("listen.principals", "0.0.0.0:8883"),
+        services: reader.loopback("listen.services", "127.0.0.1:0"),
+        http: reader.address("listen.http", "127.0.0.1:8080"),
+        insecure: reader.optional_loopback("listen.insecure_test"),
+        state: reader.value("state.folder", PathBuf::from("state")),
+        // Four stores share a small machine; more helps only when the fleet outgrows it.
+        cache_bytes: reader.mebibytes("state.cache_mib", 64),
+        // Room for a segment of each store and the ballast that brings a full disk back.
+        reserve_bytes: reader.mebibytes("state.reserve_mib", 64),
+        passphrase_file: reader.optional("pki.passphrase_file"),
+        device_lifetime: reader.duration("pki.device_lifetime", "90d"),
+        overlap: reader.duration("pki.overlap", "1h"),
+        release_keys: reader.value("rollout.release_keys", vec![PathBuf::from("release/release.pub")]),
+        release_threshold: reader.value("rollout.threshold", 1),
+        // Longer than a restart of a router or a switch takes.
+        grace: reader.duration("monitoring.grace", "30s"),
+        retire_wait: reader.duration("registry.retire_wait", "7d"),
+        max_connections: reader.value("limits.connections", 20_000),
+        log: reader.value("log.filter", "info".to_owned()),
+        log_json: reader.value("log.json", false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(toml: &str) -> Result<Config, Failure> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("muster.toml"), toml).unwrap();
+        Config::read(folder.path())
+    }
+
+    #[test]
+    fn an_empty_file_is_a_configuration() {
+        let config = read("").unwrap();
+        assert_eq!(config.site, "muster");
+        assert_eq!(config.grace, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn every_mistake_is_named_at_once() {
+        let toml = "site = \"a b\"\nsiet = 1\n[listen]\nprincipals = \"nowhere\"\nservices = \"8.8.8.8:1\"\n[monitoring]\ngrace = 5";
+        let failure = read(toml).unwrap_err();
+        assert_eq!(failure.exit, crate::exit::Exit::Usage);
+        for part in ["site:", "siet:", "listen.principals:", "listen.services:", "monitoring.grace:"] {
+            assert!(failure.to_string().contains(part), "{part} in {failure}");
+        }
+    }
+}

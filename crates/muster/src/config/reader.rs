@@ -1,0 +1,151 @@
+//! Takes settings one by one and collects what is wrong with them.
+
+use std::{collections::BTreeSet, net::SocketAddr, path::Path, time::Duration};
+
+use figment::{
+    Figment,
+    providers::{Env, Format, Toml},
+    value::{Dict, Value},
+};
+use serde::de::DeserializeOwned;
+
+use crate::exit::Failure;
+
+/// The settings of one file and the environment.
+pub(super) struct Reader {
+    figment: Figment,
+    file: String,
+    known: BTreeSet<&'static str>,
+    mistakes: Vec<String>,
+}
+
+impl Reader {
+    pub(super) fn open(path: &Path) -> Result<Reader, Failure> {
+        let file = path.display().to_string();
+        let figment = Figment::new().merge(Toml::file(path)).merge(Env::prefixed("MUSTER_").split("__"));
+        // A file that is no TOML has no settings to name.
+        if let Err(error) = figment.extract::<Dict>() {
+            return Err(Failure::usage(format!("{file}: {error}")));
+        }
+        Ok(Reader { figment, file, known: BTreeSet::new(), mistakes: Vec::new() })
+    }
+
+    /// All mistakes, if there are any.
+    pub(super) fn finish(mut self) -> Result<(), Failure> {
+        if let Ok(all) = self.figment.extract::<Dict>() {
+            let mut named = Vec::new();
+            name_all(&all, "", &mut named);
+            for name in named.into_iter().filter(|name| !self.known.contains(name.as_str())) {
+                self.mistakes.push(format!("{name}: there is no such setting"));
+            }
+        }
+        if self.mistakes.is_empty() {
+            return Ok(());
+        }
+        let list = self.mistakes.join("\n  ");
+        Err(Failure::usage(format!("{} has {} mistake(s):\n  {list}", self.file, self.mistakes.len())))
+    }
+
+    pub(super) fn value<T: DeserializeOwned>(&mut self, name: &'static str, default: T) -> T {
+        self.optional(name).unwrap_or(default)
+    }
+
+    pub(super) fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
+        self.known.insert(name);
+        if self.figment.find_value(name).is_err() {
+            return None;
+        }
+        match self.figment.extract_inner(name) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.mistakes.push(format!("{name}: {}", error.kind));
+                None
+            }
+        }
+    }
+
+    /// A setting that parses, with a default that does.
+    pub(super) fn parsed<T>(
+        &mut self,
+        name: &'static str,
+        default: &str,
+        parse: impl Fn(String) -> Result<T, String>,
+    ) -> T
+    where
+        T: ParsedDefault,
+    {
+        let text = self.value(name, default.to_owned());
+        parse(text).unwrap_or_else(|mistake| {
+            self.mistakes.push(format!("{name}: {mistake}"));
+            parse(default.to_owned()).unwrap_or_else(|_| T::blank())
+        })
+    }
+
+    pub(super) fn address(&mut self, name: &'static str, default: &str) -> SocketAddr {
+        self.parsed(name, default, |text| {
+            text.parse().map_err(|_| format!("`{text}` is no address; for example `0.0.0.0:8883`"))
+        })
+    }
+
+    pub(super) fn loopback(&mut self, name: &'static str, default: &str) -> SocketAddr {
+        let address = self.address(name, default);
+        if !address.ip().is_loopback() {
+            self.mistakes.push(format!("{name}: {address} is not on the loopback interface (127.0.0.1 or [::1])"));
+        }
+        address
+    }
+
+    pub(super) fn optional_loopback(&mut self, name: &'static str) -> Option<SocketAddr> {
+        self.known.insert(name);
+        self.figment.find_value(name).is_ok().then(|| self.loopback(name, "127.0.0.1:0"))
+    }
+
+    pub(super) fn duration(&mut self, name: &'static str, default: &str) -> Duration {
+        self.parsed(name, default, |text| {
+            humantime::parse_duration(&text).map_err(|_| format!("`{text}` is no duration; for example `30s`, `7d`"))
+        })
+    }
+
+    pub(super) fn mebibytes(&mut self, name: &'static str, default: u64) -> u64 {
+        self.value(name, default).saturating_mul(1024 * 1024)
+    }
+}
+
+/// What stands in for a value that could not be read, until the mistakes are reported.
+pub(super) trait ParsedDefault {
+    fn blank() -> Self;
+}
+
+impl ParsedDefault for String {
+    fn blank() -> Self {
+        String::new()
+    }
+}
+
+impl ParsedDefault for contract::Root {
+    fn blank() -> Self {
+        contract::Root::default()
+    }
+}
+
+impl ParsedDefault for SocketAddr {
+    fn blank() -> Self {
+        SocketAddr::from(([127, 0, 0, 1], 0))
+    }
+}
+
+impl ParsedDefault for Duration {
+    fn blank() -> Self {
+        Duration::ZERO
+    }
+}
+
+fn name_all(dict: &Dict, prefix: &str, names: &mut Vec<String>) {
+    for (key, value) in dict {
+        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Dict(_, inner) => name_all(inner, &name, names),
+            _ => names.push(name),
+        }
+    }
+}

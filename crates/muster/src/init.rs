@@ -1,0 +1,196 @@
+//! Making an installation: certificate authorities, the server's certificate, the first operator, the
+//! firmware signing key, and the requests that tell the empty services of them.
+
+use std::{io::IsTerminal, path::Path};
+
+use anyhow::{Context, Result};
+use contract::{id::ServiceName, v1};
+use host::clock::wall_ms;
+use pki::{
+    Authority, Charter, Cost, Host, IssuedCertificate, KeyKind, Plan, Profile, Protection, PublicKey, Serial,
+    Subject, SubjectKind, Validity,
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    exit::Failure,
+    folder::{Folder, write_public, write_secret},
+};
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
+/// The root outlives most hardware; it is used only to sign issuing authorities.
+const ROOT_LIFETIME_MS: u64 = 20 * 365 * DAY_MS;
+const ISSUING_LIFETIME_MS: u64 = 10 * 365 * DAY_MS;
+const SERVER_LIFETIME_MS: u64 = 398 * DAY_MS;
+const OPERATOR_LIFETIME_MS: u64 = 365 * DAY_MS;
+
+/// What is to be made.
+pub struct Plans {
+    /// The installation's name.
+    pub site: String,
+    /// Names and addresses under which the server is reached.
+    pub hosts: Vec<String>,
+    /// The first operator's id.
+    pub operator: String,
+    /// The passphrase of the CA keys, or `None` to keep them unencrypted.
+    pub passphrase: Option<Zeroizing<String>>,
+    /// Settings written into `muster.toml`, as lines.
+    pub settings: String,
+}
+
+/// Makes an installation in an empty folder.
+pub fn init(folder: &Folder, plans: &Plans) -> Result<()> {
+    if folder.config().exists() {
+        let message = format!("{} holds an installation already; nothing was changed", folder.path().display());
+        return Err(Failure::new(crate::exit::Exit::Conflict, message).into());
+    }
+    let now = wall_ms();
+    let authorities = found(folder, plans, now)?;
+    let server = certify_server(folder, plans, &authorities, now)?;
+    let operator = certify_operator(folder, plans, &authorities, now)?;
+    make_release_key(folder)?;
+    write_bootstrap(folder, plans, &server, &operator)?;
+    write_public(&folder.config(), config_text(plans).as_bytes())
+}
+
+/// Asks for a passphrase on a terminal, twice.
+pub fn ask_passphrase() -> Result<Zeroizing<String>> {
+    if !std::io::stdin().is_terminal() {
+        let message = "the CA keys need a passphrase: give --passphrase-file FILE, or --unencrypted to store them in clear";
+        return Err(Failure::usage(message).into());
+    }
+    let first = Zeroizing::new(rpassword::prompt_password("Passphrase for the CA keys: ")?);
+    let second = Zeroizing::new(rpassword::prompt_password("The same again: ")?);
+    if first != second || first.is_empty() {
+        return Err(Failure::usage("the two passphrases differ, or are empty").into());
+    }
+    Ok(first)
+}
+
+/// Reads a passphrase from the first line of a file.
+pub fn read_passphrase(path: &Path) -> Result<Zeroizing<String>> {
+    let bytes = Zeroizing::new(crate::folder::read_secret(path)?);
+    let text = std::str::from_utf8(&bytes).context("the passphrase is no text")?;
+    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+}
+
+struct Authorities {
+    issuing: Authority,
+    roots_pem: String,
+}
+
+fn found(folder: &Folder, plans: &Plans, now_ms: i64) -> Result<Authorities> {
+    let charter = |lifetime_ms| Charter {
+        site: &plans.site,
+        key: KeyKind::P256,
+        serial: fresh_serial(),
+        now_ms,
+        lifetime_ms,
+    };
+    let root = pki::create_root(&charter(ROOT_LIFETIME_MS))?;
+    let root_authority = Authority::open(&root.chain_pem, &root.key_pem, now_ms)?;
+    let issuing = pki::create_issuing(&root_authority, &charter(ISSUING_LIFETIME_MS))?;
+    let issuing_authority = Authority::open(&issuing.chain_pem, &issuing.key_pem, now_ms)?;
+    let protection = match &plans.passphrase {
+        Some(passphrase) => Protection::Passphrase(passphrase, Cost::RECOMMENDED),
+        None => Protection::Plain,
+    };
+    write_secret(&folder.pki("root.key"), &pki::seal_key(&root.key_pem, &protection)?)?;
+    write_secret(&folder.pki("issuing.key"), &pki::seal_key(&issuing.key_pem, &protection)?)?;
+    write_public(&folder.pki("root.pem"), root.chain_pem.as_bytes())?;
+    write_public(&folder.pki("issuing.pem"), issuing.chain_pem.as_bytes())?;
+    Ok(Authorities { issuing: issuing_authority, roots_pem: root.chain_pem })
+}
+
+fn certify_server(folder: &Folder, plans: &Plans, by: &Authorities, now: i64) -> Result<IssuedCertificate> {
+    let mut hosts = Vec::new();
+    for text in &plans.hosts {
+        let refuse = || Failure::usage(format!("--host {text}: neither a DNS name nor an IP address"));
+        hosts.push(Host::parse(text).ok_or_else(refuse)?);
+    }
+    let subject = Subject::new(&plans.site, SubjectKind::Service, ServiceName::FrontDoor.word())?;
+    let key = pki::generate_key(KeyKind::P256)?;
+    let issued = issue(by, Profile::Server { hosts }, subject, &key, now, SERVER_LIFETIME_MS)?;
+    write_secret(&folder.pki("server.key"), key.as_bytes())?;
+    let chain = format!("{}{}", issued.pem, by.issuing.certificate_pem());
+    write_public(&folder.pki("server.pem"), chain.as_bytes())?;
+    Ok(issued)
+}
+
+fn certify_operator(folder: &Folder, plans: &Plans, by: &Authorities, now: i64) -> Result<IssuedCertificate> {
+    let subject = Subject::new(&plans.site, SubjectKind::Operator, &plans.operator)?;
+    let key = pki::generate_key(KeyKind::P256)?;
+    let issued = issue(by, Profile::Client, subject, &key, now, OPERATOR_LIFETIME_MS)?;
+    let file = |name| folder.person(&plans.operator, name);
+    write_secret(&file("key.pem"), key.as_bytes())?;
+    let chain = format!("{}{}", issued.pem, by.issuing.certificate_pem());
+    write_public(&file("certificate.pem"), chain.as_bytes())?;
+    write_public(&file("roots.pem"), by.roots_pem.as_bytes())?;
+    Ok(issued)
+}
+
+fn issue(
+    by: &Authorities,
+    profile: Profile,
+    subject: Subject,
+    key_pem: &str,
+    now: i64,
+    lifetime_ms: u64,
+) -> Result<IssuedCertificate> {
+    let key = PublicKey::of_private(key_pem)?;
+    let validity = Validity::within(by.issuing.validity(), now, lifetime_ms)?;
+    let plan = Plan::new(fresh_serial(), profile, subject, &key, validity);
+    Ok(by.issuing.sign(&plan)?)
+}
+
+fn fresh_serial() -> Serial {
+    Serial::from_random(rand::random())
+}
+
+/// The key that signs firmware. Keep it off the server once you are past trying things out.
+fn make_release_key(folder: &Folder) -> Result<()> {
+    let seed = Zeroizing::new(rand::random::<[u8; 32]>());
+    let key = artifact::SigningKey::from_seed(&seed);
+    write_secret(&folder.release("release.key"), key.to_pem()?.as_bytes())?;
+    write_public(&folder.release("release.pub"), key.public_key().to_pem()?.as_bytes())
+}
+
+fn write_bootstrap(
+    folder: &Folder,
+    plans: &Plans,
+    server: &IssuedCertificate,
+    operator: &IssuedCertificate,
+) -> Result<()> {
+    let person = v1::PutPerson {
+        id: plans.operator.clone(),
+        kind: "operators".into(),
+        role: v1::Role::Admin.into(),
+        ..v1::PutPerson::default()
+    };
+    let record = |kind: &str, id: &str, issued: &IssuedCertificate| v1::RecordCertificate {
+        kind: kind.into(),
+        id: id.into(),
+        certificate: issued.pem.clone(),
+        ..v1::RecordCertificate::default()
+    };
+    let registry = vec![("put-person", serde_json::to_value(person)?)];
+    let provisioning = vec![
+        ("record", serde_json::to_value(record("services", ServiceName::FrontDoor.word(), server))?),
+        ("record", serde_json::to_value(record("operators", &plans.operator, operator))?),
+    ];
+    for (service, requests) in
+        [(ServiceName::Registry, registry), (ServiceName::Provisioning, provisioning)]
+    {
+        write_secret(&folder.bootstrap(service), &serde_json::to_vec_pretty(&requests)?)?;
+    }
+    Ok(())
+}
+
+fn config_text(plans: &Plans) -> String {
+    format!(
+        "# Muster's configuration. Every setting can also be given in the environment, for example\n\
+         # MUSTER_LISTEN__HTTP=127.0.0.1:9000. docs/configuration.md lists them all.\n\n\
+         site = \"{}\"\n{}",
+        plans.site, plans.settings
+    )
+}

@@ -1,0 +1,9 @@
+//! Muster's program: configuration, wiring and the command line.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+pub mod exit;
+pub mod folder;
+pub mod init;
+pub mod up;
