@@ -1,1 +1,134 @@
-//! Who the devices are: identity, lifecycle, groups, operators.
+//! Who the devices are: identity, lifecycle, groups, and the people and programs that command them.
+//!
+//! ```text
+//!            move            certificate           first report            move
+//! planned ─────────► registered ─────────► provisioned ─────────► active ◄──────► maintenance
+//!    │                   │                      │                    │                │
+//!    │ retire            │ retire               └───── retire ───────┴──── retire ────┘
+//!    ▼                   ▼                                           ▼
+//! retired ◄──────────────┘◄──────── receipt or deadline ──────── retiring
+//! ```
+//!
+//! Beside the stage, from `registered` on, a device carries a restriction: none, suspended or
+//! quarantined. Both machines are tables: `lifecycle.rs` and `restriction.rs`.
+//!
+//! Invariants:
+//! - Ids that differ in case only are one id: records are keyed by the folded id, so there are no twins.
+//! - `retired` is terminal. Its record stays as a tombstone that refuses the same id, and is in no group.
+//! - A device's version grows by one with each event about it; so does a person's, and a group's as long
+//!   as it exists.
+//! - A device's `groups`, the membership index and each group's number of members agree.
+//! - While anybody is an enabled admin, somebody stays one.
+//! - A report that says nothing new writes nothing.
+#![forbid(unsafe_code)]
+
+mod choice;
+mod decide;
+mod event;
+mod lifecycle;
+mod policy;
+mod query;
+mod request;
+mod restriction;
+mod roster;
+mod state;
+
+use contract::{
+    Refusal,
+    id::{Principal, ServiceName},
+    verb::Verb,
+    wire::Reply,
+};
+use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
+
+use crate::decide::Situation;
+pub use crate::request::Request;
+
+/// What can be configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a retiring device's receipt is waited for when the operator does not say.
+    pub retire_wait_ms: u64,
+}
+
+impl Default for Settings {
+    /// Seven days: a device that is seen once a week still erases itself.
+    fn default() -> Settings {
+        Settings {
+            retire_wait_ms: 7 * 24 * 3_600_000,
+        }
+    }
+}
+
+/// The registry.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Registry {
+    settings: Settings,
+}
+
+impl Registry {
+    /// A registry with these settings.
+    pub fn new(settings: Settings) -> Registry {
+        Registry { settings }
+    }
+
+    /// The registry's own decisions are its own doing.
+    fn own<'a>(&self, view: &'a View<'a>, now_ms: i64) -> Situation<'a> {
+        Situation {
+            view,
+            actor: Principal::from(Self::NAME).to_string(),
+            now_ms,
+        }
+    }
+}
+
+impl Service for Registry {
+    const NAME: ServiceName = ServiceName::Registry;
+    type Request = Request;
+
+    fn follows(&self) -> &'static [ServiceName] {
+        &[ServiceName::Provisioning]
+    }
+
+    fn parse(
+        &self,
+        verb: &'static Verb,
+        payload: &[u8],
+        content_type: &str,
+    ) -> Result<Parsed<Request>, Refusal> {
+        Request::parse(verb, payload, content_type)
+    }
+
+    fn decide(
+        &self,
+        view: &View<'_>,
+        caller: &Caller,
+        request: Request,
+        cx: &mut Context<'_>,
+    ) -> Result<Outcome, Fault> {
+        let situation = Situation {
+            view,
+            actor: caller.principal.to_string(),
+            now_ms: cx.now.wall_ms,
+        };
+        decide::command(&situation, &self.settings, &caller.principal, request)
+    }
+
+    fn query(
+        &self,
+        view: &View<'_>,
+        caller: &Caller,
+        request: Request,
+        _: &QueryContext<'_>,
+    ) -> Result<Box<dyn Reply>, Fault> {
+        query::answer(view, &caller.principal, request)
+    }
+
+    fn on_fact(&self, view: &View<'_>, fact: FactChange<'_>, cx: &mut Context<'_>) -> Result<Outcome, Fault> {
+        decide::fact(&self.own(view, cx.now.wall_ms), fact)
+    }
+
+    fn on_wake(&self, view: &View<'_>, key: &str, cx: &mut Context<'_>) -> Result<Outcome, Fault> {
+        decide::wake(&self.own(view, cx.now.wall_ms), key)
+    }
+}

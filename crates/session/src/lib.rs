@@ -1,1 +1,42 @@
-//! The front door's MQTT session, window and policy, sans-I/O.
+//! The front door's MQTT sessions, windows and policy, sans-I/O.
+//!
+//! ```text
+//! bytes ─► Connection ─ wishes ─► Door ─ lanes ─► frames for a service
+//!             ▲                    │ ▲
+//!             └──────── posts ─────┘ └───── frames from a service
+//! ```
+//!
+//! A [`Connection`] is one client's protocol: it parses, checks and orders acknowledgements. The [`Door`] is
+//! what all connections share: copies of facts, the directory of sessions, one ordered window for each
+//! service. Both take time and bytes as arguments; sockets, threads and clocks are the shell's.
+//!
+//! Invariants:
+//! - A publish with a promise is acknowledged only when its service has answered it, or when it is finally
+//!   refused: [`Post::Settled`] is the only way to a PUBACK of a request.
+//! - Acknowledgements of one connection leave in the order of its publishes to the same service.
+//! - Nothing reaches a service but what the verb table allows its sender; nothing reaches a session but
+//!   what lies under its own `down/` or within its grants as they are now.
+//! - A session whose certificate or device does not count any more gets nothing after the fact arrives.
+#![forbid(unsafe_code)]
+
+mod cause;
+mod connection;
+mod directory;
+mod door;
+mod facts;
+mod lane;
+mod limits;
+mod peer;
+mod policy;
+mod protocol;
+mod service_link;
+
+pub use cause::{Cause, Farewell};
+pub use connection::{Connection, Post};
+pub use door::{Counts, Door, DoorSettings, DoorStatus};
+pub use facts::{Change, Copies, KnownCertificate, KnownDevice, KnownPerson};
+pub use limits::Limits;
+pub use peer::{Caller, Peer};
+pub use policy::{Denial, Standing};
+pub use protocol::{Delivery, Reason};
+pub use service_link::{LinkEvent, ServiceLink};

@@ -7,6 +7,7 @@
 
 use service::store::{Batch, Blobs, Read, Store, StoreError};
 
+pub use crate::failpoint::Failpoint;
 use crate::limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 
 /// One store's home, which outlives the engine.

@@ -1,31 +1,37 @@
-//! The store over sled: one tree, one batch a commit, one flush, one fsync.
+//! The store over sled: one tree, read through [`Read`], written through the redo log.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use service::store::{Batch, Durable, Pair, Read, Store, StoreError};
 
+use crate::apply;
 use crate::envelope;
 use crate::fault::{Fault, guarded};
 use crate::folder::FolderLock;
+use crate::journal::{Journal, Unrecorded};
 use crate::limits;
 use crate::meta::{self, Meta};
-use crate::off_log::OffLog;
 use crate::opening::OpenOptions;
 use crate::range;
+use crate::redo::{self, Write};
 use crate::room::Room;
 
 /// How long the drop of a poisoned store waits for sled, which can hang in its last flush.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many records a scan reads between two commits' turns.
+const STRETCH: usize = 256;
 
 /// A service's database in sled.
 #[derive(Debug)]
 pub struct SledStore {
     db: Option<sled::Db>,
     writer: Mutex<Writer>,
+    /// Held for writing while a batch is applied, so that readers see all of it or nothing.
+    showing: RwLock<()>,
     poison: OnceLock<String>,
     path: PathBuf,
     known_schema: u32,
@@ -36,8 +42,7 @@ pub struct SledStore {
 /// What only the committing thread touches.
 #[derive(Debug)]
 struct Writer {
-    file: File,
-    off_log: OffLog,
+    journal: Journal,
     room: Room,
     scratch: Vec<u8>,
 }
@@ -45,21 +50,20 @@ struct Writer {
 impl SledStore {
     pub(crate) fn assemble(
         db: sled::Db,
-        file: File,
+        journal: Journal,
         lock: FolderLock,
         room: Room,
         meta: Meta,
         options: &OpenOptions,
     ) -> SledStore {
-        let off_log = OffLog::of(&options.path);
         SledStore {
             db: Some(db),
             writer: Mutex::new(Writer {
-                file,
-                off_log,
+                journal,
                 room,
                 scratch: Vec::new(),
             }),
+            showing: RwLock::new(()),
             poison: OnceLock::new(),
             path: options.path.clone(),
             known_schema: options.schema,
@@ -94,22 +98,51 @@ impl SledStore {
         self.poison.get().is_some()
     }
 
-    pub(crate) fn write_meta(&self) -> Result<Durable, StoreError> {
+    /// Writes the metadata of a new store, and brings it into sled for good.
+    pub(crate) fn write_meta(&self) -> Result<(), StoreError> {
         let meta = *self.meta.lock();
-        self.commit_with(&Batch::default(), Some(meta))
+        self.commit_with(&Batch::default(), Some(meta))?;
+        self.checkpoint_now()
+    }
+
+    /// Brings everything into sled and onto the disk, and empties the redo log.
+    pub(crate) fn checkpoint_now(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock();
+        let db = self.live()?;
+        writer.journal.checkpoint(db).map_err(|fault| self.fail(fault))
     }
 
     fn commit_with(&self, batch: &Batch, meta: Option<Meta>) -> Result<Durable, StoreError> {
         limits::check(batch)?;
         let mut writer = self.writer.lock();
         let db = self.live()?;
-        if batch.is_empty() && meta.is_none() {
+        let meta = meta.map(Meta::encode);
+        let meta = meta.as_deref().map(|meta| (meta::KEY, Some(meta)));
+        let writes: Vec<_> = batch.iter().chain(meta).collect();
+        if writes.is_empty() {
             return Ok(Durable::attest());
         }
-        writer.room.admit(weight(batch))?;
-        let sealed = seal(batch, meta, &mut writer.scratch);
-        write(db, sealed, &mut writer).map_err(|fault| self.fail(fault))?;
+        writer.room.admit(weight(&writes))?;
+        let recorded = writer.journal.record(db, &writes);
+        recorded.map_err(|error| self.unrecorded(error))?;
+        self.apply(db, &writes, &mut writer)?;
         Ok(Durable::attest())
+    }
+
+    /// Shows readers what is on disk now. A failure poisons the store before anybody may read again.
+    fn apply(&self, db: &sled::Db, writes: &[Write<'_>], writer: &mut Writer) -> Result<(), StoreError> {
+        let Writer { journal, scratch, .. } = writer;
+        let hidden = self.showing.write();
+        apply::apply(db, writes, scratch, &journal.points).map_err(|fault| self.fail(fault))?;
+        drop(hidden);
+        journal.applied(writes).map_err(|fault| self.fail(fault))
+    }
+
+    fn unrecorded(&self, error: Unrecorded) -> StoreError {
+        match error {
+            Unrecorded::Refused(fault) => fault.told(&self.path),
+            Unrecorded::Broken(fault) => self.fail(fault),
+        }
     }
 
     /// sled, unless the store is poisoned.
@@ -142,7 +175,8 @@ impl SledStore {
         }
     }
 
-    /// Hands every record from `start` on to `visit`, until that returns `false`.
+    /// Hands every record from `start` on to `visit`, until that returns `false`. Commits get their
+    /// turn after every stretch, so a walk longer than that is no point in time.
     fn walk(
         &self,
         start: Vec<u8>,
@@ -151,21 +185,26 @@ impl SledStore {
         let mut last = start.clone();
         let mut records = self.live()?.range(start..);
         loop {
-            let next = guarded(|| records.next().transpose()).map_err(|fault| self.unread(&last, fault))?;
-            let Some((key, record)) = next else {
-                return Ok(());
-            };
-            if *key != *meta::KEY && !visit(&key, &record)? {
-                return Ok(());
+            let _shown = self.showing.read();
+            self.live()?;
+            for _ in 0..STRETCH {
+                let next = guarded(|| records.next().transpose());
+                let Some((key, record)) = next.map_err(|fault| self.unread(&last, fault))? else {
+                    return Ok(());
+                };
+                if *key != *meta::KEY && !visit(&key, &record)? {
+                    return Ok(());
+                }
+                last.clear();
+                last.extend_from_slice(&key);
             }
-            last.clear();
-            last.extend_from_slice(&key);
         }
     }
 }
 
 impl Read for SledStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let _shown = self.showing.read();
         let db = self.live()?;
         if key == meta::KEY {
             return Ok(None);
@@ -208,32 +247,37 @@ impl Store for SledStore {
             records += 1;
             Ok(true)
         })?;
+        let writer = self.writer.lock();
+        self.live()?;
+        writer.journal.verify().map_err(|fault| fault.told(&self.path))?;
         Ok(records)
     }
 
     fn size_on_disk(&self) -> Result<u64, StoreError> {
+        let log = self.writer.lock().journal.length();
         let db = self.live()?;
-        guarded(|| db.size_on_disk()).map_err(|fault| fault.told(&self.path))
+        let rows = guarded(|| db.size_on_disk()).map_err(|fault| fault.told(&self.path))?;
+        Ok(rows + log)
     }
 }
 
 impl Drop for SledStore {
     fn drop(&mut self) {
+        let closed = self.is_poisoned() || self.checkpoint_now().is_err();
         let Some(db) = self.db.take() else { return };
-        if !self.is_poisoned() {
-            // sled's last flush may panic; there is nobody left to tell.
-            let _ = guarded(|| {
-                drop(db);
-                Ok(())
-            });
-            return;
+        if closed {
+            return drop_aside(db, &self.path);
         }
-        drop_aside(db, &self.path);
+        // sled's last flush may panic; there is nobody left to tell.
+        let _ = guarded(|| {
+            drop(db);
+            Ok(())
+        });
     }
 }
 
 /// Drops a failed database on a thread of its own, which is left behind if sled does not come back.
-fn drop_aside(db: sled::Db, path: &Path) {
+pub(crate) fn drop_aside(db: sled::Db, path: &Path) {
     let (done, wait) = mpsc::channel();
     std::thread::spawn(move || {
         let _ = guarded(|| {
@@ -247,37 +291,20 @@ fn drop_aside(db: sled::Db, path: &Path) {
     }
 }
 
-fn write(db: &sled::Db, batch: sled::Batch, writer: &mut Writer) -> Result<(), Fault> {
-    guarded(|| db.apply_batch(batch))?;
-    guarded(|| db.flush())?;
-    writer.off_log.sync()?;
-    writer.file.sync_all()?;
-    Ok(())
+fn weight(writes: &[Write<'_>]) -> u64 {
+    redo::size(writes) + (writes.len() * envelope::OVERHEAD) as u64
 }
 
-/// The batch in envelopes. Each value is copied into the scratch and from there into sled's own
-/// reference-counted buffer; sled makes that copy of whatever it is given, even of a `Vec`.
-fn seal(batch: &Batch, meta: Option<Meta>, scratch: &mut Vec<u8>) -> sled::Batch {
-    let mut sealed = sled::Batch::default();
-    for (key, value) in batch.iter() {
-        match value {
-            Some(value) => {
-                envelope::seal(key, value, scratch);
-                sealed.insert(key, scratch.as_slice());
-            }
-            None => sealed.remove(key),
-        }
+#[cfg(any(test, feature = "conformance"))]
+impl SledStore {
+    /// Lets the next commit or checkpoint that comes to `point` stop there, as a crash would. The store
+    /// is then poisoned, and its folder is what the crash would have left.
+    pub fn stop_at(&self, point: crate::conformance::Failpoint) {
+        self.writer.lock().journal.points.arm(point);
     }
-    if let Some(meta) = meta {
-        envelope::seal(meta::KEY, &meta.encode(), scratch);
-        sealed.insert(meta::KEY, scratch.as_slice());
-    }
-    sealed
-}
 
-fn weight(batch: &Batch) -> u64 {
-    let bytes = |(key, value): (&[u8], Option<&[u8]>)| {
-        key.len() + value.map_or(0, |value| value.len() + envelope::OVERHEAD)
-    };
-    batch.iter().map(bytes).sum::<usize>() as u64
+    /// A checkpoint now, which else comes when the redo log is full and when the store is dropped.
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        self.checkpoint_now()
+    }
 }

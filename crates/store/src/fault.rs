@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     Panicked(String),
     /// Anything else.
     Other(String),
+    /// What is told as it is.
+    Told(StoreError),
 }
 
 impl Fault {
@@ -34,7 +36,14 @@ impl Fault {
             }
             Fault::Panicked(what) => StoreError::Engine(format!("{path}: the engine panicked: {what}")),
             Fault::Other(what) => StoreError::Engine(format!("{path}: {what}")),
+            Fault::Told(error) => error,
         }
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Fault {
+        Fault::Told(error)
     }
 }
 
@@ -59,7 +68,8 @@ impl From<sled::Error> for Fault {
     }
 }
 
-/// Runs a call into sled; a panic in there becomes a fault (where panics unwind; release builds abort).
+/// Runs a call into sled; a panic in there becomes a fault. (The release profile
+/// unwinds as well.)
 pub(crate) fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(result) => result.map_err(Fault::from),

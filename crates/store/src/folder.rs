@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -13,16 +13,23 @@ use crate::fault::Fault;
 /// How long an opener waits for a lock: a dropped store's background threads let go of it late.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
+const LOCK: &str = "lock";
+
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Proof that this process owns the folder; lets go when dropped.
 #[derive(Debug)]
-pub(crate) struct FolderLock(File);
+pub(crate) struct FolderLock {
+    file: File,
+    again: bool,
+}
 
 impl FolderLock {
-    /// Makes the folder where it is missing and locks it.
+    /// Makes the folder where it is missing and locks it. Another process is refused at once; this one
+    /// may be about to let go, and is waited for.
     pub(crate) fn acquire(path: &Path) -> Result<FolderLock, StoreError> {
-        patiently(|| Self::attempt(path)).map_err(|fault| fault.told(path))
+        let ours = || holder(path) == Some(std::process::id());
+        patiently(ours, || Self::attempt(path)).map_err(|fault| fault.told(path))
     }
 
     fn attempt(path: &Path) -> Result<FolderLock, Fault> {
@@ -31,29 +38,54 @@ impl FolderLock {
             .create(true)
             .truncate(false)
             .write(true)
-            .open(path.join("lock"))?;
+            .open(path.join(LOCK))?;
         match file.try_lock() {
-            Ok(()) => Ok(FolderLock(file)),
+            Ok(()) => Ok(Self::sign(path, file)),
             Err(fs::TryLockError::WouldBlock) => Err(Fault::Locked),
             Err(fs::TryLockError::Error(error)) => Err(error.into()),
         }
     }
 
-    /// When the lock file was first written, in seconds since 1970.
-    pub(crate) fn born(&self) -> u64 {
-        let modified = self.0.metadata().and_then(|metadata| metadata.modified()).ok();
+    /// Writes who holds the lock into its file. Of fixed width and in place, which a full disk takes.
+    fn sign(path: &Path, file: File) -> FolderLock {
+        let own = std::process::id();
+        let again = holder(path) == Some(own);
+        if let Err(error) = file.write_all_at(format!("{own:>10}\n").as_bytes(), 0) {
+            tracing::warn!(path = %path.display(), %error, "the lock file does not say who holds it");
+        }
+        FolderLock { file, again }
+    }
+
+    /// Whether this very process had the folder before, and may still be letting go of what is in it.
+    pub(crate) fn is_again(&self) -> bool {
+        self.again
+    }
+
+    /// When the lock was taken, in seconds since 1970, by the file system's clock.
+    pub(crate) fn taken(&self) -> u64 {
+        let modified = self.file.metadata().and_then(|metadata| metadata.modified()).ok();
         modified
             .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
             .map_or(0, |age| age.as_secs())
     }
 }
 
-/// Repeats `attempt` while it finds the folder locked, for two seconds at most.
-pub(crate) fn patiently<T>(mut attempt: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+/// The process that took the lock last.
+fn holder(path: &Path) -> Option<u32> {
+    fs::read_to_string(path.join(LOCK)).ok()?.trim().parse().ok()
+}
+
+/// Repeats `attempt` while it finds the folder locked and `may_wait` holds, for two seconds at most.
+pub(crate) fn patiently<T>(
+    may_wait: impl Fn() -> bool,
+    mut attempt: impl FnMut() -> Result<T, Fault>,
+) -> Result<T, Fault> {
     let begun = Instant::now();
     loop {
         match attempt() {
-            Err(Fault::Locked) if begun.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_PAUSE),
+            Err(Fault::Locked) if begun.elapsed() < LOCK_PATIENCE && may_wait() => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
             outcome => return outcome,
         }
     }

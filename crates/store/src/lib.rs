@@ -19,12 +19,15 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
+mod apply;
 mod ballast;
 mod engine;
 mod envelope;
+mod failpoint;
 mod fault;
 mod files;
 mod folder;
+mod journal;
 mod limits;
 mod memory;
 mod memory_blobs;
@@ -33,12 +36,14 @@ mod name;
 mod off_log;
 mod opening;
 mod range;
+mod recovery;
+mod redo;
 mod repair;
 mod room;
 
 pub use engine::SledStore;
 pub use files::Files;
-pub use limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+pub use limits::{MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
 pub use memory::MemoryStore;
 pub use memory_blobs::MemoryBlobs;
 pub use opening::OpenOptions;

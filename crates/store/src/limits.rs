@@ -8,12 +8,28 @@ pub const MAX_KEY_BYTES: usize = 512;
 /// The longest value; what is longer belongs into a blob.
 pub const MAX_VALUE_BYTES: usize = 64 * 1024;
 
-/// Refuses a batch that holds a key or a value out of bounds, before anything is written.
+/// The most that one batch may write, keys and values together: it is one record of the redo log.
+pub const MAX_BATCH_BYTES: usize = 256 << 20;
+
+/// Refuses a batch that is too large, or holds a key or a value out of bounds, before anything is
+/// written.
 pub(crate) fn check(batch: &Batch) -> Result<(), StoreError> {
     batch.iter().try_for_each(|(key, value)| {
         check_key(key)?;
         value.map_or(Ok(()), |value| check_value(key, value))
-    })
+    })?;
+    check_total(batch)
+}
+
+fn check_total(batch: &Batch) -> Result<(), StoreError> {
+    let bytes = |(key, value): (&[u8], Option<&[u8]>)| key.len() + value.map_or(0, <[u8]>::len);
+    let total: usize = batch.iter().map(bytes).sum();
+    if total <= MAX_BATCH_BYTES {
+        return Ok(());
+    }
+    Err(StoreError::Engine(format!(
+        "a batch has {total} bytes, one commit takes {MAX_BATCH_BYTES}; commit it in parts"
+    )))
 }
 
 fn check_key(key: &[u8]) -> Result<(), StoreError> {

@@ -1,15 +1,16 @@
 //! Opening a store: lock, snapshots, sled, metadata; and what is tried when one of them fails.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use service::store::{Store, StoreError};
 
 use crate::ballast::Ballast;
-use crate::engine::SledStore;
+use crate::engine::{SledStore, drop_aside};
 use crate::fault::{Fault, guarded};
 use crate::folder::{self, FolderLock, patiently};
+use crate::journal::Journal;
 use crate::meta::{self, Meta};
+use crate::recovery;
 use crate::repair;
 use crate::room::Room;
 
@@ -47,18 +48,19 @@ impl OpenOptions {
 }
 
 impl SledStore {
-    /// Opens the store, or makes it. Waits up to two seconds for a lock that is about to be let go.
+    /// Opens the store, or makes it. Waits up to two seconds for a lock that this process is about to
+    /// let go; refuses at once when another one holds it.
     pub fn open(options: OpenOptions) -> Result<SledStore, StoreError> {
         let path = options.path.as_path();
         let lock = FolderLock::acquire(path)?;
         let mut ballast = Ballast::of(path);
-        let started = start_with_remedies(&options, &mut ballast)?;
+        let started = start_with_remedies(&options, &lock, &mut ballast)?;
         let stored = stored_meta(&started.db, path)?;
         let new = stored.is_none();
         let meta = stored.unwrap_or(Meta {
             schema: options.schema,
             epoch: options.fresh_epoch,
-            created: lock.born(),
+            created: lock.taken(),
         });
         if meta.schema > options.schema {
             return Err(StoreError::Schema {
@@ -66,9 +68,8 @@ impl SledStore {
                 known: options.schema,
             });
         }
-        let file = File::open(path.join("db")).map_err(|error| Fault::from(error).told(path))?;
         let room = Room::new(options.path.clone(), options.reserve_bytes, ballast);
-        let store = SledStore::assemble(started.db, file, lock, room, meta, &options);
+        let store = SledStore::assemble(started.db, started.journal, lock, room, meta, &options);
         if new {
             store.write_meta()?;
             folder::sync_all(path).map_err(|error| Fault::from(error).told(path))?;
@@ -82,44 +83,63 @@ impl SledStore {
 
 struct Started {
     db: sled::Db,
+    journal: Journal,
     repaired: bool,
 }
 
-/// Starts sled. A full disk is answered with the ballast, a damaged snapshot by setting it aside;
-/// either is tried once.
-fn start_with_remedies(options: &OpenOptions, ballast: &mut Ballast) -> Result<Started, StoreError> {
+/// Starts sled and replays the redo log. A full disk is answered with the ballast, once.
+fn start_with_remedies(
+    options: &OpenOptions,
+    lock: &FolderLock,
+    ballast: &mut Ballast,
+) -> Result<Started, StoreError> {
     let path = options.path.as_path();
-    let first = match start(options) {
+    let outcome = match start(options, lock.is_again()) {
         Err(Fault::Full) => {
             tracing::error!(path = %path.display(), "the disk is full; opening with the ballast's space");
             ballast.release();
-            start(options)
+            // What was started first may be letting go late.
+            start(options, true)
         }
         outcome => outcome,
     };
-    match first {
-        Ok(db) => Ok(Started { db, repaired: false }),
-        Err(Fault::Corrupt(what)) => start_without_snapshots(options, what),
-        Err(fault) => Err(fault.told(path)),
+    outcome.map_err(|fault| fault.told(path))
+}
+
+fn start(options: &OpenOptions, patient: bool) -> Result<Started, Fault> {
+    let (db, repaired) = match open_sled(options, patient) {
+        Ok(db) => (db, false),
+        Err(Fault::Corrupt(what)) => (open_without_snapshots(options, what)?, true),
+        Err(fault) => return Err(fault),
+    };
+    match recovery::recover(&db, &options.path) {
+        Ok(journal) => Ok(Started {
+            db,
+            journal,
+            repaired,
+        }),
+        Err(fault) => {
+            drop_aside(db, &options.path);
+            Err(fault)
+        }
     }
 }
 
-fn start(options: &OpenOptions) -> Result<sled::Db, Fault> {
+fn open_sled(options: &OpenOptions, patient: bool) -> Result<sled::Db, Fault> {
     repair::drop_unfinished(&options.path)?;
     let config = sled::Config::new()
         .path(&options.path)
         .cache_capacity(options.cache_bytes)
         .flush_every_ms(None)
         .segment_size(SEGMENT_BYTES);
-    patiently(|| guarded(|| config.open()))
+    patiently(|| patient, || guarded(|| config.open()))
 }
 
-fn start_without_snapshots(options: &OpenOptions, what: String) -> Result<Started, StoreError> {
+/// Sets a damaged snapshot aside and opens again, once.
+fn open_without_snapshots(options: &OpenOptions, what: String) -> Result<sled::Db, Fault> {
     let path = options.path.as_path();
-    let told = |fault: Fault| fault.told(path);
-    let aside = repair::set_snapshots_aside(path).map_err(|error| told(error.into()))?;
-    let Some(aside) = aside else {
-        return Err(told(Fault::Corrupt(what)));
+    let Some(aside) = repair::set_snapshots_aside(path)? else {
+        return Err(Fault::Corrupt(what));
     };
     tracing::error!(
         path = %path.display(),
@@ -127,9 +147,7 @@ fn start_without_snapshots(options: &OpenOptions, what: String) -> Result<Starte
         %what,
         "the database did not open; its snapshots are set aside and it is rebuilt from its log"
     );
-    start(options)
-        .map(|db| Started { db, repaired: true })
-        .map_err(told)
+    open_sled(options, true)
 }
 
 /// The store's metadata; `None` when it is new. Rows without it are not taken for a new store.

@@ -1,0 +1,75 @@
+//! The moves between NEVER, ONLINE, GRACE and OFFLINE.
+
+use contract::v1::{Connectivity, DeviceStatus, Presence};
+use service::Fault;
+
+use crate::{decision::Decision, event, policy, request, sessions::Seen, state};
+
+/// The wake-up that ends a device's grace.
+pub(crate) fn grace_key(device: &str) -> String {
+    format!("grace/{device}")
+}
+
+impl Decision<'_> {
+    /// The device is there.
+    pub(crate) fn arrive(&mut self, status: &mut DeviceStatus, presence: &Presence) -> Result<(), Fault> {
+        status.address = request::cut(&presence.address);
+        let was = status.connectivity();
+        if was == Connectivity::Online {
+            return Ok(());
+        }
+        let since = status.since_ms;
+        self.enter(status, Connectivity::Online);
+        status.cause.clear();
+        if was == Connectivity::Grace {
+            self.out.no_wake(grace_key(&status.device_id));
+            return Ok(());
+        }
+        event::online(&mut self.out, status, was, since, presence);
+        self.lift(
+            policy::OFFLINE,
+            &status.device_id.clone(),
+            Some(status),
+            "the device is back",
+        )
+    }
+
+    /// Its last session ended: it may be away for a grace.
+    pub(crate) fn depart(&mut self, status: &mut DeviceStatus, seen: &mut Seen, cause: &str, graces: i64) {
+        if status.connectivity() != Connectivity::Online {
+            return;
+        }
+        self.enter(status, Connectivity::Grace);
+        status.cause = request::cut(cause);
+        seen.grace_until_ms = self.now.saturating_add(self.grace_ms.saturating_mul(graces));
+        self.out
+            .wake_at(grace_key(&status.device_id), seen.grace_until_ms);
+    }
+
+    /// Its grace has ended.
+    pub(crate) fn miss(&mut self, device: &str) -> Result<(), Fault> {
+        let Some(mut status) = self.status(device)? else {
+            return Ok(());
+        };
+        if status.connectivity() != Connectivity::Grace {
+            return Ok(());
+        }
+        let mut seen = self.seen(device)?;
+        if self.now.saturating_sub(seen.grace_until_ms) > policy::OVERSLEPT_MS {
+            seen.grace_until_ms = self.now.saturating_add(self.grace_ms);
+            self.out.wake_at(grace_key(device), seen.grace_until_ms);
+            self.out.put(state::seen(device), &seen);
+            return Ok(());
+        }
+        let away_since = status.since_ms;
+        self.enter(&mut status, Connectivity::Offline);
+        event::offline(&mut self.out, &status, away_since);
+        if let Some(fact) = self.fact(device)?.filter(policy::is_missed) {
+            let severity = policy::severity_of_loss(fact.criticality(), &status.cause);
+            let detail = format!("the device is away: {}", status.cause);
+            self.raise_offline(&mut status, severity, detail)?;
+        }
+        self.save(&status);
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! A session of a device began or ended. Other principals come and go unnoticed.
+
+use contract::{Id, Kind, v1::Presence};
+use service::Fault;
+
+use super::snapshot;
+use crate::{
+    decision::Decision,
+    policy,
+    sessions::News,
+    state::{self, FrontDoor},
+};
+
+pub(super) fn decide(decision: &mut Decision<'_>, presence: &Presence) -> Result<(), Fault> {
+    let Some(door) = snapshot::enter(decision, presence.boot)? else {
+        return Ok(());
+    };
+    if !is_device(presence) {
+        return Ok(());
+    }
+    let device = &presence.id;
+    let mut seen = decision.seen(device)?;
+    let former = seen.clone();
+    let news = match presence.connected {
+        true => seen.began(presence, door.snapshot),
+        false => seen.ended(presence),
+    };
+    let status = decision.status(device)?;
+    let unknown = status.is_none();
+    if let Some(mut status) = status {
+        let before = status.clone();
+        match news {
+            News::Stale => {}
+            News::There if presence.connected => decision.arrive(&mut status, presence)?,
+            News::There => {}
+            News::Gone => decision.depart(
+                &mut status,
+                &mut seen,
+                &presence.cause,
+                policy::graces(&presence.cause),
+            ),
+        }
+        if status != before {
+            decision.save(&status);
+        }
+    }
+    if unknown && !seen.is_there() {
+        decision.out.delete(state::seen(device));
+    } else if seen != former {
+        decision.out.put(state::seen(device), &seen);
+    }
+    Ok(())
+}
+
+/// One session in a snapshot.
+pub(super) fn name(decision: &mut Decision<'_>, door: &FrontDoor, presence: &Presence) -> Result<(), Fault> {
+    let presence = &Presence {
+        boot: door.boot,
+        ..presence.clone()
+    };
+    if !is_device(presence) {
+        return Ok(());
+    }
+    let mut seen = decision.seen(&presence.id)?;
+    seen.named(presence, door.snapshot);
+    decision.out.put(state::seen(&presence.id), &seen);
+    if let Some(mut status) = decision.status(&presence.id)? {
+        decision.arrive(&mut status, presence)?;
+        decision.save(&status);
+    }
+    Ok(())
+}
+
+fn is_device(presence: &Presence) -> bool {
+    Kind::from_word(&presence.kind) == Some(Kind::Device) && presence.id.parse::<Id>().is_ok()
+}

@@ -1,0 +1,88 @@
+//! The only place where events are made.
+
+use contract::v1::{Alert, Connectivity, DeviceStatus, Presence, Rule, SecurityNotice};
+use serde_json::json;
+use service::Outcome;
+
+use crate::request::cut;
+
+/// A device is there.
+pub(crate) fn online(
+    out: &mut Outcome,
+    status: &DeviceStatus,
+    was: Connectivity,
+    since_ms: i64,
+    presence: &Presence,
+) {
+    let data = json!({
+        "was": was.as_str_name(),
+        "since_ms": since_ms,
+        "address": status.address,
+        "protocol": cut(&presence.protocol),
+        "keep_alive_s": presence.keep_alive_s,
+        "client_id": cut(&presence.client_id),
+        "serial": cut(&presence.serial),
+    });
+    out.event(device(status), "online", data);
+}
+
+/// A device has been away for longer than the grace.
+pub(crate) fn offline(out: &mut Outcome, status: &DeviceStatus, away_since_ms: i64) {
+    let data = json!({ "cause": status.cause, "away_since_ms": away_since_ms, "address": status.address });
+    out.event(device(status), "offline", data);
+}
+
+/// A device tried what it may not.
+pub(crate) fn security(out: &mut Outcome, status: &DeviceStatus, notice: &SecurityNotice, lately: u64) {
+    let data = json!({
+        "what": cut(&notice.what),
+        "detail": cut(&notice.detail),
+        "address": cut(&notice.address),
+        "count": notice.count,
+        "last_minute": lately,
+    });
+    out.event(device(status), "security", data);
+}
+
+/// An alert is open.
+pub(crate) fn raised(out: &mut Outcome, alert: &Alert) {
+    out.event(subject(alert), "raised", data(alert, &alert.detail));
+}
+
+/// An alert is over.
+pub(crate) fn cleared(out: &mut Outcome, alert: &Alert, detail: &str) {
+    out.event(subject(alert), "cleared", data(alert, detail));
+}
+
+/// A rule was made, changed or removed.
+pub(crate) fn rule_changed(out: &mut Outcome, rule: &Rule, removed: bool) {
+    let data = json!({
+        "metric": rule.metric,
+        "comparison": rule.comparison().as_str_name(),
+        "threshold": rule.threshold,
+        "severity": rule.severity().as_str_name(),
+        "response": rule.response().as_str_name(),
+        "version": rule.version,
+        "removed": removed,
+    });
+    out.event(format!("rules/{}", rule.rule_id), "changed", data);
+}
+
+fn device(status: &DeviceStatus) -> String {
+    format!("devices/{}", status.device_id)
+}
+
+fn subject(alert: &Alert) -> String {
+    format!("alerts/{}", alert.alert_id)
+}
+
+fn data(alert: &Alert, detail: &str) -> serde_json::Value {
+    json!({
+        "device_id": alert.device_id,
+        "rule_id": alert.rule_id,
+        "severity": alert.severity().as_str_name(),
+        "detail": detail,
+        "value": alert.value,
+        "raised_at_ms": alert.raised_at_ms,
+    })
+}

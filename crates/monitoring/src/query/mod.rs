@@ -1,0 +1,26 @@
+//! What only reads.
+
+mod alerts;
+mod rules;
+mod status;
+
+use contract::{Code, Refusal, wire::Reply};
+use service::{Fault, View};
+
+use crate::request::Request;
+
+/// Answers a query.
+pub(crate) fn query(view: &View<'_>, request: Request) -> Result<Box<dyn Reply>, Fault> {
+    match request {
+        Request::Show(m) => status::show(view, &m).map(boxed),
+        Request::List(m) => status::list(view, &m).map(boxed),
+        Request::Summary(_) => status::summary(view).map(boxed),
+        Request::Rules(m) => rules::list(view, &m).map(boxed),
+        Request::Alerts(m) => alerts::list(view, &m).map(boxed),
+        _ => Err(Refusal::new(Code::Internal, "this verb is a command").into()),
+    }
+}
+
+fn boxed<R: Reply + 'static>(reply: R) -> Box<dyn Reply> {
+    Box::new(reply)
+}

@@ -1,0 +1,179 @@
+//! Devices that come and go.
+
+use Connectivity::{Grace, Never, Offline, Online};
+use contract::v1::*;
+
+use crate::world::*;
+
+#[test]
+fn a_device_comes_and_is_lost() {
+    let mut world = World::new(1);
+    world.device(0, |f| f.set_criticality(Criticality::High));
+    assert_eq!(world.connectivity(0), Never);
+    world.connect(0, 1);
+    assert_eq!(
+        (world.connectivity(0), world.status(0).address.as_str()),
+        (Online, "10.0.0.1:5")
+    );
+    world.disconnect(0, 1);
+    world.later(GRACE - 1);
+    assert_eq!(world.connectivity(0), Grace);
+    world.later(1);
+    assert_eq!(
+        (world.connectivity(0), world.status(0).cause.as_str()),
+        (Offline, "keep-alive")
+    );
+    let alerts = world.alerts(false);
+    assert_eq!((alerts.len(), alerts[0].severity()), (1, Severity::High));
+    world.connect(0, 2);
+    assert!(world.alerts(false).is_empty());
+    let alert = &alerts[0].alert_id;
+    let alert = |name: &str| format!("alerts/{alert} {name}");
+    let expected = [
+        "devices/d0 online".into(),
+        "devices/d0 offline".into(),
+        alert("raised"),
+        "devices/d0 online".into(),
+        alert("cleared"),
+    ];
+    assert_eq!(world.events(), expected);
+}
+
+#[test]
+fn flapping_within_the_grace_tells_nobody() {
+    let mut world = World::new(1);
+    world.connect(0, 1);
+    for session in 1..200 {
+        world.disconnect(0, session);
+        world.later(GRACE - 1);
+        world.connect(0, session + 1);
+    }
+    assert_eq!(world.events(), ["devices/d0 online"]);
+}
+
+#[test]
+fn flapping_beyond_the_grace_fills_no_disk() {
+    let mut world = World::new(1);
+    world.connect(0, 1);
+    for session in 1..100 {
+        world.disconnect(0, session);
+        world.later(GRACE);
+        world.connect(0, session + 1);
+    }
+    assert_eq!(world.alerts(true).len(), 32);
+    assert_eq!(world.summary().open_alerts, 0);
+}
+
+#[test]
+fn a_session_that_was_taken_over_does_not_end_its_successor() {
+    let mut world = World::new(1);
+    world.connect(0, 1);
+    world.connect(0, 2);
+    world.disconnect(0, 1);
+    assert_eq!(world.connectivity(0), Online);
+    world.disconnect(0, 2);
+    assert_eq!(world.connectivity(0), Grace);
+    world.connect(0, 2);
+    assert_eq!(world.connectivity(0), Grace, "told again, it is over");
+}
+
+#[test]
+fn a_device_is_there_while_any_of_its_sessions_is() {
+    let mut world = World::new(1);
+    world.presence(presence(0, true, 1, 1));
+    world.presence(presence(0, true, 2, 2));
+    world.presence(presence(0, false, 2, 1));
+    assert_eq!(world.connectivity(0), Online);
+    world.presence(presence(0, false, 1, 0));
+    assert_eq!(world.connectivity(0), Grace);
+}
+
+#[test]
+fn who_says_goodbye_is_only_noted() {
+    let mut world = World::new(1);
+    world.device(0, |f| f.set_criticality(Criticality::Critical));
+    world.connect(0, 1);
+    world.presence(Presence {
+        cause: "clean".into(),
+        ..presence(0, false, 1, 0)
+    });
+    world.later(GRACE);
+    assert_eq!(world.alerts(false)[0].severity(), Severity::Low);
+}
+
+#[test]
+fn who_is_shut_out_or_retiring_is_not_missed() {
+    let mut world = World::new(2);
+    world.connect(0, 1);
+    world.connect(1, 2);
+    world.device(0, |f| f.set_restriction(Restriction::Suspended));
+    world.device(1, |f| f.set_stage(Stage::Retiring));
+    world.disconnect(0, 1);
+    world.disconnect(1, 2);
+    world.later(GRACE);
+    assert_eq!((world.connectivity(0), world.connectivity(1)), (Offline, Offline));
+    assert!(world.alerts(true).is_empty());
+}
+
+#[test]
+fn a_retired_device_is_forgotten_and_its_alerts_are_over() {
+    let mut world = World::new(1);
+    world.rule("hot", |_| {}).unwrap();
+    world.connect(0, 1);
+    world.heartbeat(0, &[("temperature", 99.0)]).unwrap();
+    world.violate(0, 3);
+    world.disconnect(0, 1);
+    world.later(GRACE);
+    assert_eq!(world.summary().open_alerts, 2);
+    world.device(0, |f| f.set_stage(Stage::Retired));
+    assert_eq!(world.summary(), Summary::default());
+    assert!(world.alerts(false).is_empty());
+    assert_eq!(world.heartbeat(0, &[]).unwrap_err().code, "not-found");
+    world.later(10 * GRACE);
+    let left: Vec<_> = world
+        .rows()
+        .into_iter()
+        .map(|(key, _)| String::from_utf8(key).unwrap())
+        .collect();
+    assert!(
+        !left
+            .iter()
+            .any(|key| ["status/", "seen/", "points/", "violations/"]
+                .iter()
+                .any(|p| key.contains(p))),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn a_device_may_come_before_the_registry_speaks_of_it() {
+    let mut world = World::new(0);
+    world.connect(0, 1);
+    world.connect(1, 2);
+    world.disconnect(1, 2);
+    world.device(0, |_| {});
+    world.device(1, |_| {});
+    assert_eq!((world.connectivity(0), world.connectivity(1)), (Online, Never));
+}
+
+#[test]
+fn people_and_services_come_and_go_unnoticed() {
+    let mut world = World::new(0);
+    for kind in ["operators", "integrators", "services", "claims", "nonsense"] {
+        world.presence(Presence {
+            kind: kind.into(),
+            ..presence(0, true, 1, 1)
+        });
+    }
+    world.presence(Presence {
+        id: "../x".into(),
+        ..presence(0, true, 2, 1)
+    });
+    world.later(0);
+    assert!(
+        !world
+            .rows()
+            .iter()
+            .any(|(key, _)| key.starts_with(b"sseen/") || key.starts_with(b"sstatus/"))
+    );
+}

@@ -1,0 +1,63 @@
+//! `join-group` and `leave-group`: all devices of a request, or none.
+
+use std::collections::BTreeSet;
+
+use contract::v1::{ChangeMembers, Device, MembersChanged, Stage};
+use serde_json::json;
+use service::{Fault, Outcome};
+
+use super::{Situation, enter::save};
+use crate::{event, lifecycle, policy, roster::Roster, state};
+
+pub(super) fn join(s: &Situation<'_>, m: ChangeMembers) -> Result<Outcome, Fault> {
+    decide(s, m, |roster, outcome, device, group| {
+        if device.stage() == Stage::Retired {
+            let what = format!("`{}` cannot join a group", device.device_id);
+            return Err(lifecycle::refusal(device, &what).at("device_ids").into());
+        }
+        Ok(roster
+            .join(outcome, device, group)
+            .map_err(|refusal| refusal.at("device_ids"))?)
+    })
+}
+
+pub(super) fn leave(s: &Situation<'_>, m: ChangeMembers) -> Result<Outcome, Fault> {
+    decide(s, m, |roster, outcome, device, group| {
+        Ok(roster.leave(outcome, device, group))
+    })
+}
+
+type Step = fn(&mut Roster, &mut Outcome, &mut Device, &str) -> Result<bool, Fault>;
+
+fn decide(s: &Situation<'_>, m: ChangeMembers, step: Step) -> Result<Outcome, Fault> {
+    policy::rows("device_ids", m.device_ids.len())?;
+    let mut roster = Roster::default();
+    roster.find(s.view, "group_id", &m.group_id)?;
+    let mut outcome = Outcome::default();
+    let mut changed = 0;
+    for id in m.device_ids.iter().collect::<BTreeSet<_>>() {
+        let mut device = state::device(s.view, "device_ids", id)?;
+        let (before, from) = (event::fact_of(&device), device.groups.clone());
+        if !step(&mut roster, &mut outcome, &mut device, &m.group_id)? {
+            continue;
+        }
+        changed += 1;
+        device.version += 1;
+        let groups = json!({ "from": from, "to": device.groups });
+        save(&mut outcome, Some(&before), &device);
+        event::changed(
+            &mut outcome,
+            &device,
+            event::Fields::from_iter([("groups".to_owned(), groups)]),
+        );
+    }
+    roster.settle(&mut outcome);
+    let version = state::group(&s.view.over(&outcome.changes), "group_id", &m.group_id)?.version;
+    outcome.answer(MembersChanged {
+        group_id: m.group_id,
+        version,
+        changed,
+        ..MembersChanged::default()
+    });
+    Ok(outcome)
+}

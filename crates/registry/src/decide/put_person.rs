@@ -1,0 +1,89 @@
+//! `put-person`: operators and integrators, and what they may do.
+
+use contract::{
+    Code, Refusal,
+    id::Kind,
+    limits::PAGE_MAX,
+    v1::{Person, PutPerson, Role},
+};
+use service::{Fault, Outcome, View, store::StoreError};
+
+use super::{Situation, changed};
+use crate::{
+    choice::{self, Choice},
+    event, policy, state,
+};
+
+pub(super) fn decide(s: &Situation<'_>, m: PutPerson) -> Result<Outcome, Fault> {
+    let wanted = read(m.clone())?;
+    let present = state::person_or_twin(s.view, &m.kind, &m.id)?;
+    if let Some(twin) = present.as_ref().filter(|person| person.id != m.id) {
+        let message = format!("`{}` exists; ids that differ in case only are twins", twin.id);
+        return Err(Refusal::new(Code::Exists, message).at("id").into());
+    }
+    let version = present.as_ref().map_or(0, |person| person.version);
+    policy::version("person", m.expected_version, version)?;
+    let mut outcome = Outcome::default();
+    if present.as_ref()
+        == Some(&Person {
+            version,
+            ..wanted.clone()
+        })
+    {
+        outcome.answer(changed(&wanted.id, version));
+        return Ok(outcome);
+    }
+    if present.as_ref().is_some_and(is_admin) && !is_admin(&wanted) && !another_admin(s.view, &m.id)? {
+        let message = format!("`{}` is the last enabled admin; make another one first", m.id);
+        return Err(Refusal::new(Code::Precondition, message).at("role").into());
+    }
+    let person = Person {
+        version: version + 1,
+        ..wanted
+    };
+    outcome.put(state::person_key(&person.kind, &person.id), &person);
+    event::person_changed(&mut outcome, &person);
+    outcome.answer(changed(&person.id, person.version));
+    Ok(outcome)
+}
+
+fn read(m: PutPerson) -> Result<Person, Refusal> {
+    policy::id("id", &m.id)?;
+    let kind = policy::person_kind(&m.kind)?;
+    let role = match kind {
+        Kind::Operator => choice::required::<Role>("role", m.role)?.number(),
+        _ if m.role == 0 => 0,
+        _ => {
+            let message = "only operators have a role; what an integrator may see are its event filters";
+            return Err(Refusal::invalid("role", message));
+        }
+    };
+    let event_filters = policy::event_filters(&m.event_filters)?;
+    Ok(Person {
+        id: m.id,
+        kind: m.kind,
+        version: 0,
+        role,
+        event_filters,
+        disabled: m.disabled,
+    })
+}
+
+fn is_admin(person: &Person) -> bool {
+    person.kind == Kind::Operator.word() && person.role() == Role::Admin && !person.disabled
+}
+
+fn another_admin(view: &View<'_>, id: &str) -> Result<bool, StoreError> {
+    let operators = state::people(Kind::Operator.word());
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let page = view.list::<Person>(&operators, after.as_deref(), PAGE_MAX)?;
+        if page.iter().any(|(_, person)| person.id != id && is_admin(person)) {
+            return Ok(true);
+        }
+        match page.into_iter().nth(PAGE_MAX - 1) {
+            Some((last, _)) => after = Some(last),
+            None => return Ok(false),
+        }
+    }
+}

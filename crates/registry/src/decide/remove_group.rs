@@ -1,0 +1,30 @@
+//! `remove-group`: only an empty group goes, so that no rollout loses its devices by surprise.
+
+use contract::{Code, Refusal, v1::RemoveGroup};
+use service::{Fault, Outcome};
+
+use super::Situation;
+use crate::{
+    event::{self, GroupChange},
+    state,
+};
+
+pub(super) fn decide(s: &Situation<'_>, m: RemoveGroup) -> Result<Outcome, Fault> {
+    let mut group = state::group(s.view, "group_id", &m.group_id)?;
+    if group.members > 0 {
+        let message = format!(
+            "the group has {} members; take them out with `leave-group` first",
+            group.members
+        );
+        let refusal = Refusal {
+            present_version: group.version,
+            ..Refusal::new(Code::Precondition, message)
+        };
+        return Err(refusal.at("group_id").into());
+    }
+    group.version += 1;
+    let mut outcome = Outcome::default();
+    outcome.delete(state::group_key(&group.group_id));
+    event::group_changed(&mut outcome, &group, GroupChange::Removed, &[], &[]);
+    Ok(outcome)
+}

@@ -1,0 +1,158 @@
+//! The only place where events, facts and orders to devices are made. Data is in the form of the
+//! contract's JSON: enums by name, 64-bit numbers as strings.
+
+use contract::{
+    id::{Kind, Principal},
+    v1::{Device, DeviceFact, Group, Person, PrincipalFact, Restriction, RetireOrder, Stage},
+};
+use serde_json::{Map, Value, json};
+use service::Outcome;
+
+use crate::{choice::Choice, lifecycle::Cause};
+
+/// Fields of an entity that changed.
+pub(crate) type Fields = Map<String, Value>;
+
+/// A device is known. Its data is the device.
+pub(crate) fn registered(outcome: &mut Outcome, device: &Device) {
+    outcome.event(
+        subject(device),
+        "registered",
+        serde_json::to_value(device).unwrap_or_default(),
+    );
+}
+
+/// An operator changed a device's record; `changed` holds `{field: {from, to}}`.
+pub(crate) fn changed(outcome: &mut Outcome, device: &Device, changed: Fields) {
+    let data = json!({
+        "device_id": device.device_id,
+        "version": device.version.to_string(),
+        "changed": changed,
+    });
+    outcome.event(subject(device), "changed", data);
+}
+
+/// A device said something new of itself; `reported` holds only what is new, with null for what is gone.
+pub(crate) fn reported(outcome: &mut Outcome, device: &Device, reported: Fields) {
+    let data = json!({
+        "device_id": device.device_id,
+        "version": device.version.to_string(),
+        "reported": reported,
+    });
+    outcome.event(subject(device), "reported", data);
+}
+
+/// A device entered another stage.
+pub(crate) fn moved(outcome: &mut Outcome, device: &Device, from: Stage, cause: Cause, erased: &[String]) {
+    let mut data = json!({
+        "device_id": device.device_id,
+        "version": device.version.to_string(),
+        "from": from.name(),
+        "to": device.stage().name(),
+        "cause": cause.word(),
+        "reason": device.change_reason,
+    });
+    if cause == Cause::Receipt {
+        data["erased"] = json!(erased);
+    }
+    outcome.event(subject(device), "moved", data);
+}
+
+/// A device was restricted or released.
+pub(crate) fn restricted(outcome: &mut Outcome, device: &Device, from: Restriction, reason: &str) {
+    let data = json!({
+        "device_id": device.device_id,
+        "version": device.version.to_string(),
+        "from": from.name(),
+        "to": device.restriction().name(),
+        "reason": reason,
+    });
+    outcome.event(subject(device), "restricted", data);
+}
+
+/// What others need to know of a device, unless it is what they know already.
+pub(crate) fn device_fact(outcome: &mut Outcome, before: Option<&DeviceFact>, device: &Device) {
+    let fact = fact_of(device);
+    if before != Some(&fact) {
+        outcome.fact("device", device.device_id.as_str(), &fact);
+    }
+}
+
+/// What others know of a device.
+pub(crate) fn fact_of(device: &Device) -> DeviceFact {
+    DeviceFact {
+        device_id: device.device_id.clone(),
+        stage: device.stage,
+        restriction: device.restriction,
+        criticality: device.criticality,
+        groups: device.groups.clone(),
+        model: device.model.clone(),
+        hardware_revision: device.hardware_revision.clone(),
+        firmware_version: device.firmware_version.clone(),
+        site: device.site.clone(),
+    }
+}
+
+/// Orders a device to erase its keys.
+pub(crate) fn retire_order(outcome: &mut Outcome, device: &Device) {
+    if let Ok(id) = device.device_id.parse() {
+        let order = RetireOrder {
+            reason: device.change_reason.clone(),
+            deadline_ms: device.retire_deadline_ms,
+        };
+        outcome.push(Principal::new(Kind::Device, id), "retire", order);
+    }
+}
+
+/// What became of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GroupChange {
+    Made,
+    Described,
+    Members,
+    Removed,
+}
+
+/// A group was made, changed or removed, or its members did.
+pub(crate) fn group_changed(
+    outcome: &mut Outcome,
+    group: &Group,
+    change: GroupChange,
+    joined: &[String],
+    left: &[String],
+) {
+    let change = match change {
+        GroupChange::Made => "made",
+        GroupChange::Described => "described",
+        GroupChange::Members => "members",
+        GroupChange::Removed => "removed",
+    };
+    let data = json!({
+        "group_id": group.group_id,
+        "version": group.version.to_string(),
+        "change": change,
+        "description": group.description,
+        "members": group.members.to_string(),
+        "joined": joined,
+        "left": left,
+    });
+    outcome.event(format!("groups/{}", group.group_id), "changed", data);
+}
+
+/// A person's grants changed: the event and the fact.
+pub(crate) fn person_changed(outcome: &mut Outcome, person: &Person) {
+    let data = serde_json::to_value(person).unwrap_or_default();
+    outcome.event(format!("people/{}.{}", person.kind, person.id), "changed", data);
+    let fact = PrincipalFact {
+        id: person.id.clone(),
+        kind: person.kind.clone(),
+        role: person.role,
+        event_filters: person.event_filters.clone(),
+        disabled: person.disabled,
+    };
+    outcome.fact("principal", format!("{}.{}", person.kind, person.id), &fact);
+}
+
+fn subject(device: &Device) -> String {
+    format!("devices/{}", device.device_id)
+}

@@ -1,0 +1,12 @@
+//! The registry in the real host loop: its verbs, its life cycle, and random sequences of both.
+// A failed unwrap is a failed test; rejections are compared whole.
+#![allow(clippy::unwrap_used, clippy::result_large_err)]
+
+mod groups_and_people;
+mod lifecycle;
+mod listing;
+mod registering;
+mod reporting;
+mod sequences;
+mod steps;
+mod world;

@@ -1,0 +1,147 @@
+//! Whatever is asked in whatever order: one reply each, no stage but by the table, no version left
+//! out, no index astray, and a repeat changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use contract::v1::{Device, DeviceFact, Event, Fact, Group, Person, Purpose, Role, Stage};
+use proptest::prelude::*;
+use prost::Message;
+
+use crate::steps::{Step, step};
+use crate::world::{World, data};
+
+/// What a follower of events and facts alone knows.
+#[derive(Default)]
+struct Witness {
+    versions: BTreeMap<String, u64>,
+    stages: BTreeMap<String, Stage>,
+    facts: BTreeMap<String, DeviceFact>,
+    had_admin: bool,
+}
+
+impl Witness {
+    fn watch(&mut self, w: &mut World) {
+        for frame in &w.frames {
+            if frame.purpose() == Purpose::Fact {
+                let fact = Fact::decode(frame.payload.as_ref()).unwrap();
+                if fact.entity == "device" {
+                    self.facts
+                        .insert(fact.id, DeviceFact::decode(fact.value.as_slice()).unwrap());
+                }
+            }
+        }
+        for event in w.events() {
+            self.hear(&event);
+        }
+    }
+
+    fn hear(&mut self, event: &Event) {
+        let data = data(event);
+        let version: u64 = data["version"].as_str().unwrap().parse().unwrap();
+        let former = self.versions.insert(event.subject.clone(), version).unwrap_or(0);
+        assert_eq!(version, former + 1, "{} {}", event.subject, event.name);
+        let stage = |field: &str| Stage::from_str_name(data[field].as_str().unwrap()).unwrap();
+        match event.name.as_str() {
+            "registered" => assert_eq!(self.stages.insert(event.subject.clone(), stage("stage")), None),
+            "moved" => {
+                let from = self.stages.insert(event.subject.clone(), stage("to"));
+                assert_eq!(from, Some(stage("from")));
+                assert_ne!(from, Some(Stage::Retired));
+            }
+            _ if data["change"] == "removed" => assert!(self.versions.remove(&event.subject).is_some()),
+            _ => {}
+        }
+    }
+
+    /// The records are what the events and facts said.
+    fn compare(&mut self, w: &World) {
+        let devices: Vec<Device> = records(w, "d");
+        assert_eq!(devices.len(), self.stages.len());
+        let mut members = BTreeSet::new();
+        for device in &devices {
+            let subject = format!("devices/{}", device.device_id);
+            assert_eq!(Some(&device.stage()), self.stages.get(&subject));
+            assert_eq!(Some(&device.version), self.versions.get(&subject));
+            let fact = &self.facts[&device.device_id];
+            assert_eq!((fact.stage, fact.restriction), (device.stage, device.restriction));
+            assert_eq!((&fact.groups, &fact.site), (&device.groups, &device.site));
+            assert_eq!(fact.firmware_version, device.firmware_version);
+            members.extend(
+                device
+                    .groups
+                    .iter()
+                    .map(|g| (g.to_lowercase(), device.device_id.to_lowercase())),
+            );
+        }
+        let index: BTreeSet<_> = w.records("m").into_iter().map(|(key, _)| split(&key)).collect();
+        assert_eq!(index, members);
+        for group in records::<Group>(w, "g") {
+            let id = group.group_id.to_lowercase();
+            assert_eq!(
+                group.members as usize,
+                members.iter().filter(|(of, _)| *of == id).count()
+            );
+            assert_eq!(
+                Some(&group.version),
+                self.versions.get(&format!("groups/{}", group.group_id))
+            );
+        }
+        let people: Vec<Person> = records(w, "p");
+        let admin = people
+            .iter()
+            .any(|p| p.kind == "operators" && p.role() == Role::Admin && !p.disabled);
+        assert!(admin || !self.had_admin);
+        self.had_admin |= admin;
+    }
+}
+
+fn records<M: Message + Default>(w: &World, prefix: &str) -> Vec<M> {
+    w.records(prefix)
+        .into_iter()
+        .map(|(_, bytes)| M::decode(bytes.as_slice()).unwrap())
+        .collect()
+}
+
+fn split(key: &str) -> (String, String) {
+    let (group, device) = key.split_once('\0').unwrap();
+    (group.to_owned(), device.to_owned())
+}
+
+fn take(w: &mut World, n: usize, step: Step) {
+    match step {
+        Step::Wait(ms) => w.wait(ms),
+        Step::Restart => w.restart(),
+        Step::Certificate { id, status } => w.certificate("devices", id, status),
+        Step::Ask { who, verb, payload } => {
+            let before = w.records("");
+            let id = format!("step-{n}");
+            let first = w.ask_raw(&id, &who, verb, payload.clone());
+            let after = w.records("");
+            if !first.rejected.is_empty() {
+                assert_eq!(before, after, "a refused `{verb}` changes nothing");
+            }
+            let again = w.ask_raw(&id, &who, verb, payload);
+            assert_eq!(w.records(""), after, "a repeated `{verb}` changes nothing");
+            assert_eq!(
+                (again.payload, again.rejected),
+                (first.payload, first.rejected),
+                "{verb}"
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_asked_the_registry_stays_whole(steps in prop::collection::vec(step(), 1..120)) {
+        let mut w = World::new();
+        let mut witness = Witness::default();
+        for (n, step) in steps.into_iter().enumerate() {
+            take(&mut w, n, step);
+            witness.watch(&mut w);
+            witness.compare(&w);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! A registry in its host loop, on a store in memory.
+
+use std::sync::Arc;
+
+use contract::{
+    Leaf, Principal, Root, ServiceName, Topic,
+    v1::{self, CertificateFact, CertificateStatus, Device, Event, Fact, FactsPage, Frame, Purpose},
+    wire::{self, Encoding, Wire},
+};
+use prost::Message;
+use registry::{Registry, Settings};
+use service::{
+    Context, Entropy, HostLoop, Input, Now, QueryContext, Released,
+    store::{Read, Store},
+};
+use store::{MemoryBlobs, MemoryStore};
+
+/// Who the tests act as.
+pub(crate) const ADA: &str = "operators/ada";
+
+/// How long a device is waited for in these tests.
+pub(crate) const WAIT_MS: u64 = 1_000;
+
+struct Zeros;
+
+impl Entropy for Zeros {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
+}
+
+/// The world.
+pub(crate) struct World {
+    host: HostLoop<Registry>,
+    pub(crate) store: MemoryStore,
+    pub(crate) now_ms: i64,
+    /// What the registry has published and not been read yet.
+    pub(crate) frames: Vec<Frame>,
+    number: u64,
+    fact_sequence: u64,
+}
+
+/// What a request came to.
+pub(crate) type Answered<R> = Result<R, v1::Rejection>;
+
+impl World {
+    pub(crate) fn new() -> World {
+        let store = MemoryStore::new(7);
+        let host = open(&store);
+        let mut world = World {
+            host,
+            store,
+            now_ms: 1_000_000,
+            frames: Vec::new(),
+            number: 0,
+            fact_sequence: 0,
+        };
+        world.follow();
+        world
+    }
+
+    /// Everything in memory is lost and read again.
+    pub(crate) fn restart(&mut self) {
+        self.host = open(&self.store);
+        self.follow();
+    }
+
+    /// Time passes, and what was to be done by then is done.
+    pub(crate) fn wait(&mut self, ms: i64) {
+        self.now_ms += ms;
+        self.round(Vec::new());
+    }
+
+    /// Asks with a fresh request id.
+    pub(crate) fn ask<R: Wire>(&mut self, who: &str, verb: &str, request: &impl Wire) -> Answered<R> {
+        let correlation = format!("r-{}", self.number + 1);
+        self.ask_as(&correlation, who, verb, request)
+    }
+
+    /// Asks with this request id.
+    pub(crate) fn ask_as<R: Wire>(
+        &mut self,
+        id: &str,
+        who: &str,
+        verb: &str,
+        request: &impl Wire,
+    ) -> Answered<R> {
+        let payload = wire::encode(request, Encoding::Protobuf);
+        let reply = self.ask_raw(id, who, verb, payload.to_vec());
+        if reply.rejected.is_empty() {
+            Ok(wire::decode(&reply.payload, "").unwrap())
+        } else {
+            Err(wire::decode(&reply.payload, "").unwrap())
+        }
+    }
+
+    /// Asks with these bytes; there must be exactly one reply.
+    pub(crate) fn ask_raw(&mut self, id: &str, who: &str, verb: &str, payload: Vec<u8>) -> Frame {
+        self.number += 1;
+        let number = v1::RequestNumber {
+            boot: 1,
+            number: self.number,
+        };
+        let who: Principal = who.parse().unwrap();
+        let mut frame = Frame {
+            topic: Root::default().up(&who, ServiceName::Registry, verb),
+            payload: payload.into(),
+            correlation: id.as_bytes().to_vec().into(),
+            request: Some(number),
+            ..Frame::default()
+        };
+        frame.set_purpose(Purpose::Request);
+        let before = self.frames.len();
+        self.round(vec![Input::Frame(frame)]);
+        let mine = |f: &&Frame| f.purpose() == Purpose::Reply && f.request == Some(number);
+        let replies: Vec<_> = self.frames[before..].iter().filter(mine).cloned().collect();
+        assert_eq!(replies.len(), 1, "{verb} has one reply");
+        let leaf = if replies[0].rejected.is_empty() {
+            Leaf::Accepted
+        } else {
+            Leaf::Rejected
+        };
+        assert_eq!(
+            replies[0].topic,
+            Root::default().down(&who, ServiceName::Registry, verb, leaf)
+        );
+        replies[0].clone()
+    }
+
+    /// What `muster init` left behind.
+    pub(crate) fn bootstrap(&mut self, verb: &str, request: &impl Wire) {
+        let payload = wire::encode(request, Encoding::Json).to_vec();
+        self.round(vec![Input::Bootstrap(vec![(verb.to_owned(), payload)])]);
+    }
+
+    /// Provisioning's fact about a device's certificate.
+    pub(crate) fn certificate(&mut self, kind: &str, id: &str, status: CertificateStatus) {
+        let mut certificate = CertificateFact {
+            serial: "0a".into(),
+            kind: kind.into(),
+            id: id.into(),
+            ..Default::default()
+        };
+        certificate.set_status(status);
+        self.fact_sequence += 1;
+        let fact = Fact {
+            epoch: 3,
+            sequence: self.fact_sequence,
+            entity: "certificate".into(),
+            id: "0a".into(),
+            value: certificate.encode_to_vec(),
+            deleted: false,
+        };
+        let topic = Topic::Fact {
+            service: ServiceName::Provisioning,
+            entity: fact.entity.clone(),
+            id: fact.id.clone(),
+        };
+        let mut frame = Frame {
+            topic: Root::default().print(&topic),
+            payload: fact.encode_to_vec().into(),
+            ..Frame::default()
+        };
+        frame.set_purpose(Purpose::Fact);
+        self.round(vec![Input::Frame(frame)]);
+    }
+
+    /// A device by its record.
+    pub(crate) fn device(&mut self, id: &str) -> Device {
+        let request = v1::ShowDevice {
+            device_id: id.into(),
+            ..Default::default()
+        };
+        self.ask::<v1::DeviceShown>(ADA, "show", &request)
+            .unwrap()
+            .device
+            .unwrap()
+    }
+
+    /// Takes the events that were published since the last time.
+    pub(crate) fn events(&mut self) -> Vec<Event> {
+        let frames = std::mem::take(&mut self.frames);
+        let events = frames.into_iter().filter(|f| f.purpose() == Purpose::Event);
+        events
+            .map(|f| Event::decode(f.payload.as_ref()).unwrap())
+            .collect()
+    }
+
+    /// Takes the facts of a kind that were published since the last time.
+    pub(crate) fn facts<M: Message + Default>(&mut self, entity: &str) -> Vec<M> {
+        let frames = std::mem::take(&mut self.frames);
+        let facts = frames.iter().filter(|f| f.purpose() == Purpose::Fact);
+        let facts = facts.map(|f| Fact::decode(f.payload.as_ref()).unwrap());
+        facts
+            .filter(|f| f.entity == entity)
+            .map(|f| M::decode(f.value.as_slice()).unwrap())
+            .collect()
+    }
+
+    /// The registry's own records under a prefix, by the rest of their keys.
+    pub(crate) fn records(&self, prefix: &str) -> Vec<(String, Vec<u8>)> {
+        let prefix = format!("s{prefix}");
+        let rows = self.store.scan(prefix.as_bytes(), None, usize::MAX).unwrap();
+        rows.into_iter()
+            .map(|(k, v)| (String::from_utf8(k[prefix.len()..].to_vec()).unwrap(), v))
+            .collect()
+    }
+
+    /// A device that is registered, certified and has reported.
+    pub(crate) fn activate(&mut self, id: &str) {
+        self.ask::<v1::Changed>(ADA, "register", &register(id)).unwrap();
+        self.certificate("devices", id, CertificateStatus::Issued);
+        self.ask::<v1::Changed>(&format!("devices/{id}"), "report", &v1::Report::default())
+            .unwrap();
+    }
+
+    /// Connects, and answers the question for provisioning's facts.
+    fn follow(&mut self) {
+        let (fresh, _) = self.round_of(vec![Input::Connected]);
+        let question = fresh
+            .iter()
+            .find(|f| f.topic.ends_with("/up/provisioning/facts"))
+            .unwrap();
+        let question: v1::FactsAfter = wire::decode(&question.payload, "").unwrap();
+        let page = FactsPage {
+            request_id: question.request_id,
+            epoch: 3,
+            last: self.fact_sequence,
+            complete: true,
+            ..Default::default()
+        };
+        let me = Principal::from(ServiceName::Registry);
+        let mut frame = Frame {
+            topic: Root::default().down(&me, ServiceName::Provisioning, "facts", Leaf::Accepted),
+            payload: wire::encode(&page, Encoding::Protobuf),
+            ..Frame::default()
+        };
+        frame.set_purpose(Purpose::Reply);
+        self.round(vec![Input::Frame(frame)]);
+    }
+
+    fn round(&mut self, inputs: Vec<Input>) {
+        let (frames, warnings) = self.round_of(inputs);
+        assert_eq!(warnings, Vec::<String>::new());
+        self.frames.extend(frames);
+    }
+
+    fn round_of(&mut self, inputs: Vec<Input>) -> (Vec<Frame>, Vec<String>) {
+        let now = Now {
+            wall_ms: self.now_ms,
+            mono_ms: u64::try_from(self.now_ms).unwrap(),
+        };
+        let mut cx = Context {
+            now,
+            entropy: &mut Zeros,
+            site: "test",
+        };
+        let group = self.host.decide(inputs, &self.store, &mut cx).unwrap();
+        let durable = self.store.commit(group.batch()).unwrap();
+        let Released {
+            mut frames,
+            queries,
+            mut warnings,
+            ..
+        } = group.committed(&durable);
+        let (service, settings) = self.host.shared();
+        let blobs = MemoryBlobs::default();
+        for query in queries {
+            let cx = QueryContext { now, blobs: &blobs };
+            let done = query.run(&*service, &settings, &self.store, &cx).unwrap();
+            frames.extend(done.frames);
+            warnings.extend(done.warning);
+        }
+        (frames, warnings)
+    }
+}
+
+fn open(store: &MemoryStore) -> HostLoop<Registry> {
+    let settings = service::Settings {
+        root: Root::default(),
+        site: "test".into(),
+        epoch: store.epoch(),
+    };
+    let registry = Arc::new(Registry::new(Settings {
+        retire_wait_ms: WAIT_MS,
+    }));
+    HostLoop::open(registry, settings, store).unwrap()
+}
+
+/// A plain registration.
+pub(crate) fn register(id: &str) -> v1::RegisterDevice {
+    v1::RegisterDevice {
+        device_id: id.into(),
+        ..Default::default()
+    }
+}
+
+/// The data of an event.
+pub(crate) fn data(event: &Event) -> serde_json::Value {
+    serde_json::from_slice(&event.data).unwrap()
+}

@@ -1,0 +1,131 @@
+//! The only place where events and messages to devices are made.
+
+use contract::{
+    Id, Kind, Principal,
+    v1::{Artifact, Assignment, DeviceUpdate, Rollout, SignedManifest, UpdateState},
+};
+use serde_json::json;
+use service::Outcome;
+
+/// Firmware is available.
+pub(crate) fn sealed(out: &mut Outcome, artifact: &Artifact) {
+    let manifest = artifact.manifest.clone().unwrap_or_default();
+    let data = json!({
+        "name": manifest.name,
+        "version": manifest.version,
+        "sequence": manifest.sequence,
+        "models": manifest.models,
+        "size": manifest.size,
+    });
+    out.event(format!("artifacts/{}", artifact.artifact_id), "sealed", data);
+}
+
+/// A rollout began.
+pub(crate) fn started(out: &mut Outcome, rollout: &Rollout, left_out: usize) {
+    let devices: u32 = rollout.waves.iter().map(|wave| wave.devices).sum();
+    let data = json!({
+        "artifact_id": rollout.artifact_id,
+        "firmware_version": rollout.firmware_version,
+        "group": rollout.group,
+        "devices": devices,
+        "left_out": left_out,
+        "waves": rollout.waves.len(),
+    });
+    out.event(subject(rollout), "started", data);
+}
+
+/// A wave began.
+pub(crate) fn wave_started(out: &mut Outcome, rollout: &Rollout, number: u32, devices: u32) {
+    out.event(
+        subject(rollout),
+        "wave-started",
+        json!({ "wave": number, "devices": devices }),
+    );
+}
+
+/// A rollout was paused or goes on.
+pub(crate) fn steered(out: &mut Outcome, rollout: &Rollout, name: &'static str, reason: &str) {
+    out.event(
+        subject(rollout),
+        name,
+        json!({ "reason": reason, "version": rollout.version }),
+    );
+}
+
+/// A rollout came to its end.
+pub(crate) fn ended(out: &mut Outcome, rollout: &Rollout) {
+    let data = json!({
+        "state": rollout.state().as_str_name(),
+        "reason": rollout.end_reason,
+        "succeeded": rollout.waves.iter().map(|wave| wave.succeeded).sum::<u32>(),
+        "failed": rollout.waves.iter().map(|wave| wave.failed).sum::<u32>(),
+    });
+    out.event(subject(rollout), "ended", data);
+}
+
+/// A device's update went a step on.
+pub(crate) fn updating(out: &mut Outcome, update: &DeviceUpdate) {
+    out.event(format!("devices/{}", update.device_id), "updating", step(update));
+}
+
+/// A device's update came to its end.
+pub(crate) fn updated(out: &mut Outcome, update: &DeviceUpdate) {
+    out.event(format!("devices/{}", update.device_id), "updated", step(update));
+}
+
+/// Tells a device what it is to install.
+pub(crate) fn assign(
+    out: &mut Outcome,
+    update: &DeviceUpdate,
+    artifact_id: &str,
+    signed: Option<SignedManifest>,
+) {
+    push(
+        out,
+        update,
+        Assignment {
+            signed,
+            ..assignment(update, artifact_id)
+        },
+    );
+}
+
+/// Tells a device that it is not to install it after all.
+pub(crate) fn call_off(out: &mut Outcome, update: &DeviceUpdate, artifact_id: &str) {
+    push(
+        out,
+        update,
+        Assignment {
+            canceled: true,
+            ..assignment(update, artifact_id)
+        },
+    );
+}
+
+fn assignment(update: &DeviceUpdate, artifact_id: &str) -> Assignment {
+    Assignment {
+        rollout_id: update.rollout_id.clone(),
+        artifact_id: artifact_id.into(),
+        ..Assignment::default()
+    }
+}
+
+fn push(out: &mut Outcome, update: &DeviceUpdate, message: Assignment) {
+    // What was stored was an id when it came in.
+    if let Ok(device) = update.device_id.parse::<Id>() {
+        out.push(Principal::new(Kind::Device, device), "assignment", message);
+    }
+}
+
+fn step(update: &DeviceUpdate) -> serde_json::Value {
+    json!({
+        "rollout_id": update.rollout_id,
+        "wave": update.wave,
+        "state": UpdateState::as_str_name(&update.state()),
+        "detail": update.detail,
+    })
+}
+
+fn subject(rollout: &Rollout) -> String {
+    format!("rollouts/{}", rollout.rollout_id)
+}

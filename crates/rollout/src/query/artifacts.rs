@@ -1,0 +1,16 @@
+//! The firmware there is.
+
+use contract::v1::{Artifact, ArtifactsListed, ListArtifacts};
+use service::{Fault, View};
+
+use crate::{page, state};
+
+pub(super) fn list(view: &View<'_>, request: &ListArtifacts) -> Result<ArtifactsListed, Fault> {
+    let (artifacts, next_page) =
+        page::read::<Artifact>(view, state::ARTIFACTS, &request.page, request.page_size, |_| true)?;
+    Ok(ArtifactsListed {
+        artifacts,
+        next_page,
+        ..ArtifactsListed::default()
+    })
+}

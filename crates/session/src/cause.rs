@@ -1,0 +1,62 @@
+//! Why a session ended: a closed list that monitoring, and whoever reads its events, may match on.
+
+use crate::protocol::Reason;
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// The client said goodbye.
+    Clean,
+    /// It was silent for too long.
+    KeepAlive,
+    /// The same client connected again.
+    Takeover,
+    /// It broke the protocol.
+    ProtocolError,
+    /// It may not be here, from the start.
+    NotAuthorized,
+    /// It may not be here any longer, or was too slow.
+    Kicked,
+    /// The front door is going down.
+    ServerShutdown,
+    /// The connection broke.
+    Network,
+}
+
+impl Cause {
+    /// The word that travels.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Cause::Clean => "clean",
+            Cause::KeepAlive => "keep-alive",
+            Cause::Takeover => "takeover",
+            Cause::ProtocolError => "protocol-error",
+            Cause::NotAuthorized => "not-authorized",
+            Cause::Kicked => "kicked",
+            Cause::ServerShutdown => "server-shutdown",
+            Cause::Network => "network",
+        }
+    }
+}
+
+/// How a client is let go: what it is told, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Farewell {
+    /// MQTT 5's reason code.
+    pub reason: Reason,
+    /// For the presence record.
+    pub cause: Cause,
+    /// A sentence for people.
+    pub text: String,
+}
+
+impl Farewell {
+    /// A farewell.
+    pub fn new(reason: Reason, cause: Cause, text: impl Into<String>) -> Farewell {
+        Farewell {
+            reason,
+            cause,
+            text: text.into(),
+        }
+    }
+}

@@ -1,0 +1,488 @@
+//! One client's connection: from its first byte to its end.
+//!
+//! Bytes, posts from the [`Door`](crate::Door) and time go in; bytes come out, and wishes that the door
+//! grants when it [serves](crate::Door::serve) the connection.
+
+mod acks;
+mod publishing;
+mod queue;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use contract::{Root, id::ServiceName, v1::Frame, verb::Verb};
+use service::Now;
+
+use self::{acks::Acks, queue::Queue};
+use crate::{
+    cause::{Cause, Farewell},
+    limits::Limits,
+    peer::{Caller, Peer},
+    policy::Standing,
+    protocol::{Delivery, Heard, Hello, Packet, Protocol, Reason, Subscription, Welcome, Will},
+};
+
+/// Bytes that wait to be written, beyond which a connection gets nothing more and is not read.
+const OUTPUT_BYTES: usize = 256 * 1024;
+
+/// What a connection asks of the door.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    /// To be let in.
+    Admit(Box<Hello>),
+    /// That a request reaches its service.
+    Forward(Box<Forward>),
+    /// That a message without a promise reaches its service.
+    Receipt { verb: &'static Verb, frame: Box<Frame> },
+    /// To be sent what matches.
+    Subscribe {
+        packet_id: u16,
+        subscriptions: Vec<Subscription>,
+    },
+    /// Not to be sent it any more.
+    Unsubscribe { packet_id: u16, filters: Vec<String> },
+    /// That its own subscriptions decide whether it is told of a refusal.
+    Tell(Delivery),
+    /// That somebody hears of what it tried.
+    Notice { what: &'static str, detail: String },
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    pub(crate) verb: &'static Verb,
+    pub(crate) frame: Frame,
+    pub(crate) packet_id: Option<u16>,
+}
+
+/// What the door sends to a connection.
+#[derive(Debug, Clone)]
+pub enum Post {
+    /// The publish of this packet id has come to its end.
+    Settled {
+        /// Which service's order it belongs to.
+        service: ServiceName,
+        /// The publish.
+        packet_id: u16,
+        /// MQTT 5's reason code; 0 is success.
+        reason: u8,
+        /// The refusal's sentence.
+        text: String,
+    },
+    /// A message.
+    Deliver(Delivery),
+    /// What it may do has changed.
+    Standing(Arc<Standing>),
+    /// It has to go.
+    Leave(Farewell),
+    /// There is room in the window again.
+    Retry,
+}
+
+/// What an admitted client gets.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) caller: Caller,
+    pub(crate) standing: Arc<Standing>,
+    pub(crate) assigned_client_id: Option<String>,
+}
+
+enum Phase {
+    /// Nothing, or a part of a CONNECT, has come.
+    Silent { until_ms: u64 },
+    /// The door is asked.
+    Asking { hello: Hello },
+    /// A session.
+    Open(Box<Open>),
+    /// Over; what is in the output is the last.
+    Over(Cause),
+}
+
+struct Open {
+    caller: Caller,
+    standing: Arc<Standing>,
+    keep_alive_ms: Option<u64>,
+    heard_ms: u64,
+    acks: Acks,
+    queue: Queue,
+    stalled: VecDeque<Forward>,
+    will: Option<Will>,
+}
+
+/// The connection.
+pub struct Connection {
+    id: u64,
+    peer: Peer,
+    address: String,
+    root: Root,
+    limits: Arc<Limits>,
+    protocol: Protocol,
+    phase: Phase,
+    wishes: VecDeque<Wish>,
+    /// Bytes that came behind the CONNECT.
+    stash: Vec<u8>,
+}
+
+impl Connection {
+    /// A connection that has just been made; `id` grows from one to the next.
+    pub fn new(
+        id: u64,
+        peer: Peer,
+        address: String,
+        root: Root,
+        limits: Arc<Limits>,
+        now: Now,
+    ) -> Connection {
+        let protocol = Protocol::new(limits.packet_bytes);
+        let phase = Phase::Silent {
+            until_ms: now.mono_ms + limits.connect_ms,
+        };
+        Connection {
+            id,
+            peer,
+            address,
+            root,
+            limits,
+            protocol,
+            phase,
+            wishes: VecDeque::new(),
+            stash: Vec::new(),
+        }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Where it comes from.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Who it is, once it is let in.
+    pub fn caller(&self) -> Option<&Caller> {
+        match &self.phase {
+            Phase::Open(open) => Some(&open.caller),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Bytes from the client.
+    pub fn receive(&mut self, bytes: &[u8], now: Now) {
+        if let Phase::Open(open) = &mut self.phase {
+            open.heard_ms = now.mono_ms;
+        }
+        if self.stash.is_empty() {
+            self.read(bytes, now);
+        } else {
+            self.stash.extend_from_slice(bytes);
+        }
+    }
+
+    /// Reads packet by packet. A client may send more behind its CONNECT: that is kept until it is let in.
+    fn read(&mut self, mut bytes: &[u8], now: Now) {
+        while !bytes.is_empty() {
+            match self.phase {
+                Phase::Over(_) => return,
+                Phase::Asking { .. } => return self.stash.extend_from_slice(bytes),
+                _ => {}
+            }
+            let (heard, consumed) = self.protocol.read(bytes);
+            bytes = bytes.get(consumed.max(1)..).unwrap_or_default();
+            for heard in heard {
+                match heard {
+                    Heard::Packet(packet) => self.on_packet(packet, now),
+                    Heard::Broken(reason, text) => self.broken(reason, text),
+                }
+            }
+        }
+    }
+
+    fn on_packet(&mut self, packet: Packet, now: Now) {
+        match (&mut self.phase, packet) {
+            (Phase::Silent { .. }, Packet::Connect(hello)) => {
+                self.wishes.push_back(Wish::Admit(Box::new(hello.clone())));
+                self.phase = Phase::Asking { hello };
+            }
+            (Phase::Open(_), Packet::Publish(publish)) => self.on_publish(publish, now),
+            (Phase::Open(_), Packet::Acknowledged) => self.flush(),
+            (Phase::Open(_), Packet::Ping) => self.protocol.pong(),
+            (
+                Phase::Open(_),
+                Packet::Subscribe {
+                    packet_id,
+                    subscriptions,
+                },
+            ) => {
+                self.wishes.push_back(Wish::Subscribe {
+                    packet_id,
+                    subscriptions,
+                });
+            }
+            (Phase::Open(_), Packet::Unsubscribe { packet_id, filters }) => {
+                self.wishes.push_back(Wish::Unsubscribe { packet_id, filters });
+            }
+            (Phase::Open(open), Packet::Disconnect { with_will }) => {
+                if !with_will {
+                    open.will = None;
+                }
+                self.phase_over(Cause::Clean);
+            }
+            _ => self.broken(Reason::ProtocolError, "a packet that does not belong here".into()),
+        }
+    }
+
+    fn broken(&mut self, reason: Reason, text: String) {
+        let what = if reason == Reason::PacketTooLarge {
+            "too-large"
+        } else {
+            "malformed"
+        };
+        self.wishes.push_back(Wish::Notice { what, detail: text });
+        // The library has told an MQTT 5 client already.
+        self.phase_over(Cause::ProtocolError);
+    }
+
+    /// The door lets it in.
+    pub(crate) fn admit(&mut self, admitted: Admitted, now: Now) {
+        let Phase::Asking { hello } = std::mem::replace(&mut self.phase, Phase::Over(Cause::Network)) else {
+            return;
+        };
+        let longest = self.limits.keep_alive_s;
+        let asked = hello.keep_alive_s;
+        let imposed = (asked == 0 || asked > longest).then_some(longest);
+        let keep_alive_s = if hello.v5 {
+            imposed.unwrap_or(asked)
+        } else {
+            asked.max(u16::from(asked == 0) * longest)
+        };
+        self.protocol.welcome(&Welcome {
+            assigned_client_id: admitted.assigned_client_id,
+            receive_maximum: self.limits.receive_maximum,
+            keep_alive_s: imposed,
+        });
+        self.phase = Phase::Open(Box::new(Open {
+            caller: admitted.caller,
+            standing: admitted.standing,
+            keep_alive_ms: Some(u64::from(keep_alive_s) * 1500),
+            heard_ms: now.mono_ms,
+            acks: Acks::default(),
+            queue: Queue::default(),
+            stalled: VecDeque::new(),
+            will: hello.will,
+        }));
+        let stash = std::mem::take(&mut self.stash);
+        self.read(&stash, now);
+    }
+
+    /// The door does not let it in.
+    pub(crate) fn refuse(&mut self, reason: Reason, text: &str) {
+        self.protocol.refuse(reason, text);
+        self.phase = Phase::Over(Cause::NotAuthorized);
+    }
+
+    /// Something from the door.
+    pub fn post(&mut self, post: Post, now: Now) {
+        let Phase::Open(open) = &mut self.phase else {
+            return;
+        };
+        match post {
+            Post::Settled {
+                service,
+                packet_id,
+                reason,
+                text,
+            } => {
+                open.acks.settle(service, packet_id, reason, text);
+                for ack in open.acks.take(service) {
+                    self.protocol.acknowledge(ack.packet_id, ack.reason, &ack.text);
+                }
+                self.heard_again(now);
+            }
+            Post::Deliver(delivery) => {
+                open.queue.push(delivery);
+                self.flush();
+            }
+            Post::Standing(standing) => open.standing = standing,
+            Post::Leave(farewell) => self.leave(farewell),
+            Post::Retry => {
+                let again = std::mem::take(&mut open.stalled);
+                self.wishes
+                    .extend(again.into_iter().map(|f| Wish::Forward(Box::new(f))));
+                self.heard_again(now);
+            }
+        }
+    }
+
+    /// While it was not read, its silence was ours.
+    fn heard_again(&mut self, now: Now) {
+        if let Phase::Open(open) = &mut self.phase {
+            open.heard_ms = now.mono_ms;
+        }
+    }
+
+    /// A request found the window full: it waits, and the connection is not read until there is room.
+    pub(crate) fn stall(&mut self, forward: Forward) {
+        if let Phase::Open(open) = &mut self.phase {
+            open.stalled.push_back(forward);
+        }
+    }
+
+    /// Sends what waits, as far as the client and its socket take it.
+    pub fn flush(&mut self) {
+        let Phase::Open(open) = &mut self.phase else {
+            return;
+        };
+        while self.protocol.output_len() < OUTPUT_BYTES {
+            let Some(next) = open.queue.peek() else { break };
+            if next.at_least_once && !self.protocol.has_room() {
+                break;
+            }
+            if let Some(delivery) = open.queue.pop() {
+                // What the client cannot take (MQTT-3.1.2-25) is as if it had been sent.
+                self.protocol.publish(&delivery);
+            }
+        }
+        let too_much = open.queue.is_over(&self.limits);
+        if too_much {
+            let text = "you take your messages too slowly; connect again and replay what you missed";
+            self.leave(Farewell::new(Reason::QuotaExceeded, Cause::Kicked, text));
+        }
+    }
+
+    /// Lets it go.
+    pub fn leave(&mut self, farewell: Farewell) {
+        if matches!(self.phase, Phase::Open(_)) {
+            self.protocol.dismiss(farewell.reason, &farewell.text);
+        }
+        self.phase_over(farewell.cause);
+    }
+
+    fn phase_over(&mut self, cause: Cause) {
+        if let Phase::Open(open) = &mut self.phase {
+            // Who is taken over by itself has not been lost.
+            let spoken = open.will.take().filter(|_| cause != Cause::Takeover);
+            if let Some(will) = spoken {
+                self.speak_will(will);
+            }
+        }
+        if self.over().is_none() {
+            self.phase = Phase::Over(cause);
+        }
+    }
+
+    /// The socket is gone.
+    pub fn closed(&mut self) {
+        self.phase_over(Cause::Network);
+    }
+
+    /// Why it is over, if it is: what [`Connection::take_output`] gives is then the last.
+    pub fn over(&self) -> Option<Cause> {
+        match self.phase {
+            Phase::Over(cause) => Some(cause),
+            _ => None,
+        }
+    }
+
+    /// What is to be written to the client.
+    pub fn take_output(&mut self) -> Bytes {
+        let output = self.protocol.take_output();
+        self.flush();
+        output
+    }
+
+    /// Whether more bytes should be read: what is outstanding is bounded.
+    pub fn wants_bytes(&self) -> bool {
+        match &self.phase {
+            Phase::Silent { .. } => true,
+            Phase::Asking { .. } | Phase::Over(_) => false,
+            Phase::Open(open) => {
+                open.acks.len() < usize::from(self.limits.receive_maximum)
+                    && open.stalled.is_empty()
+                    && self.protocol.output_len() < OUTPUT_BYTES
+            }
+        }
+    }
+
+    pub(crate) fn take_wish(&mut self) -> Option<Wish> {
+        self.wishes.pop_front()
+    }
+
+    pub(crate) fn subscribed(&mut self, packet_id: u16, granted: &[Result<bool, u8>]) {
+        self.protocol.subscribed(packet_id, granted);
+    }
+
+    pub(crate) fn unsubscribed(&mut self, packet_id: u16, existed: &[bool]) {
+        self.protocol.unsubscribed(packet_id, existed);
+    }
+
+    /// When [`Connection::on_time`] must be called, monotonic milliseconds.
+    pub fn next_time(&self, now: Now) -> Option<u64> {
+        match &self.phase {
+            Phase::Silent { until_ms } => Some(*until_ms),
+            Phase::Asking { .. } | Phase::Over(_) => None,
+            Phase::Open(open) => {
+                let silence = open
+                    .keep_alive_ms
+                    .filter(|_| self.wants_bytes())
+                    .map(|ms| open.heard_ms + ms);
+                let give_up = open.acks.oldest().map(|at| at + self.limits.give_up_ms);
+                let expiry = open.caller.not_after_ms.map(|at| {
+                    let left = u64::try_from(at.saturating_sub(now.wall_ms)).unwrap_or_default();
+                    // A wall clock that jumps is looked at again within the hour.
+                    now.mono_ms + left.min(3_600_000)
+                });
+                [silence, give_up, expiry].into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub fn on_time(&mut self, now: Now) {
+        let farewell = match &self.phase {
+            Phase::Silent { until_ms } if now.mono_ms >= *until_ms => {
+                Farewell::new(Reason::ProtocolError, Cause::ProtocolError, "no CONNECT came")
+            }
+            Phase::Open(open) => match self.overdue(open, now) {
+                Some(farewell) => farewell,
+                None => return,
+            },
+            _ => return,
+        };
+        self.leave(farewell);
+    }
+
+    fn overdue(&self, open: &Open, now: Now) -> Option<Farewell> {
+        let silent = open
+            .keep_alive_ms
+            .is_some_and(|ms| now.mono_ms >= open.heard_ms + ms);
+        if silent && self.wants_bytes() {
+            return Some(Farewell::new(
+                Reason::KeepAlive,
+                Cause::KeepAlive,
+                "silent for too long",
+            ));
+        }
+        if open
+            .acks
+            .oldest()
+            .is_some_and(|at| now.mono_ms >= at + self.limits.give_up_ms)
+        {
+            let text = "the service does not answer; nothing was acknowledged, send it again";
+            return Some(Farewell::new(Reason::ServerBusy, Cause::Kicked, text));
+        }
+        if open.caller.not_after_ms.is_some_and(|at| now.wall_ms > at) {
+            return Some(Farewell::new(
+                Reason::NotAuthorized,
+                Cause::Kicked,
+                "the certificate has expired",
+            ));
+        }
+        None
+    }
+}

@@ -1,0 +1,138 @@
+//! Sessions that end, and what follows: presence, and the receipt for a revocation.
+
+use std::{collections::HashSet, sync::Arc};
+
+use contract::{
+    id::{Id, Kind, Principal, ServiceName},
+    v1::{CertificateStatus, Kicked},
+};
+use service::Now;
+
+use super::Door;
+use crate::{
+    cause::{Cause, Farewell},
+    connection::Post,
+    facts::Change,
+    policy,
+    protocol::Reason,
+};
+
+/// Revocations whose sessions are still closing.
+#[derive(Default)]
+pub(super) struct Departures(Vec<Closing>);
+
+struct Closing {
+    revocation: String,
+    serial: String,
+    open: HashSet<u64>,
+    sessions: u32,
+}
+
+impl Door {
+    /// A connection is over.
+    pub fn gone(&mut self, connection: u64, cause: Cause, now: Now) {
+        let Some(session) = self.directory.remove(connection) else {
+            return;
+        };
+        self.tell_departure(connection, &session, cause, now);
+        for closing in &mut self.departures.0 {
+            closing.open.remove(&connection);
+        }
+        self.send_receipts();
+    }
+
+    /// Applies what changed in the facts to those who are here.
+    pub(super) fn on_changes(&mut self, changes: Vec<Change>) {
+        for change in changes {
+            match change {
+                Change::Device(id) => self.review(Kind::Device, &id),
+                Change::Person(name) => {
+                    let Some((kind, id)) = name.split_once('.') else {
+                        continue;
+                    };
+                    let Some(kind) = Kind::from_word(kind) else {
+                        continue;
+                    };
+                    self.review(kind, id);
+                }
+                Change::Certificate(serial) => self.review_certificate(&serial),
+            }
+        }
+        self.send_receipts();
+    }
+
+    fn review(&mut self, kind: Kind, id: &str) {
+        let Ok(id) = id.parse::<Id>() else { return };
+        let who = Principal::new(kind, id);
+        for connection in self.directory.of(&who).to_vec() {
+            self.review_session(connection);
+        }
+    }
+
+    /// Who may stay is told what it may do; who may not must go.
+    fn review_session(&mut self, connection: u64) {
+        let Some(session) = self.directory.get(connection).filter(|s| !s.leaving) else {
+            return;
+        };
+        match policy::standing(&session.caller, &self.copies, &self.settings.root) {
+            Ok(standing) if *session.standing == standing => {}
+            Ok(standing) => {
+                let standing = Arc::new(standing);
+                if let Some(session) = self.directory.get_mut(connection) {
+                    session.standing = standing.clone();
+                }
+                self.posts.push_back((connection, Post::Standing(standing)));
+            }
+            Err(denial) => {
+                self.dismiss(
+                    connection,
+                    Farewell::new(Reason::NotAuthorized, Cause::Kicked, denial.0),
+                );
+            }
+        }
+    }
+
+    fn review_certificate(&mut self, serial: &str) {
+        let sessions = self.directory.over(serial);
+        for connection in &sessions {
+            self.review_session(*connection);
+        }
+        let revoked = self
+            .copies
+            .certificate(serial)
+            .filter(|c| c.status == CertificateStatus::Revoked);
+        let Some(revocation) = revoked.map(|c| c.revocation.clone()).filter(|r| !r.is_empty()) else {
+            return;
+        };
+        self.departures.0.push(Closing {
+            revocation,
+            serial: serial.to_owned(),
+            sessions: sessions.len() as u32,
+            open: sessions.into_iter().collect(),
+        });
+    }
+
+    /// Says of each revocation whose sessions are all closed how many there were.
+    fn send_receipts(&mut self) {
+        let (done, open) = std::mem::take(&mut self.departures.0)
+            .into_iter()
+            .partition(|c| c.open.is_empty());
+        self.departures.0 = open;
+        let done: Vec<Closing> = done;
+        for Closing {
+            revocation,
+            serial,
+            sessions,
+            ..
+        } in done
+        {
+            let receipt = Kicked {
+                request_id: String::new(),
+                revocation,
+                serial,
+                sessions,
+            };
+            self.ask(ServiceName::Provisioning, "kicked", &receipt);
+        }
+    }
+}

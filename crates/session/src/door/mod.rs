@@ -1,0 +1,213 @@
+//! The front door's mind: who may come in, where each message goes, who must leave.
+//!
+//! It owns the copies of facts, the directory of sessions and the four lanes; it is driven by a shell that
+//! owns sockets, threads and time. Nothing here blocks.
+
+mod admission;
+mod departures;
+mod frames;
+mod notices;
+mod presence;
+mod wishes;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use contract::{
+    Root,
+    id::{Principal, ServiceName},
+    v1::{Frame, Purpose},
+    wire::{self, Encoding, Wire},
+};
+use service::Now;
+
+use self::{departures::Departures, notices::Notices};
+use crate::{
+    cause::{Cause, Farewell},
+    connection::Post,
+    directory::Directory,
+    facts::Copies,
+    lane::{Lane, Origin},
+    limits::Limits,
+    protocol::Reason,
+};
+
+/// What a door must know about its installation.
+#[derive(Debug, Clone)]
+pub struct DoorSettings {
+    /// The installation's name.
+    pub site: String,
+    /// The topics' root.
+    pub root: Root,
+    /// Grows from start to start.
+    pub boot: u64,
+    /// The limits.
+    pub limits: Arc<Limits>,
+}
+
+/// Counts since the start, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Requests passed to services.
+    pub requests: u64,
+    /// Publishes, subscriptions and connections refused.
+    pub refused: u64,
+    /// Messages put before principals.
+    pub delivered: u64,
+    /// Frames of services that were not theirs to send.
+    pub strays: u64,
+}
+
+/// How the door is, for health checks and metrics.
+#[derive(Debug, Clone, Default)]
+pub struct DoorStatus {
+    /// The copies of facts are whole.
+    pub whole: bool,
+    /// An owner of facts is silent.
+    pub stale: bool,
+    /// Sessions.
+    pub sessions: usize,
+    /// Each service: linked, requests waiting.
+    pub lanes: Vec<(ServiceName, bool, usize)>,
+    /// Counts.
+    pub counts: Counts,
+}
+
+/// The door.
+pub struct Door {
+    settings: DoorSettings,
+    copies: Copies,
+    directory: Directory,
+    lanes: [Lane; 4],
+    posts: VecDeque<(u64, Post)>,
+    departures: Departures,
+    notices: Notices,
+    snapshot: u64,
+    counts: Counts,
+    closing: bool,
+}
+
+impl Door {
+    /// A door that knows nothing yet.
+    pub fn new(settings: DoorSettings) -> Door {
+        let lanes = ServiceName::KEEPERS.map(|_| Lane::new(settings.boot, &settings.limits));
+        Door {
+            settings,
+            copies: Copies::default(),
+            directory: Directory::default(),
+            lanes,
+            posts: VecDeque::new(),
+            departures: Departures::default(),
+            notices: Notices::default(),
+            snapshot: 0,
+            counts: Counts::default(),
+            closing: false,
+        }
+    }
+
+    /// Whether principals can be let in: the copies of facts are whole.
+    pub fn is_whole(&self) -> bool {
+        self.copies.is_whole()
+    }
+
+    /// How it is.
+    pub fn status(&self, now: Now) -> DoorStatus {
+        let lane = |name: ServiceName| {
+            let lane = &self.lanes[place(name)];
+            (name, lane.is_linked(), lane.waiting())
+        };
+        DoorStatus {
+            whole: self.copies.is_whole(),
+            stale: self.copies.is_stale(now.mono_ms),
+            sessions: self.directory.len(),
+            lanes: ServiceName::KEEPERS.map(lane).to_vec(),
+            counts: self.counts,
+        }
+    }
+
+    /// What must be handed to connections, in order.
+    pub fn take_posts(&mut self) -> impl Iterator<Item = (u64, Post)> + '_ {
+        self.posts.drain(..)
+    }
+
+    /// What is to be sent to a service now: up to so many frames, or about so many bytes.
+    pub fn take_frames(&mut self, service: ServiceName, frames: usize, bytes: usize) -> Vec<Frame> {
+        self.lanes[place(service)].take(frames, bytes)
+    }
+
+    /// Whether there is something to send to a service.
+    pub fn has_frames(&self, service: ServiceName) -> bool {
+        self.lanes[place(service)].has_work()
+    }
+
+    /// A service is there: its window is sent again, and monitoring hears who is connected.
+    pub fn link_up(&mut self, service: ServiceName, now: Now) {
+        self.lanes[place(service)].link_up();
+        if service == ServiceName::Monitoring {
+            self.tell_snapshot(now);
+        }
+        self.tick(now);
+    }
+
+    /// A service is gone.
+    pub fn link_down(&mut self, service: ServiceName) {
+        self.lanes[place(service)].link_down();
+        self.copies.disconnected(service);
+    }
+
+    /// Time has passed; to be called a few times a second.
+    pub fn tick(&mut self, now: Now) {
+        for (owner, question) in self.copies.poll(now.mono_ms) {
+            self.ask(owner, "facts", &question);
+        }
+        self.flush_notices(now);
+    }
+
+    /// Everybody must go; nobody comes in any more.
+    pub fn close(&mut self) {
+        self.closing = true;
+        let everybody: Vec<_> = self.directory.iter().map(|(id, _)| id).collect();
+        for connection in everybody {
+            let text = "the server is shutting down; connect again";
+            self.dismiss(
+                connection,
+                Farewell::new(Reason::ShuttingDown, Cause::ServerShutdown, text),
+            );
+        }
+    }
+
+    /// Tells a connection to go.
+    fn dismiss(&mut self, connection: u64, farewell: Farewell) {
+        let Some(session) = self.directory.get_mut(connection) else {
+            return;
+        };
+        if !session.leaving {
+            session.leaving = true;
+            self.posts.push_back((connection, Post::Leave(farewell)));
+        }
+    }
+
+    /// A request of the front door's own.
+    fn ask(&mut self, service: ServiceName, verb: &str, message: &impl Wire) {
+        let me = Principal::from(ServiceName::FrontDoor);
+        let mut frame = Frame {
+            topic: self.settings.root.up(&me, service, verb),
+            payload: wire::encode(message, Encoding::Protobuf),
+            ..Frame::default()
+        };
+        frame.set_purpose(Purpose::Request);
+        // The front door's own requests are few and never refused by a full window.
+        let _ = self.lanes[place(service)].push(frame, Origin::Inside);
+    }
+
+    fn root(&self) -> &Root {
+        &self.settings.root
+    }
+}
+
+/// A keeper's place among the lanes.
+fn place(service: ServiceName) -> usize {
+    ServiceName::KEEPERS
+        .iter()
+        .position(|keeper| *keeper == service)
+        .unwrap_or_default()
+}

@@ -1,0 +1,111 @@
+//! What principals tried and may not: told to monitoring, at most once a second for each kind of attempt.
+
+use std::collections::BTreeMap;
+
+use contract::{
+    id::{Principal, ServiceName},
+    limits,
+    v1::SecurityNotice,
+};
+use service::Now;
+
+use super::Door;
+use crate::{connection::Connection, protocol::Hello};
+
+/// Kinds of attempts that are remembered at once; more are counted only.
+const KINDS: usize = 4_096;
+/// How often one kind is told, milliseconds.
+const EVERY_MS: u64 = 1_000;
+
+#[derive(Default)]
+pub(super) struct Notices(BTreeMap<(String, &'static str), Kept>);
+
+struct Kept {
+    notice: SecurityNotice,
+    told_ms: Option<u64>,
+}
+
+impl Door {
+    /// Somebody who is here tried something.
+    pub(super) fn notice(
+        &mut self,
+        who: &Principal,
+        what: &'static str,
+        detail: String,
+        address: &str,
+        now: Now,
+    ) {
+        self.counts.refused += 1;
+        let key = (who.to_string(), what);
+        if self.notices.0.len() >= KINDS && !self.notices.0.contains_key(&key) {
+            return;
+        }
+        let fresh = || Kept {
+            notice: SecurityNotice::default(),
+            told_ms: None,
+        };
+        let kept = self.notices.0.entry(key).or_insert_with(fresh);
+        kept.notice = SecurityNotice {
+            request_id: String::new(),
+            kind: who.kind.word().into(),
+            id: who.id.to_string(),
+            what: what.into(),
+            detail: detail.chars().take(limits::TEXT_CHARS).collect(),
+            address: address.into(),
+            time_ms: now.wall_ms,
+            count: kept.notice.count.saturating_add(1),
+        };
+        if let Some(notice) = kept.take_if_due(now) {
+            self.ask(ServiceName::Monitoring, "security", &notice);
+        }
+    }
+
+    /// Somebody was not let in. Who that is only a certificate can say.
+    pub(super) fn notice_stranger(&mut self, connection: &Connection, hello: &Hello, why: String, now: Now) {
+        let Ok(caller) = connection
+            .peer()
+            .caller(&hello.client_id, hello.user_name.as_deref())
+        else {
+            return;
+        };
+        self.notice(
+            &caller.principal,
+            "connect-denied",
+            why,
+            connection.address(),
+            now,
+        );
+    }
+
+    pub(super) fn flush_notices(&mut self, now: Now) {
+        self.notices
+            .0
+            .retain(|_, kept| kept.notice.count > 0 || !kept.is_due(now));
+        let told: Vec<_> = self
+            .notices
+            .0
+            .values_mut()
+            .filter_map(|kept| kept.take_if_due(now))
+            .collect();
+        for notice in told {
+            self.ask(ServiceName::Monitoring, "security", &notice);
+        }
+    }
+}
+
+impl Kept {
+    fn is_due(&self, now: Now) -> bool {
+        self.told_ms
+            .is_none_or(|at| now.mono_ms.saturating_sub(at) >= EVERY_MS)
+    }
+
+    fn take_if_due(&mut self, now: Now) -> Option<SecurityNotice> {
+        if !self.is_due(now) || self.notice.count == 0 {
+            return None;
+        }
+        self.told_ms = Some(now.mono_ms);
+        let told = self.notice.clone();
+        self.notice.count = 0;
+        Some(told)
+    }
+}

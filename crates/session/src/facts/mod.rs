@@ -1,0 +1,341 @@
+//! The front door's copy of what it must know: devices, people, certificates.
+
+use std::collections::{HashMap, HashSet};
+
+use contract::{
+    id::{Principal, ServiceName},
+    v1::{
+        Beacon, CertificateFact, CertificateStatus, DeviceFact, Fact, FactsAfter, FactsPage, PrincipalFact,
+        Restriction, Role, Stage,
+    },
+};
+use prost::Message;
+use service::follower::{Cursor, Follower, Step};
+
+/// A device, as far as the front door must know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownDevice {
+    /// The stage of its life.
+    pub stage: Stage,
+    /// Its restriction.
+    pub restriction: Restriction,
+}
+
+/// An operator or an integrator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownPerson {
+    /// The role.
+    pub role: Role,
+    /// Filters below `events/`.
+    pub event_filters: Vec<String>,
+    /// Shut out.
+    pub disabled: bool,
+}
+
+/// A certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownCertificate {
+    /// The owner's kind, as the word in topics.
+    pub kind: String,
+    /// The owner, or a claim's batch.
+    pub id: String,
+    /// What it is worth.
+    pub status: CertificateStatus,
+    /// The revocation that the receipt must name.
+    pub revocation: String,
+}
+
+/// Something that changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A device's stage or restriction.
+    Device(String),
+    /// A person's role or grants; `operators.ada`.
+    Person(String),
+    /// A certificate's status, by serial.
+    Certificate(String),
+}
+
+/// The copies, kept by one follower for each owner.
+pub struct Copies {
+    registry: Copy,
+    provisioning: Copy,
+    devices: HashMap<String, KnownDevice>,
+    people: HashMap<String, KnownPerson>,
+    certificates: HashMap<String, KnownCertificate>,
+}
+
+struct Copy {
+    follower: Follower,
+    /// What a whole copy under way has named so far: entity and id.
+    named: HashSet<(String, String)>,
+}
+
+impl Copy {
+    fn of(owner: ServiceName) -> Copy {
+        Copy {
+            follower: Follower::resume(owner, Cursor::default()),
+            named: HashSet::new(),
+        }
+    }
+}
+
+impl Default for Copies {
+    fn default() -> Self {
+        Copies {
+            registry: Copy::of(ServiceName::Registry),
+            provisioning: Copy::of(ServiceName::Provisioning),
+            devices: HashMap::new(),
+            people: HashMap::new(),
+            certificates: HashMap::new(),
+        }
+    }
+}
+
+impl Copies {
+    /// A device.
+    pub fn device(&self, id: &str) -> Option<&KnownDevice> {
+        self.devices.get(id)
+    }
+
+    /// An operator or an integrator.
+    pub fn person(&self, who: &Principal) -> Option<&KnownPerson> {
+        self.people.get(&format!("{}.{}", who.kind, who.id))
+    }
+
+    /// A certificate.
+    pub fn certificate(&self, serial: &str) -> Option<&KnownCertificate> {
+        self.certificates.get(serial)
+    }
+
+    /// Whether both copies hold all their owners had when they last answered.
+    pub fn is_whole(&self) -> bool {
+        self.registry.follower.is_whole() && self.provisioning.follower.is_whole()
+    }
+
+    /// Whether an owner has been silent for too long.
+    pub fn is_stale(&self, mono_ms: u64) -> bool {
+        self.registry.follower.is_stale(mono_ms) || self.provisioning.follower.is_stale(mono_ms)
+    }
+
+    /// The owner's connection is lost.
+    pub fn disconnected(&mut self, owner: ServiceName) {
+        if let Some(copy) = self.copy(owner) {
+            copy.follower.disconnected();
+        }
+    }
+
+    /// What to ask, now.
+    pub fn poll(&mut self, mono_ms: u64) -> Vec<(ServiceName, FactsAfter)> {
+        let mut questions = Vec::new();
+        for copy in [&mut self.registry, &mut self.provisioning] {
+            let Some(question) = copy.follower.poll(mono_ms) else {
+                continue;
+            };
+            if question.after == 0 {
+                copy.named.clear();
+            }
+            questions.push((copy.follower.owner(), question));
+        }
+        questions
+    }
+
+    /// A change was published.
+    pub fn on_fact(&mut self, owner: ServiceName, fact: &Fact, mono_ms: u64) -> Vec<Change> {
+        let Some(copy) = self.copy(owner) else {
+            return Vec::new();
+        };
+        let step = copy.follower.on_fact(fact, mono_ms);
+        self.take(owner, step)
+    }
+
+    /// An owner told its head.
+    pub fn on_beacon(&mut self, owner: ServiceName, beacon: &Beacon, mono_ms: u64) {
+        if let Some(copy) = self.copy(owner) {
+            copy.follower.on_beacon(beacon, mono_ms);
+        }
+    }
+
+    /// A page that was asked for.
+    pub fn on_page(&mut self, owner: ServiceName, page: FactsPage, mono_ms: u64) -> Vec<Change> {
+        let Some(copy) = self.copy(owner) else {
+            return Vec::new();
+        };
+        let step = copy.follower.on_page(page, mono_ms);
+        self.take(owner, step)
+    }
+
+    fn copy(&mut self, owner: ServiceName) -> Option<&mut Copy> {
+        match owner {
+            ServiceName::Registry => Some(&mut self.registry),
+            ServiceName::Provisioning => Some(&mut self.provisioning),
+            _ => None,
+        }
+    }
+
+    fn take(&mut self, owner: ServiceName, step: Step) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for fact in &step.apply {
+            changes.extend(self.apply(
+                owner,
+                &fact.entity,
+                &fact.id,
+                (!fact.deleted).then_some(&fact.value),
+            ));
+        }
+        if step.whole {
+            let names = step.apply.into_iter().map(|fact| (fact.entity, fact.id));
+            if let Some(copy) = self.copy(owner) {
+                copy.named.extend(names);
+            }
+        }
+        if step.swap {
+            changes.extend(self.drop_unnamed(owner));
+        }
+        changes
+    }
+
+    fn apply(
+        &mut self,
+        owner: ServiceName,
+        entity: &str,
+        id: &str,
+        value: Option<&Vec<u8>>,
+    ) -> Option<Change> {
+        let id = id.to_owned();
+        match (owner, entity) {
+            (ServiceName::Registry, "device") => {
+                let fact = value.and_then(|v| DeviceFact::decode(v.as_slice()).ok());
+                let known = fact.map(|f| KnownDevice {
+                    stage: f.stage(),
+                    restriction: f.restriction(),
+                });
+                set(&mut self.devices, &id, known).then_some(Change::Device(id))
+            }
+            (ServiceName::Registry, "principal") => {
+                let fact = value.and_then(|v| PrincipalFact::decode(v.as_slice()).ok());
+                let known = fact.map(|f| KnownPerson {
+                    role: f.role(),
+                    event_filters: f.event_filters,
+                    disabled: f.disabled,
+                });
+                set(&mut self.people, &id, known).then_some(Change::Person(id))
+            }
+            (ServiceName::Provisioning, "certificate") => {
+                let fact = value.and_then(|v| CertificateFact::decode(v.as_slice()).ok());
+                let known = fact.map(|f| KnownCertificate {
+                    status: f.status(),
+                    kind: f.kind,
+                    id: f.id,
+                    revocation: f.revocation,
+                });
+                set(&mut self.certificates, &id, known).then_some(Change::Certificate(id))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a complete copy did not name is gone.
+    fn drop_unnamed(&mut self, owner: ServiceName) -> Vec<Change> {
+        let Some(copy) = self.copy(owner) else {
+            return Vec::new();
+        };
+        let named = std::mem::take(&mut copy.named);
+        let unnamed = |entity: &str, ids: Vec<String>| {
+            let gone = ids
+                .into_iter()
+                .filter(|id| !named.contains(&(entity.to_owned(), id.clone())));
+            gone.map(|id| (entity.to_owned(), id)).collect::<Vec<_>>()
+        };
+        let gone = match owner {
+            ServiceName::Registry => {
+                let mut gone = unnamed("device", self.devices.keys().cloned().collect());
+                gone.extend(unnamed("principal", self.people.keys().cloned().collect()));
+                gone
+            }
+            _ => unnamed("certificate", self.certificates.keys().cloned().collect()),
+        };
+        gone.into_iter()
+            .filter_map(|(entity, id)| self.apply(owner, &entity, &id, None))
+            .collect()
+    }
+}
+
+/// Sets or removes; whether that changed anything.
+fn set<T: PartialEq>(map: &mut HashMap<String, T>, id: &str, value: Option<T>) -> bool {
+    match value {
+        Some(value) if map.get(id) == Some(&value) => false,
+        Some(value) => {
+            map.insert(id.to_owned(), value);
+            true
+        }
+        None => map.remove(id).is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(id: &str, stage: Stage, sequence: u64) -> Fact {
+        let value = DeviceFact {
+            device_id: id.into(),
+            stage: stage as i32,
+            ..DeviceFact::default()
+        };
+        Fact {
+            epoch: 7,
+            sequence,
+            entity: "device".into(),
+            id: id.into(),
+            value: value.encode_to_vec(),
+            deleted: false,
+        }
+    }
+
+    fn answer(copies: &mut Copies, facts: Vec<Fact>, complete: bool, mono: u64) -> Vec<Change> {
+        let questions = copies.poll(mono);
+        let (owner, question) = questions
+            .into_iter()
+            .find(|(o, _)| *o == ServiceName::Registry)
+            .unwrap();
+        let last = facts.last().map_or(0, |f| f.sequence);
+        let page = FactsPage {
+            request_id: question.request_id,
+            epoch: 7,
+            facts,
+            last,
+            complete,
+            whole: true,
+        };
+        copies.on_page(owner, page, mono)
+    }
+
+    #[test]
+    fn a_whole_copy_replaces_what_it_does_not_name() {
+        let mut copies = Copies::default();
+        let first = vec![device("a", Stage::Active, 1), device("b", Stage::Active, 2)];
+        assert_eq!(answer(&mut copies, first, true, 0).len(), 2);
+        assert!(copies.device("a").is_some());
+        copies.disconnected(ServiceName::Registry);
+        let second = vec![device("b", Stage::Active, 2)];
+        assert_eq!(
+            answer(&mut copies, second, true, 10_000),
+            [Change::Device("a".into())]
+        );
+        assert!(copies.device("a").is_none() && copies.device("b").is_some());
+    }
+
+    #[test]
+    fn a_change_that_says_nothing_new_is_none() {
+        let mut copies = Copies::default();
+        answer(&mut copies, vec![device("a", Stage::Active, 1)], true, 0);
+        assert!(
+            copies
+                .on_fact(ServiceName::Registry, &device("a", Stage::Active, 2), 1)
+                .is_empty()
+        );
+        let changed = copies.on_fact(ServiceName::Registry, &device("a", Stage::Retired, 3), 1);
+        assert_eq!(changed, [Change::Device("a".into())]);
+    }
+}

@@ -1,0 +1,386 @@
+//! What lies between the front door and one service: one ordered window of requests that wait for their
+//! answer, and beside it what is passed on without a promise.
+//!
+//! Nothing goes out while the service has no link. On a new link the whole window is sent again, in order,
+//! before anything new. A request that kills its service must not do so for ever: after two deaths on one
+//! window its requests go one at a time, and the one that kills again is sent marked `suspect`.
+
+use std::collections::{HashMap, VecDeque};
+
+use contract::v1::{Frame, RequestNumber};
+use prost::Message;
+
+use crate::limits::Limits;
+
+/// Deaths of a service on one window until its requests go one at a time.
+const DEATHS: u32 = 2;
+
+/// Whoever waits for an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A connection; with a packet id, an acknowledgement is owed.
+    Connection { connection: u64, packet_id: Option<u16> },
+    /// A service or the front door itself: the reply is all.
+    Inside,
+}
+
+struct Slot {
+    frame: Frame,
+    origin: Origin,
+    bytes: usize,
+    /// How often the service died while this was the only request it had.
+    killed: u32,
+}
+
+enum Item {
+    /// The slot of this number.
+    Request(u64),
+    /// Something that is not sent again.
+    Passing(Frame),
+}
+
+/// The window is full; the request comes back.
+#[derive(Debug)]
+pub(crate) struct Full(pub(crate) Box<Frame>);
+
+/// One service's lane.
+pub(crate) struct Lane {
+    boot: u64,
+    /// The number of the first slot.
+    base: u64,
+    /// Slots by number; `None` where the answer has come.
+    slots: VecDeque<Option<Slot>>,
+    waiting: usize,
+    bytes: usize,
+    unsent: VecDeque<Item>,
+    /// Sent on this link, and not answered.
+    out: usize,
+    linked: bool,
+    deaths: u32,
+    /// The newest of each sender's messages without a promise.
+    receipts: HashMap<(String, &'static str), Frame>,
+    window: usize,
+    window_bytes: usize,
+    receipts_max: usize,
+    /// Connections that found the window full.
+    stalled: VecDeque<u64>,
+}
+
+impl Lane {
+    pub(crate) fn new(boot: u64, limits: &Limits) -> Lane {
+        Lane {
+            boot,
+            base: 1,
+            slots: VecDeque::new(),
+            waiting: 0,
+            bytes: 0,
+            unsent: VecDeque::new(),
+            out: 0,
+            linked: false,
+            deaths: 0,
+            receipts: HashMap::new(),
+            window: limits.window,
+            window_bytes: limits.window_bytes,
+            receipts_max: limits.receipts,
+            stalled: VecDeque::new(),
+        }
+    }
+
+    /// Whether the service can be reached.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.linked
+    }
+
+    /// Requests that wait for their answer.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Adds a request. Parts of Muster are few and never refused.
+    pub(crate) fn push(&mut self, mut frame: Frame, origin: Origin) -> Result<u64, Full> {
+        let bytes = frame.payload.len() + frame.topic.len() + 128;
+        let full = self.waiting >= self.window || self.bytes + bytes > self.window_bytes;
+        if full && origin != Origin::Inside {
+            return Err(Full(Box::new(frame)));
+        }
+        let number = self.base + self.slots.len() as u64;
+        frame.request = Some(RequestNumber {
+            boot: self.boot,
+            number,
+        });
+        self.slots.push_back(Some(Slot {
+            frame,
+            origin,
+            bytes,
+            killed: 0,
+        }));
+        self.waiting += 1;
+        self.bytes += bytes;
+        self.unsent.push_back(Item::Request(number));
+        Ok(number)
+    }
+
+    /// Remembers a connection that found the window full; it is told when there is room.
+    pub(crate) fn stall(&mut self, connection: u64) {
+        self.stalled.push_back(connection);
+    }
+
+    /// Connections that may try again.
+    pub(crate) fn take_stalled(&mut self) -> Vec<u64> {
+        let room = self.window.saturating_sub(self.waiting);
+        if room < self.window / 8 {
+            return Vec::new();
+        }
+        let n = room.min(self.stalled.len());
+        self.stalled.drain(..n).collect()
+    }
+
+    /// Passes something on, if the service is there to get it.
+    pub(crate) fn pass(&mut self, frame: Frame) {
+        if self.linked {
+            self.unsent.push_back(Item::Passing(frame));
+        }
+    }
+
+    /// Keeps the newest message of a sender and verb. False: there are too many senders.
+    pub(crate) fn receipt(&mut self, sender: String, verb: &'static str, frame: Frame) -> bool {
+        let room = self.receipts.len() < self.receipts_max;
+        let key = (sender, verb);
+        if !room && !self.receipts.contains_key(&key) {
+            return false;
+        }
+        self.receipts.insert(key, frame);
+        true
+    }
+
+    /// Takes the slot whose answer has come.
+    pub(crate) fn release(&mut self, number: RequestNumber) -> Option<Origin> {
+        if number.boot != self.boot {
+            return None;
+        }
+        let place = usize::try_from(number.number.checked_sub(self.base)?).ok()?;
+        let slot = self.slots.get_mut(place)?.take()?;
+        self.waiting -= 1;
+        self.bytes -= slot.bytes;
+        self.out = self.out.saturating_sub(1);
+        while matches!(self.slots.front(), Some(None)) {
+            self.slots.pop_front();
+            self.base += 1;
+        }
+        if self.waiting == 0 {
+            self.deaths = 0;
+        }
+        Some(slot.origin)
+    }
+
+    /// What is to be sent now, up to so many frames or about so many bytes.
+    pub(crate) fn take(&mut self, frames: usize, bytes: usize) -> Vec<Frame> {
+        let mut taken = Vec::new();
+        let mut size = 0;
+        if !self.linked {
+            return taken;
+        }
+        while taken.len() < frames && size < bytes {
+            let Some(frame) = self.next() else { break };
+            size += frame.encoded_len();
+            taken.push(frame);
+        }
+        taken
+    }
+
+    fn next(&mut self) -> Option<Frame> {
+        loop {
+            if self.is_careful() && self.out > 0 && matches!(self.unsent.front(), Some(Item::Request(_))) {
+                return None;
+            }
+            match self.unsent.pop_front() {
+                Some(Item::Passing(frame)) => return Some(frame),
+                Some(Item::Request(number)) => {
+                    let place = (number - self.base.min(number)) as usize;
+                    let Some(Some(slot)) = self.slots.get(place).filter(|_| number >= self.base) else {
+                        continue;
+                    };
+                    self.out += 1;
+                    let suspect = slot.killed > 0;
+                    return Some(Frame {
+                        suspect,
+                        ..slot.frame.clone()
+                    });
+                }
+                None => {
+                    let key = self.receipts.keys().next()?.clone();
+                    return self.receipts.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// Whether there may be something to send.
+    pub(crate) fn has_work(&self) -> bool {
+        let blocked = self.is_careful() && self.out > 0;
+        self.linked && ((!self.unsent.is_empty() && !blocked) || !self.receipts.is_empty())
+    }
+
+    fn is_careful(&self) -> bool {
+        self.deaths >= DEATHS
+    }
+
+    /// The service is there: the whole window goes out again.
+    pub(crate) fn link_up(&mut self) {
+        self.linked = true;
+        self.out = 0;
+        self.unsent = (0..self.slots.len() as u64)
+            .map(|n| Item::Request(self.base + n))
+            .collect();
+        self.unsent.retain(|item| match item {
+            Item::Request(number) => self.slots[(number - self.base) as usize].is_some(),
+            Item::Passing(_) => true,
+        });
+    }
+
+    /// The service is gone. If it had requests, they may be why.
+    pub(crate) fn link_down(&mut self) {
+        if !self.linked {
+            return;
+        }
+        self.linked = false;
+        if self.out > 0 {
+            if self.is_careful() && self.out == 1 {
+                if let Some(slot) = self.slots.iter_mut().flatten().next() {
+                    slot.killed += 1;
+                }
+            }
+            self.deaths += 1;
+        }
+        self.out = 0;
+        self.unsent.retain(|item| matches!(item, Item::Request(_)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane() -> Lane {
+        Lane::new(
+            3,
+            &Limits {
+                window: 4,
+                ..Limits::default()
+            },
+        )
+    }
+
+    fn frame(topic: &str) -> Frame {
+        Frame {
+            topic: topic.into(),
+            ..Frame::default()
+        }
+    }
+
+    fn ask(lane: &mut Lane, topic: &str) -> u64 {
+        lane.push(
+            frame(topic),
+            Origin::Connection {
+                connection: 1,
+                packet_id: Some(1),
+            },
+        )
+        .unwrap()
+    }
+
+    fn topics(frames: &[Frame]) -> Vec<&str> {
+        frames.iter().map(|f| f.topic.as_str()).collect()
+    }
+
+    fn answer(lane: &mut Lane, number: u64) -> bool {
+        lane.release(RequestNumber { boot: 3, number }).is_some()
+    }
+
+    #[test]
+    fn a_window_is_sent_again_in_order_before_anything_new() {
+        let mut lane = lane();
+        lane.link_up();
+        let (a, b, _c) = (ask(&mut lane, "a"), ask(&mut lane, "b"), ask(&mut lane, "c"));
+        assert_eq!(topics(&lane.take(9, 9999)), ["a", "b", "c"]);
+        assert!(answer(&mut lane, b));
+        lane.link_down();
+        ask(&mut lane, "d");
+        lane.pass(frame("lost, for there is nobody"));
+        assert!(lane.take(9, 9999).is_empty());
+        lane.link_up();
+        assert_eq!(topics(&lane.take(9, 9999)), ["a", "c", "d"]);
+        assert!(answer(&mut lane, a));
+        assert!(!answer(&mut lane, a), "an answer settles once");
+    }
+
+    #[test]
+    fn a_full_window_gives_the_request_back_and_calls_when_there_is_room() {
+        let mut lane = lane();
+        lane.link_up();
+        for n in 0..4 {
+            ask(&mut lane, &n.to_string());
+        }
+        let origin = Origin::Connection {
+            connection: 9,
+            packet_id: None,
+        };
+        assert!(lane.push(frame("more"), origin).is_err());
+        lane.stall(9);
+        assert!(lane.take_stalled().is_empty());
+        assert!(lane.push(frame("inside"), Origin::Inside).is_ok());
+        for n in 1..=3 {
+            answer(&mut lane, n);
+        }
+        assert_eq!(lane.take_stalled(), [9]);
+    }
+
+    #[test]
+    fn the_request_that_kills_again_is_marked() {
+        let mut lane = lane();
+        ask(&mut lane, "deadly");
+        ask(&mut lane, "innocent");
+        for _ in 0..2 {
+            lane.link_up();
+            assert_eq!(lane.take(9, 9999).len(), 2);
+            lane.link_down();
+        }
+        lane.link_up();
+        let alone = lane.take(9, 9999);
+        assert_eq!((topics(&alone), alone[0].suspect), (vec!["deadly"], false));
+        lane.link_down();
+        lane.link_up();
+        let marked = lane.take(9, 9999);
+        assert!(marked[0].suspect && marked.len() == 1);
+        assert!(answer(&mut lane, 1));
+        let next = lane.take(9, 9999);
+        assert_eq!((topics(&next), next[0].suspect), (vec!["innocent"], false));
+        assert!(answer(&mut lane, 2));
+        ask(&mut lane, "x");
+        ask(&mut lane, "y");
+        assert_eq!(
+            lane.take(9, 9999).len(),
+            2,
+            "a window that emptied is trusted again"
+        );
+    }
+
+    #[test]
+    fn of_messages_without_a_promise_the_newest_is_kept() {
+        let mut lane = lane();
+        lane.receipt("devices/a".into(), "heartbeat", frame("old"));
+        lane.receipt("devices/a".into(), "heartbeat", frame("new"));
+        assert!(!lane.has_work());
+        lane.link_up();
+        assert_eq!(topics(&lane.take(9, 9999)), ["new"]);
+        assert!(!lane.has_work());
+    }
+
+    #[test]
+    fn answers_of_another_boot_settle_nothing() {
+        let mut lane = lane();
+        let number = ask(&mut lane, "a");
+        assert!(lane.release(RequestNumber { boot: 2, number }).is_none());
+        assert_eq!(lane.waiting(), 1);
+    }
+}

@@ -1,0 +1,61 @@
+//! What keeps one client from harming others. Each has a default that is stated here, with its reason.
+
+use contract::limits;
+
+/// The front door's limits.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections of principals at the same time.
+    pub connections: usize,
+    /// Sessions of one device: itself, a second while it changes networks, a technician's.
+    pub sessions_per_device: usize,
+    /// Sessions of one operator or integrator: people have many terminals.
+    pub sessions_per_person: usize,
+    /// Connections that hope for the same id: anybody of a batch may choose any.
+    pub claims_per_id: usize,
+    /// Largest MQTT packet from a principal, bytes: the largest payload, a topic and its properties.
+    pub packet_bytes: u32,
+    /// Publishes of one connection that wait for their acknowledgement.
+    pub receive_maximum: u16,
+    /// Requests of principals that wait for one service.
+    pub window: usize,
+    /// Their bytes.
+    pub window_bytes: usize,
+    /// Messages for a service that carry no promise (heartbeats), the newest of each sender.
+    pub receipts: usize,
+    /// Subscriptions of one connection.
+    pub subscriptions: usize,
+    /// Messages that wait for one connection: several pages of replay.
+    pub queue: usize,
+    /// Their bytes.
+    pub queue_bytes: usize,
+    /// Time for the CONNECT packet, milliseconds; the TLS handshake has as much.
+    pub connect_ms: u64,
+    /// How long a request may wait for its service before the connection is closed, milliseconds.
+    /// The client then sends it again: what could succeed later is never rejected.
+    pub give_up_ms: u64,
+    /// Longest silence of a client that asked for none to be noticed, seconds; MQTT 5 clients are told.
+    pub keep_alive_s: u16,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 20_000,
+            sessions_per_device: 3,
+            sessions_per_person: 64,
+            claims_per_id: 2,
+            packet_bytes: limits::PAYLOAD_BYTES as u32 + 4 * 1024,
+            receive_maximum: 64,
+            window: 16_384,
+            window_bytes: 64 * 1024 * 1024,
+            receipts: 65_536,
+            subscriptions: 64,
+            queue: 8_192,
+            queue_bytes: 16 * 1024 * 1024,
+            connect_ms: 10_000,
+            give_up_ms: 30_000,
+            keep_alive_s: 1_200,
+        }
+    }
+}

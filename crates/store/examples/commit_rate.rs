@@ -1,0 +1,101 @@
+//! How fast commits are, and what they cost: rows of two keys of 100 bytes, in groups.
+//!
+//! `commit_rate <empty folder> [rows]`; `commit_rate_mimalloc` is the same with that allocator.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a measure stops where it fails"
+)]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use service::store::{Batch, Store};
+use store::{OpenOptions, SledStore};
+
+pub(crate) fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().expect("a folder to write to");
+    let folder = Path::new(&folder);
+    let rows: u64 = arguments.next().map_or(2_000_000, |rows| rows.parse().unwrap());
+    println!(
+        "{:>6} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8}",
+        "group", "rows", "rows/s", "p50 µs", "p99 µs", "max µs", "RSS MB"
+    );
+    for (group, rows) in [(1, rows / 40), (100, rows / 4), (1000, rows)] {
+        measure(&folder.join(format!("groups-of-{group}")), group, rows);
+    }
+}
+
+fn measure(folder: &Path, group: u64, rows: u64) {
+    let store = open(folder);
+    let mut took = Vec::new();
+    let begun = Instant::now();
+    for first in (0..rows).step_by(group as usize) {
+        let batch = rows_from(first, group);
+        let commit = Instant::now();
+        store.commit(&batch).unwrap();
+        took.push(commit.elapsed());
+    }
+    let rate = rows as f64 / begun.elapsed().as_secs_f64();
+    took.sort();
+    let at = |percent: usize| took[(took.len() - 1) * percent / 100].as_micros();
+    println!(
+        "{group:>6} {rows:>9} {rate:>9.0} {:>9} {:>9} {:>9} {:>8}",
+        at(50),
+        at(99),
+        at(100),
+        resident_mb()
+    );
+    let copy = folder.with_extension("copy");
+    let size = store.size_on_disk().unwrap();
+    copy_folder(folder, &copy);
+    let closing = timed(|| drop(store));
+    let clean = timed(|| drop(open(folder)));
+    let mut crashed = None;
+    let replay = timed(|| crashed = Some(open(&copy)));
+    drop(crashed);
+    println!(
+        "       {} MB on disk; close {closing:?}, open {clean:?}, open after a crash {replay:?}",
+        size >> 20
+    );
+}
+
+fn open(folder: &Path) -> SledStore {
+    SledStore::open(OpenOptions::new(folder, 7, 1)).unwrap()
+}
+
+/// A record under a scattered key, and an entry that counts up, as a service's rows are.
+fn rows_from(first: u64, count: u64) -> Batch {
+    let mut batch = Batch::default();
+    for row in first..first + count {
+        let scattered = row.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        batch.put(format!("r/device/{scattered:016x}"), [row as u8; 100]);
+        batch.put(format!("o/{row:016x}"), [row as u8; 100]);
+    }
+    batch
+}
+
+fn timed(action: impl FnOnce()) -> Duration {
+    let begun = Instant::now();
+    action();
+    begun.elapsed()
+}
+
+fn resident_mb() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096 >> 20
+}
+
+/// What a crash of the process would leave.
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Reading the records of a generation, and telling a torn tail from damage.
+
+use service::store::StoreError;
+
+use super::FILE;
+use super::header::Generation;
+use super::record::{self, Record, Write};
+
+/// What a generation holds.
+pub(crate) struct Found<'a> {
+    /// All writes, in the order of the commits.
+    pub(crate) writes: Vec<Write<'a>>,
+    pub(crate) records: u64,
+    /// Where the last record ends.
+    pub(crate) end: usize,
+}
+
+/// Reads the records of `generation` from `start` on.
+///
+/// A record is written only after the one before it was synced. So a bad record with a good one
+/// behind it had been acknowledged and is damage; one with nothing behind it was not, as far as any
+/// log can tell, and is where reading ends.
+pub(crate) fn scan(bytes: &[u8], start: usize, generation: Generation) -> Result<Found<'_>, StoreError> {
+    let mut found = Found {
+        writes: Vec::new(),
+        records: 0,
+        end: start,
+    };
+    while let Some(record) = next(bytes, &found, generation) {
+        record
+            .read_into(&mut found.writes)
+            .ok_or_else(|| damaged_record(found.records, "it is no list of writes"))?;
+        found.records += 1;
+        found.end += record.length();
+    }
+    let behind = bytes.get(found.end..).unwrap_or_default();
+    if holds_later(behind, generation, found.records) {
+        return Err(damaged_record(
+            found.records,
+            "it does not fit its checksum, and later ones do",
+        ));
+    }
+    Ok(found)
+}
+
+/// The error that names the record with this number.
+pub(crate) fn damaged_record(number: u64, reason: &'static str) -> StoreError {
+    StoreError::Damaged {
+        key: format!("{FILE}#{number}"),
+        reason,
+    }
+}
+
+fn next<'a>(bytes: &'a [u8], found: &Found<'_>, generation: Generation) -> Option<Record<'a>> {
+    record::decode(bytes.get(found.end..)?)
+        .filter(|record| record.generation == generation && record.number == found.records)
+}
+
+/// Whether a whole record numbered higher than `number` lies anywhere in `bytes`. A length may be
+/// what is damaged, so every place is looked at that bears the stamp.
+fn holds_later(bytes: &[u8], generation: Generation, number: u64) -> bool {
+    let stamp = generation.stamp.to_le_bytes();
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| *byte == stamp[0]) {
+        rest = &rest[at..];
+        if rest.starts_with(&stamp)
+            && record::decode(rest)
+                .is_some_and(|record| record.generation == generation && record.number > number)
+        {
+            return true;
+        }
+        rest = &rest[1..];
+    }
+    false
+}
