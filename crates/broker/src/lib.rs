@@ -1,1 +1,210 @@
-//! The tokio edge of the front door and the embedded rumqttd router.
+//! The front door's tokio edge, around rumqttd's router.
+//!
+//! ```text
+//! principals ── TLS ── task ─┐                                   ┌─ task ── loopback ── services
+//!                            ├─ Door (one mutex) ─ lanes ─► router ┤
+//! principals ── TLS ── task ─┘        ▲                   (5 topics)└─ task ── loopback ── services
+//!                                     └──────── out ◄─────────────────────┘
+//! ```
+//!
+//! What may be decided is decided in [`session`]; here are sockets, threads and time. rumqttd's listeners
+//! are not used: it routes five topics between a handful of links, whatever the fleet's size.
+//!
+//! Invariants:
+//! - Only this crate names rumqttd, and only `router/` within it.
+//! - What lies in each of the router's topics is counted at both ends and bounded well below what its log
+//!   holds; each message carries a number, and a gap ends the front door with an error. Never a zombie.
+//! - The listeners for principals open when the copies of facts are whole, not before.
+#![forbid(unsafe_code)]
+
+mod config;
+mod mailbox;
+mod principals;
+mod router;
+mod services;
+mod shared;
+mod tls;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use session::{Door, DoorSettings, DoorStatus};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+pub use self::config::{FrontDoorConfig, PrincipalListener, TlsMaterial, WallClock};
+use self::{principals::Gate, router::Router, shared::Shared};
+pub use session::Limits;
+
+/// How often the door looks at the time.
+const TICK: Duration = Duration::from_millis(100);
+/// How long principals get to leave at shutdown.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Why the front door does not run.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FrontDoorError {
+    /// An address is taken, or may not be used.
+    #[error("cannot listen on {address}: {why}; is another instance running?")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        why: String,
+    },
+    /// The server's certificate, key or roots do not fit.
+    #[error("the server's TLS files do not fit: {0}")]
+    Tls(String),
+    /// The router's thread ended, or lost a message.
+    #[error("the router failed: {0}")]
+    Router(String),
+    /// The front door was stopped first.
+    #[error("it was stopped")]
+    Stopped,
+}
+
+/// A running front door.
+pub struct FrontDoor {
+    shared: Arc<Shared>,
+    services: SocketAddr,
+    principals: Option<SocketAddr>,
+    insecure: Option<SocketAddr>,
+    open: watch::Receiver<bool>,
+    end: CancellationToken,
+}
+
+/// Starts it: the listener for services is open when this returns, those for principals are bound and
+/// open by themselves when the registry and provisioning have told their facts. `end` lets everybody go.
+pub async fn start(config: FrontDoorConfig, end: CancellationToken) -> Result<FrontDoor, FrontDoorError> {
+    let settings = DoorSettings {
+        site: config.site.clone(),
+        root: config.root.clone(),
+        boot: config.boot,
+        limits: Arc::new(config.limits.clone()),
+    };
+    let shared = Arc::new(Shared::new(
+        Door::new(settings),
+        config.clock.clone(),
+        config.root.clone(),
+    ));
+    let router = Router::start(&shared).map_err(FrontDoorError::Router)?;
+    let services = services::listen(&config, shared.clone(), router).await?;
+    let gates = Gate::bind_all(&config)?;
+    let address = |secure: bool| gates.iter().find(|g| g.is_secure() == secure).map(Gate::address);
+    let (principals, insecure) = (address(true), address(false));
+    let (opened, open) = watch::channel(false);
+    tokio::spawn(keep_time(shared.clone(), end.clone()));
+    tokio::spawn(open_when_whole(
+        shared.clone(),
+        config,
+        gates,
+        opened,
+        end.clone(),
+    ));
+    Ok(FrontDoor {
+        shared,
+        services,
+        principals,
+        insecure,
+        open,
+        end,
+    })
+}
+
+impl FrontDoor {
+    /// Where services connect.
+    pub fn services_addr(&self) -> SocketAddr {
+        self.services
+    }
+
+    /// Where principals connect over mTLS.
+    pub fn principals_addr(&self) -> Option<SocketAddr> {
+        self.principals
+    }
+
+    /// Where principals connect without TLS.
+    pub fn insecure_addr(&self) -> Option<SocketAddr> {
+        self.insecure
+    }
+
+    /// How it is.
+    pub fn status(&self) -> DoorStatus {
+        self.shared.status()
+    }
+
+    /// Resolves when principals are let in.
+    pub async fn ready(&self) -> Result<(), FrontDoorError> {
+        let mut open = self.open.clone();
+        tokio::select! {
+            opened = open.wait_for(|open| *open) => opened.map(|_| ()).map_err(|_| FrontDoorError::Stopped),
+            error = self.died() => Err(error),
+        }
+    }
+
+    /// Resolves when it can serve no longer.
+    pub async fn died(&self) -> FrontDoorError {
+        FrontDoorError::Router(self.shared.died().await)
+    }
+
+    /// Lets everybody go, and waits for that: what they sent is answered, or they will send it again.
+    pub async fn drained(self) {
+        self.end.cancel();
+        self.shared.with_door(|door, _| door.close());
+        let gone = async {
+            while self.shared.status().sessions > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(DRAIN, gone).await.is_err() {
+            warn!("some principals did not leave in time");
+        }
+    }
+}
+
+/// Lets the door look at the time, and tells its counts.
+async fn keep_time(shared: Arc<Shared>, end: CancellationToken) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stale = false;
+    loop {
+        tokio::select! {
+            () = end.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        shared.with_door(Door::tick);
+        let status = shared.status();
+        shared.tell_metrics(&status);
+        if status.stale != stale {
+            stale = status.stale;
+            match stale {
+                true => {
+                    warn!("the registry or provisioning is silent: who may do what is as it was last known")
+                }
+                false => info!("the facts are fresh again"),
+            }
+        }
+    }
+}
+
+async fn open_when_whole(
+    shared: Arc<Shared>,
+    config: FrontDoorConfig,
+    gates: Vec<Gate>,
+    opened: watch::Sender<bool>,
+    end: CancellationToken,
+) {
+    while !shared.with_door(|door, _| door.is_whole()) {
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_millis(20)) => {}
+        }
+    }
+    for gate in gates {
+        if let Err(error) = gate.open(&config, shared.clone(), end.clone()) {
+            shared.die(error.to_string());
+            return;
+        }
+    }
+    opened.send_replace(true);
+    end.cancelled().await;
+}

@@ -1,1 +1,66 @@
 //! The device SDK: keys, enrolment, reports, updates, retirement.
+//!
+//! A device is a folder and a [`Platform`]. The folder holds its keys and how far its update is; the
+//! platform is what only the integrator knows: how to start an image, whether it is well, what it measures.
+//! [`Device::run`] does the rest until it is told to stop, and may be killed at any instant: the next run
+//! goes on where this one was.
+//!
+//! ```no_run
+//! use device::{Boot, Device, Endpoint, Image, Platform, Settings};
+//!
+//! struct Pump;
+//!
+//! impl Platform for Pump {
+//!     async fn boot(&self, image: &Image) -> Boot {
+//!         let running = std::env::current_exe().ok();
+//!         if running.as_deref() == Some(&image.path) { Boot::Running } else { Boot::Restart }
+//!     }
+//!
+//!     async fn check(&self, _image: &Image) -> Result<(), String> {
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Endpoint { host: "muster.example".into(), port: 8883 };
+//! let roots = std::fs::read_to_string("/etc/pump/roots.pem")?;
+//! let mut settings = Settings::new("/var/lib/pump", "pump-7".parse()?, server, roots);
+//! settings.about.model = "pump".into();
+//! settings.about.firmware_version = "1.0.0".into();
+//! let ending = Device::open(settings, Pump)?.run(Default::default()).await?;
+//! println!("{ending:?}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What holds at every instant, whatever is cut off:
+//!
+//! - A private key is on disk before its request is sent, and a certificate is used only once it is on disk.
+//! - An image runs only if a pinned release key signed its manifest, the manifest is for this model and newer
+//!   than anything confirmed before, and the image has exactly its length and digest.
+//! - The slot that runs is not touched until the other one has been confirmed; the sequence floor rises then,
+//!   and never falls.
+//! - The end of an update is reported until the server has acknowledged it.
+//! - Keys are erased only after the server has acknowledged the receipt.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod device;
+mod edge;
+mod error;
+mod event;
+mod files;
+mod identity;
+mod platform;
+mod settings;
+mod update;
+
+pub use artifact::PublicKey;
+pub use client::Endpoint;
+pub use contract::{Id, Root};
+
+pub use device::Device;
+pub use error::Error;
+pub use event::{Ending, Event, UpdateStep};
+pub use platform::{Boot, Image, Platform};
+pub use settings::{About, Claim, Location, Settings};

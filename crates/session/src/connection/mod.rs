@@ -25,6 +25,9 @@ use crate::{
 /// Bytes that wait to be written, beyond which a connection gets nothing more and is not read.
 const OUTPUT_BYTES: usize = 256 * 1024;
 
+/// The first byte of a CONNECT.
+const CONNECT: u8 = 0x10;
+
 /// What a connection asks of the door.
 #[derive(Debug)]
 pub(crate) enum Wish {
@@ -89,7 +92,7 @@ pub(crate) struct Admitted {
 
 enum Phase {
     /// Nothing, or a part of a CONNECT, has come.
-    Silent { until_ms: u64 },
+    Silent { until_ms: u64, begun: bool },
     /// The door is asked.
     Asking { hello: Hello },
     /// A session.
@@ -136,6 +139,7 @@ impl Connection {
         let protocol = Protocol::new(limits.packet_bytes);
         let phase = Phase::Silent {
             until_ms: now.mono_ms + limits.connect_ms,
+            begun: false,
         };
         Connection {
             id,
@@ -174,8 +178,16 @@ impl Connection {
 
     /// Bytes from the client.
     pub fn receive(&mut self, bytes: &[u8], now: Now) {
-        if let Phase::Open(open) = &mut self.phase {
-            open.heard_ms = now.mono_ms;
+        match &mut self.phase {
+            Phase::Open(open) => open.heard_ms = now.mono_ms,
+            Phase::Silent { begun, .. } => {
+                let begins = !std::mem::replace(begun, true);
+                // Whatever begins otherwise is no MQTT: its length is not waited for (MQTT-3.1.0-1).
+                if begins && bytes.first() != Some(&CONNECT) {
+                    return self.broken(Reason::ProtocolError, "the first packet is no CONNECT".into());
+                }
+            }
+            _ => {}
         }
         if self.stash.is_empty() {
             self.read(bytes, now);
@@ -409,6 +421,11 @@ impl Connection {
         }
     }
 
+    /// Whether the door must serve it.
+    pub fn has_wishes(&self) -> bool {
+        !self.wishes.is_empty()
+    }
+
     pub(crate) fn take_wish(&mut self) -> Option<Wish> {
         self.wishes.pop_front()
     }
@@ -424,7 +441,7 @@ impl Connection {
     /// When [`Connection::on_time`] must be called, monotonic milliseconds.
     pub fn next_time(&self, now: Now) -> Option<u64> {
         match &self.phase {
-            Phase::Silent { until_ms } => Some(*until_ms),
+            Phase::Silent { until_ms, .. } => Some(*until_ms),
             Phase::Asking { .. } | Phase::Over(_) => None,
             Phase::Open(open) => {
                 let silence = open
@@ -445,7 +462,7 @@ impl Connection {
     /// Time has passed.
     pub fn on_time(&mut self, now: Now) {
         let farewell = match &self.phase {
-            Phase::Silent { until_ms } if now.mono_ms >= *until_ms => {
+            Phase::Silent { until_ms, .. } if now.mono_ms >= *until_ms => {
                 Farewell::new(Reason::ProtocolError, Cause::ProtocolError, "no CONNECT came")
             }
             Phase::Open(open) => match self.overdue(open, now) {

@@ -1,0 +1,58 @@
+//! The reference agent: the device SDK on a Linux machine, or hundreds of them in one process.
+//!
+//! It uses nothing but the public interface of [`device`]. A restart is played: the image that is to be
+//! tried counts as running once it is marked, the health check judges it, and it is confirmed or rolled back.
+//!
+//! ```no_run
+//! use agent::{Config, Endpoint};
+//! # async fn example(roots: String) -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Endpoint { host: "localhost".into(), port: 8883 };
+//! let config = Config::new("/var/lib/pump", "pump-7".parse()?, server, roots);
+//! let (events, mut heard) = tokio::sync::mpsc::unbounded_channel::<agent::AgentEvent>();
+//! tokio::spawn(async move {
+//!     while let Some(heard) = heard.recv().await {
+//!         println!("{}: {:?}", heard.device_id, heard.event);
+//!     }
+//! });
+//! let ending = agent::run(config, Default::default(), events).await?;
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod config;
+mod health;
+mod metrics;
+mod platform;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+
+pub use config::Config;
+pub use device::{
+    About, Claim, Ending, Endpoint, Error, Event, Id, Image, Location, PublicKey, Root, UpdateStep,
+};
+pub use health::{HealthCheck, Judge};
+pub use metrics::{Gauge, Metrics};
+
+use platform::Linux;
+
+/// Something happened to one agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentEvent {
+    /// Whose.
+    pub device_id: Id,
+    /// What.
+    pub event: Event,
+}
+
+/// Runs an agent until it is told to stop or retires. Nobody needs to listen to the events.
+pub async fn run(
+    config: Config,
+    shutdown: CancellationToken,
+    events: UnboundedSender<AgentEvent>,
+) -> Result<Ending, Error> {
+    let (settings, health, metrics) = config.into_parts();
+    let platform = Linux::new(settings.device_id.clone(), health, metrics, events);
+    device::Device::open(settings, platform)?.run(shutdown).await
+}

@@ -1,0 +1,53 @@
+//! What a front door needs.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use contract::Root;
+use session::Limits;
+
+/// Reads the wall clock: milliseconds since 1970, UTC.
+pub type WallClock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// What the listener for principals shows and whom it trusts, PEM.
+#[derive(Debug, Clone)]
+pub struct TlsMaterial {
+    /// The server's certificate and the CAs above it.
+    pub server_chain_pem: String,
+    /// Its key.
+    pub server_key_pem: String,
+    /// The roots of client certificates.
+    pub client_roots_pem: String,
+}
+
+/// The listener for devices, claims, operators and integrators.
+#[derive(Debug, Clone)]
+pub struct PrincipalListener {
+    /// Where.
+    pub addr: SocketAddr,
+    /// With what.
+    pub tls: TlsMaterial,
+}
+
+/// What a front door needs.
+#[derive(Clone)]
+pub struct FrontDoorConfig {
+    /// The installation's name.
+    pub site: String,
+    /// The topics' root.
+    pub root: Root,
+    /// Grows from start to start.
+    pub boot: u64,
+    /// The listener for principals, over mTLS.
+    pub principals: Option<PrincipalListener>,
+    /// The listener for services; loopback.
+    pub services: SocketAddr,
+    /// What a service must know.
+    pub service_secret: String,
+    /// A listener without TLS that believes a user name such as `devices/pump-7`; for tests and
+    /// measurements on loopback only.
+    pub insecure_principals: Option<SocketAddr>,
+    /// The limits.
+    pub limits: Limits,
+    /// The time.
+    pub clock: WallClock,
+}

@@ -1,0 +1,199 @@
+//! One principal's connection: bytes, posts and time, moved between its socket, its protocol and the door.
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use session::{Cause, Connection};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    time::{Instant, Sleep},
+};
+use tracing::{debug, info};
+
+use crate::{mailbox::Mailbox, shared::Shared};
+
+/// How long the last words may take to reach the client.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Posts taken in one go.
+const POSTS: usize = 256;
+
+thread_local! {
+    /// Where bytes are read to: idle connections hold no buffer of their own.
+    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; 64 * 1024].into_boxed_slice());
+}
+
+/// Runs a connection to its end.
+pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    connection: Connection,
+    shared: &Shared,
+) {
+    let id = connection.id();
+    let mailbox = shared.open_mailbox(id);
+    let alarm = Box::pin(tokio::time::sleep_until(Instant::now()));
+    let mut task = Task {
+        stream,
+        connection,
+        shared,
+        mailbox,
+        out: Bytes::new(),
+        unflushed: false,
+        alarm,
+        lost: false,
+    };
+    poll_fn(|cx| task.poll(cx)).await;
+    let Task {
+        mut stream,
+        mut connection,
+        mut out,
+        ..
+    } = task;
+    let cause = connection.over().unwrap_or(Cause::Network);
+    let last = connection.take_output();
+    let farewell = async {
+        stream.write_all_buf(&mut out).await?;
+        stream.write_all(&last).await?;
+        stream.shutdown().await
+    };
+    let _ = tokio::time::timeout(LAST_WORDS, farewell).await;
+    drop(stream);
+    shared.close_mailbox(id);
+    // A will is one of its last wishes.
+    shared.with_door(|door, now| {
+        door.serve(&mut connection, now);
+        door.gone(id, cause, now);
+    });
+    match cause {
+        Cause::Clean | Cause::Network | Cause::ServerShutdown => debug!(id, cause = cause.word(), "gone"),
+        _ => info!(id, cause = cause.word(), address = connection.address(), "let go"),
+    }
+}
+
+struct Task<'a, S> {
+    stream: S,
+    connection: Connection,
+    shared: &'a Shared,
+    mailbox: Mailbox,
+    out: Bytes,
+    unflushed: bool,
+    alarm: Pin<Box<Sleep>>,
+    lost: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Task<'_, S> {
+    /// Moves whatever can be moved; ready when the connection is over and nothing more can be written.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let mut moved = self.take_posts(cx);
+            moved |= self.take_bytes(cx);
+            if self.connection.has_wishes() {
+                self.shared.serve(&mut self.connection);
+            }
+            moved |= self.watch_time(cx);
+            moved |= self.give_bytes(cx);
+            if self.lost || self.connection.over().is_some() {
+                return Poll::Ready(());
+            }
+            if !moved {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn take_posts(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut some = false;
+        let now = self.shared.now();
+        for _ in 0..POSTS {
+            let Poll::Ready(Some(post)) = self.mailbox.poll_recv(cx) else {
+                break;
+            };
+            self.connection.post(post, now);
+            some = true;
+        }
+        some
+    }
+
+    fn take_bytes(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.connection.wants_bytes() || self.connection.has_wishes() {
+            return false;
+        }
+        let (stream, connection, shared) = (&mut self.stream, &mut self.connection, self.shared);
+        READ.with_borrow_mut(|buffer| {
+            let mut read = ReadBuf::new(buffer);
+            match Pin::new(stream).poll_read(cx, &mut read) {
+                Poll::Ready(Ok(())) if !read.filled().is_empty() => {
+                    connection.receive(read.filled(), shared.now());
+                    true
+                }
+                Poll::Ready(_) => {
+                    connection.closed();
+                    true
+                }
+                Poll::Pending => false,
+            }
+        })
+    }
+
+    /// Looks at the clock when the earliest deadline has come; later ones need no new alarm.
+    fn watch_time(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.shared.now();
+        let Some(next) = self.connection.next_time(now) else {
+            return false;
+        };
+        let next = Instant::from_std(self.shared.instant(next));
+        if next < self.alarm.deadline() {
+            self.alarm.as_mut().reset(next);
+        }
+        let mut moved = false;
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            self.connection.on_time(self.shared.now());
+            let Some(next) = self.connection.next_time(self.shared.now()) else {
+                return true;
+            };
+            let next =
+                Instant::from_std(self.shared.instant(next)).max(Instant::now() + Duration::from_millis(1));
+            self.alarm.as_mut().reset(next);
+            moved = true;
+        }
+        moved && self.connection.over().is_some()
+    }
+
+    fn give_bytes(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.poll_write(cx) {
+            Poll::Ready(Ok(some)) => some,
+            Poll::Ready(Err(_)) => {
+                self.connection.closed();
+                self.lost = true;
+                true
+            }
+            Poll::Pending => false,
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<bool>> {
+        let mut some = false;
+        loop {
+            if self.out.is_empty() {
+                self.out = self.connection.take_output();
+            }
+            if self.out.is_empty() {
+                break;
+            }
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.out))?;
+            self.out.advance(written);
+            self.unflushed = true;
+            some = true;
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(some))
+    }
+}

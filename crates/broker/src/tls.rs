@@ -1,0 +1,77 @@
+//! TLS for principals: client certificates of our roots, no resumption past the check of their serial.
+
+use std::sync::Arc;
+
+use contract::id::{Id, Kind};
+use pki::ClientCertificate;
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::aws_lc_rs,
+    server::{NoServerSessionStorage, WebPkiClientVerifier},
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use session::Peer;
+
+use crate::{FrontDoorError, TlsMaterial};
+
+fn unfit(what: &str, error: &dyn std::fmt::Display) -> FrontDoorError {
+    FrontDoorError::Tls(format!("{what}: {error}"))
+}
+
+fn certificates(what: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>, FrontDoorError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    let found = found.map_err(|e| unfit(what, &e))?;
+    if found.is_empty() {
+        return Err(FrontDoorError::Tls(format!("{what}: no certificate in it")));
+    }
+    Ok(found)
+}
+
+/// The configuration of the listener for principals.
+pub(crate) fn server_config(material: &TlsMaterial) -> Result<ServerConfig, FrontDoorError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut roots = RootCertStore::empty();
+    for root in certificates("the client roots", &material.client_roots_pem)? {
+        roots.add(root).map_err(|e| unfit("the client roots", &e))?;
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .build()
+        .map_err(|e| unfit("the client roots", &e))?;
+    let chain = certificates("the server's certificate", &material.server_chain_pem)?;
+    let key = PrivateKeyDer::from_pem_slice(material.server_key_pem.as_bytes());
+    let key = key.map_err(|e| unfit("the server's key", &e))?;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| unfit("TLS", &e))?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)
+        .map_err(|e| unfit("the server's certificate and key", &e))?;
+    // A resumed session would skip the client's certificate: a revoked one would come back.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+/// Who the other end's certificate names. The handshake has proved the chain, the time and the key; the
+/// whole client profile is demanded here.
+pub(crate) fn peer(site: &str, certificates: Option<&[CertificateDer<'_>]>) -> Result<Peer, String> {
+    let first = certificates
+        .and_then(<[_]>::first)
+        .ok_or("there is no client certificate")?;
+    let certificate = ClientCertificate::parse(first).map_err(|e| e.to_string())?;
+    let subject = &certificate.subject;
+    if subject.site() != site {
+        return Err(format!(
+            "the certificate is of another installation, `{}`",
+            subject.site()
+        ));
+    }
+    let kind = Kind::from_word(subject.kind().word()).ok_or("no kind of principal")?;
+    let id: Id = subject.id().parse().map_err(|_| "the certificate names no id")?;
+    Ok(Peer::Certified {
+        kind,
+        id,
+        serial: certificate.serial_hex,
+        not_after_ms: certificate.not_after_ms,
+    })
+}

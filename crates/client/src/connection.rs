@@ -1,0 +1,262 @@
+//! What a connected principal can do.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use contract::{
+    Root,
+    id::{Principal, ServiceName},
+    wire::{self, Encoding, Wire},
+};
+use parking_lot::Mutex;
+use rumqttc::v5::{
+    AsyncClient, ClientError,
+    mqttbytes::{QoS, v5::PublishProperties},
+};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{
+    error::{AskError, Cause, ConnectError},
+    identity::Identity,
+    keeper::Keeper,
+    options::{Endpoint, Options},
+    pending::{Pending, Waiting},
+};
+
+/// Requests that wait for the network.
+const QUEUE: usize = 256;
+/// Pause before a full queue is tried again.
+const FULL: Duration = Duration::from_millis(10);
+
+/// A message that is no reply: an event, a replayed event, a push.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Its topic.
+    pub topic: String,
+    /// Its payload.
+    pub payload: Bytes,
+    /// Which connection it came over: grows with each reconnect.
+    pub connection: u64,
+}
+
+/// Where deliveries arrive.
+pub type Inbox = mpsc::UnboundedReceiver<Delivery>;
+
+/// A connected principal. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) who: Principal,
+    pub(crate) root: Root,
+    pub(crate) mqtt: AsyncClient,
+    pub(crate) pending: Arc<Mutex<Pending>>,
+    pub(crate) filters: Arc<Mutex<Vec<String>>>,
+    connections: watch::Receiver<u64>,
+    trouble: watch::Receiver<Option<Trouble>>,
+    patience: Duration,
+}
+
+/// Why the connection is gone.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    /// What the network, TLS or MQTT says.
+    pub why: String,
+    /// Whether trying again may help.
+    pub cause: Cause,
+}
+
+impl Client {
+    /// Connects. `suffix` makes the client id `{id}:{suffix}`, so that one person may have several.
+    pub async fn connect(
+        endpoint: &Endpoint,
+        identity: &Identity,
+        root: Root,
+        suffix: &str,
+    ) -> Result<(Client, Inbox), ConnectError> {
+        let options = Options {
+            suffix: suffix.to_owned(),
+            ..Options::default()
+        };
+        Client::connect_with(endpoint, identity, root, options).await
+    }
+
+    /// Connects, and returns once the principal's own `down/` is subscribed to.
+    pub async fn connect_with(
+        endpoint: &Endpoint,
+        identity: &Identity,
+        root: Root,
+        options: Options,
+    ) -> Result<(Client, Inbox), ConnectError> {
+        let (mqtt, eventloop) = AsyncClient::new(options.mqtt(endpoint, identity), QUEUE);
+        let (up, mut connections) = watch::channel(0);
+        let (failed, mut trouble) = watch::channel(None);
+        let (deliver, inbox) = mpsc::unbounded_channel();
+        let own_down = root.down_filter(&identity.who);
+        let client = Client {
+            who: identity.who.clone(),
+            root,
+            mqtt,
+            pending: Arc::default(),
+            filters: Arc::new(Mutex::new(vec![own_down])),
+            connections: connections.clone(),
+            trouble: trouble.clone(),
+            patience: options.patience,
+        };
+        let keeper = Keeper::new(client.clone(), up, failed, deliver, options.backoff);
+        tokio::spawn(keeper.keep(eventloop));
+        let first = tokio::select! {
+            up = tokio::time::timeout(options.first, connections.wait_for(|n| *n > 0)) => matches!(up, Ok(Ok(_))),
+            _ = trouble.changed() => false,
+        };
+        if first {
+            return Ok((client, inbox));
+        }
+        let met = trouble.borrow_and_update().clone();
+        let Trouble { why, cause } = met.unwrap_or(Trouble {
+            why: "no answer".into(),
+            cause: Cause::Network,
+        });
+        let endpoint = format!("{}:{}", endpoint.host, endpoint.port);
+        Err(ConnectError::Failed { endpoint, why, cause })
+    }
+
+    /// Who is connected.
+    pub fn who(&self) -> &Principal {
+        &self.who
+    }
+
+    /// The topics' root.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The same connection, with another patience for replies.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Client {
+        self.patience = patience;
+        self
+    }
+
+    /// Asks a service and waits for its answer.
+    pub async fn ask<Reply: Wire>(
+        &self,
+        service: ServiceName,
+        verb: &str,
+        request: &impl Wire,
+    ) -> Result<Reply, AskError> {
+        let name = Bytes::from(hex::encode(rand::random::<[u8; 12]>()));
+        self.ask_as(name, service, verb, request).await
+    }
+
+    /// Asks under a name of one's own choosing: a repeat under the same name takes no effect twice.
+    pub async fn ask_as<Reply: Wire>(
+        &self,
+        name: Bytes,
+        service: ServiceName,
+        verb: &str,
+        request: &impl Wire,
+    ) -> Result<Reply, AskError> {
+        let topic = self.root.up(&self.who, service, verb);
+        let payload = wire::encode(request, Encoding::Protobuf);
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting {
+            topic: topic.clone(),
+            payload: payload.clone(),
+            answer,
+        };
+        self.pending.lock().add(name.clone(), waiting);
+        // Also when the caller loses patience, or is dropped.
+        let _forget = Forget(&self.pending, &name);
+        let answer = async {
+            self.publish(name.clone(), topic, payload).await?;
+            answered.await.map_err(|_| AskError::Closed)
+        };
+        match tokio::time::timeout(self.patience, answer).await {
+            Ok(answer) => wire::decode(&answer??, "").map_err(|refusal| AskError::BadReply(refusal.message)),
+            Err(_) => Err(AskError::Silence {
+                service,
+                seconds: self.patience.as_secs(),
+            }),
+        }
+    }
+
+    /// Tells a service something that needs no answer. It is lost with the connection.
+    pub async fn tell(&self, service: ServiceName, verb: &str, message: &impl Wire) -> Result<(), AskError> {
+        let name = Bytes::from(hex::encode(rand::random::<[u8; 12]>()));
+        let topic = self.root.up(&self.who, service, verb);
+        self.publish(name, topic, wire::encode(message, Encoding::Protobuf))
+            .await
+    }
+
+    /// Subscribes, now and after each reconnect.
+    pub async fn subscribe(&self, filter: &str) -> Result<(), AskError> {
+        self.filters.lock().push(filter.to_owned());
+        self.mqtt
+            .subscribe(filter, QoS::AtLeastOnce)
+            .await
+            .map_err(|_| AskError::Closed)
+    }
+
+    /// Counts connections: a change means that deliveries may have been missed.
+    pub fn connections(&self) -> watch::Receiver<u64> {
+        self.connections.clone()
+    }
+
+    /// Why the connection is gone, each time it is.
+    pub fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
+        self.trouble.clone()
+    }
+
+    /// Leaves.
+    pub async fn disconnect(&self) {
+        let _ = self.mqtt.disconnect().await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    pub(crate) async fn publish(&self, name: Bytes, topic: String, payload: Bytes) -> Result<(), AskError> {
+        let content_type = Some(Encoding::of(&payload).content_type().to_owned());
+        let properties = PublishProperties {
+            correlation_data: Some(name.clone()),
+            content_type,
+            ..Default::default()
+        };
+        while !self.try_publish(&name, &topic, &payload, &properties)? {
+            tokio::time::sleep(FULL).await;
+        }
+        Ok(())
+    }
+
+    /// Queues a publish, or not if the queue is full. Name and packet go into their queues under one lock,
+    /// so that each packet id finds its name.
+    fn try_publish(
+        &self,
+        name: &Bytes,
+        topic: &str,
+        payload: &Bytes,
+        properties: &PublishProperties,
+    ) -> Result<bool, AskError> {
+        let mut pending = self.pending.lock();
+        let queued = self.mqtt.try_publish_with_properties(
+            topic,
+            QoS::AtLeastOnce,
+            false,
+            payload.clone(),
+            properties.clone(),
+        );
+        match queued {
+            Ok(()) => pending.publishing(name.clone()),
+            Err(ClientError::TryRequest(_)) if pending.is_closed() => return Err(AskError::Closed),
+            Err(ClientError::TryRequest(_)) => return Ok(false),
+            Err(ClientError::Request(_)) => return Err(AskError::Closed),
+        }
+        Ok(true)
+    }
+}
+
+/// Nobody waits for this reply any more.
+struct Forget<'a>(&'a Mutex<Pending>, &'a Bytes);
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.0.lock().forget(self.1);
+    }
+}

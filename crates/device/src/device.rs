@@ -1,0 +1,31 @@
+//! A device, from opening its folder to its end.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    edge::{self, Body},
+    error::Error,
+    event::Ending,
+    platform::{Image, Platform},
+    settings::Settings,
+};
+
+/// A device whose folder is open.
+pub struct Device<P>(Body<P>);
+
+impl<P: Platform> Device<P> {
+    /// Opens the device's folder, which is made if it is not there.
+    pub fn open(settings: Settings, platform: P) -> Result<Device<P>, Error> {
+        Body::open(settings, platform).map(Device)
+    }
+
+    /// The image that runs; `None` is the one the device was delivered with.
+    pub fn image(&self) -> Option<Image> {
+        self.0.image()
+    }
+
+    /// Runs until it is told to stop, retires, or has to restart.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<Ending, Error> {
+        edge::run(self.0, shutdown).await
+    }
+}

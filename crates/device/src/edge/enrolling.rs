@@ -1,0 +1,137 @@
+//! The first certificate: asked for with the claim of the device's batch.
+
+use std::time::Duration;
+
+use client::{AskError, Client, ConnectError, Identity, Options};
+use contract::{
+    Code, Refusal,
+    id::ServiceName,
+    v1::{Sign, Signed},
+};
+
+use super::{
+    body::{Body, now_ms},
+    connecting::backoff,
+};
+use crate::{
+    error::Error,
+    event::Event,
+    identity::{Credentials, Request, read_fitting},
+    platform::Platform,
+    settings::Claim,
+};
+
+/// Pause after a refusal that says nothing of when to try again: somebody has to register the device first.
+const REFUSED: Duration = Duration::from_secs(30);
+
+/// Asks until there is a certificate.
+pub(crate) async fn enrol<P: Platform>(body: &mut Body<P>, claim: &Claim) -> Result<Identity, Error> {
+    let settings = &body.settings;
+    let claiming = Identity::from_pem(&claim.certificate_pem, &claim.key_pem, &settings.roots_pem)
+        .map_err(|e| Error::Setting {
+            setting: "claim",
+            why: e.to_string(),
+        })?
+        .hoping_for(settings.device_id.clone());
+    body.tell(Event::Claiming);
+    let mut pauses = backoff();
+    loop {
+        let mut pause = pauses.pause(rand::random());
+        let request = body.keys.request(body.settings.device_id.as_str())?;
+        match ask(body, &claiming, &request).await {
+            Ok(signed) => match take(body, request, signed) {
+                Ok(identity) => return Ok(identity),
+                Err(Taking::Files(error)) => return Err(error),
+                Err(Taking::Unfit(why)) => {
+                    body.problem(why);
+                    body.keys.drop_request()?;
+                }
+            },
+            Err(Asking::Refused(refusal)) => {
+                pause = pause.max(after(&refusal));
+                if is_final(&refusal) {
+                    body.keys.drop_request()?;
+                }
+                body.problem(format!("no certificate: {refusal}"));
+            }
+            Err(Asking::Unreached(why)) => body.tell(Event::Disconnected { why }),
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Whether the same request would be refused again: the answer to it is remembered.
+pub(crate) fn is_final(refusal: &Refusal) -> bool {
+    !matches!(refusal.code, Code::Busy | Code::Internal)
+}
+
+/// When to try again after a refusal.
+pub(crate) fn after(refusal: &Refusal) -> Duration {
+    match refusal.retry_after_ms {
+        0 if is_final(refusal) => REFUSED,
+        ms => Duration::from_millis(ms),
+    }
+}
+
+/// What the reply to a request gives the device to use.
+pub(crate) fn credentials(request: Request, signed: Signed) -> Credentials {
+    Credentials {
+        key_pem: request.key_pem,
+        chain_pem: signed.certificate,
+    }
+}
+
+/// The request as it is sent.
+pub(crate) fn sign(request: &Request) -> Sign {
+    Sign {
+        csr: request.csr_pem.clone(),
+        ..Sign::default()
+    }
+}
+
+enum Asking {
+    Unreached(String),
+    Refused(Refusal),
+}
+
+enum Taking {
+    Files(Error),
+    Unfit(String),
+}
+
+async fn ask<P: Platform>(body: &Body<P>, claiming: &Identity, request: &Request) -> Result<Signed, Asking> {
+    let settings = &body.settings;
+    let connected = Client::connect_with(
+        &settings.server,
+        claiming,
+        settings.root.clone(),
+        Options::default(),
+    );
+    let (client, _inbox) = connected.await.map_err(|failed| {
+        let ConnectError::Failed { why, .. } = failed;
+        Asking::Unreached(why)
+    })?;
+    let name = request.name().into();
+    let signed = client
+        .ask_as(name, ServiceName::Provisioning, "sign", &sign(request))
+        .await;
+    client.disconnect().await;
+    signed.map_err(|failed| match failed {
+        AskError::Refused(refusal) => Asking::Refused(refusal),
+        other => Asking::Unreached(other.to_string()),
+    })
+}
+
+/// Keeps a certificate, if it is the device's.
+fn take<P: Platform>(body: &Body<P>, request: Request, signed: Signed) -> Result<Identity, Taking> {
+    let credentials = credentials(request, signed);
+    let (roots, id) = (&body.settings.roots_pem, &body.settings.device_id);
+    let identity =
+        read_fitting(&credentials, roots, id, now_ms()).map_err(|unfit| Taking::Unfit(unfit.to_string()))?;
+    body.keys.enrolled(&credentials).map_err(Taking::Files)?;
+    body.tell(Event::Enrolled {
+        serial: identity.serial.clone(),
+        not_after_ms: identity.not_after_ms,
+    });
+    Ok(identity)
+}

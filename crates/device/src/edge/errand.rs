@@ -1,0 +1,115 @@
+//! What a session has under way: each errand waits for the network and returns what it heard.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use client::{AskError, Client};
+use contract::{
+    id::ServiceName,
+    v1::{Assignment, Changed, Done, Erased, GetAssignment, GetStanding, Report, Standing},
+};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::{renewing::Renewal, work::Worked};
+
+/// The errands there are; each is under way once at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Errand {
+    Report,
+    Standing,
+    Assignment,
+    Work,
+    Renew,
+    Erased,
+}
+
+/// What an errand returns with.
+pub(crate) enum Heard {
+    Reported(Result<(), AskError>),
+    Standing(Result<Standing, AskError>),
+    Assignment(Result<Assignment, AskError>),
+    Worked(Worked),
+    Renewed(Renewal),
+    Erased(Result<(), AskError>),
+}
+
+/// All errands of a session; they end with it.
+#[derive(Default)]
+pub(crate) struct Errands {
+    tasks: JoinSet<(Errand, Heard)>,
+    under_way: BTreeMap<Errand, AbortHandle>,
+}
+
+impl Errands {
+    /// Sends one on its way, after a pause, unless it is already.
+    pub(crate) fn send(
+        &mut self,
+        errand: Errand,
+        pause: Duration,
+        work: impl Future<Output = Heard> + Send + 'static,
+    ) {
+        if self.under_way.contains_key(&errand) {
+            return;
+        }
+        let handle = self.tasks.spawn(async move {
+            tokio::time::sleep(pause).await;
+            (errand, work.await)
+        });
+        self.under_way.insert(errand, handle);
+    }
+
+    /// Calls one back.
+    pub(crate) fn call_back(&mut self, errand: Errand) {
+        if let Some(handle) = self.under_way.remove(&errand) {
+            handle.abort();
+        }
+    }
+
+    /// The next that returns; waits for ever while none is under way.
+    pub(crate) async fn next(&mut self) -> Heard {
+        loop {
+            match self.tasks.join_next_with_id().await {
+                Some(Ok((id, (errand, heard)))) => {
+                    // One that was called back may have returned all the same.
+                    if self
+                        .under_way
+                        .get(&errand)
+                        .is_some_and(|handle| handle.id() == id)
+                    {
+                        self.under_way.remove(&errand);
+                        return heard;
+                    }
+                }
+                Some(Err(_)) => {}
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+pub(crate) async fn report(client: Client, report: Report) -> Heard {
+    let done = client.ask::<Changed>(ServiceName::Registry, "report", &report);
+    Heard::Reported(done.await.map(drop))
+}
+
+pub(crate) async fn standing(client: Client) -> Heard {
+    let asked = GetStanding::default();
+    Heard::Standing(client.ask(ServiceName::Registry, "standing", &asked).await)
+}
+
+pub(crate) async fn assignment(client: Client) -> Heard {
+    Heard::Assignment(ask_assignment(&client).await)
+}
+
+pub(crate) async fn ask_assignment(client: &Client) -> Result<Assignment, AskError> {
+    let asked = GetAssignment::default();
+    client.ask(ServiceName::Rollout, "assignment", &asked).await
+}
+
+pub(crate) async fn erased(client: Client, erased: Vec<String>) -> Heard {
+    let receipt = Erased {
+        erased,
+        ..Erased::default()
+    };
+    let done = client.ask::<Done>(ServiceName::Registry, "erased", &receipt);
+    Heard::Erased(done.await.map(drop))
+}

@@ -1,0 +1,15 @@
+//! The edge: everything that waits for the network, the disk or the platform.
+
+mod body;
+mod connecting;
+mod enrolling;
+mod errand;
+mod fetching;
+mod renewing;
+mod retiring;
+mod session;
+mod trial;
+mod work;
+
+pub(crate) use body::Body;
+pub(crate) use connecting::run;

@@ -1,0 +1,316 @@
+//! While the device is connected: it says what it is, asks what is expected of it, and does it.
+
+use std::time::Duration;
+
+use client::{AskError, Client, Delivery, Identity, Inbox, Trouble};
+use contract::{
+    Code, Leaf, Topic,
+    id::ServiceName,
+    v1::{Assignment, Standing},
+    wire,
+};
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    body::{Body, about, now_ms},
+    errand::{self, Errand, Errands, Heard},
+    renewing::{self, Renewal, Renewer},
+    retiring,
+    work::{Tools, Worked},
+};
+use crate::{
+    error::Error,
+    event::Event,
+    platform::Platform,
+    update::{Input, Stage, Task, judge, task},
+};
+
+/// Pause before something that failed is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// Pause before an end is told to a server that had been told and asks again.
+const TOLD_BEFORE: Duration = Duration::from_secs(30);
+
+/// Why a session is over.
+pub(crate) enum Leave {
+    Shutdown,
+    Retired,
+    /// There is another certificate or another image to connect with.
+    Again,
+}
+
+/// A connected device.
+pub(crate) struct Session<'a, P> {
+    body: &'a mut Body<P>,
+    client: Client,
+    identity: Identity,
+    errands: Errands,
+    connections: watch::Receiver<u64>,
+    trouble: watch::Receiver<Option<Trouble>>,
+    is_retiring: bool,
+}
+
+impl<'a, P: Platform> Session<'a, P> {
+    pub(crate) fn new(
+        body: &'a mut Body<P>,
+        client: Client,
+        identity: &Identity,
+    ) -> Result<Session<'a, P>, Error> {
+        let is_retiring = retiring::is_ordered(&body.folder)?;
+        let (mut connections, trouble) = (client.connections(), client.trouble());
+        connections.mark_unchanged();
+        Ok(Session {
+            body,
+            client,
+            identity: identity.clone(),
+            errands: Errands::default(),
+            connections,
+            trouble,
+            is_retiring,
+        })
+    }
+
+    /// Runs until there is a reason to leave.
+    pub(crate) async fn run(
+        mut self,
+        mut inbox: Inbox,
+        shutdown: &CancellationToken,
+    ) -> Result<Leave, Error> {
+        self.greet();
+        let mut beat = Instant::now();
+        let mut look = Instant::now() + renewing::pause(&self.identity, now_ms());
+        let left = loop {
+            let left = tokio::select! {
+                () = shutdown.cancelled() => Some(Leave::Shutdown),
+                heard = self.errands.next() => self.hear(heard).await?,
+                Some(delivery) = inbox.recv() => self.receive(&delivery).await?,
+                Ok(()) = self.connections.changed() => {
+                    self.body.tell(Event::Connected { serial: self.identity.serial.clone() });
+                    self.greet();
+                    None
+                }
+                Ok(()) = self.trouble.changed() => self.lose()?,
+                () = tokio::time::sleep_until(beat) => {
+                    beat = Instant::now() + about(self.body.settings.heartbeat);
+                    let heartbeat = self.body.heartbeat();
+                    // The next one says the same.
+                    let _ = self.client.tell(ServiceName::Monitoring, "heartbeat", &heartbeat).await;
+                    None
+                }
+                () = tokio::time::sleep_until(look) => {
+                    look = Instant::now() + renewing::pause(&self.identity, now_ms()).max(AGAIN);
+                    self.renew_if_due(Duration::ZERO);
+                    None
+                }
+            };
+            if let Some(left) = left {
+                break left;
+            }
+        };
+        self.client.disconnect().await;
+        Ok(left)
+    }
+
+    /// What a device says and asks after each connect.
+    fn greet(&mut self) {
+        if self.is_retiring {
+            return self.send(Errand::Erased, Duration::ZERO);
+        }
+        for errand in [Errand::Report, Errand::Standing, Errand::Assignment, Errand::Work] {
+            self.send(errand, Duration::ZERO);
+        }
+    }
+
+    fn send(&mut self, errand: Errand, pause: Duration) {
+        let client = self.client.clone();
+        match errand {
+            Errand::Report => {
+                let report = self.body.report();
+                self.errands.send(errand, pause, errand::report(client, report));
+            }
+            Errand::Standing => self.errands.send(errand, pause, errand::standing(client)),
+            Errand::Assignment => self.errands.send(errand, pause, errand::assignment(client)),
+            Errand::Work => {
+                if let Some(task) = task(&self.body.journal) {
+                    let tools = Tools::of(self.body, &client);
+                    self.errands.send(errand, pause, tools.work(task));
+                }
+            }
+            Errand::Renew => {
+                let renewer = Renewer::of(self.body, &client);
+                self.errands.send(errand, pause, renewer.renew());
+            }
+            Errand::Erased => {
+                let names = self.body.keys.names().unwrap_or_default();
+                self.errands.send(errand, pause, errand::erased(client, names));
+            }
+        }
+    }
+
+    /// What was asked or said before may be out of date by now.
+    fn send_afresh(&mut self, errand: Errand) {
+        self.errands.call_back(errand);
+        self.send(errand, Duration::ZERO);
+    }
+
+    async fn hear(&mut self, heard: Heard) -> Result<Option<Leave>, Error> {
+        match heard {
+            Heard::Reported(Ok(())) => self.body.tell(Event::Reported),
+            Heard::Reported(Err(error)) => self.again(Errand::Report, &error),
+            Heard::Standing(Ok(standing)) => self.stand(&standing)?,
+            Heard::Standing(Err(error)) => self.again(Errand::Standing, &error),
+            Heard::Assignment(Ok(assignment)) => return self.assigned(&assignment).await,
+            Heard::Assignment(Err(error)) => self.again(Errand::Assignment, &error),
+            Heard::Worked(Worked::Input(input)) => return self.apply(input).await,
+            Heard::Worked(Worked::Later(why)) => {
+                self.body.problem(why);
+                self.send(Errand::Work, about(AGAIN));
+            }
+            Heard::Renewed(renewal) => return self.renewed(renewal),
+            Heard::Erased(Ok(())) => return Ok(Some(Leave::Retired)),
+            Heard::Erased(Err(AskError::Refused(refusal))) if refusal.code == Code::NotAllowed => {
+                self.body.problem(format!("the receipt is refused: {refusal}"));
+                retiring::withdraw(&self.body.folder)?;
+                self.is_retiring = false;
+                self.send(Errand::Standing, about(AGAIN));
+                self.send(Errand::Work, about(AGAIN));
+            }
+            Heard::Erased(Err(error)) => self.again(Errand::Erased, &error),
+        }
+        Ok(None)
+    }
+
+    fn again(&mut self, errand: Errand, error: &AskError) {
+        self.body.problem(error.to_string());
+        self.send(errand, about(AGAIN));
+    }
+
+    async fn receive(&mut self, delivery: &Delivery) -> Result<Option<Leave>, Error> {
+        let Some(Topic::Down {
+            service,
+            name,
+            leaf: Leaf::Push,
+            ..
+        }) = self.client.root().parse_topic(&delivery.topic)
+        else {
+            return Ok(None);
+        };
+        match (service, name.as_str()) {
+            (ServiceName::Registry, "retire") => self.retire()?,
+            (ServiceName::Rollout, "assignment") => match wire::decode(&delivery.payload, "") {
+                Ok(assignment) => return self.assigned(&assignment).await,
+                Err(refusal) => self.body.problem(refusal.to_string()),
+            },
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn stand(&mut self, standing: &Standing) -> Result<(), Error> {
+        if standing.retire { self.retire() } else { Ok(()) }
+    }
+
+    fn retire(&mut self) -> Result<(), Error> {
+        if self.is_retiring {
+            return Ok(());
+        }
+        retiring::order(&self.body.folder)?;
+        self.is_retiring = true;
+        self.body.tell(Event::RetireOrdered);
+        self.errands.call_back(Errand::Work);
+        self.errands.call_back(Errand::Renew);
+        self.send(Errand::Erased, Duration::ZERO);
+        Ok(())
+    }
+
+    async fn assigned(&mut self, assignment: &Assignment) -> Result<Option<Leave>, Error> {
+        let current = match &self.body.journal.stage {
+            Stage::Downloading { job, .. } | Stage::Verified { job } => Some(job.rollout_id.as_str()),
+            Stage::Idle => None,
+            // What is being installed comes to its end first.
+            _ => return Ok(None),
+        };
+        let is_current = current == Some(assignment.rollout_id.as_str());
+        if assignment.canceled {
+            // Whatever took its place is asked for.
+            self.send_afresh(Errand::Assignment);
+        }
+        if assignment.canceled && !is_current {
+            return Ok(None);
+        }
+        if assignment.canceled || assignment.rollout_id.is_empty() {
+            return self.apply(Input::Unassigned).await;
+        }
+        if is_current {
+            return Ok(None);
+        }
+        let offer = judge(&self.body.bounds, &self.body.journal, assignment, now_ms());
+        self.apply(Input::Offered(offer)).await
+    }
+
+    /// Something happened to the update: what is under way is no longer what is to be done.
+    async fn apply(&mut self, input: Input) -> Result<Option<Leave>, Error> {
+        let before = task(&self.body.journal);
+        let acknowledged = input == Input::Acknowledged;
+        let unassigned = input == Input::Unassigned;
+        self.body.apply(input).await?;
+        let after = task(&self.body.journal);
+        if self.is_retiring {
+            return Ok(None);
+        }
+        if before != after {
+            self.errands.call_back(Errand::Work);
+        }
+        let mut pause = Duration::ZERO;
+        match &after {
+            Some(Task::Undo) => return Ok(Some(Leave::Again)),
+            Some(Task::Try(_)) if !self.body.trial.is_some_and(|trial| trial.is_well) => {
+                return Ok(Some(Leave::Again));
+            }
+            Some(Task::Report(end)) if self.body.journal.last.as_ref() == Some(end) => pause = TOLD_BEFORE,
+            Some(Task::Report(_)) => self.send_afresh(Errand::Report),
+            None if acknowledged || (unassigned && before.is_some()) => {
+                self.send_afresh(Errand::Assignment);
+            }
+            _ => {}
+        }
+        self.send(Errand::Work, pause);
+        Ok(None)
+    }
+
+    fn renew_if_due(&mut self, pause: Duration) {
+        let is_left_over = matches!(self.body.keys.next(), Ok(Some(_)));
+        if !self.is_retiring && (is_left_over || renewing::is_due(&self.identity, now_ms())) {
+            self.send(Errand::Renew, pause);
+        }
+    }
+
+    fn renewed(&mut self, renewal: Renewal) -> Result<Option<Leave>, Error> {
+        match renewal {
+            Renewal::Done(identity) => {
+                self.body.tell(Event::Renewed {
+                    serial: identity.serial,
+                    not_after_ms: identity.not_after_ms,
+                });
+                Ok(Some(Leave::Again))
+            }
+            Renewal::Later(why, pause) => {
+                self.body.problem(why);
+                self.renew_if_due(about(pause));
+                Ok(None)
+            }
+            Renewal::Files(error) => Err(error),
+        }
+    }
+
+    fn lose(&mut self) -> Result<Option<Leave>, Error> {
+        let Some(Trouble { why, cause }) = self.trouble.borrow_and_update().clone() else {
+            return Ok(None);
+        };
+        if cause == client::Cause::Refused && self.is_retiring {
+            return Ok(Some(Leave::Retired));
+        }
+        self.body.tell(Event::Disconnected { why });
+        Ok(None)
+    }
+}

@@ -1,0 +1,142 @@
+//! Does what the journal asks for, as far as it needs the server.
+
+use std::{sync::Arc, time::Duration};
+
+use client::{AskError, Client};
+use contract::{
+    Code,
+    id::ServiceName,
+    v1::{Done, UpdateReport, UpdateState},
+};
+use tokio::time::Instant;
+
+use super::{
+    body::{Body, blocking, now_ms},
+    errand::{Heard, ask_assignment},
+    fetching, trial,
+};
+use crate::{
+    platform::Platform,
+    update::{Bounds, End, Input, Job, Journal, Offer, Slots, Task, judge},
+};
+
+/// What working on a task came to.
+pub(crate) enum Worked {
+    /// Something happened.
+    Input(Input),
+    /// Not now; once more after a pause.
+    Later(String),
+}
+
+/// What work needs, apart from the device itself.
+pub(crate) struct Tools<P> {
+    pub(crate) client: Client,
+    pub(crate) platform: Arc<P>,
+    pub(crate) slots: Slots,
+    bounds: Bounds,
+    journal: Journal,
+    deadline: Instant,
+}
+
+impl<P: Platform> Tools<P> {
+    pub(crate) fn of(body: &Body<P>, client: &Client) -> Tools<P> {
+        let soon = || Instant::now() + Duration::from_secs(1);
+        Tools {
+            client: client.clone(),
+            platform: body.platform.clone(),
+            slots: body.slots.clone(),
+            bounds: body.bounds.clone(),
+            journal: body.journal.clone(),
+            deadline: body.trial.map_or_else(soon, |trial| trial.deadline),
+        }
+    }
+
+    pub(crate) async fn work(self, task: Task) -> Heard {
+        let worked = match task {
+            Task::Fetch(job) => fetching::fetch(&self, &job).await,
+            Task::Announce(job) => self.announce(&job).await,
+            Task::Stage(job) => self.stage(job).await,
+            Task::Try(_) => Ok(trial::reach(&self.client, self.deadline).await),
+            // Done where there is no session.
+            Task::Undo => Err("the old image comes back first".to_owned()),
+            Task::Report(end) => self.report_end(&end).await,
+        };
+        Heard::Worked(worked.map_or_else(Worked::Later, Worked::Input))
+    }
+
+    /// From here on the server no longer calls it off. Whether it had before, it says when asked once more.
+    async fn announce(&self, job: &Job) -> Result<Input, String> {
+        if let Offer::Unfit { why, .. } = judge(&self.bounds, &self.journal, &job.assignment(), now_ms()) {
+            return Ok(Input::Refused(why));
+        }
+        for state in [UpdateState::Verified, UpdateState::Installing] {
+            if let Told::NoPart = self.tell(&job.rollout_id, state, "", 100).await? {
+                return Ok(Input::Unassigned);
+            }
+        }
+        let assigned = ask_assignment(&self.client).await.map_err(|e| e.to_string())?;
+        let same = assigned.rollout_id == job.rollout_id && assigned.artifact_id == job.artifact_id;
+        Ok(if same && !assigned.canceled {
+            Input::Announced
+        } else {
+            Input::Unassigned
+        })
+    }
+
+    async fn stage(&self, job: Job) -> Result<Input, String> {
+        let (slots, slot) = (self.slots.clone(), self.journal.active.other());
+        let staged = blocking(move || Ok(slots.stage(&job, slot))).await;
+        Ok(match staged.unwrap_or_else(|e| Err(e.to_string())) {
+            Ok(()) => Input::Staged,
+            Err(why) => Input::Failed(why),
+        })
+    }
+
+    async fn report_end(&self, end: &End) -> Result<Input, String> {
+        let told = self.tell(&end.rollout_id, end.how.state(), &end.detail, 100);
+        // A server that does not know of it has nothing to learn either.
+        told.await.map(|_| Input::Acknowledged)
+    }
+
+    /// Tells the server how far it is, and returns once it knows.
+    pub(crate) async fn tell(
+        &self,
+        rollout_id: &str,
+        state: UpdateState,
+        detail: &str,
+        percent: u32,
+    ) -> Result<Told, String> {
+        let report = UpdateReport {
+            rollout_id: rollout_id.to_owned(),
+            state: state.into(),
+            detail: detail.to_owned(),
+            percent,
+            ..UpdateReport::default()
+        };
+        match self
+            .client
+            .ask::<Done>(ServiceName::Rollout, "report", &report)
+            .await
+        {
+            Ok(_) => Ok(Told::Known),
+            Err(AskError::Refused(refusal)) if is_lasting(refusal.code) => Ok(Told::NoPart),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// What the server makes of a step.
+pub(crate) enum Told {
+    /// It knows.
+    Known,
+    /// The device has no part in this rollout.
+    NoPart,
+}
+
+/// Whether asking again would be refused again.
+fn is_lasting(code: Code) -> bool {
+    matches!(
+        code,
+        Code::NotFound | Code::Invalid | Code::Malformed | Code::UnknownVerb
+    )
+}

@@ -1,0 +1,186 @@
+//! Where keys and certificates lie.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `identity.pem` | the key and the certificate that are used |
+//! | `next.pem` | the next ones, until a connection has been made with them |
+//! | `request.pem` | a key and the request for its certificate, until that has come |
+//!
+//! Each is one file, so that a key and what belongs to it cannot be parted by a cut.
+
+use std::sync::Arc;
+
+use pki::KeyKind;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::{error::Error, files::Folder};
+
+const IDENTITY: &str = "identity.pem";
+const NEXT: &str = "next.pem";
+const REQUEST: &str = "request.pem";
+const END_OF_KEY: &str = "-----END PRIVATE KEY-----\n";
+
+/// The device's keys at rest.
+#[derive(Debug, Clone)]
+pub(crate) struct Keys(Arc<Folder>);
+
+/// A key and its certificate.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    pub(crate) key_pem: Zeroizing<String>,
+    pub(crate) chain_pem: String,
+}
+
+/// A key and the request for its certificate.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) key_pem: Zeroizing<String>,
+    pub(crate) csr_pem: String,
+}
+
+impl Keys {
+    pub(crate) fn new(folder: Arc<Folder>) -> Keys {
+        Keys(folder)
+    }
+
+    /// What the device connects with.
+    pub(crate) fn current(&self) -> Result<Option<Credentials>, Error> {
+        self.credentials(IDENTITY)
+    }
+
+    /// What it will connect with.
+    pub(crate) fn next(&self) -> Result<Option<Credentials>, Error> {
+        self.credentials(NEXT)
+    }
+
+    /// The request under way, or a new one under a fresh key. It is on disk before it is sent, so that after
+    /// a cut the same request goes out again.
+    pub(crate) fn request(&self, id: &str) -> Result<Request, Error> {
+        if let Some((key_pem, csr_pem)) = self.pair(REQUEST)? {
+            return Ok(Request { key_pem, csr_pem });
+        }
+        let unmade = |why: String| Error::Setting {
+            setting: "device_id",
+            why,
+        };
+        let key_pem = pki::generate_key(KeyKind::P256).map_err(|e| unmade(e.to_string()))?;
+        let csr_pem = pki::csr_for(&key_pem, id).map_err(|e| unmade(e.to_string()))?;
+        self.save(REQUEST, &key_pem, &csr_pem)?;
+        Ok(Request { key_pem, csr_pem })
+    }
+
+    /// The request was refused: its key is of no use.
+    pub(crate) fn drop_request(&self) -> Result<(), Error> {
+        self.0.erase(REQUEST)
+    }
+
+    /// The first certificate has come.
+    pub(crate) fn enrolled(&self, new: &Credentials) -> Result<(), Error> {
+        self.save(IDENTITY, &new.key_pem, &new.chain_pem)?;
+        self.0.erase(REQUEST)
+    }
+
+    /// The next certificate has come.
+    pub(crate) fn renewed(&self, new: &Credentials) -> Result<(), Error> {
+        self.save(NEXT, &new.key_pem, &new.chain_pem)?;
+        self.0.erase(REQUEST)
+    }
+
+    /// The next certificate has proved itself; the old key is overwritten.
+    pub(crate) fn promote(&self) -> Result<(), Error> {
+        self.0.rename_secret(NEXT, IDENTITY)
+    }
+
+    /// The next certificate is of no use.
+    pub(crate) fn drop_next(&self) -> Result<(), Error> {
+        self.0.erase(NEXT)
+    }
+
+    /// Erases all keys and says which there were.
+    pub(crate) fn erase(&self) -> Result<(), Error> {
+        [IDENTITY, NEXT, REQUEST]
+            .into_iter()
+            .try_for_each(|name| self.0.erase(name))
+    }
+
+    /// What there is to erase.
+    pub(crate) fn names(&self) -> Result<Vec<String>, Error> {
+        let mut names = Vec::new();
+        for name in [IDENTITY, NEXT, REQUEST] {
+            names.extend(self.0.names(name)?);
+        }
+        Ok(names)
+    }
+
+    fn credentials(&self, name: &str) -> Result<Option<Credentials>, Error> {
+        let pair = self.pair(name)?;
+        Ok(pair.map(|(key_pem, chain_pem)| Credentials { key_pem, chain_pem }))
+    }
+
+    fn pair(&self, name: &str) -> Result<Option<(Zeroizing<String>, String)>, Error> {
+        let Some(text) = self.0.read_text(name)?.map(Zeroizing::new) else {
+            return Ok(None);
+        };
+        let Some(end) = text.find(END_OF_KEY).map(|at| at + END_OF_KEY.len()) else {
+            return Err(self.0.damaged(name, "it does not begin with a private key"));
+        };
+        let (key, rest) = text.split_at(end);
+        Ok(Some((Zeroizing::new(key.to_owned()), rest.to_owned())))
+    }
+
+    fn save(&self, name: &str, key_pem: &str, rest: &str) -> Result<(), Error> {
+        let end = if key_pem.ends_with('\n') { "" } else { "\n" };
+        let text = Zeroizing::new(format!("{}{end}{rest}", key_pem.replace("\r\n", "\n")));
+        self.0.write_secret(name, text.as_bytes())
+    }
+}
+
+impl Request {
+    /// The name under which it is sent: the same after a restart, so that it takes effect once.
+    pub(crate) fn name(&self) -> String {
+        hex::encode(&Sha256::digest(&self.csr_pem)[..12])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> (tempfile::TempDir, Keys) {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = Keys::new(Arc::new(Folder::open(dir.path()).unwrap()));
+        (dir, keys)
+    }
+
+    #[test]
+    fn a_request_outlives_a_restart_and_keeps_its_name() {
+        let (_dir, keys) = keys();
+        let first = keys.request("pump-7").unwrap();
+        let again = keys.request("pump-7").unwrap();
+        assert!(first == again && first.name() == again.name());
+        keys.drop_request().unwrap();
+        assert!(keys.request("pump-7").unwrap().name() != first.name());
+    }
+
+    #[test]
+    fn the_old_credentials_stay_until_the_next_have_proved_themselves() {
+        let (_dir, keys) = keys();
+        let made = |chain: &str, keys: &Keys| Credentials {
+            key_pem: keys.request("pump-7").unwrap().key_pem,
+            chain_pem: chain.into(),
+        };
+        let first = made("one\n", &keys);
+        keys.enrolled(&first).unwrap();
+        let second = made("two\n", &keys);
+        keys.renewed(&second).unwrap();
+        assert!(keys.current().unwrap() == Some(first));
+        assert!(keys.next().unwrap() == Some(second.clone()));
+        keys.promote().unwrap();
+        assert!(keys.current().unwrap() == Some(second));
+        assert!(keys.next().unwrap().is_none());
+        assert_eq!(keys.names().unwrap(), ["identity.pem"]);
+        keys.erase().unwrap();
+        assert!(keys.names().unwrap().is_empty());
+    }
+}

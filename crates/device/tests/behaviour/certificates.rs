@@ -1,0 +1,107 @@
+//! The first certificate, and the next.
+
+use std::time::Duration;
+
+use device::{Ending, Error, Event};
+
+use crate::{
+    pump::{Pump, Watch},
+    world::World,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_claims_connects_reports_and_beats() {
+    let (world, watch) = (World::new().await, Watch::default());
+    let settings = world.settings("pump-7");
+    let pump = Pump::start(&settings, &watch).await;
+    world
+        .until("it beats", |s| s.heartbeats > 2 && !s.reports.is_empty())
+        .await;
+    assert_eq!(pump.stop().await, Ending::Shutdown);
+    let (id, report) = world.state.lock().reports[0].clone();
+    assert_eq!((id.as_str(), report.model.as_str()), ("pump-7", "pump"));
+    assert_eq!(report.firmware_version, "1.0.0");
+
+    // Another process goes on with the certificate that is there.
+    let mut settings = settings;
+    settings.claim = None;
+    let before = world.state.lock().reports.len();
+    let pump = Pump::start(&settings, &watch).await;
+    world
+        .until("it reports again", |s| s.reports.len() > before)
+        .await;
+    pump.stop().await;
+    assert_eq!(world.state.lock().serials, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_certificate_and_a_claim_there_is_nothing_to_do() {
+    let (world, watch) = (World::new().await, Watch::default());
+    let mut settings = world.settings("pump-7");
+    settings.claim = None;
+    let ended = Pump::start(&settings, &watch).await.end().await;
+    assert!(matches!(ended, Err(Error::NoIdentity)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_it_claims_it_gets_one_certificate() {
+    let (world, watch) = (World::new().await, Watch::default());
+    let settings = world.settings("pump-7");
+    for ms in [0, 2, 5, 9, 14, 20, 27, 35, 44, 60, 80] {
+        let pump = Pump::start(&settings, &watch).await;
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        pump.kill().await;
+    }
+    let pump = Pump::start(&settings, &watch).await;
+    world.until("it reports", |s| !s.reports.is_empty()).await;
+    pump.stop().await;
+    assert_eq!(world.state.lock().serials, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refused_or_given_anothers_certificate_it_asks_again_under_a_new_key() {
+    let (world, watch) = (World::new().await, Watch::default());
+    world.state.lock().refuses_to_sign = true;
+    let pump = Pump::start(&world.settings("pump-7"), &watch).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(watch.heard(|e| matches!(e, Event::Problem { what } if what.contains("not registered"))) > 0);
+    {
+        let mut state = world.state.lock();
+        state.refuses_to_sign = false;
+        state.signs_for_another = true;
+    }
+    world.until("it reports", |s| !s.reports.is_empty()).await;
+    pump.stop().await;
+    assert_eq!(world.state.lock().serials, 2);
+    assert!(watch.heard(|e| matches!(e, Event::Problem { what } if what.contains("pump-7-other"))) == 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_renews_in_time_and_goes_over_to_the_next_certificate() {
+    let (mut world, watch) = (World::new().await, Watch::default());
+    // Backdated by a minute: two thirds of its life are over 5 seconds from now, three quarters after 13.
+    world.state.lock().lifetime_ms = 38_000;
+    let settings = world.settings("pump-7");
+    let pump = Pump::start(&settings, &watch).await;
+    world.until("it reports", |s| !s.reports.is_empty()).await;
+    let first = std::fs::read(settings.folder.join("identity.pem")).unwrap();
+    world.state.lock().lifetime_ms = 3_600_000;
+    world.until("it asks for the next", |s| s.serials == 2).await;
+    let reports = world.state.lock().reports.len();
+    world
+        .until("it connects with it", |s| s.reports.len() > reports)
+        .await;
+    assert_eq!(watch.heard(|e| matches!(e, Event::Renewed { .. })), 1);
+    assert_ne!(
+        std::fs::read(settings.folder.join("identity.pem")).unwrap(),
+        first
+    );
+    assert!(!settings.folder.join("next.pem").exists());
+    // And it lives through the loss of its server.
+    world.stop();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.start().await;
+    let reports = world.state.lock().reports.len();
+    world.until("it comes back", |s| s.reports.len() > reports).await;
+    pump.stop().await;
+}

@@ -1,0 +1,98 @@
+//! A device that runs, and can be killed.
+
+use std::sync::Arc;
+
+use device::{Boot, Device, Ending, Error, Event, Image, Platform, Settings, UpdateStep};
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// What the tests watch, across restarts.
+#[derive(Clone, Default)]
+pub(crate) struct Watch {
+    pub(crate) events: Arc<Mutex<Vec<Event>>>,
+    pub(crate) boots: Arc<Mutex<Vec<String>>>,
+    /// Why no image is well.
+    pub(crate) illness: Arc<Mutex<Option<String>>>,
+    /// Answers with a restart, so often.
+    pub(crate) restarts: Arc<Mutex<u32>>,
+}
+
+impl Platform for Watch {
+    async fn boot(&self, image: &Image) -> Boot {
+        self.boots.lock().push(image.version.clone());
+        let mut restarts = self.restarts.lock();
+        if *restarts > 0 {
+            *restarts -= 1;
+            return Boot::Restart;
+        }
+        Boot::Running
+    }
+
+    async fn check(&self, image: &Image) -> Result<(), String> {
+        assert_eq!(std::fs::read(&image.path).unwrap().len() as u64, image.size);
+        self.illness.lock().clone().map_or(Ok(()), Err)
+    }
+
+    fn heard(&self, event: Event) {
+        self.events.lock().push(event);
+    }
+}
+
+impl Watch {
+    pub(crate) fn heard(&self, holds: impl Fn(&Event) -> bool) -> usize {
+        self.events.lock().iter().filter(|event| holds(event)).count()
+    }
+
+    pub(crate) fn steps(&self) -> Vec<UpdateStep> {
+        let mut steps: Vec<_> = self
+            .events
+            .lock()
+            .iter()
+            .filter_map(|event| match event {
+                Event::Update { step, .. } => Some(*step),
+                _ => None,
+            })
+            .collect();
+        steps.dedup();
+        steps
+    }
+}
+
+/// A device that runs.
+pub(crate) struct Pump {
+    pub(crate) task: JoinHandle<Result<Ending, Error>>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Pump {
+    /// Starts; a process that was just killed may still hold the folder.
+    pub(crate) async fn start(settings: &Settings, watch: &Watch) -> Pump {
+        let device = loop {
+            match Device::open(settings.clone(), watch.clone()) {
+                Ok(device) => break device,
+                Err(Error::InUse { .. }) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+                Err(error) => panic!("{error}"),
+            }
+        };
+        let stop = CancellationToken::new();
+        Pump {
+            task: tokio::spawn(device.run(stop.clone())),
+            stop,
+        }
+    }
+
+    pub(crate) async fn stop(self) -> Ending {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn end(self) -> Result<Ending, Error> {
+        self.task.await.unwrap()
+    }
+
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}

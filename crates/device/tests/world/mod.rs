@@ -1,0 +1,229 @@
+//! A harbour: its authorities, and a front door with services behind it that are played.
+
+#![allow(dead_code, clippy::disallowed_methods)]
+
+mod door;
+mod services;
+mod site;
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use artifact::SigningKey;
+use bytes::Bytes;
+use contract::{
+    Leaf, Root,
+    id::{Id, Kind, Principal, ServiceName},
+    v1::*,
+    wire::{Encoding, Wire, encode},
+};
+use device::{Claim, Endpoint, PublicKey, Settings};
+use parking_lot::Mutex;
+use prost::Message;
+use sha2::{Digest, Sha256};
+use tokio::task::AbortHandle;
+
+pub(crate) use site::Site;
+
+pub(crate) const BLOCK: usize = 1024;
+
+/// What a message to a principal is.
+pub(crate) type Outbox = tokio::sync::mpsc::UnboundedSender<(String, Option<Bytes>, Bytes)>;
+
+pub(crate) struct World {
+    pub(crate) site: Arc<Site>,
+    pub(crate) state: Arc<Mutex<State>>,
+    pub(crate) address: SocketAddr,
+    listener: AbortHandle,
+    dir: tempfile::TempDir,
+}
+
+/// What the played services know.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) connections: HashMap<u64, (Principal, Outbox, AbortHandle)>,
+    pub(crate) connected: u64,
+    /// Lifetime of the next certificates.
+    pub(crate) lifetime_ms: u64,
+    pub(crate) serials: u64,
+    pub(crate) answers: HashMap<(Principal, Bytes), Bytes>,
+    /// Nobody gets a certificate.
+    pub(crate) refuses_to_sign: bool,
+    /// The next certificate is for somebody else.
+    pub(crate) signs_for_another: bool,
+    pub(crate) revoked: bool,
+    pub(crate) reports: Vec<(Id, Report)>,
+    pub(crate) heartbeats: u64,
+    pub(crate) assigned: HashMap<Id, Assignment>,
+    pub(crate) image: Vec<u8>,
+    pub(crate) blocks: usize,
+    /// Pause before each block.
+    pub(crate) slow: Duration,
+    pub(crate) damages_blocks: bool,
+    pub(crate) updates: Vec<(Id, UpdateState, String)>,
+    pub(crate) retiring: bool,
+    pub(crate) erased: Vec<Erased>,
+    /// Receipts are taken and not acknowledged.
+    pub(crate) mute_on_erased: bool,
+}
+
+impl World {
+    pub(crate) async fn new() -> World {
+        let site = Arc::new(Site::found());
+        let state = State {
+            lifetime_ms: 3_600_000,
+            ..State::default()
+        };
+        let state = Arc::new(Mutex::new(state));
+        let (address, listener) = door::open(site.clone(), state.clone(), None).await;
+        World {
+            site,
+            state,
+            address,
+            listener,
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub(crate) fn settings(&self, id: &str) -> Settings {
+        let server = Endpoint {
+            host: "127.0.0.1".into(),
+            port: self.address.port(),
+        };
+        let folder = self.dir.path().join(id);
+        let mut settings = Settings::new(folder, id.parse().unwrap(), server, &*self.site.roots_pem);
+        settings.claim = Some(self.claim());
+        settings.release_keys = vec![release_key().public_key()];
+        settings.about.model = "pump".into();
+        settings.about.firmware_version = "1.0.0".into();
+        settings.heartbeat = Duration::from_millis(200);
+        settings
+    }
+
+    pub(crate) fn claim(&self) -> Claim {
+        let (certificate_pem, key_pem) = self.site.claim();
+        Claim {
+            certificate_pem,
+            key_pem,
+        }
+    }
+
+    /// Cuts all connections.
+    pub(crate) fn cut(&self) {
+        for (_, (_, _, task)) in self.state.lock().connections.drain() {
+            task.abort();
+        }
+    }
+
+    /// The server is away.
+    pub(crate) fn stop(&self) {
+        self.listener.abort();
+        self.cut();
+    }
+
+    /// It is back, on the same port.
+    pub(crate) async fn start(&mut self) {
+        let (_, listener) = door::open(self.site.clone(), self.state.clone(), Some(self.address)).await;
+        self.listener = listener;
+    }
+
+    /// Sends a device something that it did not ask for.
+    pub(crate) fn push(&self, id: &str, service: ServiceName, name: &str, message: &impl Wire) {
+        let who = Principal::new(Kind::Device, id.parse().unwrap());
+        let topic = Root::default().down(&who, service, name, Leaf::Push);
+        let payload = encode(message, Encoding::Protobuf);
+        for (principal, outbox, _) in self.state.lock().connections.values() {
+            if *principal == who {
+                let _ = outbox.send((topic.clone(), None, payload.clone()));
+            }
+        }
+    }
+
+    /// Assigns a release to a device, and tells it if it is there.
+    pub(crate) fn assign(&self, id: &str, assignment: &Assignment, image: &[u8]) {
+        {
+            let mut state = self.state.lock();
+            state.assigned.insert(id.parse().unwrap(), assignment.clone());
+            state.image = image.to_vec();
+        }
+        self.push(id, ServiceName::Rollout, "assignment", assignment);
+    }
+
+    /// The states a device has reported, each once.
+    pub(crate) fn updates(&self, id: &str) -> Vec<UpdateState> {
+        let mut states: Vec<_> = self
+            .state
+            .lock()
+            .updates
+            .iter()
+            .filter(|(device, ..)| device.as_str() == id)
+            .map(|(_, state, _)| *state)
+            .collect();
+        states.dedup();
+        states
+    }
+
+    /// Waits until something holds.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&State) -> bool) {
+        for _ in 0..1_500 {
+            if holds(&self.state.lock()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("it never came about that {what}");
+    }
+}
+
+pub(crate) fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+pub(crate) fn release_key() -> SigningKey {
+    SigningKey::from_seed(&[7; 32])
+}
+
+pub(crate) fn public_release_key() -> PublicKey {
+    release_key().public_key()
+}
+
+pub(crate) fn image(n: u8, length: usize) -> Vec<u8> {
+    (0..length)
+        .map(|i| (i as u8).wrapping_mul(n).wrapping_add(n))
+        .collect()
+}
+
+pub(crate) fn release(rollout_id: &str, sequence: u64, image: &[u8]) -> Assignment {
+    let sha256 = Sha256::digest(image).to_vec();
+    let manifest = Manifest {
+        schema: 1,
+        name: "pump-fw".into(),
+        version: format!("1.{sequence}.0"),
+        sequence,
+        models: vec!["pump".into()],
+        size: image.len() as u64,
+        sha256: sha256.clone(),
+        block_size: BLOCK as u32,
+        ..Manifest::default()
+    };
+    let payload_type = "application/vnd.muster.firmware.v1+protobuf";
+    let payload = manifest.encode_to_vec();
+    let signature = artifact::sign(payload_type, &payload, &release_key());
+    Assignment {
+        rollout_id: rollout_id.into(),
+        artifact_id: hex::encode(sha256),
+        signed: Some(SignedManifest {
+            payload_type: payload_type.into(),
+            payload,
+            signatures: vec![ManifestSignature {
+                key_id: signature.keyid,
+                signature: signature.sig,
+            }],
+        }),
+        ..Assignment::default()
+    }
+}

@@ -1,0 +1,84 @@
+//! Event streams, and whom they reach.
+
+use contract::{Kind, id::ServiceName, v1::Role};
+
+use crate::{packets, world::World};
+
+#[test]
+fn an_event_reaches_those_who_are_granted_it_as_a_cloud_event() {
+    let mut world = World::new();
+    let erp = world.dial(Kind::Integrator, "erp", "0e");
+    world.open(erp, true, "erp");
+    let code = |world: &mut World, filter: &str| {
+        *world.send(erp, &packets::subscribe(true, 2, filter))[0]
+            .body
+            .last()
+            .unwrap()
+    };
+    assert_eq!(code(&mut world, "muster/v1/events/registry/#"), 1);
+    assert_eq!(code(&mut world, "muster/v1/events/monitoring/#"), 0x87);
+    world.tell_event(ServiceName::Registry, "devices/pump-7", "moved");
+    world.tell_event(ServiceName::Monitoring, "devices/pump-7", "online");
+    let got = world.got(erp);
+    assert_eq!(got.len(), 1);
+    let (topic, payload) = got[0].message(true);
+    assert_eq!(topic, "muster/v1/events/registry/devices/pump-7/moved");
+    let json = String::from_utf8(payload).unwrap();
+    assert!(
+        json.contains("\"type\":\"muster.registry.device.moved.v1\""),
+        "{json}"
+    );
+}
+
+#[test]
+fn a_grant_that_is_taken_away_ends_the_stream() {
+    let mut world = World::new();
+    let erp = world.dial(Kind::Integrator, "erp", "0e");
+    world.open(erp, true, "erp");
+    world.send(erp, &packets::subscribe(true, 2, "muster/v1/events/registry/#"));
+    world.tell_person("integrators", "erp", Role::Unspecified, &["registry/people/#"]);
+    world.tell_event(ServiceName::Registry, "devices/pump-7", "moved");
+    assert!(world.got(erp).is_empty());
+}
+
+#[test]
+fn a_service_cannot_speak_for_another() {
+    let mut world = World::new();
+    let ada = world.dial(Kind::Operator, "ada", "0a");
+    world.open(ada, true, "ada");
+    world.send(ada, &packets::subscribe(true, 2, "muster/v1/events/#"));
+    let topic = world
+        .root()
+        .event(ServiceName::Registry, "devices/pump-7", "moved");
+    let mut frame = contract::v1::Frame {
+        topic,
+        ..Default::default()
+    };
+    frame.set_purpose(contract::v1::Purpose::Event);
+    let now = world.now;
+    world.door.on_frame(ServiceName::Rollout, frame, now);
+    assert_eq!(world.door.status(now).counts.strays, 1);
+    assert!(world.got(ada).is_empty());
+}
+
+#[test]
+fn a_claims_reply_reaches_only_the_connection_that_asked() {
+    let mut world = World::new();
+    let (first, second) = (
+        world.dial(Kind::Claim, "lot", "0c"),
+        world.dial(Kind::Claim, "lot", "0c"),
+    );
+    world.open(first, true, "pump-9");
+    world.open(second, true, "pump-9");
+    let topic = crate::world::up("claims/pump-9", "provisioning/sign");
+    world.send(second, &packets::publish(true, 1, 4, &topic, b"{}"));
+    let request = world.requests(ServiceName::Provisioning).remove(0);
+    assert_eq!((request.batch.as_str(), request.serial.as_str()), ("lot", "0c"));
+    world.reply(
+        ServiceName::Provisioning,
+        &request,
+        &contract::v1::Signed::default(),
+    );
+    assert_eq!(world.got(second).len(), 2);
+    assert!(world.got(first).is_empty());
+}

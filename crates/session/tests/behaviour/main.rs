@@ -1,0 +1,10 @@
+//! The door and its connections, driven by bytes, frames and time alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod admission;
+mod events;
+mod kicks;
+mod packets;
+mod promise;
+mod refusals;
+mod world;

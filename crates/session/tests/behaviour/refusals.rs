@@ -1,0 +1,179 @@
+//! What a principal may not, and what it hears.
+
+use contract::{
+    id::{Kind, ServiceName},
+    v1::{PublishRejected, Restriction, SecurityNotice, Stage},
+    wire,
+};
+
+use crate::{
+    packets,
+    world::{World, up},
+};
+
+#[test]
+fn a_publish_outside_ones_own_is_refused_told_and_reported() {
+    for v5 in [false, true] {
+        let mut world = World::new();
+        let device = world.device(v5);
+        for topic in [
+            up("devices/pump-8", "registry/report"),
+            "é/x".into(),
+            up("devices/pump-7", "registry/nonsense"),
+        ] {
+            let got = world.send(device, &packets::publish(v5, 1, 9, &topic, b"{}"));
+            let ack = got.iter().find(|g| g.kind == 0x40).unwrap();
+            if v5 {
+                assert!(ack.body[2] >= 0x80, "{topic}: {ack:?}");
+            } else {
+                let told = got.iter().find(|g| g.kind & 0xF0 == 0x30).unwrap().message(v5);
+                assert!(
+                    told.0.ends_with("/down/front-door/publish/rejected"),
+                    "{}",
+                    told.0
+                );
+                let rejected: PublishRejected = wire::decode(&told.1, "").unwrap();
+                assert_eq!(rejected.topic, topic);
+            }
+        }
+        assert!(world.requests(ServiceName::Registry).is_empty());
+        assert_eq!(world.over(device), None, "nothing else happens to it");
+        world.pass_time(1_000);
+        let notices = world.take(ServiceName::Monitoring);
+        let count: u32 = notices
+            .iter()
+            .filter(|f| f.topic.ends_with("/security"))
+            .map(|f| wire::decode::<SecurityNotice>(&f.payload, "").unwrap().count)
+            .sum();
+        assert_eq!(count, 3);
+    }
+}
+
+#[test]
+fn a_subscription_outside_ones_own_is_refused() {
+    let mut world = World::new();
+    let device = world.device(true);
+    for (filter, code) in [
+        ("muster/v1/devices/+/down/#", 0x87),
+        ("#", 0x87),
+        ("muster/v1/events/#", 0x87),
+        ("a/#/b", 0x8F),
+        ("muster/v1/devices/pump-7/down/registry/#", 0x01),
+    ] {
+        let got = world.send(device, &packets::subscribe(true, 7, filter));
+        // A filter that is none at all may also end the connection (MQTT 5, section 4.13).
+        match got.first().filter(|g| g.kind == 0x90) {
+            Some(suback) => assert_eq!(suback.body.last(), Some(&code), "{filter}"),
+            None => assert_eq!((filter, world.over(device)), ("a/#/b", Some("protocol-error"))),
+        }
+        if world.over(device).is_some() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn more_subscriptions_than_allowed_are_refused_one_by_one() {
+    let mut world = World::new();
+    let device = world.device(true);
+    let codes: Vec<u8> = (0..80)
+        .map(|n| {
+            let filter = format!("muster/v1/devices/pump-7/down/registry/x{n}");
+            *world.send(device, &packets::subscribe(true, 7, &filter))[0]
+                .body
+                .last()
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(codes.iter().filter(|c| **c == 0x01).count(), 63);
+    assert_eq!(codes.last(), Some(&0x97));
+}
+
+#[test]
+fn a_payload_above_its_verbs_limit_is_refused_and_a_packet_above_all_limits_ends_the_connection() {
+    let mut world = World::new();
+    let device = world.device(true);
+    let topic = up("devices/pump-7", "registry/report");
+    let got = world.send(
+        device,
+        &packets::publish(true, 1, 2, &topic, &vec![b'{'; 64 * 1024 + 1]),
+    );
+    assert_eq!((got[0].kind, got[0].body[2]), (0x40, 0x97));
+    let huge = vec![b'{'; 10 * 1024 * 1024];
+    let got = world.send(device, &packets::publish(true, 1, 3, &topic, &huge));
+    assert_eq!((got[0].kind, got[0].body[0]), (0xE0, 0x95));
+    assert_eq!(world.over(device), Some("protocol-error"));
+}
+
+#[test]
+fn qos_2_and_a_second_connect_end_the_connection() {
+    for bytes in [
+        packets::publish(true, 2, 2, &up("devices/pump-7", "registry/report"), b"{}"),
+        packets::connect(true, "pump-7", 60),
+    ] {
+        let mut world = World::new();
+        let device = world.device(true);
+        world.send(device, &bytes);
+        assert_eq!(world.over(device), Some("protocol-error"));
+    }
+}
+
+#[test]
+fn a_first_packet_that_is_no_connect_ends_the_connection() {
+    for bytes in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        b"SSH-2.0-x\r\n",
+        &[0x40, 2, 0, 1],
+        &[0x20, 2, 0, 0],
+        &[0xFF; 40],
+    ] {
+        let mut world = World::new();
+        let stranger = world.dial(Kind::Device, "pump-7", "01");
+        world.send(stranger, bytes);
+        assert!(world.over(stranger).is_some(), "{bytes:?}");
+    }
+}
+
+#[test]
+fn a_quarantined_device_is_left_the_verbs_that_repair_it() {
+    let mut world = World::new();
+    let device = world.device(true);
+    world.tell_device(Stage::Active, Restriction::Quarantined);
+    let got = world.send(
+        device,
+        &packets::publish(true, 1, 2, &up("devices/pump-7", "rollout/assignment"), b"{}"),
+    );
+    assert!(got.is_empty());
+    assert_eq!(world.requests(ServiceName::Rollout).len(), 1);
+    assert_eq!(world.over(device), None);
+}
+
+#[test]
+fn any_byte_changed_or_cut_harms_nobody_else() {
+    let packets = [
+        packets::connect(true, "pump-7", 60),
+        packets::publish(true, 1, 2, &up("devices/pump-7", "registry/report"), b"{}"),
+        packets::subscribe(true, 3, "muster/v1/devices/pump-7/down/#"),
+    ];
+    let mut world = World::new();
+    let other = world.dial(Kind::Operator, "ada", "0a");
+    world.open(other, true, "ada");
+    for packet in &packets {
+        for place in 0..packet.len() {
+            for change in [1u8, 0x80, 0xFF] {
+                let mut bytes = packet.clone();
+                bytes[place] = bytes[place].wrapping_add(change);
+                let client = world.dial(Kind::Device, "pump-7", "01");
+                world.send(client, &bytes);
+                world.send(client, &packets[1]);
+                world.close(client);
+            }
+            let client = world.dial(Kind::Device, "pump-7", "01");
+            world.send(client, &packet[..place]);
+            world.close(client);
+        }
+    }
+    assert_eq!(world.over(other), None);
+    let got = world.send(other, &packets::subscribe(true, 9, "muster/v1/events/#"));
+    assert_eq!(got[0].body.last(), Some(&1));
+}

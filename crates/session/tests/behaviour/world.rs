@@ -1,0 +1,339 @@
+//! A door, the services as the test plays them, and clients made of bytes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use contract::{
+    id::{Kind, Principal, ServiceName},
+    topic::Leaf,
+    v1::{
+        CertificateFact, CertificateStatus, DeviceFact, Event, Fact, FactsAfter, FactsPage, Frame,
+        PrincipalFact, Purpose, Restriction, Role, Stage,
+    },
+    wire,
+};
+use prost::Message;
+use service::Now;
+use session::{Connection, Door, DoorSettings, Limits, Peer};
+
+use crate::packets::{self, Got};
+
+pub(crate) const ROOT: &str = "muster/v1";
+const EPOCH: u64 = 7;
+
+pub(crate) struct World {
+    pub(crate) door: Door,
+    pub(crate) now: Now,
+    pub(crate) limits: Arc<Limits>,
+    clients: BTreeMap<u64, Connection>,
+    next: u64,
+    facts: BTreeMap<&'static str, u64>,
+}
+
+impl World {
+    pub(crate) fn new() -> World {
+        World::with(Limits::default())
+    }
+
+    /// A door whose services are there and have told: device `pump-7` with certificate `01`, operator
+    /// `ada` (admin, `0a`), integrator `erp` (registry events, `0e`), batch `lot` (`0c`).
+    pub(crate) fn with(limits: Limits) -> World {
+        let limits = Arc::new(limits);
+        let settings = DoorSettings {
+            site: "hq".into(),
+            root: ROOT.parse().unwrap(),
+            boot: 9,
+            limits: limits.clone(),
+        };
+        let now = Now {
+            wall_ms: 1_000_000,
+            mono_ms: 1_000,
+        };
+        let mut world = World {
+            door: Door::new(settings),
+            now,
+            limits,
+            clients: BTreeMap::new(),
+            next: 1,
+            facts: BTreeMap::new(),
+        };
+        for service in ServiceName::KEEPERS {
+            world.door.link_up(service, now);
+        }
+        world.answer_facts();
+        world.tell_device(Stage::Active, Restriction::None);
+        world.tell_person("operators", "ada", Role::Admin, &[]);
+        world.tell_person("integrators", "erp", Role::Unspecified, &["registry/#"]);
+        for (serial, kind, id) in [
+            ("01", "devices", "pump-7"),
+            ("0a", "operators", "ada"),
+            ("0e", "integrators", "erp"),
+            ("0c", "claims", "lot"),
+        ] {
+            world.tell_certificate(serial, kind, id, CertificateStatus::Active);
+        }
+        for service in ServiceName::KEEPERS {
+            world.take(service);
+        }
+        world
+    }
+
+    /// Answers the front door's questions for facts: there are none yet.
+    fn answer_facts(&mut self) {
+        for owner in [ServiceName::Registry, ServiceName::Provisioning] {
+            for frame in self
+                .take(owner)
+                .into_iter()
+                .filter(|f| f.topic.ends_with("/facts"))
+            {
+                let ask: FactsAfter = wire::decode(&frame.payload, "").unwrap();
+                let page = FactsPage {
+                    request_id: ask.request_id,
+                    epoch: EPOCH,
+                    complete: true,
+                    whole: true,
+                    ..FactsPage::default()
+                };
+                self.reply(owner, &frame, &page);
+            }
+        }
+        assert!(self.door.is_whole());
+    }
+
+    pub(crate) fn tell_fact(&mut self, owner: ServiceName, entity: &str, id: &str, value: &impl Message) {
+        let word = owner.word();
+        let sequence = self.facts.entry(word).or_default();
+        *sequence += 1;
+        let fact = Fact {
+            epoch: EPOCH,
+            sequence: *sequence,
+            entity: entity.into(),
+            id: id.into(),
+            value: value.encode_to_vec(),
+            deleted: false,
+        };
+        let topic = format!("{ROOT}/facts/{word}/{entity}/{id}");
+        let mut frame = Frame {
+            topic,
+            payload: fact.encode_to_vec().into(),
+            ..Frame::default()
+        };
+        frame.set_purpose(Purpose::Fact);
+        self.door.on_frame(owner, frame, self.now);
+        self.hand_out();
+    }
+
+    pub(crate) fn tell_device(&mut self, stage: Stage, restriction: Restriction) {
+        let fact = DeviceFact {
+            device_id: "pump-7".into(),
+            stage: stage as i32,
+            restriction: restriction as i32,
+            ..DeviceFact::default()
+        };
+        self.tell_fact(ServiceName::Registry, "device", "pump-7", &fact);
+    }
+
+    pub(crate) fn tell_person(&mut self, kind: &str, id: &str, role: Role, filters: &[&str]) {
+        let event_filters = filters.iter().map(|f| (*f).to_owned()).collect();
+        let fact = PrincipalFact {
+            id: id.into(),
+            kind: kind.into(),
+            role: role as i32,
+            event_filters,
+            disabled: false,
+        };
+        self.tell_fact(ServiceName::Registry, "principal", &format!("{kind}.{id}"), &fact);
+    }
+
+    pub(crate) fn tell_certificate(&mut self, serial: &str, kind: &str, id: &str, status: CertificateStatus) {
+        let revocation = if status == CertificateStatus::Revoked {
+            "rev-1"
+        } else {
+            ""
+        };
+        let fact = CertificateFact {
+            serial: serial.into(),
+            kind: kind.into(),
+            id: id.into(),
+            status: status as i32,
+            not_after_ms: i64::MAX,
+            revocation: revocation.into(),
+        };
+        self.tell_fact(ServiceName::Provisioning, "certificate", serial, &fact);
+    }
+
+    /// A connection with this certificate that has said nothing yet.
+    pub(crate) fn dial(&mut self, kind: Kind, id: &str, serial: &str) -> u64 {
+        let peer = Peer::Certified {
+            kind,
+            id: id.parse().unwrap(),
+            serial: serial.into(),
+            not_after_ms: i64::MAX,
+        };
+        let (number, root) = (self.next, ROOT.parse().unwrap());
+        self.next += 1;
+        let connection = Connection::new(
+            number,
+            peer,
+            "127.0.0.1:5".into(),
+            root,
+            self.limits.clone(),
+            self.now,
+        );
+        self.clients.insert(number, connection);
+        number
+    }
+
+    /// The device, connected and subscribed to its `down/#`.
+    pub(crate) fn device(&mut self, v5: bool) -> u64 {
+        let client = self.dial(Kind::Device, "pump-7", "01");
+        self.open(client, v5, "pump-7");
+        client
+    }
+
+    /// Connects a dialled client and subscribes it to its `down/#`.
+    pub(crate) fn open(&mut self, client: u64, v5: bool, client_id: &str) {
+        let got = self.send(client, &packets::connect(v5, client_id, 60));
+        assert_eq!((got.len(), got[0].kind, got[0].body[1]), (1, 0x20, 0), "{got:?}");
+        let who = self.clients[&client].caller().unwrap().principal.clone();
+        let got = self.send(
+            client,
+            &packets::subscribe(v5, 1, &format!("{ROOT}/{who}/down/#")),
+        );
+        assert_eq!(got[0].kind, 0x90);
+    }
+
+    /// Sends bytes; what came back at once is returned.
+    pub(crate) fn send(&mut self, client: u64, bytes: &[u8]) -> Vec<Got> {
+        let connection = self.clients.get_mut(&client).unwrap();
+        connection.receive(bytes, self.now);
+        self.door.serve(connection, self.now);
+        self.hand_out();
+        self.got(client)
+    }
+
+    /// What a client has been sent since.
+    pub(crate) fn got(&mut self, client: u64) -> Vec<Got> {
+        let connection = self.clients.get_mut(&client).unwrap();
+        let mut bytes = Vec::new();
+        loop {
+            let output = connection.take_output();
+            if output.is_empty() {
+                return packets::split(&bytes);
+            }
+            bytes.extend_from_slice(&output);
+        }
+    }
+
+    pub(crate) fn over(&self, client: u64) -> Option<&'static str> {
+        self.clients[&client].over().map(session::Cause::word)
+    }
+
+    /// The edge closes what is over.
+    pub(crate) fn close(&mut self, client: u64) {
+        let mut connection = self.clients.remove(&client).unwrap();
+        connection.closed();
+        let cause = connection.over().unwrap();
+        self.door.serve(&mut connection, self.now);
+        self.door.gone(client, cause, self.now);
+        self.hand_out();
+    }
+
+    fn hand_out(&mut self) {
+        loop {
+            let posts: Vec<_> = self.door.take_posts().collect();
+            if posts.is_empty() {
+                return;
+            }
+            for (to, post) in posts {
+                let Some(connection) = self.clients.get_mut(&to) else {
+                    continue;
+                };
+                connection.post(post, self.now);
+                self.door.serve(connection, self.now);
+            }
+        }
+    }
+
+    /// What a service is sent now.
+    pub(crate) fn take(&mut self, service: ServiceName) -> Vec<Frame> {
+        self.door.take_frames(service, 10_000, usize::MAX)
+    }
+
+    /// The requests of principals among it.
+    pub(crate) fn requests(&mut self, service: ServiceName) -> Vec<Frame> {
+        let mut frames = self.take(service);
+        frames.retain(|f| f.purpose() == Purpose::Request && !f.topic.contains("/services/"));
+        frames
+    }
+
+    /// A service accepts a request.
+    pub(crate) fn reply(&mut self, from: ServiceName, request: &Frame, message: &impl wire::Wire) {
+        self.answer(from, request, wire::encode(message, wire::Encoding::Protobuf), "");
+    }
+
+    /// A service answers a request; with a code it rejects it.
+    pub(crate) fn answer(&mut self, from: ServiceName, request: &Frame, payload: bytes::Bytes, code: &str) {
+        let Some(contract::Topic::Up { who, verb }) = self.root().parse_topic(&request.topic) else {
+            panic!()
+        };
+        let leaf = if code.is_empty() {
+            Leaf::Accepted
+        } else {
+            Leaf::Rejected
+        };
+        let mut frame = Frame {
+            topic: self.root().down(&who, from, verb.name, leaf),
+            payload,
+            request: request.request,
+            correlation: request.correlation.clone(),
+            response_topic: request.response_topic.clone(),
+            connection: request.connection,
+            rejected: code.into(),
+            ..Frame::default()
+        };
+        frame.set_purpose(Purpose::Reply);
+        self.door.on_frame(from, frame, self.now);
+        self.hand_out();
+    }
+
+    pub(crate) fn tell_event(&mut self, from: ServiceName, subject: &str, name: &str) {
+        let event = Event {
+            sequence: 1,
+            subject: subject.into(),
+            name: name.into(),
+            data: b"{}".to_vec(),
+            ..Event::default()
+        };
+        let topic = self.root().event(from, subject, name);
+        let mut frame = Frame {
+            topic,
+            payload: event.encode_to_vec().into(),
+            ..Frame::default()
+        };
+        frame.set_purpose(Purpose::Event);
+        self.door.on_frame(from, frame, self.now);
+        self.hand_out();
+    }
+
+    pub(crate) fn pass_time(&mut self, ms: u64) {
+        self.now = Now {
+            wall_ms: self.now.wall_ms + ms as i64,
+            mono_ms: self.now.mono_ms + ms,
+        };
+        self.door.tick(self.now);
+        for connection in self.clients.values_mut() {
+            connection.on_time(self.now);
+            self.door.serve(connection, self.now);
+        }
+        self.hand_out();
+    }
+
+    pub(crate) fn root(&self) -> contract::Root {
+        ROOT.parse().unwrap()
+    }
+}
+
+pub(crate) fn up(who: &str, verb: &str) -> String {
+    let who: Principal = who.parse().unwrap();
+    format!("{ROOT}/{who}/up/{verb}")
+}
