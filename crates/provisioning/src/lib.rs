@@ -1,1 +1,157 @@
-//! Certificates: claims, signing, renewal, revocation, CRL.
+//! Certificates: claims, signing, renewal, revocation, revocation list.
+//!
+//! ```text
+//!              sign (effect)          first use            overlap over
+//! planned ───────────────► issued ───────────────► active ──────────────► retired
+//!                             │                       │
+//!                             └───────── revoke ──────┴──► revoked
+//! ```
+//!
+//! A certificate comes about in steps, each on disk before the next: the request is checked and becomes a
+//! plan with a fresh serial; the plan is committed; an effect signs it, reads it back and compares it with
+//! the plan; the result is committed; only then it is sent. After a crash at any point there is no
+//! certificate that this service does not know.
+//!
+//! Invariants:
+//! - Of a request only the public key is used, and only with proof of possession.
+//! - A serial stands for one plan. `revoked` and `retired` are terminal.
+//! - A key belongs to one party, and a revoked key to nobody.
+//! - `revoke` is answered when the front door has closed the sessions, or has not said so in time.
+//! - The revocation list's number only grows.
+#![forbid(unsafe_code)]
+
+mod decide;
+mod effects;
+mod event;
+mod page;
+mod policy;
+mod query;
+mod request;
+mod state;
+
+use contract::{Refusal, id::ServiceName, verb::Verb, wire::Reply};
+use pki::{Authority, Validity};
+use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
+
+use crate::decide::Situation;
+pub use crate::{effects::Effects, request::Request};
+
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// What can be configured. Times in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a device's certificate lasts.
+    pub device_lifetime_ms: u64,
+    /// How long an operator's or integrator's certificate lasts when the request does not say.
+    pub person_lifetime_ms: u64,
+    /// How long a device's former certificate still works after the next one was first used.
+    pub overlap_ms: u64,
+    /// How long an issued certificate may stay unused.
+    pub unused_ms: u64,
+    /// How long the front door's receipt for a revocation is waited for.
+    pub receipt_ms: u64,
+    /// How long a revocation list counts. It is made anew at half of that.
+    pub crl_lifetime_ms: u64,
+    /// Revocations within this time come into one list.
+    pub crl_delay_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            device_lifetime_ms: 90 * DAY_MS,
+            person_lifetime_ms: 365 * DAY_MS,
+            overlap_ms: HOUR_MS,
+            // A device that was provisioned on a Friday is connected on a Monday.
+            unused_ms: 7 * DAY_MS,
+            receipt_ms: 5_000,
+            crl_lifetime_ms: 7 * DAY_MS,
+            crl_delay_ms: 500,
+        }
+    }
+}
+
+/// The provisioning service.
+#[derive(Debug, Clone)]
+pub struct Provisioning {
+    settings: Settings,
+    roots_pem: String,
+    issuing_pem: String,
+    validity: Validity,
+}
+
+impl Provisioning {
+    /// A service that issues under `authority`, whose holders trust `roots_pem`.
+    pub fn new(settings: Settings, roots_pem: String, authority: &Authority) -> Provisioning {
+        Provisioning {
+            settings,
+            roots_pem,
+            issuing_pem: authority.certificate_pem(),
+            validity: authority.validity(),
+        }
+    }
+
+    fn situation<'a>(&'a self, view: &'a View<'a>, cx: &'a mut Context<'_>) -> Situation<'a> {
+        Situation {
+            view,
+            service: self,
+            now_ms: cx.now.wall_ms,
+            site: cx.site,
+            entropy: cx.entropy,
+        }
+    }
+}
+
+impl Service for Provisioning {
+    const NAME: ServiceName = ServiceName::Provisioning;
+    type Request = Request;
+
+    fn parse(
+        &self,
+        verb: &'static Verb,
+        payload: &[u8],
+        content_type: &str,
+    ) -> Result<Parsed<Request>, Refusal> {
+        Request::parse(verb, payload, content_type)
+    }
+
+    fn decide(
+        &self,
+        view: &View<'_>,
+        caller: &Caller,
+        request: Request,
+        cx: &mut Context<'_>,
+    ) -> Result<Outcome, Fault> {
+        decide::command(&mut self.situation(view, cx), caller, request)
+    }
+
+    fn query(
+        &self,
+        view: &View<'_>,
+        _caller: &Caller,
+        request: Request,
+        cx: &QueryContext<'_>,
+    ) -> Result<Box<dyn Reply>, Fault> {
+        query::answer(self, view, request, cx)
+    }
+
+    fn on_fact(&self, view: &View<'_>, fact: FactChange<'_>, cx: &mut Context<'_>) -> Result<Outcome, Fault> {
+        decide::fact(&mut self.situation(view, cx), fact)
+    }
+
+    fn on_wake(&self, view: &View<'_>, key: &str, cx: &mut Context<'_>) -> Result<Outcome, Fault> {
+        decide::wake(&mut self.situation(view, cx), key)
+    }
+
+    fn on_effect(
+        &self,
+        view: &View<'_>,
+        id: &str,
+        result: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Result<Outcome, Fault> {
+        decide::effect(&mut self.situation(view, cx), id, result)
+    }
+}

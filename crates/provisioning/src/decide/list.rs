@@ -1,0 +1,153 @@
+//! The revocation list: scheduled after a revocation, and again well before it ends.
+
+use prost::Message;
+use service::{Fault, Outcome};
+use sha2::{Digest, Sha256};
+
+use super::Situation;
+use crate::{
+    effects::{self, Entry, ListMade, ListOrder, Part},
+    state::{self, ListState, RevokedEntry},
+};
+
+/// The wake-up that makes a list.
+pub(super) const LIST_WAKE: &str = "list";
+/// The word before the number in the id of the effect that makes a list.
+pub(super) const MADE: &str = "crl-2-list";
+/// The same for its parts: it sorts before, so that after a crash the parts run first again.
+const PART: &str = "crl-1-part";
+/// Bytes of one part: well below what a record may hold.
+const PART_BYTES: usize = 32 * 1024;
+/// Pause before a list that failed is tried again, milliseconds.
+const AGAIN_MS: i64 = 60_000;
+
+/// A list is due soon: revocations in quick succession come into one.
+pub(super) fn schedule(s: &Situation<'_>, outcome: &mut Outcome) -> Result<(), Fault> {
+    let list = load(s)?;
+    if list.making > 0 {
+        outcome.put(state::LIST, &ListState { stale: true, ..list });
+    } else {
+        outcome.wake_at(
+            LIST_WAKE,
+            s.now_ms.saturating_add_unsigned(s.service.settings.crl_delay_ms),
+        );
+    }
+    Ok(())
+}
+
+fn load(s: &Situation<'_>) -> Result<ListState, Fault> {
+    Ok(s.view.load(state::LIST)?.unwrap_or_default())
+}
+
+/// Orders the next list. What has ended by itself is left out of it, and forgotten.
+pub(super) fn make(s: &Situation<'_>) -> Result<Outcome, Fault> {
+    let mut outcome = Outcome::default();
+    let list = load(s)?;
+    if list.making > 0 {
+        return Ok(outcome);
+    }
+    let number = list.number + 1;
+    let (bytes, sha256) = order_parts(s, &mut outcome, number)?;
+    let order = ListOrder {
+        number,
+        this_update_ms: s.now_ms,
+        next_update_ms: s
+            .now_ms
+            .saturating_add_unsigned(s.service.settings.crl_lifetime_ms),
+        bytes,
+        sha256,
+    };
+    outcome.effect(
+        format!("{MADE}/{number:016x}"),
+        effects::LIST,
+        order.encode_to_vec(),
+    );
+    let next_update_ms = order.next_update_ms;
+    outcome.put(
+        state::LIST,
+        &ListState {
+            making: number,
+            stale: false,
+            next_update_ms,
+            ..list
+        },
+    );
+    Ok(outcome)
+}
+
+fn order_parts(s: &Situation<'_>, outcome: &mut Outcome, number: u64) -> Result<(u64, Vec<u8>), Fault> {
+    let mut digest = Sha256::new();
+    let mut part = Part::default();
+    let mut count = 0;
+    let mut order = |part: &mut Part| {
+        let next = Part {
+            offset: part.offset + part.entries.len() as u64,
+            entries: Vec::new(),
+        };
+        let full = std::mem::replace(part, next);
+        outcome.effect(
+            format!("{PART}/{number:016x}-{count:08x}"),
+            effects::LIST_PART,
+            full.encode_to_vec(),
+        );
+        count += 1;
+    };
+    let mut over = Vec::new();
+    for (key, entry) in s.view.list::<RevokedEntry>(state::REVOKED, None, usize::MAX)? {
+        if entry.not_after_ms < s.now_ms {
+            over.push(key);
+            continue;
+        }
+        let serial =
+            String::from_utf8_lossy(key.get(state::REVOKED.len()..).unwrap_or_default()).into_owned();
+        let line = Entry {
+            serial,
+            at_ms: entry.at_ms,
+            reason: entry.reason,
+        };
+        let line = line.encode_length_delimited_to_vec();
+        digest.update(&line);
+        part.entries.extend(line);
+        if part.entries.len() >= PART_BYTES {
+            order(&mut part);
+        }
+    }
+    if !part.entries.is_empty() {
+        order(&mut part);
+    }
+    let bytes = part.offset;
+    for key in over {
+        outcome.delete(key);
+    }
+    Ok((bytes, digest.finalize().to_vec()))
+}
+
+/// The list is published, or will be tried again.
+pub(super) fn made(s: &Situation<'_>, result: &[u8]) -> Result<Outcome, Fault> {
+    let mut outcome = Outcome::default();
+    let made = ListMade::decode(result).unwrap_or_default();
+    let list = load(s)?;
+    let failed = !made.failure.is_empty();
+    let number = if failed {
+        list.number
+    } else {
+        made.number.max(list.number)
+    };
+    outcome.put(
+        state::LIST,
+        &ListState {
+            number,
+            making: 0,
+            stale: false,
+            ..list.clone()
+        },
+    );
+    let settings = &s.service.settings;
+    let at_ms = match (failed, list.stale) {
+        (true, _) => s.now_ms.saturating_add(AGAIN_MS),
+        (false, true) => s.now_ms.saturating_add_unsigned(settings.crl_delay_ms),
+        (false, false) => s.now_ms.saturating_add_unsigned(settings.crl_lifetime_ms / 2),
+    };
+    outcome.wake_at(LIST_WAKE, at_ms);
+    Ok(outcome)
+}

@@ -1,0 +1,83 @@
+//! The decisions, one verb a file.
+
+mod claim;
+mod issue;
+mod kicked;
+mod list;
+mod planning;
+mod record;
+mod renew;
+mod revoke;
+mod sign;
+mod signed;
+mod used;
+
+use contract::{Code, Refusal};
+use service::{Caller, Entropy, FactChange, Fault, Outcome, View};
+
+use crate::{Provisioning, Request};
+
+/// What every decision is given.
+pub(crate) struct Situation<'a> {
+    /// The service's records.
+    pub(crate) view: &'a View<'a>,
+    /// Its settings and its authority's limits.
+    pub(crate) service: &'a Provisioning,
+    /// The time.
+    pub(crate) now_ms: i64,
+    /// The installation's name.
+    pub(crate) site: &'a str,
+    /// Randomness.
+    pub(crate) entropy: &'a mut dyn Entropy,
+}
+
+impl Situation<'_> {
+    /// Bytes that nobody can guess, as hex.
+    fn random_hex(&mut self) -> String {
+        let mut bytes = [0; 8];
+        self.entropy.fill(&mut bytes);
+        hex::encode(bytes)
+    }
+}
+
+/// Decides a command.
+pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) -> Result<Outcome, Fault> {
+    match request {
+        Request::Sign(m) => sign::decide(s, caller, &m),
+        Request::Renew(m) => renew::decide(s, caller, &m),
+        Request::Record(m) => record::decide(s, &m),
+        Request::PutClaim(m) => claim::decide(s, &m),
+        Request::Issue(m) => issue::decide(s, &m),
+        Request::Revoke(m) => revoke::decide(s, &m),
+        Request::Used(m) => used::decide(s, &m),
+        Request::Kicked(m) => kicked::decide(s, &m),
+        Request::Claims(_) | Request::Show(_) | Request::List(_) | Request::Authorities(_) => {
+            Err(Refusal::new(Code::UnknownVerb, "this is a query, not a command").into())
+        }
+    }
+}
+
+/// Follows the registry: a device that is retired leaves no key behind.
+pub(crate) fn fact(s: &mut Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, Fault> {
+    revoke::on_fact(s, fact)
+}
+
+/// A wake-up, by the word before its first slash.
+pub(crate) fn wake(s: &mut Situation<'_>, key: &str) -> Result<Outcome, Fault> {
+    match key.split_once('/').unwrap_or((key, "")) {
+        (used::RETIRE, serial) => used::retire(s, serial),
+        (signed::UNUSED, serial) => signed::expire_unused(s, serial),
+        (revoke::RECEIPT, revocation) => kicked::give_up(s, revocation),
+        (list::LIST_WAKE, _) => list::make(s),
+        _ => Ok(Outcome::default()),
+    }
+}
+
+/// An effect has come to its result.
+pub(crate) fn effect(s: &mut Situation<'_>, id: &str, result: &[u8]) -> Result<Outcome, Fault> {
+    match id.split_once('/').unwrap_or((id, "")) {
+        (planning::SIGN, serial) => signed::decide(s, serial, result),
+        (list::MADE, _) => list::made(s, result),
+        _ => Ok(Outcome::default()),
+    }
+}

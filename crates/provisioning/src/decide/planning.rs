@@ -1,0 +1,128 @@
+//! From an accepted request to a plan on disk: the one way to a certificate.
+
+use contract::{
+    Code, Refusal,
+    id::Kind,
+    v1::{Certificate, CertificateStatus},
+};
+use pki::{Csr, Plan, Profile, Serial, Subject, SubjectKind, Validity};
+use service::{Fault, Outcome, store::StoreError};
+
+use super::Situation;
+use crate::{
+    effects, policy,
+    state::{self, Clock, KeyUse, Record},
+};
+
+/// The word before the serial in an effect's id, which is the caller's ticket too.
+pub(super) const SIGN: &str = "sign";
+
+/// Whom a certificate is for.
+pub(super) struct Wanted<'a> {
+    pub(super) kind: Kind,
+    pub(super) id: &'a str,
+    pub(super) lifetime_ms: u64,
+    /// The batch under which it was asked for.
+    pub(super) batch: &'a str,
+}
+
+/// The subject that a certificate of this kind and id names.
+pub(super) fn subject(s: &Situation<'_>, kind: Kind, id: &str) -> Result<Subject, Refusal> {
+    let kind = SubjectKind::ALL.into_iter().find(|k| k.word() == kind.word());
+    let subject = kind.and_then(|kind| Subject::new(s.site, kind, id).ok());
+    subject.ok_or_else(|| Refusal::invalid("id", "no certificate can name this"))
+}
+
+/// Commits a plan and orders its signature; the caller gets its answer when that is done. The record
+/// comes back with its certificate as planned.
+pub(super) fn plan(
+    s: &mut Situation<'_>,
+    outcome: &mut Outcome,
+    wanted: &Wanted<'_>,
+    csr: &Csr,
+) -> Result<Record, Fault> {
+    let latest: Clock = s.view.load(state::CLOCK)?.unwrap_or_default();
+    policy::clock(latest.latest_ms, s.now_ms)?;
+    let key = csr.key_fingerprint_sha256();
+    let used: Option<KeyUse> = s.view.load(state::key_key(&key))?;
+    policy::key(used.as_ref(), wanted.kind, wanted.id)?;
+    let subject = subject(s, wanted.kind, wanted.id)?;
+    let validity = Validity::within(s.service.validity, s.now_ms, wanted.lifetime_ms).map_err(|e| {
+        Refusal::new(
+            Code::Precondition,
+            format!("the issuing authority cannot issue now: {e}"),
+        )
+    })?;
+    let plan = Plan::new(
+        fresh_serial(s)?,
+        Profile::Client,
+        subject,
+        csr.public_key(),
+        validity,
+    );
+    let record = recorded(s, wanted, &plan, key);
+    write(outcome, &record);
+    let ticket = format!("{SIGN}/{}", plan.serial.to_hex());
+    outcome.effect(ticket.clone(), effects::SIGN, record.plan.clone());
+    outcome.answer = service::Answer::Later(ticket);
+    let latest_ms = latest.latest_ms.max(s.now_ms);
+    outcome.put(state::CLOCK, &Clock { latest_ms });
+    Ok(record)
+}
+
+fn recorded(s: &Situation<'_>, wanted: &Wanted<'_>, plan: &Plan, key: String) -> Record {
+    let certificate = Certificate {
+        serial: plan.serial.to_hex(),
+        kind: wanted.kind.word().into(),
+        id: wanted.id.into(),
+        status: CertificateStatus::Planned as i32,
+        not_before_ms: plan.not_before_ms,
+        not_after_ms: plan.not_after_ms,
+        issued_at_ms: s.now_ms,
+        batch: wanted.batch.into(),
+        ..Certificate::default()
+    };
+    Record {
+        certificate: Some(certificate),
+        plan: serde_json::to_vec(plan).unwrap_or_default(),
+        key,
+        revocation: String::new(),
+    }
+}
+
+/// Writes a record with all that finds it.
+pub(super) fn write(outcome: &mut Outcome, record: &Record) {
+    let certificate = record.certificate();
+    let Certificate {
+        serial,
+        kind,
+        id,
+        not_after_ms,
+        ..
+    } = &certificate;
+    outcome.put(state::certificate_key(serial), record);
+    outcome
+        .changes
+        .put(state::owner_key(kind, id, serial), Vec::new());
+    outcome
+        .changes
+        .put(state::end_key(*not_after_ms, serial), Vec::new());
+    let key = KeyUse {
+        kind: kind.clone(),
+        id: id.clone(),
+        revoked: false,
+    };
+    outcome.put(state::key_key(&record.key), &key);
+}
+
+/// A serial that no certificate has.
+fn fresh_serial(s: &mut Situation<'_>) -> Result<Serial, StoreError> {
+    loop {
+        let mut octets = [0; 16];
+        s.entropy.fill(&mut octets);
+        let serial = Serial::from_random(octets);
+        if state::record(s.view, &serial.to_hex())?.is_none() {
+            return Ok(serial);
+        }
+    }
+}

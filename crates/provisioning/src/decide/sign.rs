@@ -1,0 +1,89 @@
+//! `sign`: a claim asks for a device's first certificate.
+
+use contract::{
+    Code, Refusal,
+    id::{Kind, ServiceName},
+    v1::{CertificateStatus, Claim, DeviceFact, Sign},
+};
+use service::{Answer, Caller, Fault, Outcome};
+
+use super::{
+    Situation,
+    planning::{self, Wanted},
+};
+use crate::{event, policy, state};
+
+/// A refusal is told to those who watch, too: somebody holds a claim and tries.
+pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result<Outcome, Fault> {
+    match attempt(s, caller, m) {
+        Err(Fault::Refused(refusal)) => {
+            let mut outcome = Outcome::default();
+            let batch = caller.batch.as_ref().map(ToString::to_string).unwrap_or_default();
+            event::refused(
+                &mut outcome,
+                &caller.principal,
+                &batch,
+                refusal.code.word(),
+                &refusal.message,
+            );
+            outcome.answer = Answer::Refused(refusal);
+            Ok(outcome)
+        }
+        other => other,
+    }
+}
+
+fn attempt(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result<Outcome, Fault> {
+    let device = caller.principal.id.as_str();
+    let batch = caller
+        .batch
+        .as_ref()
+        .map(contract::Id::as_str)
+        .unwrap_or_default();
+    let claim = state::batch(s.view, batch)?;
+    policy::batch(claim.as_ref(), device, s.now_ms)?;
+    let known: Option<DeviceFact> = s.view.fact(ServiceName::Registry, "device", device)?;
+    policy::device(known.as_ref())?;
+    nobody_uses_it(s, device)?;
+    let csr = policy::csr(&m.csr, &planning::subject(s, Kind::Device, device)?)?;
+    let mut outcome = Outcome::default();
+    let lifetime_ms = s.service.settings.device_lifetime_ms;
+    planning::plan(
+        s,
+        &mut outcome,
+        &Wanted {
+            kind: Kind::Device,
+            id: device,
+            lifetime_ms,
+            batch,
+        },
+        &csr,
+    )?;
+    if let Some(claim) = claim {
+        let claim = Claim {
+            used: claim.used + 1,
+            version: claim.version + 1,
+            ..claim
+        };
+        outcome.put(state::batch_key(batch), &claim);
+    }
+    Ok(outcome)
+}
+
+/// Whoever holds a batch may not put himself in the place of a device that works. One that was issued and
+/// never used does not count: its device may have lost power before it kept it.
+fn nobody_uses_it(s: &Situation<'_>, device: &str) -> Result<(), Fault> {
+    let records = state::records_of(s.view, Kind::Device.word(), device, usize::MAX)?;
+    let now = s.now_ms;
+    let works =
+        |r: &&state::Record| r.status() == CertificateStatus::Active && r.certificate().not_after_ms > now;
+    if records.iter().any(|r| works(&r)) {
+        let message = "this device has a certificate in use; it renews, or an operator revokes it first";
+        return Err(Refusal::new(Code::Precondition, message).into());
+    }
+    if records.iter().filter(|r| r.is_live()).count() >= policy::LIVE_MAX {
+        let message = "this device has asked too often without using what it got; revoke its certificates";
+        return Err(Refusal::new(Code::Limit, message).into());
+    }
+    Ok(())
+}

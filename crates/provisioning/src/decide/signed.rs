@@ -1,0 +1,117 @@
+//! A plan was signed, or could not be.
+
+use contract::{
+    Code, Refusal,
+    id::Kind,
+    v1::{CertificateStatus, Claim, ClaimMade, Signed},
+};
+use prost::Message;
+use service::{Fault, Outcome};
+
+use super::{Situation, planning};
+use crate::{
+    effects, event,
+    state::{self, Record},
+};
+
+/// The word before the serial in the wake-up of a certificate that nobody uses.
+pub(super) const UNUSED: &str = "unused";
+
+pub(super) fn decide(s: &mut Situation<'_>, serial: &str, result: &[u8]) -> Result<Outcome, Fault> {
+    let Some(record) = state::record(s.view, serial)?.filter(|r| r.status() == CertificateStatus::Planned)
+    else {
+        return Ok(Outcome::default());
+    };
+    let signed = effects::Signed::decode(result).unwrap_or_default();
+    if signed.pem.is_empty() {
+        return failed(s, &record, &signed.failure);
+    }
+    let mut outcome = Outcome::default();
+    let record = issued(record, &signed);
+    let certificate = record.certificate();
+    outcome.put(state::certificate_key(serial), &record);
+    event::fact(&mut outcome, &record);
+    event::issued(&mut outcome, &certificate);
+    if certificate.kind == Kind::Device.word() {
+        outcome.wake_at(
+            format!("{UNUSED}/{serial}"),
+            s.now_ms.saturating_add_unsigned(s.service.settings.unused_ms),
+        );
+    }
+    let chain = format!("{}{}", certificate.pem, s.service.issuing_pem);
+    let ticket = format!("{}/{serial}", planning::SIGN);
+    if certificate.kind == Kind::Claim.word() {
+        if let Some(claim) = state::batch(s.view, &certificate.id)? {
+            event::claim_made(&mut outcome, &claim);
+        }
+        let made = ClaimMade {
+            request_id: String::new(),
+            batch: certificate.id,
+            certificate: chain,
+            serial: serial.into(),
+        };
+        outcome.complete(ticket, Ok(Box::new(made)));
+        return Ok(outcome);
+    }
+    let reply = Signed {
+        request_id: String::new(),
+        certificate: chain,
+        serial: serial.into(),
+        not_after_ms: certificate.not_after_ms,
+        roots: s.service.roots_pem.clone(),
+    };
+    outcome.complete(ticket, Ok(Box::new(reply)));
+    Ok(outcome)
+}
+
+fn issued(record: Record, signed: &effects::Signed) -> Record {
+    let mut certificate = record.certificate();
+    certificate.set_status(CertificateStatus::Issued);
+    certificate.pem = signed.pem.clone();
+    certificate.fingerprint = signed.fingerprint.clone();
+    // The plan has done its work; the certificate says the same.
+    Record {
+        certificate: Some(certificate),
+        plan: Vec::new(),
+        ..record
+    }
+}
+
+/// Nothing was signed: it is as if nobody had asked.
+fn failed(s: &Situation<'_>, record: &Record, why: &str) -> Result<Outcome, Fault> {
+    let mut outcome = Outcome::default();
+    let certificate = record.certificate();
+    outcome.delete(state::certificate_key(&certificate.serial));
+    outcome.delete(state::owner_key(
+        &certificate.kind,
+        &certificate.id,
+        &certificate.serial,
+    ));
+    outcome.delete(state::end_key(certificate.not_after_ms, &certificate.serial));
+    outcome.delete(state::key_key(&record.key));
+    if let Some(claim) = state::batch(s.view, &certificate.batch)? {
+        let key = state::batch_key(&certificate.batch);
+        match certificate.kind == Kind::Claim.word() {
+            true => outcome.delete(key),
+            false => outcome.put(
+                key,
+                &Claim {
+                    used: claim.used.saturating_sub(1),
+                    ..claim
+                },
+            ),
+        }
+    }
+    let refusal = Refusal::new(Code::Internal, format!("the authority could not sign: {why}"));
+    outcome.complete(format!("{}/{}", planning::SIGN, certificate.serial), Err(refusal));
+    Ok(outcome)
+}
+
+/// What was issued and never used is withdrawn.
+pub(super) fn expire_unused(s: &Situation<'_>, serial: &str) -> Result<Outcome, Fault> {
+    let mut outcome = Outcome::default();
+    if let Some(record) = state::record(s.view, serial)?.filter(|r| r.status() == CertificateStatus::Issued) {
+        super::used::retire_record(&mut outcome, record);
+    }
+    Ok(outcome)
+}

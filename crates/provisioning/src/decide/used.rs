@@ -1,0 +1,73 @@
+//! `used`: the front door saw a certificate for the first time. It becomes active, and a device's former
+//! ones retire after the overlap.
+
+use contract::{
+    id::Kind,
+    v1::{CertificateStatus, CertificateUsed},
+};
+use service::{Fault, Outcome};
+
+use super::{Situation, signed::UNUSED};
+use crate::{
+    event, policy,
+    state::{self, Record},
+};
+
+/// The word before the serial in the wake-up of a certificate whose overlap ends.
+pub(super) const RETIRE: &str = "retire";
+
+pub(super) fn decide(s: &Situation<'_>, m: &CertificateUsed) -> Result<Outcome, Fault> {
+    let serial = policy::serial(&m.serial)?;
+    let mut outcome = Outcome::default();
+    let Some(record) = state::record(s.view, &serial)?.filter(|r| r.status() == CertificateStatus::Issued)
+    else {
+        return Ok(outcome);
+    };
+    let mut certificate = record.certificate();
+    certificate.set_status(CertificateStatus::Active);
+    let active = Record {
+        certificate: Some(certificate.clone()),
+        ..record
+    };
+    outcome.put(state::certificate_key(&serial), &active);
+    outcome.no_wake(format!("{UNUSED}/{serial}"));
+    event::fact(&mut outcome, &active);
+    event::activated(&mut outcome, &certificate);
+    if certificate.kind == Kind::Device.word() {
+        retire_former(s, &mut outcome, &serial, &certificate.id)?;
+    }
+    Ok(outcome)
+}
+
+/// An operator may have one certificate for each machine; a device has one.
+fn retire_former(s: &Situation<'_>, outcome: &mut Outcome, newest: &str, device: &str) -> Result<(), Fault> {
+    let at_ms = s.now_ms.saturating_add_unsigned(s.service.settings.overlap_ms);
+    for former in state::records_of(s.view, Kind::Device.word(), device, usize::MAX)? {
+        let serial = former.certificate().serial;
+        if serial != newest && former.is_live() {
+            outcome.wake_at(format!("{RETIRE}/{serial}"), at_ms);
+        }
+    }
+    Ok(())
+}
+
+/// The overlap is over.
+pub(super) fn retire(s: &Situation<'_>, serial: &str) -> Result<Outcome, Fault> {
+    let mut outcome = Outcome::default();
+    if let Some(record) = state::record(s.view, serial)?.filter(Record::is_live) {
+        retire_record(&mut outcome, record);
+    }
+    Ok(outcome)
+}
+
+pub(super) fn retire_record(outcome: &mut Outcome, record: Record) {
+    let mut certificate = record.certificate();
+    certificate.set_status(CertificateStatus::Retired);
+    outcome.no_wake(format!("{UNUSED}/{}", certificate.serial));
+    let retired = Record {
+        certificate: Some(certificate.clone()),
+        ..record
+    };
+    outcome.put(state::certificate_key(&certificate.serial), &retired);
+    event::fact(outcome, &retired);
+}

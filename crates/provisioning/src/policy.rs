@@ -1,0 +1,291 @@
+//! Tiny rules, each of one fact: who may be certified, with which key, for how long.
+
+use contract::{
+    Code, Refusal,
+    id::{Id, Kind},
+    limits,
+    v1::{Claim, DeviceFact, PrincipalFact, Restriction, Stage},
+};
+use pki::{Csr, Reason, Subject};
+
+use crate::state::KeyUse;
+
+/// The longest life of an operator's or integrator's certificate, milliseconds: two years.
+const PERSON_LIFETIME_MAX_MS: u64 = 730 * crate::DAY_MS;
+/// The longest life of a claim, milliseconds: a year.
+const CLAIM_LIFETIME_MAX_MS: i64 = 365 * crate::DAY_MS as i64;
+/// How far the clock may stand behind the last certificate.
+const CLOCK_SLACK_MS: i64 = 5 * 60_000;
+/// Certificates of one device that can be used at the same time.
+pub(crate) const LIVE_MAX: usize = 8;
+
+/// The words of RFC 5280, section 5.3.1, that make sense here.
+const REASONS: [(&str, Reason); 7] = [
+    ("unspecified", Reason::Unspecified),
+    ("keyCompromise", Reason::KeyCompromise),
+    ("cACompromise", Reason::CaCompromise),
+    ("affiliationChanged", Reason::AffiliationChanged),
+    ("superseded", Reason::Superseded),
+    ("cessationOfOperation", Reason::CessationOfOperation),
+    ("privilegeWithdrawn", Reason::PrivilegeWithdrawn),
+];
+
+/// An id, or the refusal that names the field.
+pub(crate) fn id(field: &str, text: &str) -> Result<Id, Refusal> {
+    text.parse()
+        .map_err(|e: contract::id::BadId| Refusal::invalid(field, e.to_string()))
+}
+
+/// A request with proof of possession, which asks for no name but the subject's.
+pub(crate) fn csr(text: &str, subject: &Subject) -> Result<Csr, Refusal> {
+    let untrusted = |e: &dyn std::fmt::Display| Refusal::new(Code::Untrusted, e.to_string()).at("csr");
+    let csr = Csr::parse(text.as_bytes()).map_err(|e| untrusted(&e))?;
+    csr.check_names(subject).map_err(|e| untrusted(&e))?;
+    Ok(csr)
+}
+
+/// A key belongs to one party, and a revoked one to nobody.
+pub(crate) fn key(used: Option<&KeyUse>, kind: Kind, id: &str) -> Result<(), Refusal> {
+    let Some(used) = used else { return Ok(()) };
+    if used.revoked {
+        let message = "a certificate of this key was revoked; make a new key";
+        return Err(Refusal::new(Code::Untrusted, message).at("csr"));
+    }
+    if used.kind == kind.word() && used.id == id {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::Untrusted,
+        "this key belongs to somebody else; make one of your own",
+    )
+    .at("csr"))
+}
+
+/// Whether a device may have a certificate at all.
+pub(crate) fn device(known: Option<&DeviceFact>) -> Result<(), Refusal> {
+    let precondition = |message: &str| Err(Refusal::new(Code::Precondition, message));
+    let Some(device) = known else {
+        return precondition("there is no such device; register it first");
+    };
+    match device.stage() {
+        Stage::Registered | Stage::Provisioned | Stage::Active | Stage::Maintenance => {}
+        Stage::Planned => return precondition("the device is planned only; move it to registered first"),
+        _ => return precondition("the device is retiring or retired; it gets no certificate any more"),
+    }
+    match device.restriction() {
+        Restriction::Suspended => precondition("the device is suspended; release it first"),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a batch may ask for this device. One sentence for all that a stranger must not learn.
+pub(crate) fn batch(claim: Option<&Claim>, device: &str, now_ms: i64) -> Result<(), Refusal> {
+    let denied = Err(Refusal::new(Code::Denied, "this claim does not open this device"));
+    let Some(claim) = claim else { return denied };
+    if claim.revoked || now_ms > claim.expires_ms || !device.starts_with(&claim.id_prefix) {
+        return denied;
+    }
+    if claim.used >= claim.uses {
+        return Err(Refusal::new(
+            Code::Limit,
+            "this claim has been used as often as it may",
+        ));
+    }
+    Ok(())
+}
+
+/// An operator or an integrator that is known and not disabled.
+pub(crate) fn person(known: Option<&PrincipalFact>) -> Result<(), Refusal> {
+    match known {
+        Some(person) if !person.disabled => Ok(()),
+        Some(_) => Err(Refusal::new(Code::Precondition, "this account is disabled").at("id")),
+        None => Err(Refusal::new(
+            Code::Precondition,
+            "there is nobody of this name; `put-person` first",
+        )
+        .at("id")),
+    }
+}
+
+/// `operators` or `integrators`.
+pub(crate) fn person_kind(text: &str) -> Result<Kind, Refusal> {
+    match Kind::from_word(text) {
+        Some(kind @ (Kind::Operator | Kind::Integrator)) => Ok(kind),
+        _ => {
+            let allowed = [Kind::Operator.word(), Kind::Integrator.word()];
+            Err(
+                Refusal::invalid("kind", "certificates are issued for operators and integrators")
+                    .allowing(allowed),
+            )
+        }
+    }
+}
+
+/// How long an operator's or integrator's certificate lasts.
+pub(crate) fn person_lifetime(asked_ms: u64, default_ms: u64) -> Result<u64, Refusal> {
+    match asked_ms {
+        0 => Ok(default_ms),
+        1..=PERSON_LIFETIME_MAX_MS => Ok(asked_ms),
+        _ => Err(Refusal::invalid(
+            "lifetime_ms",
+            "a certificate lasts two years at most",
+        )),
+    }
+}
+
+/// How long a claim lasts from now.
+pub(crate) fn claim_lifetime(expires_ms: i64, now_ms: i64) -> Result<u64, Refusal> {
+    match expires_ms.checked_sub(now_ms) {
+        Some(left @ 60_000..=CLAIM_LIFETIME_MAX_MS) => Ok(left.unsigned_abs()),
+        Some(..60_000) => Err(Refusal::invalid("expires_ms", "a claim lasts a minute at least")),
+        _ => Err(Refusal::invalid("expires_ms", "a claim lasts a year at most")),
+    }
+}
+
+/// What device ids of a batch begin with: itself the beginning of an id.
+pub(crate) fn prefix(text: &str) -> Result<(), Refusal> {
+    if text.is_empty() {
+        Ok(())
+    } else {
+        id("id_prefix", text).map(|_| ())
+    }
+}
+
+/// A reason by its word; empty means unspecified.
+pub(crate) fn reason(word: &str) -> Result<(&'static str, Reason), Refusal> {
+    let wanted = if word.is_empty() { REASONS[0].0 } else { word };
+    let found = REASONS.into_iter().find(|(known, _)| *known == wanted);
+    found.ok_or_else(|| {
+        let message = "not a reason of RFC 5280, section 5.3.1, that is used here";
+        Refusal::invalid("reason", message).allowing(REASONS.map(|(known, _)| known))
+    })
+}
+
+/// A clock that stands behind the last certificate would issue what is not valid yet, or too long.
+pub(crate) fn clock(latest_ms: i64, now_ms: i64) -> Result<(), Refusal> {
+    if now_ms >= latest_ms.saturating_sub(CLOCK_SLACK_MS) {
+        return Ok(());
+    }
+    let message = "the server's clock stands behind the last certificate it issued; set it right first";
+    Err(Refusal::new(Code::Precondition, message))
+}
+
+/// Free text of bounded length.
+pub(crate) fn serial(text: &str) -> Result<String, Refusal> {
+    let serial = text.to_ascii_lowercase();
+    let hex = serial.bytes().all(|b| b.is_ascii_hexdigit());
+    if hex && !serial.is_empty() && serial.len() <= limits::ID_CHARS {
+        return Ok(serial);
+    }
+    Err(Refusal::invalid(
+        "serial",
+        "a serial is written in hex, as `muster cert list` shows it",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fact(stage: Stage, restriction: Restriction) -> DeviceFact {
+        DeviceFact {
+            stage: stage as i32,
+            restriction: restriction as i32,
+            ..DeviceFact::default()
+        }
+    }
+
+    #[test]
+    fn only_devices_that_live_are_certified() {
+        for (stage, restriction, good) in [
+            (Stage::Registered, Restriction::None, true),
+            (Stage::Active, Restriction::Quarantined, true),
+            (Stage::Active, Restriction::Suspended, false),
+            (Stage::Planned, Restriction::None, false),
+            (Stage::Retiring, Restriction::None, false),
+            (Stage::Retired, Restriction::None, false),
+        ] {
+            assert_eq!(
+                device(Some(&fact(stage, restriction))).is_ok(),
+                good,
+                "{stage:?} {restriction:?}"
+            );
+        }
+        assert!(device(None).is_err());
+    }
+
+    #[test]
+    fn a_batch_opens_what_it_is_for_and_says_no_more() {
+        let claim = |uses, used, prefix: &str| Claim {
+            uses,
+            used,
+            expires_ms: 100,
+            id_prefix: prefix.into(),
+            ..Claim::default()
+        };
+        assert!(batch(Some(&claim(2, 1, "pump-")), "pump-7", 100).is_ok());
+        let silent = [
+            batch(None, "pump-7", 1),
+            batch(Some(&claim(2, 1, "fan-")), "pump-7", 1),
+            batch(Some(&claim(2, 1, "")), "pump-7", 101),
+            batch(
+                Some(&Claim {
+                    revoked: true,
+                    ..claim(2, 1, "")
+                }),
+                "pump-7",
+                1,
+            ),
+        ];
+        assert!(
+            silent.iter().all(|r| *r == silent[0]),
+            "one answer for all: {silent:?}"
+        );
+        assert_eq!(
+            batch(Some(&claim(2, 2, "")), "a", 1).unwrap_err().code,
+            Code::Limit
+        );
+    }
+
+    #[test]
+    fn a_key_has_one_owner_and_a_revoked_one_none() {
+        let used = KeyUse {
+            kind: "devices".into(),
+            id: "a".into(),
+            revoked: false,
+        };
+        assert!(key(None, Kind::Device, "a").is_ok() && key(Some(&used), Kind::Device, "a").is_ok());
+        assert!(
+            key(Some(&used), Kind::Device, "b").is_err() && key(Some(&used), Kind::Operator, "a").is_err()
+        );
+        assert!(
+            key(
+                Some(&KeyUse {
+                    revoked: true,
+                    ..used
+                }),
+                Kind::Device,
+                "a"
+            )
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn reasons_are_those_of_the_standard() {
+        assert_eq!(reason("").unwrap().1, Reason::Unspecified);
+        assert_eq!(reason("keyCompromise").unwrap().1, Reason::KeyCompromise);
+        assert!(
+            reason("removeFromCRL")
+                .unwrap_err()
+                .allowed
+                .contains(&"superseded".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_clock_may_lag_a_little() {
+        assert!(clock(1_000_000, 1_000_000 - CLOCK_SLACK_MS).is_ok());
+        assert!(clock(1_000_000, 1_000_000 - CLOCK_SLACK_MS - 1).is_err());
+    }
+}

@@ -1,0 +1,167 @@
+//! The questions, answered from what is committed.
+
+use contract::{
+    Code, Refusal, limits,
+    v1::{
+        Authorities, Certificate, CertificateShown, CertificateStatus, CertificatesListed, Claim,
+        ClaimsListed, ListCertificates,
+    },
+    wire::Reply,
+};
+use service::{Fault, QueryContext, View};
+
+use crate::{
+    Provisioning, Request, effects,
+    page::{self, Page},
+    policy,
+    state::{self, ListState, Record},
+};
+
+/// Answers a query.
+pub(crate) fn answer(
+    service: &Provisioning,
+    view: &View<'_>,
+    request: Request,
+    cx: &QueryContext<'_>,
+) -> Result<Box<dyn Reply>, Fault> {
+    match request {
+        Request::Show(m) => Ok(Box::new(show(view, &m.serial)?)),
+        Request::List(m) => Ok(Box::new(list(view, &m)?)),
+        Request::Claims(m) => {
+            let page = page::fill(state::BATCHES, &m.page, m.page_size, |after, limit| {
+                let rows = view.list::<Claim>(state::BATCHES, after, limit)?;
+                Ok(rows.into_iter().map(|(key, claim)| (key, Some(claim))).collect())
+            })?;
+            Ok(Box::new(ClaimsListed {
+                claims: page.rows,
+                next_page: page.next,
+                ..ClaimsListed::default()
+            }))
+        }
+        Request::Authorities(_) => Ok(Box::new(authorities(service, view, cx)?)),
+        _ => Err(Refusal::new(Code::UnknownVerb, "this is a command, not a query").into()),
+    }
+}
+
+fn show(view: &View<'_>, serial: &str) -> Result<CertificateShown, Fault> {
+    let serial = policy::serial(serial)?;
+    let record = state::record(view, &serial)?;
+    let record = record.ok_or_else(|| Refusal::not_found("certificate", &serial).at("serial"))?;
+    Ok(CertificateShown {
+        certificate: Some(record.certificate()),
+        ..CertificateShown::default()
+    })
+}
+
+/// By owner where one is named, by their end where that matters, else all.
+fn list(view: &View<'_>, m: &ListCertificates) -> Result<CertificatesListed, Fault> {
+    let wanted = Wanted::read(m)?;
+    let page = if !m.id.is_empty() {
+        let prefix = state::owned(&m.kind, &m.id);
+        through_index(view, &prefix, 0, m, &wanted)?
+    } else if m.expires_before_ms > 0 {
+        through_index(view, state::ENDS, 16, m, &wanted)?
+    } else {
+        page::fill(state::CERTIFICATES, &m.page, m.page_size, |after, limit| {
+            let rows = view.list::<Record>(state::CERTIFICATES, after, limit)?;
+            Ok(rows
+                .into_iter()
+                .map(|(key, record)| (key, wanted.row(&record)))
+                .collect())
+        })?
+    };
+    Ok(CertificatesListed {
+        certificates: page.rows,
+        next_page: page.next,
+        ..CertificatesListed::default()
+    })
+}
+
+/// Reads an index whose keys end in the serial, after `skip` bytes behind the prefix.
+fn through_index(
+    view: &View<'_>,
+    prefix: &str,
+    skip: usize,
+    m: &ListCertificates,
+    wanted: &Wanted,
+) -> Result<Page<Certificate>, Fault> {
+    let end = (skip > 0).then(|| format!("{prefix}{}", state::end_digits(m.expires_before_ms)).into_bytes());
+    page::fill(prefix, &m.page, m.page_size, |after, limit| {
+        let mut rows = Vec::new();
+        for (key, _) in view.scan(prefix.as_bytes(), after, limit)? {
+            if end.as_ref().is_some_and(|end| key >= *end) {
+                break;
+            }
+            let serial =
+                String::from_utf8_lossy(key.get(prefix.len() + skip..).unwrap_or_default()).into_owned();
+            let row = state::record(view, &serial)?.and_then(|record| wanted.row(&record));
+            rows.push((key, row));
+        }
+        Ok(rows)
+    })
+}
+
+/// What must hold of a listed certificate.
+struct Wanted {
+    kind: String,
+    id: String,
+    status: Option<CertificateStatus>,
+    expires_before_ms: i64,
+}
+
+impl Wanted {
+    fn read(m: &ListCertificates) -> Result<Wanted, Refusal> {
+        let kinds = contract::Kind::ALL.map(contract::Kind::word);
+        if !m.kind.is_empty() && !kinds.contains(&m.kind.as_str()) {
+            return Err(Refusal::invalid("kind", "no kind of principal").allowing(kinds));
+        }
+        if !m.id.is_empty() {
+            policy::id("id", &m.id)?;
+            if m.kind.is_empty() {
+                return Err(Refusal::invalid("kind", "an id needs its kind").allowing(kinds));
+            }
+        }
+        let status = CertificateStatus::try_from(m.status);
+        let status = status.map_err(|_| Refusal::invalid("status", "there is no such status"))?;
+        Ok(Wanted {
+            kind: m.kind.clone(),
+            id: m.id.clone(),
+            status: (status != CertificateStatus::Unspecified).then_some(status),
+            expires_before_ms: m.expires_before_ms,
+        })
+    }
+
+    /// The certificate without its text, if it is wanted: a page of texts would be large.
+    fn row(&self, record: &Record) -> Option<Certificate> {
+        let certificate = record.certificate();
+        let fits = (self.kind.is_empty() || self.kind == certificate.kind)
+            && (self.id.is_empty() || self.id == certificate.id)
+            && self.status.is_none_or(|status| status == certificate.status())
+            && (self.expires_before_ms == 0 || certificate.not_after_ms < self.expires_before_ms);
+        fits.then(|| Certificate {
+            pem: String::new(),
+            ..certificate
+        })
+    }
+}
+
+fn authorities(service: &Provisioning, view: &View<'_>, cx: &QueryContext<'_>) -> Result<Authorities, Fault> {
+    let list: ListState = view.load(state::LIST)?.unwrap_or_default();
+    let crl = cx
+        .blobs
+        .read(effects::LIST_PEM, 0, limits::PAYLOAD_BYTES)?
+        .unwrap_or_default();
+    // A list that is too long for a message is fetched as a file.
+    let whole = crl.ends_with(b"-----\n") || crl.ends_with(b"-----\r\n");
+    Ok(Authorities {
+        request_id: String::new(),
+        roots: service.roots_pem.clone(),
+        issuing: service.issuing_pem.clone(),
+        crl: if whole {
+            String::from_utf8_lossy(&crl).into_owned()
+        } else {
+            String::new()
+        },
+        crl_number: list.number,
+    })
+}

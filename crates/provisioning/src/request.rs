@@ -1,0 +1,42 @@
+//! What provisioning is asked: the only place where wire messages come in.
+
+use contract::v1::{
+    CertificateUsed, GetAuthorities, Issue, Kicked, ListCertificates, ListClaims, PutClaim,
+    RecordCertificate, Revoke, ShowCertificate, Sign,
+};
+
+service::requests! {
+    /// A request to provisioning, by verb.
+    pub enum Request {
+        "sign" => Sign(Sign),
+        "renew" => Renew(Sign),
+        "record" => Record(RecordCertificate),
+        "put-claim" => PutClaim(PutClaim),
+        "claims" => Claims(ListClaims),
+        "issue" => Issue(Issue),
+        "revoke" => Revoke(Revoke),
+        "show" => Show(ShowCertificate),
+        "list" => List(ListCertificates),
+        "authorities" => Authorities(GetAuthorities),
+        "used" => Used(CertificateUsed),
+        "kicked" => Kicked(Kicked),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{id::ServiceName, verb::VERBS};
+
+    use super::Request;
+
+    #[test]
+    fn every_verb_of_the_table_is_read() {
+        let own = VERBS
+            .iter()
+            .filter(|verb| verb.service == ServiceName::Provisioning);
+        let names = own
+            .map(|verb| verb.name)
+            .filter(|name| !matches!(*name, "replay" | "facts"));
+        assert_eq!(names.collect::<Vec<_>>(), Request::VERBS);
+    }
+}

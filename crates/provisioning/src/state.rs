@@ -1,0 +1,200 @@
+//! The records and their keys.
+//!
+//! | key | record |
+//! |---|---|
+//! | `c{serial}` | [`Record`]: a certificate, from its plan on |
+//! | `o{kind} NUL {id} NUL {serial}` | empty: the certificates of a party |
+//! | `x{not_after, 16 hex digits}{serial}` | empty: certificates by their end |
+//! | `k{SHA-256 of the key}` | [`KeyUse`]: whose key it is |
+//! | `b{batch, folded}` | the claim |
+//! | `r{serial}` | [`RevokedEntry`]: in the revocation list until it ends |
+//! | `v{revocation}` | [`Revocation`]: waiting for the front door's receipt |
+//! | `l` | [`ListState`]: the revocation list |
+//! | `t` | [`Clock`]: the latest time at which something was issued |
+
+use contract::v1::{Certificate, CertificateStatus, Claim};
+use prost::Message;
+use service::{View, store::StoreError};
+
+/// All certificates.
+pub(crate) const CERTIFICATES: &str = "c";
+/// All batches.
+pub(crate) const BATCHES: &str = "b";
+/// All that must be in the revocation list.
+pub(crate) const REVOKED: &str = "r";
+/// The state of the revocation list.
+pub(crate) const LIST: &str = "l";
+/// The latest time.
+pub(crate) const CLOCK: &str = "t";
+/// By their end.
+pub(crate) const ENDS: &str = "x";
+
+/// A certificate and what it came from.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Record {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) certificate: Option<Certificate>,
+    /// The plan, JSON; empty for what the set-up issued.
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) plan: Vec<u8>,
+    /// SHA-256 of the public key, hex.
+    #[prost(string, tag = "3")]
+    pub(crate) key: String,
+    /// The revocation, once there is one.
+    #[prost(string, tag = "4")]
+    pub(crate) revocation: String,
+}
+
+/// Whose key it is.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct KeyUse {
+    #[prost(string, tag = "1")]
+    pub(crate) kind: String,
+    #[prost(string, tag = "2")]
+    pub(crate) id: String,
+    #[prost(bool, tag = "3")]
+    pub(crate) revoked: bool,
+}
+
+/// One line of the revocation list.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct RevokedEntry {
+    #[prost(int64, tag = "1")]
+    pub(crate) at_ms: i64,
+    /// The word of RFC 5280.
+    #[prost(string, tag = "2")]
+    pub(crate) reason: String,
+    #[prost(int64, tag = "3")]
+    pub(crate) not_after_ms: i64,
+}
+
+/// A revocation whose sessions may still be open.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Revocation {
+    /// All certificates of it.
+    #[prost(string, repeated, tag = "1")]
+    pub(crate) serials: Vec<String>,
+    /// Those without a receipt.
+    #[prost(string, repeated, tag = "2")]
+    pub(crate) open: Vec<String>,
+    #[prost(uint32, tag = "3")]
+    pub(crate) sessions: u32,
+    #[prost(int64, tag = "4")]
+    pub(crate) at_ms: i64,
+    /// Somebody waits for the answer.
+    #[prost(bool, tag = "5")]
+    pub(crate) asked: bool,
+}
+
+/// The revocation list.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct ListState {
+    /// The last list published.
+    #[prost(uint64, tag = "1")]
+    pub(crate) number: u64,
+    #[prost(int64, tag = "2")]
+    pub(crate) next_update_ms: i64,
+    /// The list that is being made; 0 when none is.
+    #[prost(uint64, tag = "3")]
+    pub(crate) making: u64,
+    /// Something was revoked since.
+    #[prost(bool, tag = "4")]
+    pub(crate) stale: bool,
+}
+
+/// The latest time at which something was issued.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Clock {
+    #[prost(int64, tag = "1")]
+    pub(crate) latest_ms: i64,
+}
+
+impl Record {
+    /// What callers see.
+    pub(crate) fn certificate(&self) -> Certificate {
+        self.certificate.clone().unwrap_or_default()
+    }
+
+    /// Its status.
+    pub(crate) fn status(&self) -> CertificateStatus {
+        self.certificate
+            .as_ref()
+            .map_or(CertificateStatus::Unspecified, Certificate::status)
+    }
+
+    /// Whether it can be used.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(
+            self.status(),
+            CertificateStatus::Issued | CertificateStatus::Active
+        )
+    }
+}
+
+pub(crate) fn certificate_key(serial: &str) -> String {
+    format!("{CERTIFICATES}{serial}")
+}
+
+/// All certificates of a party.
+pub(crate) fn owned(kind: &str, id: &str) -> String {
+    format!("o{kind}\0{id}\0")
+}
+
+pub(crate) fn owner_key(kind: &str, id: &str, serial: &str) -> String {
+    format!("{}{serial}", owned(kind, id))
+}
+
+/// The time as digits in key order.
+pub(crate) fn end_digits(not_after_ms: i64) -> String {
+    format!("{:016x}", u64::try_from(not_after_ms).unwrap_or_default())
+}
+
+pub(crate) fn end_key(not_after_ms: i64, serial: &str) -> String {
+    format!("{ENDS}{}{serial}", end_digits(not_after_ms))
+}
+
+pub(crate) fn key_key(fingerprint: &str) -> String {
+    format!("k{fingerprint}")
+}
+
+pub(crate) fn batch_key(batch: &str) -> String {
+    format!("{BATCHES}{}", batch.to_ascii_lowercase())
+}
+
+pub(crate) fn revoked_key(serial: &str) -> String {
+    format!("{REVOKED}{serial}")
+}
+
+pub(crate) fn revocation_key(revocation: &str) -> String {
+    format!("v{revocation}")
+}
+
+pub(crate) fn record(view: &View<'_>, serial: &str) -> Result<Option<Record>, StoreError> {
+    view.load(certificate_key(serial))
+}
+
+pub(crate) fn batch(view: &View<'_>, batch: &str) -> Result<Option<Claim>, StoreError> {
+    let found: Option<Claim> = view.load(batch_key(batch))?;
+    Ok(found.filter(|claim| claim.batch == batch))
+}
+
+/// Up to `limit` certificates of a party.
+pub(crate) fn records_of(
+    view: &View<'_>,
+    kind: &str,
+    id: &str,
+    limit: usize,
+) -> Result<Vec<Record>, StoreError> {
+    let prefix = owned(kind, id);
+    let mut records = Vec::new();
+    for (key, _) in view.scan(prefix.as_bytes(), None, limit)? {
+        let serial = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned();
+        let reason = "an index names a certificate that is not there";
+        let found = record(view, &serial)?;
+        records.push(found.ok_or(StoreError::Damaged {
+            key: certificate_key(&serial),
+            reason,
+        })?);
+    }
+    Ok(records)
+}

@@ -1,0 +1,275 @@
+//! From a request to a certificate, and who gets none.
+
+use contract::v1::{self, CertificateStatus, Restriction, Stage};
+use pki::ClientCertificate;
+
+use crate::world::{ADA, World, key_and_csr};
+
+#[test]
+fn a_device_of_a_batch_gets_a_certificate_that_fits_its_key_and_names_it() {
+    let mut world = World::new();
+    world.claim("lot", 2);
+    let signed = world.sign("pump-7", "lot").unwrap();
+    let read = ClientCertificate::parse_pem(&signed.certificate).unwrap();
+    assert_eq!(read.subject.to_string(), "urn:muster:hq:devices:pump-7");
+    assert_eq!(read.serial_hex, signed.serial);
+    assert_eq!(
+        signed.certificate.matches("BEGIN CERTIFICATE").count(),
+        2,
+        "with the CA above it"
+    );
+    assert_eq!(signed.roots, world.root_pem);
+    assert_eq!(world.status(&signed.serial), CertificateStatus::Issued);
+    world.used(&signed.serial);
+    assert_eq!(world.status(&signed.serial), CertificateStatus::Active);
+    let claims: v1::ClaimsListed = world.ask(ADA, "claims", &v1::ListClaims::default()).unwrap();
+    assert_eq!((claims.claims[0].used, claims.claims[0].uses), (1, 2));
+}
+
+#[test]
+fn whoever_may_not_gets_none_and_it_is_told() {
+    let mut world = World::new();
+    world.claim("lot", 9);
+    world.tell_device("fan-1", Stage::Registered);
+    world.tell_device("pump-1", Stage::Planned);
+    world.tell_device("pump-2", Stage::Retired);
+    world.tell_restricted("pump-3", Stage::Active, Restriction::Suspended);
+    for (device, batch, code) in [
+        ("pump-9", "lot", "precondition"),
+        ("pump-1", "lot", "precondition"),
+        ("pump-2", "lot", "precondition"),
+        ("pump-3", "lot", "precondition"),
+        ("fan-1", "lot", "denied"),
+        ("pump-7", "other", "denied"),
+        ("pump-7", "", "denied"),
+    ] {
+        assert_eq!(
+            world.sign(device, batch).unwrap_err().code,
+            code,
+            "{device} {batch}"
+        );
+        assert!(world.events().contains(&format!("certificates/{device} refused")));
+    }
+}
+
+#[test]
+fn a_batch_is_used_as_often_as_it_may_and_until_it_ends() {
+    let mut world = World::new();
+    world.claim("lot", 1);
+    world.tell_device("pump-8", Stage::Registered);
+    world.sign("pump-7", "lot").unwrap();
+    assert_eq!(world.sign("pump-8", "lot").unwrap_err().code, "limit");
+    world.claim("next", 5);
+    world.wait(3_600_001);
+    assert_eq!(world.sign("pump-8", "next").unwrap_err().code, "denied");
+}
+
+#[test]
+fn a_device_that_works_cannot_be_claimed_by_whoever_holds_the_batch() {
+    let mut world = World::new();
+    world.claim("lot", 9);
+    let first = world.sign("pump-7", "lot").unwrap();
+    let second = world
+        .sign("pump-7", "lot")
+        .expect("what was never used does not count");
+    world.used(&second.serial);
+    assert_eq!(world.sign("pump-7", "lot").unwrap_err().code, "precondition");
+    world.wait(3_600_000);
+    assert_eq!(
+        world.status(&first.serial),
+        CertificateStatus::Retired,
+        "after the overlap"
+    );
+}
+
+#[test]
+fn renewal_needs_a_certificate_that_counts_and_retires_it_after_the_next_was_used() {
+    let mut world = World::new();
+    world.claim("lot", 9);
+    let first = world.sign("pump-7", "lot").unwrap();
+    world.used(&first.serial);
+    let renew = |world: &mut World, over: &str| {
+        let (_, csr) = key_and_csr("pump-7");
+        world
+            .ask_over::<v1::Signed>(
+                "devices/pump-7",
+                over,
+                "",
+                "renew",
+                &v1::Sign {
+                    csr,
+                    ..Default::default()
+                },
+            )
+            .unwrap()
+    };
+    assert_eq!(renew(&mut world, "00").unwrap_err().code, "denied");
+    let next = renew(&mut world, &first.serial).unwrap();
+    world.wait(4_000_000);
+    assert_eq!(
+        world.status(&first.serial),
+        CertificateStatus::Active,
+        "the next was not used yet"
+    );
+    world.used(&next.serial);
+    world.wait(3_599_000);
+    assert_eq!(world.status(&first.serial), CertificateStatus::Active);
+    world.wait(1_000);
+    assert_eq!(world.status(&first.serial), CertificateStatus::Retired);
+    assert_eq!(world.status(&next.serial), CertificateStatus::Active);
+}
+
+#[test]
+fn what_is_never_used_is_withdrawn() {
+    let mut world = World::new();
+    world.claim("lot", 9);
+    let signed = world.sign("pump-7", "lot").unwrap();
+    world.wait(7 * 86_400_000);
+    assert_eq!(world.status(&signed.serial), CertificateStatus::Retired);
+}
+
+#[test]
+fn a_key_of_somebody_else_or_a_request_for_another_name_is_refused() {
+    let mut world = World::new();
+    world.tell_device("pump-8", Stage::Registered);
+    let claim_key = world.claim("lot", 9);
+    let ask = |world: &mut World, device: &str, csr: String| {
+        let request = v1::Sign {
+            csr,
+            ..Default::default()
+        };
+        world
+            .ask_over::<v1::Signed>(&format!("claims/{device}"), "", "lot", "sign", &request)
+            .unwrap()
+    };
+    let (key, csr) = key_and_csr("pump-7");
+    ask(&mut world, "pump-7", csr).unwrap();
+    for csr in [
+        pki::csr_for(&key, "pump-8").unwrap(),
+        pki::csr_for(&claim_key, "pump-8").unwrap(),
+        key_and_csr("pump-9").1,
+        "nonsense".into(),
+        include_str!("../../../pki/testdata/csr/asks-to-be-an-authority.pem").into(),
+        include_str!("../../../pki/testdata/csr/rsa-2048.pem").into(),
+    ] {
+        let refused = ask(&mut world, "pump-8", csr).unwrap_err();
+        assert_eq!(
+            (refused.code.as_str(), refused.field.as_str()),
+            ("untrusted", "csr")
+        );
+    }
+}
+
+#[test]
+fn people_are_certified_if_they_are_known() {
+    let mut world = World::new();
+    world.tell_person("integrators", "erp", true);
+    let issue = |world: &mut World, kind: &str, id: &str| {
+        let request = v1::Issue {
+            kind: kind.into(),
+            id: id.into(),
+            csr: key_and_csr(id).1,
+            ..Default::default()
+        };
+        world.ask::<v1::Signed>(ADA, "issue", &request)
+    };
+    let signed = issue(&mut world, "operators", "bob").unwrap();
+    let read = ClientCertificate::parse_pem(&signed.certificate).unwrap();
+    assert_eq!(read.subject.to_string(), "urn:muster:hq:operators:bob");
+    assert_eq!(
+        issue(&mut world, "operators", "eve").unwrap_err().code,
+        "precondition"
+    );
+    assert_eq!(
+        issue(&mut world, "integrators", "erp").unwrap_err().code,
+        "precondition"
+    );
+    assert_eq!(issue(&mut world, "devices", "pump-7").unwrap_err().field, "kind");
+}
+
+#[test]
+fn after_a_crash_at_any_point_there_is_no_certificate_that_is_not_known() {
+    let mut world = World::new();
+    world.claim("lot", 9);
+    world.hold_effects = true;
+    let (_, csr) = key_and_csr("pump-7");
+    let request = v1::Sign {
+        csr,
+        ..Default::default()
+    };
+    let before = world.frames.len();
+    let promised = world.ask_as::<v1::Signed>("once", "claims/pump-7", "", "lot", "sign", &request);
+    assert!(promised.is_none(), "the plan is on disk, the answer comes later");
+    world.hold_effects = false;
+    world.restart();
+    let signed = world
+        .answer_since::<v1::Signed>(before, "once")
+        .expect("the plan is signed at the next start")
+        .unwrap();
+    assert_eq!(world.status(&signed.serial), CertificateStatus::Issued);
+    let again = world
+        .ask_as::<v1::Signed>("once", "claims/pump-7", "", "lot", "sign", &request)
+        .unwrap()
+        .unwrap();
+    assert_eq!(again, signed, "a repeat gets the first answer");
+}
+
+#[test]
+fn a_clock_that_went_back_issues_nothing() {
+    let mut world = World::new();
+    world.claim("lot", 9);
+    world.sign("pump-7", "lot").unwrap();
+    world.now_ms -= 3_600_000;
+    let refused = world.sign("pump-7", "lot").unwrap_err();
+    assert!(refused.message.contains("clock"), "{}", refused.message);
+}
+
+#[test]
+fn certificates_are_listed_by_owner_status_and_end() {
+    let mut world = World::new();
+    world.claim("lot", 9);
+    for n in 10..14 {
+        world.tell_device(&format!("pump-{n}"), Stage::Registered);
+        world.sign(&format!("pump-{n}"), "lot").unwrap();
+    }
+    let list = |world: &mut World, request: v1::ListCertificates| {
+        let listed: v1::CertificatesListed = world.ask(ADA, "list", &request).unwrap();
+        (
+            listed
+                .certificates
+                .iter()
+                .map(|c| c.id.clone())
+                .collect::<Vec<_>>(),
+            listed.next_page,
+        )
+    };
+    let owner = v1::ListCertificates {
+        kind: "devices".into(),
+        id: "pump-11".into(),
+        ..Default::default()
+    };
+    assert_eq!(list(&mut world, owner), (vec!["pump-11".into()], String::new()));
+    let soon = v1::ListCertificates {
+        expires_before_ms: world.now_ms + 7_200_000,
+        ..Default::default()
+    };
+    assert_eq!(list(&mut world, soon).0, ["lot"], "the claim ends first");
+    let mut all = Vec::new();
+    let mut page = String::new();
+    loop {
+        let request = v1::ListCertificates {
+            kind: "devices".into(),
+            page_size: 3,
+            page,
+            ..Default::default()
+        };
+        let (rows, next) = list(&mut world, request);
+        all.extend(rows);
+        if next.is_empty() {
+            break;
+        }
+        page = next;
+    }
+    all.sort();
+    assert_eq!(all, ["pump-10", "pump-11", "pump-12", "pump-13"]);
+}

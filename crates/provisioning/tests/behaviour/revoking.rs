@@ -1,0 +1,237 @@
+//! What is revoked does not count any more, anywhere.
+
+use contract::v1::{self, CertificateStatus, Stage};
+
+use crate::world::{ADA, World, key_and_csr};
+
+fn with_device() -> (World, String) {
+    let mut world = World::new();
+    world.claim("lot", 99);
+    let signed = world.sign("pump-7", "lot").unwrap();
+    world.used(&signed.serial);
+    world.wait(1_000);
+    (world, signed.serial)
+}
+
+fn revoke(world: &mut World, request: &v1::Revoke) -> Option<Result<v1::Revoked, v1::Rejection>> {
+    world.ask_as("revoke-1", ADA, "", "", "revoke", request)
+}
+
+fn by_serial(serial: &str) -> v1::Revoke {
+    v1::Revoke {
+        serial: serial.into(),
+        reason: "keyCompromise".into(),
+        ..Default::default()
+    }
+}
+
+fn kicked(world: &mut World, serial: &str, sessions: u32) {
+    let request = v1::ShowCertificate {
+        serial: serial.into(),
+        ..Default::default()
+    };
+    let _: v1::CertificateShown = world.ask(ADA, "show", &request).unwrap();
+    let revocation = world
+        .frames
+        .iter()
+        .filter(|f| f.topic.contains("/facts/provisioning/certificate/"))
+        .filter_map(|f| prost::Message::decode(f.payload.as_ref()).ok())
+        .map(|f: v1::Fact| <v1::CertificateFact as prost::Message>::decode(f.value.as_slice()).unwrap())
+        .rfind(|f| f.serial == serial)
+        .unwrap()
+        .revocation;
+    let receipt = v1::Kicked {
+        revocation,
+        serial: serial.into(),
+        sessions,
+        ..Default::default()
+    };
+    world
+        .ask::<v1::Done>("services/front-door", "kicked", &receipt)
+        .unwrap();
+}
+
+#[test]
+fn a_revocation_is_answered_when_the_sessions_are_closed() {
+    let (mut world, serial) = with_device();
+    let before = world.frames.len();
+    assert!(revoke(&mut world, &by_serial(&serial)).is_none());
+    assert_eq!(world.status(&serial), CertificateStatus::Revoked);
+    world.wait(40);
+    kicked(&mut world, &serial, 2);
+    let revoked = world
+        .answer_since::<v1::Revoked>(before, "revoke-1")
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (
+            revoked.sessions_closed,
+            revoked.closed_after_ms,
+            revoked.receipt_missing
+        ),
+        (2, 40, false)
+    );
+    assert_eq!(revoked.serials, [serial.clone()]);
+    for event in ["revoked", "closed"] {
+        assert!(
+            world.events().contains(&format!("certificates/{serial} {event}")),
+            "{event}"
+        );
+    }
+    let again = world
+        .ask_over::<v1::Revoked>(ADA, "", "", "revoke", &by_serial(&serial))
+        .unwrap();
+    assert_eq!(again.unwrap_err().code, "not-allowed");
+}
+
+#[test]
+fn a_front_door_that_is_away_is_not_waited_for_for_ever() {
+    let (mut world, serial) = with_device();
+    let before = world.frames.len();
+    revoke(&mut world, &by_serial(&serial));
+    world.wait(5_000);
+    assert!(
+        world
+            .answer_since::<v1::Revoked>(before, "revoke-1")
+            .unwrap()
+            .unwrap()
+            .receipt_missing
+    );
+}
+
+#[test]
+fn everything_of_a_party_is_revoked_at_once_and_nothing_is_not_found() {
+    let (mut world, first) = with_device();
+    let (_, csr) = key_and_csr("pump-7");
+    let next: v1::Signed = world
+        .ask_over(
+            "devices/pump-7",
+            &first,
+            "",
+            "renew",
+            &v1::Sign {
+                csr,
+                ..Default::default()
+            },
+        )
+        .unwrap()
+        .unwrap();
+    let all = v1::Revoke {
+        kind: "devices".into(),
+        id: "pump-7".into(),
+        ..Default::default()
+    };
+    let before = world.frames.len();
+    revoke(&mut world, &all);
+    kicked(&mut world, &first, 1);
+    assert!(
+        world.answer_since::<v1::Revoked>(before, "revoke-1").is_none(),
+        "one is still open"
+    );
+    kicked(&mut world, &next.serial, 0);
+    assert_eq!(
+        world
+            .answer_since::<v1::Revoked>(before, "revoke-1")
+            .unwrap()
+            .unwrap()
+            .serials
+            .len(),
+        2
+    );
+    let nobody = v1::Revoke {
+        kind: "devices".into(),
+        id: "pump-8".into(),
+        ..Default::default()
+    };
+    assert_eq!(
+        world.ask::<v1::Revoked>(ADA, "revoke", &nobody).unwrap_err().code,
+        "not-found"
+    );
+    let both = v1::Revoke {
+        serial: "ab".into(),
+        ..nobody
+    };
+    assert_eq!(
+        world.ask::<v1::Revoked>(ADA, "revoke", &both).unwrap_err().code,
+        "invalid"
+    );
+}
+
+#[test]
+fn a_retired_device_leaves_no_certificate_and_its_key_is_nobodys() {
+    let (mut world, serial) = with_device();
+    world.tell_device("pump-7", Stage::Retired);
+    assert_eq!(world.status(&serial), CertificateStatus::Revoked);
+}
+
+#[test]
+fn a_revoked_claim_opens_nothing() {
+    let (mut world, _) = with_device();
+    world.tell_device("pump-8", Stage::Registered);
+    let batch = v1::Revoke {
+        kind: "claims".into(),
+        id: "lot".into(),
+        ..Default::default()
+    };
+    revoke(&mut world, &batch);
+    assert_eq!(world.sign("pump-8", "lot").unwrap_err().code, "denied");
+}
+
+#[test]
+fn the_revocation_list_grows_in_number_and_names_what_is_revoked() {
+    let (mut world, serial) = with_device();
+    let authorities = |world: &mut World| -> v1::Authorities {
+        world
+            .ask(ADA, "authorities", &v1::GetAuthorities::default())
+            .unwrap()
+    };
+    revoke(&mut world, &by_serial(&serial));
+    world.wait(600);
+    let first = authorities(&mut world);
+    assert!(first.crl.contains("BEGIN X509 CRL") && first.crl_number == 1);
+    assert!(
+        openssl(&first.crl).to_lowercase().contains(&serial),
+        "{}",
+        openssl(&first.crl)
+    );
+    assert!(openssl(&first.crl).contains("Key Compromise"));
+    // It is made anew well before it ends.
+    world.wait(7 * 86_400_000 / 2);
+    assert_eq!(authorities(&mut world).crl_number, 2);
+    // What has ended by itself is left out.
+    world.wait(91 * 86_400_000);
+    world.wait(1);
+    let last = authorities(&mut world);
+    assert!(last.crl_number > 2 && !openssl(&last.crl).to_lowercase().contains(&serial));
+}
+
+#[test]
+fn a_list_whose_parts_were_lost_in_a_crash_is_made_again() {
+    let (mut world, serial) = with_device();
+    world.hold_effects = true;
+    revoke(&mut world, &by_serial(&serial));
+    world.wait(600);
+    assert!(!world.effects.is_empty());
+    world.hold_effects = false;
+    world.blobs.lose_parts();
+    world.restart();
+    world.wait(60_000);
+    world.wait(1);
+    let authorities: v1::Authorities = world
+        .ask(ADA, "authorities", &v1::GetAuthorities::default())
+        .unwrap();
+    assert!(openssl(&authorities.crl).to_lowercase().contains(&serial));
+}
+
+/// What openssl reads in a list.
+fn openssl(crl: &str) -> String {
+    use std::io::Write;
+    let mut child = std::process::Command::new("openssl")
+        .args(["crl", "-noout", "-text"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(crl.as_bytes()).unwrap();
+    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+}

@@ -1,0 +1,363 @@
+//! Provisioning in its host loop, with a registry and a front door that the test plays.
+
+use std::sync::Arc;
+
+use contract::{
+    Leaf, Principal, Root, ServiceName, Topic,
+    v1::{
+        self, CertificateStatus, DeviceFact, Event, Fact, FactsPage, Frame, PrincipalFact, Purpose,
+        Restriction, Role, Stage,
+    },
+    wire::{self, Encoding, Wire},
+};
+use pki::{Authority, Charter, KeyKind, Serial};
+use prost::Message;
+use provisioning::{Effects, Provisioning, Settings};
+use service::{
+    Context, Effect, Entropy, HostLoop, Input, Now, QueryContext,
+    store::{Blobs, Store},
+};
+use store::{MemoryBlobs, MemoryStore};
+
+pub(crate) const ADA: &str = "operators/ada";
+pub(crate) const START: i64 = 1_800_000_000_000;
+const DAY: u64 = 86_400_000;
+
+/// Bytes that differ from draw to draw.
+#[derive(Default)]
+struct Counter(u64);
+
+impl Entropy for Counter {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for byte in bytes.iter_mut() {
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            *byte = (self.0 >> 33) as u8;
+        }
+    }
+}
+
+pub(crate) struct World {
+    host: HostLoop<Provisioning>,
+    service: Provisioning,
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) root_pem: String,
+    pub(crate) store: MemoryStore,
+    pub(crate) blobs: Arc<MemoryBlobs>,
+    entropy: Counter,
+    pub(crate) now_ms: i64,
+    pub(crate) frames: Vec<Frame>,
+    /// Effects that were ordered; run at once unless held.
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) hold_effects: bool,
+    number: u64,
+    facts: u64,
+}
+
+pub(crate) type Answered<R> = Result<R, v1::Rejection>;
+
+impl World {
+    pub(crate) fn new() -> World {
+        let charter = |n: u8, years: u64| Charter {
+            site: "hq",
+            key: KeyKind::P256,
+            serial: Serial::from_random([n; 16]),
+            now_ms: START,
+            lifetime_ms: years * 365 * DAY,
+        };
+        let root = pki::create_root(&charter(1, 20)).unwrap();
+        let root_authority = Authority::open(&root.chain_pem, &root.key_pem, START).unwrap();
+        let issuing = pki::create_issuing(&root_authority, &charter(2, 10)).unwrap();
+        let authority = Arc::new(Authority::open(&issuing.chain_pem, &issuing.key_pem, START).unwrap());
+        let service = Provisioning::new(Settings::default(), root.chain_pem.clone(), &authority);
+        let store = MemoryStore::new(7);
+        let host = open(&service, &store);
+        let mut world = World {
+            host,
+            service,
+            authority,
+            root_pem: root.chain_pem,
+            store,
+            blobs: Arc::default(),
+            entropy: Counter(9),
+            now_ms: START,
+            frames: Vec::new(),
+            effects: Vec::new(),
+            hold_effects: false,
+            number: 0,
+            facts: 0,
+        };
+        world.follow();
+        world.tell_device("pump-7", Stage::Registered);
+        world.tell_person("operators", "bob", false);
+        world
+    }
+
+    /// The process dies and starts again: effects whose result is not known run again.
+    pub(crate) fn restart(&mut self) {
+        self.host = open(&self.service, &self.store);
+        self.effects = self.host.pending_effects(&self.store).unwrap();
+        self.follow();
+        self.run_effects();
+    }
+
+    fn follow(&mut self) {
+        let before = self.frames.len();
+        self.round(vec![Input::Connected]);
+        let asked = self.frames[before..]
+            .iter()
+            .find(|f| f.topic.ends_with("/up/registry/facts"))
+            .cloned();
+        let ask: v1::FactsAfter = wire::decode(&asked.unwrap().payload, "").unwrap();
+        let page = FactsPage {
+            request_id: ask.request_id,
+            epoch: 3,
+            last: self.facts,
+            complete: true,
+            ..FactsPage::default()
+        };
+        let me = Principal::from(ServiceName::Provisioning);
+        let topic = Root::default().down(&me, ServiceName::Registry, "facts", Leaf::Accepted);
+        let mut frame = Frame {
+            topic,
+            payload: wire::encode(&page, Encoding::Protobuf),
+            ..Frame::default()
+        };
+        frame.set_purpose(Purpose::Reply);
+        self.round(vec![Input::Frame(frame)]);
+    }
+
+    fn tell(&mut self, entity: &str, id: &str, value: &impl Message) {
+        self.facts += 1;
+        let fact = Fact {
+            epoch: 3,
+            sequence: self.facts,
+            entity: entity.into(),
+            id: id.into(),
+            value: value.encode_to_vec(),
+            deleted: false,
+        };
+        let topic = Topic::Fact {
+            service: ServiceName::Registry,
+            entity: entity.into(),
+            id: id.into(),
+        };
+        let topic = Root::default().print(&topic);
+        let mut frame = Frame {
+            topic,
+            payload: fact.encode_to_vec().into(),
+            ..Frame::default()
+        };
+        frame.set_purpose(Purpose::Fact);
+        self.round(vec![Input::Frame(frame)]);
+    }
+
+    pub(crate) fn tell_device(&mut self, id: &str, stage: Stage) {
+        self.tell_restricted(id, stage, Restriction::None);
+    }
+
+    pub(crate) fn tell_restricted(&mut self, id: &str, stage: Stage, restriction: Restriction) {
+        let fact = DeviceFact {
+            device_id: id.into(),
+            stage: stage as i32,
+            restriction: restriction as i32,
+            ..DeviceFact::default()
+        };
+        self.tell("device", id, &fact);
+    }
+
+    pub(crate) fn tell_person(&mut self, kind: &str, id: &str, disabled: bool) {
+        let fact = PrincipalFact {
+            id: id.into(),
+            kind: kind.into(),
+            role: Role::Viewer as i32,
+            disabled,
+            ..Default::default()
+        };
+        self.tell("principal", &format!("{kind}.{id}"), &fact);
+    }
+
+    pub(crate) fn wait(&mut self, ms: u64) {
+        self.now_ms += ms as i64;
+        self.round(Vec::new());
+    }
+
+    /// Asks as somebody; the answer that came, now or later within this round.
+    pub(crate) fn ask<R: Wire>(&mut self, who: &str, verb: &str, request: &impl Wire) -> Answered<R> {
+        self.ask_over(who, "", "", verb, request).expect("an answer")
+    }
+
+    /// Asks over a certificate; `None`: the answer is promised.
+    pub(crate) fn ask_over<R: Wire>(
+        &mut self,
+        who: &str,
+        serial: &str,
+        batch: &str,
+        verb: &str,
+        request: &impl Wire,
+    ) -> Option<Answered<R>> {
+        self.number += 1;
+        let correlation = format!("r-{}", self.number);
+        self.ask_as(&correlation, who, serial, batch, verb, request)
+    }
+
+    pub(crate) fn ask_as<R: Wire>(
+        &mut self,
+        correlation: &str,
+        who: &str,
+        serial: &str,
+        batch: &str,
+        verb: &str,
+        request: &impl Wire,
+    ) -> Option<Answered<R>> {
+        self.number += 1;
+        let who: Principal = who.parse().unwrap();
+        let mut frame = Frame {
+            topic: Root::default().up(&who, ServiceName::Provisioning, verb),
+            payload: wire::encode(request, Encoding::Protobuf),
+            correlation: correlation.as_bytes().to_vec().into(),
+            request: Some(v1::RequestNumber {
+                boot: 1,
+                number: self.number,
+            }),
+            serial: serial.into(),
+            batch: batch.into(),
+            ..Frame::default()
+        };
+        frame.set_purpose(Purpose::Request);
+        let before = self.frames.len();
+        self.round(vec![Input::Frame(frame)]);
+        self.answer_since(before, correlation)
+    }
+
+    /// The reply to a request among what was published since.
+    pub(crate) fn answer_since<R: Wire>(&self, before: usize, correlation: &str) -> Option<Answered<R>> {
+        let reply = self.frames[before..]
+            .iter()
+            .find(|f| f.purpose() == Purpose::Reply && f.correlation == correlation.as_bytes())?;
+        Some(match reply.rejected.is_empty() {
+            true => Ok(wire::decode(&reply.payload, "").unwrap()),
+            false => Err(wire::decode(&reply.payload, "").unwrap()),
+        })
+    }
+
+    pub(crate) fn events(&self) -> Vec<String> {
+        let events = self.frames.iter().filter(|f| f.purpose() == Purpose::Event);
+        events
+            .map(|f| Event::decode(f.payload.as_ref()).unwrap())
+            .map(|e| format!("{} {}", e.subject, e.name))
+            .collect()
+    }
+
+    /// Rounds until nothing follows from the last.
+    pub(crate) fn round(&mut self, inputs: Vec<Input>) {
+        self.decide(inputs);
+        self.run_effects();
+    }
+
+    fn run_effects(&mut self) {
+        while !self.hold_effects && !self.effects.is_empty() {
+            let executor = Effects::new(self.authority.clone(), self.blobs.clone() as Arc<dyn Blobs>);
+            let effects = std::mem::take(&mut self.effects);
+            let done = effects
+                .into_iter()
+                .map(|e| Input::EffectDone {
+                    result: executor.run(&e),
+                    id: e.id,
+                })
+                .collect();
+            self.decide(done);
+        }
+    }
+
+    fn decide(&mut self, inputs: Vec<Input>) {
+        let now = Now {
+            wall_ms: self.now_ms,
+            mono_ms: (self.now_ms - START) as u64,
+        };
+        let mut cx = Context {
+            now,
+            entropy: &mut self.entropy,
+            site: "hq",
+        };
+        let group = self.host.decide(inputs, &self.store, &mut cx).unwrap();
+        let durable = self.store.commit(group.batch()).unwrap();
+        let released = group.committed(&durable);
+        assert_eq!(released.warnings, Vec::<String>::new());
+        self.frames.extend(released.frames);
+        self.effects.extend(released.effects);
+        let (service, settings) = self.host.shared();
+        for query in released.queries {
+            let cx = QueryContext {
+                now,
+                blobs: &*self.blobs,
+            };
+            self.frames
+                .extend(query.run(&*service, &settings, &self.store, &cx).unwrap().frames);
+        }
+    }
+
+    /// A batch for everything that begins with `pump-`; its key is returned.
+    pub(crate) fn claim(&mut self, batch: &str, uses: u32) -> String {
+        let (key, csr) = key_and_csr(batch);
+        let request = v1::PutClaim {
+            batch: batch.into(),
+            csr,
+            uses,
+            expires_ms: self.now_ms + 3_600_000,
+            id_prefix: "pump-".into(),
+            ..Default::default()
+        };
+        self.ask::<v1::ClaimMade>(ADA, "put-claim", &request).unwrap();
+        key
+    }
+
+    /// A device asks for its first certificate under a batch.
+    pub(crate) fn sign(&mut self, device: &str, batch: &str) -> Answered<v1::Signed> {
+        let (_, csr) = key_and_csr(device);
+        let request = v1::Sign {
+            csr,
+            ..Default::default()
+        };
+        self.ask_over(&format!("claims/{device}"), "", batch, "sign", &request)
+            .unwrap()
+    }
+
+    pub(crate) fn used(&mut self, serial: &str) {
+        let request = v1::CertificateUsed {
+            serial: serial.into(),
+            ..Default::default()
+        };
+        self.ask::<v1::Done>("services/front-door", "used", &request)
+            .unwrap();
+    }
+
+    pub(crate) fn status(&mut self, serial: &str) -> CertificateStatus {
+        let request = v1::ShowCertificate {
+            serial: serial.into(),
+            ..Default::default()
+        };
+        self.ask::<v1::CertificateShown>(ADA, "show", &request)
+            .unwrap()
+            .certificate
+            .unwrap()
+            .status()
+    }
+}
+
+fn open(service: &Provisioning, store: &MemoryStore) -> HostLoop<Provisioning> {
+    let settings = service::Settings {
+        root: Root::default(),
+        site: "hq".into(),
+        epoch: store.epoch(),
+    };
+    HostLoop::open(Arc::new(service.clone()), settings, store).unwrap()
+}
+
+pub(crate) fn key_and_csr(id: &str) -> (String, String) {
+    let key = pki::generate_key(KeyKind::P256).unwrap();
+    let csr = pki::csr_for(&key, id).unwrap();
+    (key.to_string(), csr)
+}
