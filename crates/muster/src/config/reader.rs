@@ -11,6 +11,9 @@ use serde::de::DeserializeOwned;
 
 use crate::exit::Failure;
 
+/// Options of the command line that the environment may give too: no settings.
+const OPTIONS: [&str; 3] = ["dir", "as", "server"];
+
 /// The settings of one file and the environment.
 pub(super) struct Reader {
     figment: Figment,
@@ -22,7 +25,7 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn open(path: &Path) -> Result<Reader, Failure> {
         let file = path.display().to_string();
-        let figment = Figment::new().merge(Toml::file(path)).merge(Env::prefixed("MUSTER_").split("__"));
+        let figment = Figment::new().merge(Toml::file(path)).merge(Env::prefixed("MUSTER_").ignore(&OPTIONS).split("__"));
         // A file that is no TOML has no settings to name.
         if let Err(error) = figment.extract::<Dict>() {
             return Err(Failure::usage(format!("{file}: {error}")));

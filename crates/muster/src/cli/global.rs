@@ -1,0 +1,142 @@
+//! Options that every command has, and the operator's connection.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result};
+use client::{AskError, Client, ConnectError, Endpoint, Identity, Inbox};
+use contract::{Root, id::ServiceName, wire::Wire};
+
+use crate::{
+    config::Config,
+    exit::{Exit, Failure},
+    folder::{Folder, read_secret, read_text},
+};
+
+/// Options that every command has.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Global {
+    /// The installation's folder
+    #[arg(long, global = true, env = "MUSTER_DIR", default_value = "muster-data", value_name = "FOLDER")]
+    pub dir: PathBuf,
+    /// Whose certificate to use: a name below FOLDER/people, or a folder with certificate.pem, key.pem and
+    /// roots.pem
+    #[arg(long = "as", global = true, env = "MUSTER_AS", default_value = "admin", value_name = "PERSON")]
+    pub person: String,
+    /// The server, if it is not the one of the installation's folder
+    #[arg(long, global = true, env = "MUSTER_SERVER", value_name = "HOST:PORT")]
+    pub server: Option<String>,
+    /// The levels all topics begin with, if the installation's configuration is not here
+    #[arg(long, global = true, env = "MUSTER_ROOT", value_name = "TOPIC")]
+    pub root: Option<Root>,
+    /// Print JSON, one document a line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// How long to wait for an answer
+    #[arg(long, global = true, default_value = "30s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub timeout: Duration,
+}
+
+impl Global {
+    /// The installation's folder.
+    pub fn folder(&self) -> Folder {
+        Folder::at(&self.dir)
+    }
+
+    /// The installation's configuration.
+    pub fn config(&self) -> Result<Config> {
+        Ok(Config::read(&self.dir)?)
+    }
+
+    /// The identity that `--as` names.
+    pub fn identity(&self) -> Result<Identity> {
+        let folder = if self.person.contains('/') {
+            PathBuf::from(&self.person)
+        } else {
+            self.folder().person(&self.person, "")
+        };
+        if !folder.join("certificate.pem").exists() {
+            let message = format!(
+                "no identity in {}; give --as PERSON, or have one made with `muster cert issue`",
+                folder.display()
+            );
+            return Err(Failure::usage(message).into());
+        }
+        let key = String::from_utf8(read_secret(&folder.join("key.pem"))?).context("the key is no PEM")?;
+        let chain = read_text(&folder.join("certificate.pem"))?;
+        let roots = read_text(&folder.join("roots.pem"))?;
+        Identity::from_pem(&chain, &key, &roots).with_context(|| format!("the identity in {}", folder.display()))
+    }
+
+    /// Where the server is.
+    pub fn endpoint(&self) -> Result<Endpoint> {
+        let Some(server) = &self.server else {
+            let address = self.config()?.principals;
+            let host = if address.ip().is_unspecified() { "127.0.0.1".into() } else { address.ip().to_string() };
+            return Ok(Endpoint { host, port: address.port() });
+        };
+        let (host, port) = server.rsplit_once(':').unwrap_or((server, "8883"));
+        let port = port.parse().map_err(|_| Failure::usage(format!("--server {server}: `{port}` is no port")))?;
+        Ok(Endpoint { host: host.trim_matches(['[', ']']).to_owned(), port })
+    }
+
+    /// The topics' root.
+    pub fn root(&self) -> Root {
+        let configured = || Config::read(&self.dir).map(|config| config.root).ok();
+        self.root.clone().or_else(configured).unwrap_or_default()
+    }
+
+    /// Connects as the person that `--as` names.
+    pub async fn connect(&self) -> Result<(Client, Inbox)> {
+        let suffix = format!("cli-{:08x}", rand::random::<u32>());
+        let connected = Client::connect(&self.endpoint()?, &self.identity()?, self.root(), &suffix).await;
+        let (client, inbox) = connected.map_err(|error| {
+            let ConnectError::Failed { .. } = &error;
+            Failure::new(Exit::Unavailable, format!("{error}; is `muster up` running?"))
+        })?;
+        Ok((client.with_patience(self.timeout), inbox))
+    }
+
+    /// Runs one command's asynchronous part.
+    pub fn block_on<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(work)
+    }
+
+    /// Connects, asks once, leaves.
+    pub fn ask<Reply: Wire>(&self, service: ServiceName, verb: &str, request: &impl Wire) -> Result<Reply> {
+        self.block_on(async {
+            let (client, _inbox) = self.connect().await?;
+            let reply = ask(&client, service, verb, request).await;
+            client.disconnect().await;
+            reply
+        })
+    }
+}
+
+/// Asks; a refusal becomes the failure it means, with its field and what would have been allowed.
+pub async fn ask<Reply: Wire>(
+    client: &Client,
+    service: ServiceName,
+    verb: &str,
+    request: &impl Wire,
+) -> Result<Reply> {
+    client.ask(service, verb, request).await.map_err(explain)
+}
+
+/// What a person is told of a request that came to nothing.
+pub fn explain(error: AskError) -> anyhow::Error {
+    match error {
+        AskError::Refused(refusal) => {
+            let mut message = refusal.to_string();
+            if !refusal.field.is_empty() {
+                message = format!("{message} (field {})", refusal.field);
+            }
+            if !refusal.allowed.is_empty() {
+                message = format!("{message}; allowed: {}", refusal.allowed.join(", "));
+            }
+            Failure::new(refusal.code.into(), message).into()
+        }
+        AskError::Silence { .. } | AskError::Closed => Failure::new(Exit::Unavailable, error.to_string()).into(),
+        AskError::BadReply(_) => error.into(),
+    }
+}

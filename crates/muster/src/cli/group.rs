@@ -1,0 +1,148 @@
+//! `muster group`
+
+use anyhow::Result;
+use contract::{
+    Id,
+    id::ServiceName,
+    limits,
+    v1::{ChangeMembers, Changed, Done, Group as Listed, GroupsListed, ListGroups, MembersChanged, PutGroup, RemoveGroup},
+};
+
+use super::{Global, confirm::Confirm, global, list::Limit, print};
+
+/// Put devices into groups.
+#[derive(clap::Subcommand)]
+pub enum Group {
+    /// Make a group, or change its description
+    #[command(after_help = "Examples:\n  muster group put line-7 --description 'pumps of hall 3'")]
+    Put(Put),
+    /// Remove a group; its members stay
+    #[command(after_help = "Examples:\n  muster group remove line-7 --yes")]
+    Remove(Remove),
+    /// Add devices to a group
+    #[command(after_help = "Examples:\n  muster group join line-7 pump-7 pump-8")]
+    Join(Members),
+    /// Take devices out of a group
+    #[command(after_help = "Examples:\n  muster group leave line-7 pump-7")]
+    Leave(Members),
+    /// List groups
+    #[command(after_help = "Examples:\n  muster group list\n  muster device list --group line-7")]
+    List(List),
+}
+
+#[derive(clap::Args)]
+pub struct Put {
+    /// The group
+    id: Id,
+    /// What it is for
+    #[arg(long, default_value = "", hide_default_value = true)]
+    description: String,
+    /// Only if the group has this version
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
+    expected_version: u64,
+}
+
+#[derive(clap::Args)]
+pub struct Remove {
+    /// The group
+    id: Id,
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
+#[derive(clap::Args)]
+pub struct Members {
+    /// The group
+    group: Id,
+    /// The devices
+    #[arg(required = true)]
+    devices: Vec<Id>,
+}
+
+#[derive(clap::Args)]
+pub struct List {
+    #[command(flatten)]
+    limit: Limit,
+}
+
+impl Group {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        match self {
+            Group::Put(command) => command.run(global),
+            Group::Remove(command) => command.run(global),
+            Group::Join(command) => command.run(global, "join-group"),
+            Group::Leave(command) => command.run(global, "leave-group"),
+            Group::List(command) => command.run(global),
+        }
+    }
+}
+
+impl Put {
+    fn run(self, global: &Global) -> Result<()> {
+        let request = PutGroup {
+            request_id: String::new(),
+            group_id: self.id.to_string(),
+            description: self.description,
+            expected_version: self.expected_version,
+        };
+        let changed: Changed = global.ask(ServiceName::Registry, "put-group", &request)?;
+        print::changed(global.json, &changed)
+    }
+}
+
+impl Remove {
+    fn run(self, global: &Global) -> Result<()> {
+        self.confirm.ask(&format!("remove the group {}", self.id))?;
+        let request = RemoveGroup { group_id: self.id.to_string(), ..RemoveGroup::default() };
+        let done: Done = global.ask(ServiceName::Registry, "remove-group", &request)?;
+        print::done(global.json, &done, &format!("{} is removed", self.id))
+    }
+}
+
+impl Members {
+    fn run(self, global: &Global, verb: &str) -> Result<()> {
+        global.block_on(async {
+            let (client, _inbox) = global.connect().await?;
+            // One request takes only so many.
+            for devices in self.devices.chunks(limits::PAGE_MAX) {
+                let request = ChangeMembers {
+                    request_id: String::new(),
+                    group_id: self.group.to_string(),
+                    device_ids: devices.iter().map(Id::to_string).collect(),
+                };
+                let reply: MembersChanged = global::ask(&client, ServiceName::Registry, verb, &request).await?;
+                say(global, &reply)?;
+            }
+            client.disconnect().await;
+            Ok(())
+        })
+    }
+}
+
+fn say(global: &Global, reply: &MembersChanged) -> Result<()> {
+    if global.json {
+        return print::json(reply);
+    }
+    print::line(format!("{}: {} changed, version {}", reply.group_id, reply.changed, reply.version))
+}
+
+impl List {
+    fn run(self, global: &Global) -> Result<()> {
+        let listed = self.limit.collect(
+            global,
+            (ServiceName::Registry, "groups"),
+            |page| ListGroups { page_size: page.size, page: page.token, ..ListGroups::default() },
+            |reply: GroupsListed| (reply.groups, reply.next_page),
+        )?;
+        listed.print(global, &["id", "members", "description", "version"], row)
+    }
+}
+
+fn row(group: &Listed) -> Vec<String> {
+    vec![
+        group.group_id.clone(),
+        group.members.to_string(),
+        group.description.clone(),
+        group.version.to_string(),
+    ]
+}

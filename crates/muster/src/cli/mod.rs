@@ -1,0 +1,123 @@
+//! The command line: one file a subcommand.
+
+mod cert;
+mod confirm;
+mod demo;
+mod device;
+mod events;
+mod firmware;
+mod global;
+mod group;
+mod init;
+mod list;
+mod monitor;
+mod person;
+mod print;
+mod progress;
+mod rollout;
+mod run_agent;
+mod shell;
+mod up;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use self::global::Global;
+use crate::exit;
+
+/// Device management over MQTT, from purchase order to retirement.
+#[derive(Parser)]
+#[command(name = "muster", version, about, long_about = None, max_term_width = 110)]
+#[command(after_help = "Try it: muster demo\nStart for real: muster init, then muster up")]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make an installation: certificate authorities, first operator, configuration.
+    Init(init::Init),
+    /// Run the broker and all services.
+    Up(up::Up),
+    /// Run one service by itself, or the front door.
+    Serve(up::Serve),
+    /// Watch a fleet of devices live its whole life on this machine.
+    Demo(demo::Demo),
+    /// Register, list, move, quarantine and retire devices.
+    #[command(subcommand)]
+    Device(device::Device),
+    /// Put devices into groups.
+    #[command(subcommand)]
+    Group(group::Group),
+    /// Operators and integrators and what they may do.
+    #[command(subcommand)]
+    Person(person::Person),
+    /// Claims, certificates and revocation.
+    #[command(subcommand)]
+    Cert(cert::Cert),
+    /// Sign firmware and add it.
+    #[command(subcommand)]
+    Firmware(firmware::Firmware),
+    /// Roll firmware out in waves.
+    #[command(subcommand)]
+    Rollout(rollout::Rollout),
+    /// Follow and replay events.
+    Events(events::Events),
+    /// Presence, rules and alerts.
+    #[command(subcommand)]
+    Monitor(monitor::Monitor),
+    /// Run the reference device agent.
+    Agent(run_agent::RunAgent),
+    /// Print a completion script for your shell.
+    Completion(shell::Completion),
+    /// Write man pages into a folder.
+    Man(shell::Man),
+}
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.dispatch() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("muster: {error:#}");
+            ExitCode::from(exit::code_of(&error))
+        }
+    }
+}
+
+impl Cli {
+    fn dispatch(self) -> anyhow::Result<()> {
+        let global = &self.global;
+        match self.command {
+            Command::Init(command) => command.run(global),
+            Command::Up(command) => command.run(global),
+            Command::Serve(command) => command.run(global),
+            Command::Demo(command) => command.run(global),
+            Command::Device(command) => command.run(global),
+            Command::Group(command) => command.run(global),
+            Command::Person(command) => command.run(global),
+            Command::Cert(command) => command.run(global),
+            Command::Firmware(command) => command.run(global),
+            Command::Rollout(command) => command.run(global),
+            Command::Events(command) => command.run(global),
+            Command::Monitor(command) => command.run(global),
+            Command::Agent(command) => command.run(global),
+            Command::Completion(command) => command.run(),
+            Command::Man(command) => command.run(),
+        }
+    }
+}
+
+/// Whoever reads our output has heard enough (`muster device list | head`).
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

@@ -1,0 +1,119 @@
+//! The contract's enums as words on the command line: `STAGE_ACTIVE` ⇄ `active`.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use contract::{id::Kind, v1};
+
+use super::print;
+
+/// An enum of the contract.
+pub(super) trait Word: Copy + TryFrom<i32> + Into<i32> + Send + Sync + 'static {
+    /// Its name in the contract.
+    fn name(&self) -> &'static str;
+}
+
+macro_rules! words {
+    ($($kind:ident),* $(,)?) => {
+        $(impl Word for v1::$kind {
+            fn name(&self) -> &'static str {
+                self.as_str_name()
+            }
+        })*
+    };
+}
+
+words! {
+    CertificateStatus, Comparison, Connectivity, Criticality, Response, Restriction, Role, RolloutState,
+    Severity, Stage, UpdateState,
+}
+
+/// No word of the list; clap names the list before this can be seen.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no such word")]
+pub(super) struct NoSuchWord;
+
+/// Reads a word of this enum; the unspecified value has none.
+pub(super) fn parser<E: Word>() -> impl TypedValueParser<Value = E> {
+    PossibleValuesParser::new(all::<E>().map(say)).try_map(|text| find(&text).ok_or(NoSuchWord))
+}
+
+/// The word for a value; empty for the unspecified one.
+pub(super) fn say<E: Word>(value: E) -> String {
+    if value.into() == 0 { String::new() } else { print::word(value.name()) }
+}
+
+fn find<E: Word>(text: &str) -> Option<E> {
+    all::<E>().find(|value| say(*value) == text)
+}
+
+fn all<E: Word>() -> impl Iterator<Item = E> {
+    (1..).map_while(|number| E::try_from(number).ok())
+}
+
+/// Reads `operator` or `integrator`.
+pub(super) fn person() -> impl TypedValueParser<Value = Kind> {
+    kinds(&[Kind::Operator, Kind::Integrator])
+}
+
+/// Reads the kind of a certificate's owner: `device`, `claim`, `operator` …
+pub(super) fn owner() -> impl TypedValueParser<Value = Kind> {
+    kinds(&Kind::ALL)
+}
+
+/// Topics say `devices`, people say `device`; both are taken.
+fn kinds(kinds: &'static [Kind]) -> impl TypedValueParser<Value = Kind> {
+    let values = kinds.iter().map(|kind| clap::builder::PossibleValue::new(one(*kind)).alias(kind.word()));
+    PossibleValuesParser::new(values)
+        .try_map(move |text| kinds.iter().copied().find(|k| one(*k) == text || k.word() == text).ok_or(NoSuchWord))
+}
+
+fn one(kind: Kind) -> &'static str {
+    kind.word().trim_end_matches('s')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_comes_back() {
+        fn check<E: Word + PartialEq + std::fmt::Debug>(count: usize) {
+            let values: Vec<E> = all().collect();
+            assert_eq!(values.len(), count);
+            for value in values {
+                assert_eq!(find(&say(value)), Some(value));
+                assert!(!say(value).contains('_') && say(value).chars().all(|c| !c.is_uppercase()));
+            }
+        }
+        check::<v1::Stage>(7);
+        check::<v1::Restriction>(3);
+        check::<v1::Criticality>(4);
+        check::<v1::Role>(4);
+        check::<v1::CertificateStatus>(5);
+        check::<v1::RolloutState>(5);
+        check::<v1::UpdateState>(11);
+        check::<v1::Connectivity>(4);
+        check::<v1::Severity>(4);
+        check::<v1::Comparison>(2);
+        check::<v1::Response>(2);
+    }
+
+    #[test]
+    fn words_are_what_people_write() {
+        assert_eq!(say(v1::Role::ReleaseManager), "release-manager");
+        assert_eq!(say(v1::UpdateState::RolledBack), "rolled-back");
+        assert_eq!(say(v1::CertificateStatus::Active), "active");
+        assert_eq!(say(v1::Stage::Unspecified), "");
+        assert_eq!(find::<v1::Stage>("unspecified"), None);
+        assert_eq!(find::<v1::Stage>("ACTIVE"), None);
+    }
+
+    #[test]
+    fn kinds_are_taken_in_both_numbers() {
+        let command = clap::Command::new("x").arg(clap::Arg::new("kind").value_parser(owner()));
+        for (text, kind) in [("device", Kind::Device), ("devices", Kind::Device), ("claim", Kind::Claim)] {
+            let matches = command.clone().try_get_matches_from(["x", text]).unwrap();
+            assert_eq!(matches.get_one::<Kind>("kind"), Some(&kind));
+        }
+        assert!(command.try_get_matches_from(["x", "gateway"]).is_err());
+    }
+}

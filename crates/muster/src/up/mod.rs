@@ -1,0 +1,150 @@
+//! Wiring: from a configuration to a running front door and running services.
+
+mod bus_file;
+mod http;
+mod keys;
+mod services;
+mod telemetry;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::{Context, Result};
+use broker::{FrontDoor, FrontDoorConfig, Limits, PrincipalListener, TlsMaterial};
+use contract::id::ServiceName;
+use host::{Clock, Host, SystemClock, clock::wall_ms};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+pub use self::telemetry::log_to_stderr;
+use self::bus_file::BusFile;
+use crate::config::Config;
+
+/// What of an installation runs in this process.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The front door.
+    pub front_door: bool,
+    /// These services.
+    pub services: Vec<ServiceName>,
+}
+
+impl Parts {
+    /// All of it.
+    pub fn all() -> Parts {
+        Parts { front_door: true, services: ServiceName::KEEPERS.to_vec() }
+    }
+}
+
+/// Where a running installation can be reached.
+#[derive(Debug, Clone, Default)]
+pub struct Bound {
+    /// Devices, operators and integrators, over mTLS.
+    pub principals: Option<SocketAddr>,
+    /// Services.
+    pub services: Option<SocketAddr>,
+    /// Health and metrics.
+    pub http: Option<SocketAddr>,
+    /// The listener without TLS, where one is configured.
+    pub insecure: Option<SocketAddr>,
+}
+
+/// A running installation, or a part of one.
+pub struct Running {
+    /// Where it can be reached.
+    pub bound: Bound,
+    front_door: Option<FrontDoor>,
+    hosts: Vec<(ServiceName, Host)>,
+    hosts_end: CancellationToken,
+    door_end: CancellationToken,
+}
+
+/// Starts. Returns when everything that was asked for is ready to serve.
+pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let metrics = telemetry::install_metrics();
+    let (door_end, hosts_end) = (CancellationToken::new(), CancellationToken::new());
+    let mut bound = Bound::default();
+
+    let front_door = if parts.front_door {
+        let door = open_front_door(config, door_end.clone()).await?;
+        bound.services = Some(door.services_addr());
+        bound.insecure = door.insecure_addr();
+        Some(door)
+    } else {
+        None
+    };
+    let bus = BusFile::read(config).context("where is the front door? start it first, with `muster serve front-door`")?;
+    let mut hosts = Vec::new();
+    for name in &parts.services {
+        let host = services::start(*name, config, &bus, clock.clone(), hosts_end.clone())
+            .with_context(|| format!("the {name} service does not start"))?;
+        hosts.push((*name, host));
+    }
+    let health = http::Health::new(&hosts, front_door.is_some());
+    bound.http = Some(http::serve(config.http, health, metrics, door_end.clone()).await?);
+    if let Some(door) = &front_door {
+        door.ready().await.context("the front door does not get ready")?;
+        bound.principals = door.principals_addr();
+    }
+    info!(?bound, "ready");
+    Ok(Running { bound, front_door, hosts, hosts_end, door_end })
+}
+
+async fn open_front_door(config: &Config, end: CancellationToken) -> Result<FrontDoor> {
+    let tls = TlsMaterial {
+        server_chain_pem: keys::server_chain(config)?,
+        server_key_pem: keys::server_key(config)?,
+        client_roots_pem: keys::roots(config)?,
+    };
+    let secret = bus_file::secret(config)?;
+    let limits = Limits { connections: config.max_connections, ..Limits::default() };
+    let door = broker::start(
+        FrontDoorConfig {
+            site: config.site.clone(),
+            root: config.root.clone(),
+            // Milliseconds since 1970 grow from start to start, unless the clock is set back by hand.
+            boot: u64::try_from(wall_ms()).unwrap_or_default(),
+            principals: Some(PrincipalListener { addr: config.principals, tls }),
+            services: config.services,
+            service_secret: secret.clone(),
+            insecure_principals: config.insecure,
+            limits,
+            clock: Arc::new(wall_ms),
+        },
+        end,
+    )
+    .await?;
+    BusFile { address: door.services_addr(), secret }.write(config)?;
+    Ok(door)
+}
+
+impl Running {
+    /// Runs until `stop`, or until a part dies; then ends what is left, in order.
+    pub async fn until(self, stop: impl Future<Output = ()>) -> Result<()> {
+        let died = async {
+            match &self.front_door {
+                Some(door) => door.died().await,
+                None => std::future::pending().await,
+            }
+        };
+        let ended = tokio::select! {
+            () = stop => Ok(()),
+            error = died => Err(anyhow::Error::from(error).context("the front door died; start it again")),
+        };
+        self.end().await;
+        ended
+    }
+
+    /// Principals are let go first, so that what they sent is decided or sent again; services follow.
+    pub async fn end(self) {
+        self.door_end.cancel();
+        if let Some(door) = self.front_door {
+            door.drained().await;
+        }
+        self.hosts_end.cancel();
+        let hosts = self.hosts;
+        let joined = tokio::task::spawn_blocking(move || hosts.into_iter().for_each(|(_, host)| host.join()));
+        let _ = joined.await;
+        info!("stopped");
+    }
+}

@@ -1,0 +1,136 @@
+//! Each service with its folder, its settings and its executor.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::{Result, bail};
+use bus::BusConfig;
+use contract::id::ServiceName;
+use host::{Clock, Executor, Host, HostConfig, NoEffects, OpenStore};
+use service::{
+    Service,
+    store::{Blobs, Store, StoreError},
+};
+use store::{Files, OpenOptions, SledStore};
+use tokio_util::sync::CancellationToken;
+
+use super::{bus_file::BusFile, keys};
+use crate::{config::Config, folder::read_secret};
+
+/// The schema that this version writes.
+const SCHEMA: u32 = 1;
+/// Requests decided in one group, at most: bounds how long a commit takes.
+const GROUP: usize = 2_048;
+/// Threads for queries, each service.
+const READERS: usize = 2;
+
+/// Starts one service.
+pub(super) fn start(
+    name: ServiceName,
+    config: &Config,
+    bus: &BusFile,
+    clock: Arc<dyn Clock>,
+    end: CancellationToken,
+) -> Result<Host> {
+    let place = Place { name, config, bus, clock, end };
+    match name {
+        ServiceName::Registry => {
+            let settings = registry::Settings { retire_wait_ms: config.retire_wait.as_millis() as u64 };
+            place.start(registry::Registry::new(settings), |_| Arc::new(NoEffects))
+        }
+        ServiceName::Provisioning => {
+            let authority = Arc::new(keys::issuing(config)?);
+            let settings = provisioning::Settings {
+                device_lifetime_ms: config.device_lifetime.as_millis() as u64,
+                overlap_ms: config.overlap.as_millis() as u64,
+                ..provisioning::Settings::default()
+            };
+            let roots = keys::roots(config)?;
+            let service = provisioning::Provisioning::new(settings, roots, &authority);
+            place.start(service, |blobs| Arc::new(ProvisioningEffects(provisioning::Effects::new(authority, blobs))))
+        }
+        ServiceName::Rollout => {
+            let service = rollout::Rollout::new(keys::release_keys(config)?);
+            place.start(service, |blobs| Arc::new(RolloutEffects(rollout::SealExecutor { blobs })))
+        }
+        ServiceName::Monitoring => {
+            let settings = monitoring::Settings { grace_ms: config.grace.as_millis() as u64 };
+            place.start(monitoring::Monitoring::new(settings), |_| Arc::new(NoEffects))
+        }
+        ServiceName::FrontDoor => bail!("the front door is no service"),
+    }
+}
+
+struct ProvisioningEffects(provisioning::Effects);
+
+impl Executor for ProvisioningEffects {
+    fn run(&self, effect: &service::Effect) -> Vec<u8> {
+        self.0.run(effect)
+    }
+}
+
+struct RolloutEffects(rollout::SealExecutor);
+
+impl Executor for RolloutEffects {
+    fn run(&self, effect: &service::Effect) -> Vec<u8> {
+        self.0.run(effect)
+    }
+}
+
+/// Where a service runs.
+struct Place<'a> {
+    name: ServiceName,
+    config: &'a Config,
+    bus: &'a BusFile,
+    clock: Arc<dyn Clock>,
+    end: CancellationToken,
+}
+
+impl Place<'_> {
+    fn start<S: Service>(
+        self,
+        service: S,
+        executor: impl FnOnce(Arc<dyn Blobs>) -> Arc<dyn Executor>,
+    ) -> Result<Host> {
+        let folder = self.config.path(&self.config.state).join(self.name.word());
+        let blobs: Arc<dyn Blobs> =
+            Arc::new(Files::open(folder.join("files"))?.with_reserve(self.config.reserve_bytes));
+        let executor = executor(blobs.clone());
+        let host_config = HostConfig {
+            site: self.config.site.clone(),
+            bus: BusConfig {
+                service: self.name,
+                root: self.config.root.clone(),
+                address: self.bus.address,
+                secret: self.bus.secret.clone(),
+            },
+            readers: READERS,
+            group: GROUP,
+            bootstrap: self.bootstrap()?,
+            clock: self.clock.clone(),
+        };
+        let open = opener(self.config, folder.join("db"));
+        Ok(host::start(service, host_config, open, blobs, executor, self.end)?)
+    }
+
+    /// What `muster init` left for this service.
+    fn bootstrap(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let path = self.config.folder.bootstrap(self.name);
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let requests: Vec<(String, serde_json::Value)> = serde_json::from_slice(&read_secret(&path)?)?;
+        requests.into_iter().map(|(verb, payload)| Ok((verb, serde_json::to_vec(&payload)?))).collect()
+    }
+}
+
+fn opener(config: &Config, path: PathBuf) -> OpenStore {
+    let (cache_bytes, reserve_bytes) = (config.cache_bytes, config.reserve_bytes);
+    Box::new(move || -> Result<Arc<dyn Store>, StoreError> {
+        let options = OpenOptions {
+            cache_bytes,
+            reserve_bytes,
+            ..OpenOptions::new(&path, rand::random::<u64>() | 1, SCHEMA)
+        };
+        Ok(Arc::new(SledStore::open(options)?))
+    })
+}
