@@ -1,8 +1,11 @@
 //! The only place where events and facts are made.
 
-use contract::v1::{Certificate, CertificateFact, Claim};
+use contract::{
+    Refusal, limits,
+    v1::{Certificate, CertificateFact, Claim},
+};
 use serde_json::{Value, json};
-use service::Outcome;
+use service::{Caller, Outcome};
 
 use crate::state::{Record, Revocation};
 
@@ -70,22 +73,16 @@ pub(crate) fn closed(
     outcome.event(subject(serial), "closed", data);
 }
 
-/// A request for a certificate was refused.
-pub(crate) fn refused(
-    outcome: &mut Outcome,
-    who: &contract::Principal,
-    batch: &str,
-    code: &str,
-    message: &str,
-) {
+/// A request for a certificate was refused. The message may quote the request, and is cut.
+pub(crate) fn refused(outcome: &mut Outcome, about: &str, caller: &Caller, refusal: &Refusal) {
     let data = json!({
-        "kind": who.kind.word(),
-        "id": who.id.as_str(),
-        "batch": batch,
-        "code": code,
-        "message": message,
+        "kind": caller.principal.kind.word(),
+        "id": caller.principal.id.as_str(),
+        "batch": caller.batch.as_ref().map(ToString::to_string).unwrap_or_default(),
+        "code": refusal.code.word(),
+        "message": refusal.message.chars().take(limits::TEXT_CHARS).collect::<String>(),
     });
-    outcome.event(subject(who.id.as_str()), "refused", data);
+    outcome.event(subject(about), "refused", data);
 }
 
 /// A batch may ask for certificates.

@@ -3,8 +3,8 @@
 //! ```text
 //!              sign (effect)          first use            overlap over
 //! planned ───────────────► issued ───────────────► active ──────────────► retired
-//!                             │                       │
-//!                             └───────── revoke ──────┴──► revoked
+//!    │                        │                       │                      │
+//!    └────────────────────────┴──────── revoke ───────┴──────────────────────┴──► revoked
 //! ```
 //!
 //! A certificate comes about in steps, each on disk before the next: the request is checked and becomes a
@@ -14,15 +14,21 @@
 //!
 //! Invariants:
 //! - Of a request only the public key is used, and only with proof of possession.
-//! - A serial stands for one plan. `revoked` and `retired` are terminal.
+//! - A serial stands for one plan. `revoked` is terminal, and what is `retired` can only be revoked.
+//! - What is revoked while it is being signed is never handed out.
 //! - A key belongs to one party, and a revoked key to nobody.
 //! - `revoke` is answered when the front door has closed the sessions, or has not said so in time.
-//! - The revocation list's number only grows.
+//! - The revocation list's number only grows. What is revoked stays in it until one list was made after
+//!   its end (RFC 5280, section 3.3).
+//! - A device that the registry retires and a person that it disables have no certificate that counts.
+//! - A claim opens a device only as long as no certificate of it is in use: one that was revoked, has ended
+//!   or was never used does not stand in the way.
 #![forbid(unsafe_code)]
 
 mod decide;
 mod effects;
 mod event;
+mod founding;
 mod page;
 mod policy;
 mod query;
@@ -107,6 +113,10 @@ impl Provisioning {
 impl Service for Provisioning {
     const NAME: ServiceName = ServiceName::Provisioning;
     type Request = Request;
+
+    fn follows(&self) -> &'static [ServiceName] {
+        &[ServiceName::Registry]
+    }
 
     fn parse(
         &self,

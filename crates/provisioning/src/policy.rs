@@ -8,7 +8,7 @@ use contract::{
 };
 use pki::{Csr, Reason, Subject};
 
-use crate::state::KeyUse;
+use crate::state::{KeyUse, Record};
 
 /// The longest life of an operator's or integrator's certificate, milliseconds: two years.
 const PERSON_LIFETIME_MAX_MS: u64 = 730 * crate::DAY_MS;
@@ -16,8 +16,10 @@ const PERSON_LIFETIME_MAX_MS: u64 = 730 * crate::DAY_MS;
 const CLAIM_LIFETIME_MAX_MS: i64 = 365 * crate::DAY_MS as i64;
 /// How far the clock may stand behind the last certificate.
 const CLOCK_SLACK_MS: i64 = 5 * 60_000;
-/// Certificates of one device that can be used at the same time.
+/// Certificates of one device that can be used at the same time, those being signed included.
 pub(crate) const LIVE_MAX: usize = 8;
+/// The same of a person: one for each machine.
+pub(crate) const PERSON_LIVE_MAX: usize = 32;
 
 /// The words of RFC 5280, section 5.3.1, that make sense here.
 const REASONS: [(&str, Reason); 7] = [
@@ -38,7 +40,11 @@ pub(crate) fn id(field: &str, text: &str) -> Result<Id, Refusal> {
 
 /// A request with proof of possession, which asks for no name but the subject's.
 pub(crate) fn csr(text: &str, subject: &Subject) -> Result<Csr, Refusal> {
-    let untrusted = |e: &dyn std::fmt::Display| Refusal::new(Code::Untrusted, e.to_string()).at("csr");
+    // The reason may quote the request.
+    let untrusted = |e: &dyn std::fmt::Display| {
+        let reason: String = e.to_string().chars().take(limits::TEXT_CHARS).collect();
+        Refusal::new(Code::Untrusted, reason).at("csr")
+    };
     let csr = Csr::parse(text.as_bytes()).map_err(|e| untrusted(&e))?;
     csr.check_names(subject).map_err(|e| untrusted(&e))?;
     Ok(csr)
@@ -76,6 +82,27 @@ pub(crate) fn device(known: Option<&DeviceFact>) -> Result<(), Refusal> {
         Restriction::Suspended => precondition("the device is suspended; release it first"),
         _ => Ok(()),
     }
+}
+
+/// Whether a device may have its first certificate. One in quarantine only renews: whoever comes with a
+/// claim is not yet the device that was put there.
+pub(crate) fn new_device(known: Option<&DeviceFact>) -> Result<(), Refusal> {
+    device(known)?;
+    match known.map(DeviceFact::restriction) {
+        Some(Restriction::Quarantined) => Err(Refusal::new(
+            Code::Precondition,
+            "the device is in quarantine; release it first",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether one more certificate may be planned beside these.
+pub(crate) fn room(records: &[Record], now_ms: i64, max: usize, message: &str) -> Result<(), Refusal> {
+    if records.iter().filter(|r| r.takes_room(now_ms)).count() < max {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::Limit, message))
 }
 
 /// Whether a batch may ask for this device. One sentence for all that a stranger must not learn.
@@ -166,11 +193,14 @@ pub(crate) fn clock(latest_ms: i64, now_ms: i64) -> Result<(), Refusal> {
     if now_ms >= latest_ms.saturating_sub(CLOCK_SLACK_MS) {
         return Ok(());
     }
-    let message = "the server's clock stands behind the last certificate it issued; set it right first";
+    let minutes = latest_ms.saturating_sub(now_ms) / 60_000;
+    let message = format!(
+        "the server's clock stands {minutes} minutes behind the last certificate it issued; set it right first"
+    );
     Err(Refusal::new(Code::Precondition, message))
 }
 
-/// Free text of bounded length.
+/// A serial in the form in which it is kept.
 pub(crate) fn serial(text: &str) -> Result<String, Refusal> {
     let serial = text.to_ascii_lowercase();
     let hex = serial.bytes().all(|b| b.is_ascii_hexdigit());
@@ -212,6 +242,8 @@ mod tests {
             );
         }
         assert!(device(None).is_err());
+        assert!(new_device(Some(&fact(Stage::Registered, Restriction::None))).is_ok());
+        assert!(new_device(Some(&fact(Stage::Active, Restriction::Quarantined))).is_err());
     }
 
     #[test]

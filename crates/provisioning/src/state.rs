@@ -29,6 +29,9 @@ pub(crate) const CLOCK: &str = "t";
 /// By their end.
 pub(crate) const ENDS: &str = "x";
 
+/// Hex digits of a serial, see [`pki::Serial`].
+const SERIAL_DIGITS: usize = 32;
+
 /// A certificate and what it came from.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Record {
@@ -84,6 +87,9 @@ pub(crate) struct Revocation {
     /// Somebody waits for the answer.
     #[prost(bool, tag = "5")]
     pub(crate) asked: bool,
+    /// The receipts did not come in time; they may still come.
+    #[prost(bool, tag = "6")]
+    pub(crate) late: bool,
 }
 
 /// The revocation list.
@@ -100,6 +106,15 @@ pub(crate) struct ListState {
     /// Something was revoked since.
     #[prost(bool, tag = "4")]
     pub(crate) stale: bool,
+    /// The last list ordered: one that failed may have been published in part, so its number is spent.
+    #[prost(uint64, tag = "5")]
+    pub(crate) tried: u64,
+    /// The time of the list that is being made.
+    #[prost(int64, tag = "6")]
+    pub(crate) making_at_ms: i64,
+    /// The time of the last list published.
+    #[prost(int64, tag = "7")]
+    pub(crate) published_at_ms: i64,
 }
 
 /// The latest time at which something was issued.
@@ -122,7 +137,21 @@ impl Record {
             .map_or(CertificateStatus::Unspecified, Certificate::status)
     }
 
-    /// Whether it can be used.
+    /// Whether somebody could connect with it now.
+    pub(crate) fn counts(&self, now_ms: i64) -> bool {
+        self.is_live() && self.ends_after(now_ms)
+    }
+
+    /// Whether it counts, or will once it is signed.
+    pub(crate) fn takes_room(&self, now_ms: i64) -> bool {
+        (self.is_live() || self.status() == CertificateStatus::Planned) && self.ends_after(now_ms)
+    }
+
+    fn ends_after(&self, now_ms: i64) -> bool {
+        self.certificate.as_ref().is_some_and(|c| c.not_after_ms > now_ms)
+    }
+
+    /// Whether its status lets it be used.
     pub(crate) fn is_live(&self) -> bool {
         matches!(
             self.status(),
@@ -133,6 +162,16 @@ impl Record {
 
 pub(crate) fn certificate_key(serial: &str) -> String {
     format!("{CERTIFICATES}{serial}")
+}
+
+/// All certificates of a kind of party.
+pub(crate) fn owners(kind: &str) -> String {
+    format!("o{kind}\0")
+}
+
+/// The serial in which an index's key ends; all are of one length.
+pub(crate) fn serial_at_end(key: &[u8]) -> String {
+    String::from_utf8_lossy(&key[key.len().saturating_sub(SERIAL_DIGITS)..]).into_owned()
 }
 
 /// All certificates of a party.

@@ -10,7 +10,7 @@ use super::{
     Situation,
     planning::{self, Wanted},
 };
-use crate::policy;
+use crate::{policy, state};
 
 pub(super) fn decide(s: &mut Situation<'_>, m: &Issue) -> Result<Outcome, Fault> {
     let kind = policy::person_kind(&m.kind)?;
@@ -19,6 +19,9 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &Issue) -> Result<Outcome, Fault>
         s.view
             .fact(ServiceName::Registry, "principal", &format!("{kind}.{id}"))?;
     policy::person(known.as_ref())?;
+    let records = state::records_of(s.view, kind.word(), id.as_str(), usize::MAX)?;
+    let message = "this account has all the certificates it may; revoke those that are not needed";
+    policy::room(&records, s.now_ms, policy::PERSON_LIVE_MAX, message)?;
     let lifetime_ms = policy::person_lifetime(m.lifetime_ms, s.service.settings.person_lifetime_ms)?;
     let csr = policy::csr(&m.csr, &planning::subject(s, kind, id.as_str())?)?;
     let mut outcome = Outcome::default();

@@ -5,7 +5,7 @@ use service::{Fault, Outcome};
 
 use super::{Situation, revoke::RECEIPT};
 use crate::{
-    event,
+    DAY_MS, event,
     state::{self, Revocation},
 };
 
@@ -24,30 +24,48 @@ pub(super) fn decide(s: &Situation<'_>, m: &Kicked) -> Result<Outcome, Fault> {
     event::closed(&mut outcome, &m.serial, m.sessions, &revocation, s.now_ms);
     if revocation.open.is_empty() {
         outcome.no_wake(format!("{RECEIPT}/{}", m.revocation));
-        finish(s, &mut outcome, &m.revocation, revocation);
+        outcome.delete(key);
+        answer(s, &mut outcome, &m.revocation, &revocation);
     } else {
         outcome.put(key, &revocation);
     }
     Ok(outcome)
 }
 
-/// No receipt came in time. The front door is away: it closes them before it lets anybody in.
-pub(super) fn give_up(s: &Situation<'_>, revocation: &str) -> Result<Outcome, Fault> {
+/// No receipt came in time. The front door is away: it closes them before it lets anybody in. Whoever waits
+/// is answered; a receipt that comes within a day is still told as an event.
+pub(super) fn give_up(s: &Situation<'_>, name: &str) -> Result<Outcome, Fault> {
     let mut outcome = Outcome::default();
-    if let Some(record) = s.view.load::<Revocation>(state::revocation_key(revocation))? {
-        finish(s, &mut outcome, revocation, record);
+    let key = state::revocation_key(name);
+    let Some(revocation) = s.view.load::<Revocation>(&key)? else {
+        return Ok(outcome);
+    };
+    if revocation.late {
+        outcome.delete(key);
+        return Ok(outcome);
     }
+    answer(s, &mut outcome, name, &revocation);
+    let late = Revocation {
+        asked: false,
+        late: true,
+        ..revocation
+    };
+    outcome.put(key, &late);
+    outcome.wake_at(
+        format!("{RECEIPT}/{name}"),
+        s.now_ms.saturating_add_unsigned(DAY_MS),
+    );
     Ok(outcome)
 }
 
-fn finish(s: &Situation<'_>, outcome: &mut Outcome, name: &str, revocation: Revocation) {
-    outcome.delete(state::revocation_key(name));
+/// Answers whoever asked for the revocation, if anybody waits.
+fn answer(s: &Situation<'_>, outcome: &mut Outcome, name: &str, revocation: &Revocation) {
     if !revocation.asked {
         return;
     }
     let reply = Revoked {
         request_id: String::new(),
-        serials: revocation.serials,
+        serials: revocation.serials.clone(),
         sessions_closed: revocation.sessions,
         closed_after_ms: s.now_ms.saturating_sub(revocation.at_ms).max(0).unsigned_abs(),
         receipt_missing: !revocation.open.is_empty(),

@@ -39,15 +39,15 @@ fn load(s: &Situation<'_>) -> Result<ListState, Fault> {
     Ok(s.view.load(state::LIST)?.unwrap_or_default())
 }
 
-/// Orders the next list. What has ended by itself is left out of it, and forgotten.
+/// Orders the next list. What had ended by itself when the last one was made is left out and forgotten.
 pub(super) fn make(s: &Situation<'_>) -> Result<Outcome, Fault> {
     let mut outcome = Outcome::default();
     let list = load(s)?;
     if list.making > 0 {
         return Ok(outcome);
     }
-    let number = list.number + 1;
-    let (bytes, sha256) = order_parts(s, &mut outcome, number)?;
+    let number = list.number.max(list.tried) + 1;
+    let (bytes, sha256) = order_parts(s, &mut outcome, number, list.published_at_ms)?;
     let order = ListOrder {
         number,
         this_update_ms: s.now_ms,
@@ -67,6 +67,8 @@ pub(super) fn make(s: &Situation<'_>) -> Result<Outcome, Fault> {
         state::LIST,
         &ListState {
             making: number,
+            tried: number,
+            making_at_ms: s.now_ms,
             stale: false,
             next_update_ms,
             ..list
@@ -75,7 +77,12 @@ pub(super) fn make(s: &Situation<'_>) -> Result<Outcome, Fault> {
     Ok(outcome)
 }
 
-fn order_parts(s: &Situation<'_>, outcome: &mut Outcome, number: u64) -> Result<(u64, Vec<u8>), Fault> {
+fn order_parts(
+    s: &Situation<'_>,
+    outcome: &mut Outcome,
+    number: u64,
+    last_list_ms: i64,
+) -> Result<(u64, Vec<u8>), Fault> {
     let mut digest = Sha256::new();
     let mut part = Part::default();
     let mut count = 0;
@@ -94,7 +101,7 @@ fn order_parts(s: &Situation<'_>, outcome: &mut Outcome, number: u64) -> Result<
     };
     let mut over = Vec::new();
     for (key, entry) in s.view.list::<RevokedEntry>(state::REVOKED, None, usize::MAX)? {
-        if entry.not_after_ms < s.now_ms {
+        if entry.not_after_ms < last_list_ms {
             over.push(key);
             continue;
         }
@@ -127,21 +134,18 @@ pub(super) fn made(s: &Situation<'_>, result: &[u8]) -> Result<Outcome, Fault> {
     let mut outcome = Outcome::default();
     let made = ListMade::decode(result).unwrap_or_default();
     let list = load(s)?;
-    let failed = !made.failure.is_empty();
-    let number = if failed {
-        list.number
-    } else {
-        made.number.max(list.number)
+    let failed = !made.failure.is_empty() || made.number != list.making;
+    let after = ListState {
+        making: 0,
+        stale: false,
+        ..list.clone()
     };
-    outcome.put(
-        state::LIST,
-        &ListState {
-            number,
-            making: 0,
-            stale: false,
-            ..list.clone()
-        },
-    );
+    let published = ListState {
+        number: list.making,
+        published_at_ms: list.making_at_ms,
+        ..after.clone()
+    };
+    outcome.put(state::LIST, if failed { &after } else { &published });
     let settings = &s.service.settings;
     let at_ms = match (failed, list.stale) {
         (true, _) => s.now_ms.saturating_add(AGAIN_MS),

@@ -1,11 +1,14 @@
 //! The decisions, one verb a file.
 
 mod claim;
+mod follow;
 mod issue;
 mod kicked;
+mod last_admin;
 mod list;
 mod planning;
 mod record;
+mod refused;
 mod renew;
 mod revoke;
 mod sign;
@@ -43,11 +46,20 @@ impl Situation<'_> {
 /// Decides a command.
 pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) -> Result<Outcome, Fault> {
     match request {
-        Request::Sign(m) => sign::decide(s, caller, &m),
-        Request::Renew(m) => renew::decide(s, caller, &m),
+        Request::Sign(m) => {
+            let decided = sign::decide(s, caller, &m);
+            refused::told(s, caller, decided)
+        }
+        Request::Renew(m) => {
+            let decided = renew::decide(s, caller, &m);
+            refused::told(s, caller, decided)
+        }
         Request::Record(m) => record::decide(s, &m),
         Request::PutClaim(m) => claim::decide(s, &m),
-        Request::Issue(m) => issue::decide(s, &m),
+        Request::Issue(m) => {
+            let decided = issue::decide(s, &m);
+            refused::told(s, caller, decided)
+        }
         Request::Revoke(m) => revoke::decide(s, &m),
         Request::Used(m) => used::decide(s, &m),
         Request::Kicked(m) => kicked::decide(s, &m),
@@ -57,9 +69,9 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
     }
 }
 
-/// Follows the registry: a device that is retired leaves no key behind.
+/// Follows the registry.
 pub(crate) fn fact(s: &mut Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, Fault> {
-    revoke::on_fact(s, fact)
+    follow::decide(s, fact)
 }
 
 /// A wake-up, by the word before its first slash.

@@ -6,7 +6,7 @@ use contract::{
     v1::{Certificate, CertificateStatus},
 };
 use pki::{Csr, Plan, Profile, Serial, Subject, SubjectKind, Validity};
-use service::{Fault, Outcome, store::StoreError};
+use service::{Fault, Outcome};
 
 use super::Situation;
 use crate::{
@@ -16,6 +16,9 @@ use crate::{
 
 /// The word before the serial in an effect's id, which is the caller's ticket too.
 pub(super) const SIGN: &str = "sign";
+
+/// Serials that are tried.
+const DRAWS: usize = 8;
 
 /// Whom a certificate is for.
 pub(super) struct Wanted<'a> {
@@ -115,9 +118,10 @@ pub(super) fn write(outcome: &mut Outcome, record: &Record) {
     outcome.put(state::key_key(&record.key), &key);
 }
 
-/// A serial that no certificate has.
-fn fresh_serial(s: &mut Situation<'_>) -> Result<Serial, StoreError> {
-    loop {
+/// A serial that no certificate has. A second draw has never been needed yet; where a few do not help, the
+/// random source is broken, and nothing may be issued with it.
+fn fresh_serial(s: &mut Situation<'_>) -> Result<Serial, Fault> {
+    for _ in 0..DRAWS {
         let mut octets = [0; 16];
         s.entropy.fill(&mut octets);
         let serial = Serial::from_random(octets);
@@ -125,4 +129,9 @@ fn fresh_serial(s: &mut Situation<'_>) -> Result<Serial, StoreError> {
             return Ok(serial);
         }
     }
+    Err(Refusal::new(
+        Code::Internal,
+        "the random source gives the same numbers again and again",
+    )
+    .into())
 }

@@ -20,15 +20,13 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
     let records = state::records_of(s.view, Kind::Device.word(), device, usize::MAX)?;
     if !records
         .iter()
-        .any(|r| r.is_live() && r.certificate().serial == caller.serial)
+        .any(|r| r.counts(s.now_ms) && r.certificate().serial == caller.serial)
     {
         let message = "renew over a certificate that counts; this one does not any more";
         return Err(Refusal::new(Code::Denied, message).into());
     }
-    if records.iter().filter(|r| r.is_live()).count() >= policy::LIVE_MAX {
-        let message = "too many certificates of this device were never used; connect with the newest";
-        return Err(Refusal::new(Code::Limit, message).into());
-    }
+    let message = "too many certificates of this device were never used; connect with the newest";
+    policy::room(&records, s.now_ms, policy::LIVE_MAX, message)?;
     let csr = policy::csr(&m.csr, &planning::subject(s, Kind::Device, device)?)?;
     let mut outcome = Outcome::default();
     let lifetime_ms = s.service.settings.device_lifetime_ms;

@@ -2,13 +2,12 @@
 
 use contract::{
     Code, Refusal,
-    id::{Kind, ServiceName},
-    v1::{Certificate, CertificateStatus, Claim, DeviceFact, Revoke, Stage},
+    id::Kind,
+    v1::{Certificate, CertificateStatus, Claim, Revoke},
 };
-use prost::Message;
-use service::{Answer, FactChange, Fault, Outcome};
+use service::{Answer, Fault, Outcome};
 
-use super::{Situation, list, signed::UNUSED, used::RETIRE};
+use super::{Situation, last_admin, list, planning::SIGN, signed::UNUSED, used::RETIRE};
 use crate::{
     event, policy,
     state::{self, KeyUse, Record, Revocation, RevokedEntry},
@@ -17,15 +16,18 @@ use crate::{
 /// The word before the revocation in the wake-up that ends the wait for its receipts.
 pub(super) const RECEIPT: &str = "receipt";
 
+/// Whoever revokes the certificate over which he is connected loses that session too, and the answer with it:
+/// it is kept, and given to a repeat over another certificate of his.
 pub(super) fn decide(s: &mut Situation<'_>, m: &Revoke) -> Result<Outcome, Fault> {
-    let (reason, _) = policy::reason(&m.reason)?;
+    let (word, reason) = policy::reason(&m.reason)?;
     let records = match (m.serial.is_empty(), m.kind.is_empty() && m.id.is_empty()) {
         (false, true) => vec![by_serial(s, &m.serial)?],
         (true, false) => by_owner(s, &m.kind, &m.id)?,
         _ => return Err(Refusal::invalid("serial", "name either a serial, or a kind and an id").into()),
     };
+    last_admin::demand_one_stays(s, &records, reason)?;
     let mut outcome = Outcome::default();
-    let revocation = revoke_all(s, &mut outcome, records, reason, true)?;
+    let revocation = revoke_all(s, &mut outcome, records, word, true)?;
     outcome.answer = Answer::Later(revocation);
     Ok(outcome)
 }
@@ -35,21 +37,11 @@ fn by_serial(s: &Situation<'_>, serial: &str) -> Result<Record, Fault> {
     let Some(record) = state::record(s.view, &serial)? else {
         return Err(Refusal::not_found("certificate", &serial).at("serial").into());
     };
-    match record.status() {
-        CertificateStatus::Revoked => Err(Refusal::new(
-            Code::NotAllowed,
-            "this certificate is revoked already",
-        )
-        .at("serial")
-        .into()),
-        CertificateStatus::Planned => Err(Refusal::new(
-            Code::Busy,
-            "this certificate is being signed; try again",
-        )
-        .at("serial")
-        .into()),
-        _ => Ok(record),
+    if record.status() == CertificateStatus::Revoked {
+        let message = "this certificate is revoked already";
+        return Err(Refusal::new(Code::NotAllowed, message).at("serial").into());
     }
+    Ok(record)
 }
 
 fn by_owner(s: &Situation<'_>, kind: &str, id: &str) -> Result<Vec<Record>, Fault> {
@@ -68,16 +60,10 @@ fn by_owner(s: &Situation<'_>, kind: &str, id: &str) -> Result<Vec<Record>, Faul
     Ok(live)
 }
 
-/// Those that count, or would again if a status were lost.
+/// Those that count, or would if a status were lost or a signature came.
 fn revocable(s: &Situation<'_>, kind: &str, id: &str) -> Result<Vec<Record>, Fault> {
     let mut records = state::records_of(s.view, kind, id, usize::MAX)?;
-    records.retain(|r| {
-        let over = matches!(
-            r.status(),
-            CertificateStatus::Revoked | CertificateStatus::Planned
-        );
-        !over && r.certificate().not_after_ms > s.now_ms
-    });
+    records.retain(|r| r.status() != CertificateStatus::Revoked && r.certificate().not_after_ms > s.now_ms);
     Ok(records)
 }
 
@@ -100,6 +86,7 @@ fn revoke_all(
         sessions: 0,
         at_ms: s.now_ms,
         asked,
+        late: false,
     };
     outcome.put(state::revocation_key(&revocation), &record);
     let until = s.now_ms.saturating_add_unsigned(s.service.settings.receipt_ms);
@@ -122,29 +109,17 @@ fn revoke_one(
         ..record.certificate()
     };
     let serial = certificate.serial.clone();
-    let entry = RevokedEntry {
-        at_ms: s.now_ms,
-        reason: reason.into(),
-        not_after_ms: certificate.not_after_ms,
-    };
-    outcome.put(state::revoked_key(&serial), &entry);
-    let key = KeyUse {
-        kind: certificate.kind.clone(),
-        id: certificate.id.clone(),
-        revoked: true,
-    };
-    outcome.put(state::key_key(&record.key), &key);
+    if record.status() == CertificateStatus::Planned {
+        let refusal = Refusal::new(
+            Code::NotAllowed,
+            "this certificate was revoked before it was signed",
+        );
+        outcome.complete(format!("{SIGN}/{serial}"), Err(refusal));
+    }
+    list_it(outcome, &certificate);
+    burn_key(outcome, &certificate, &record.key);
     if certificate.kind == Kind::Claim.word() {
-        if let Some(claim) = state::batch(s.view, &certificate.id)? {
-            outcome.put(
-                state::batch_key(&claim.batch),
-                &Claim {
-                    revoked: true,
-                    version: claim.version + 1,
-                    ..claim
-                },
-            );
-        }
+        close_batch(s, outcome, &certificate.id)?;
     }
     let record = Record {
         certificate: Some(certificate.clone()),
@@ -159,19 +134,43 @@ fn revoke_one(
     Ok(serial)
 }
 
-/// A device that is retired, or that the registry does not know any more, leaves no key behind.
-pub(super) fn on_fact(s: &mut Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, Fault> {
+fn list_it(outcome: &mut Outcome, certificate: &Certificate) {
+    let entry = RevokedEntry {
+        at_ms: certificate.revoked_at_ms,
+        reason: certificate.revocation_reason.clone(),
+        not_after_ms: certificate.not_after_ms,
+    };
+    outcome.put(state::revoked_key(&certificate.serial), &entry);
+}
+
+/// The key is nobody's any more, whatever the reason.
+fn burn_key(outcome: &mut Outcome, certificate: &Certificate, key: &str) {
+    let burnt = KeyUse {
+        kind: certificate.kind.clone(),
+        id: certificate.id.clone(),
+        revoked: true,
+    };
+    outcome.put(state::key_key(key), &burnt);
+}
+
+fn close_batch(s: &Situation<'_>, outcome: &mut Outcome, batch: &str) -> Result<(), Fault> {
+    if let Some(claim) = state::batch(s.view, batch)? {
+        let closed = Claim {
+            revoked: true,
+            version: claim.version + 1,
+            ..claim
+        };
+        outcome.put(state::batch_key(batch), &closed);
+    }
+    Ok(())
+}
+
+/// Revokes all of a party because of what the registry says of it; nobody waits for an answer.
+pub(super) fn of_party(s: &mut Situation<'_>, kind: Kind, id: &str, reason: &str) -> Result<Outcome, Fault> {
     let mut outcome = Outcome::default();
-    if fact.owner != ServiceName::Registry || fact.entity != "device" {
-        return Ok(outcome);
-    }
-    let device = fact.value.and_then(|value| DeviceFact::decode(value).ok());
-    if device.is_some_and(|device| device.stage() != Stage::Retired) {
-        return Ok(outcome);
-    }
-    let records = revocable(s, Kind::Device.word(), fact.id)?;
+    let records = revocable(s, kind.word(), id)?;
     if !records.is_empty() {
-        revoke_all(s, &mut outcome, records, "cessationOfOperation", false)?;
+        revoke_all(s, &mut outcome, records, reason, false)?;
     }
     Ok(outcome)
 }

@@ -5,35 +5,15 @@ use contract::{
     id::{Kind, ServiceName},
     v1::{CertificateStatus, Claim, DeviceFact, Sign},
 };
-use service::{Answer, Caller, Fault, Outcome};
+use service::{Caller, Fault, Outcome};
 
 use super::{
     Situation,
     planning::{self, Wanted},
 };
-use crate::{event, policy, state};
+use crate::{policy, state};
 
-/// A refusal is told to those who watch, too: somebody holds a claim and tries.
 pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result<Outcome, Fault> {
-    match attempt(s, caller, m) {
-        Err(Fault::Refused(refusal)) => {
-            let mut outcome = Outcome::default();
-            let batch = caller.batch.as_ref().map(ToString::to_string).unwrap_or_default();
-            event::refused(
-                &mut outcome,
-                &caller.principal,
-                &batch,
-                refusal.code.word(),
-                &refusal.message,
-            );
-            outcome.answer = Answer::Refused(refusal);
-            Ok(outcome)
-        }
-        other => other,
-    }
-}
-
-fn attempt(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result<Outcome, Fault> {
     let device = caller.principal.id.as_str();
     let batch = caller
         .batch
@@ -43,7 +23,7 @@ fn attempt(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result<Outcome, 
     let claim = state::batch(s.view, batch)?;
     policy::batch(claim.as_ref(), device, s.now_ms)?;
     let known: Option<DeviceFact> = s.view.fact(ServiceName::Registry, "device", device)?;
-    policy::device(known.as_ref())?;
+    policy::new_device(known.as_ref())?;
     nobody_uses_it(s, device)?;
     let csr = policy::csr(&m.csr, &planning::subject(s, Kind::Device, device)?)?;
     let mut outcome = Outcome::default();
@@ -81,9 +61,7 @@ fn nobody_uses_it(s: &Situation<'_>, device: &str) -> Result<(), Fault> {
         let message = "this device has a certificate in use; it renews, or an operator revokes it first";
         return Err(Refusal::new(Code::Precondition, message).into());
     }
-    if records.iter().filter(|r| r.is_live()).count() >= policy::LIVE_MAX {
-        let message = "this device has asked too often without using what it got; revoke its certificates";
-        return Err(Refusal::new(Code::Limit, message).into());
-    }
+    let message = "this device has asked too often without using what it got; revoke its certificates";
+    policy::room(&records, now, policy::LIVE_MAX, message)?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use contract::{
     Code, Refusal,
     id::Kind,
-    v1::{CertificateStatus, Claim, ClaimMade, Signed},
+    v1::{Certificate, CertificateStatus, Claim, ClaimMade, Signed},
 };
 use prost::Message;
 use service::{Fault, Outcome};
@@ -88,7 +88,9 @@ fn failed(s: &Situation<'_>, record: &Record, why: &str) -> Result<Outcome, Faul
         &certificate.serial,
     ));
     outcome.delete(state::end_key(certificate.not_after_ms, &certificate.serial));
-    outcome.delete(state::key_key(&record.key));
+    if !is_shared(s, record)? {
+        outcome.delete(state::key_key(&record.key));
+    }
     if let Some(claim) = state::batch(s.view, &certificate.batch)? {
         let key = state::batch_key(&certificate.batch);
         match certificate.kind == Kind::Claim.word() {
@@ -97,6 +99,7 @@ fn failed(s: &Situation<'_>, record: &Record, why: &str) -> Result<Outcome, Faul
                 key,
                 &Claim {
                     used: claim.used.saturating_sub(1),
+                    version: claim.version + 1,
                     ..claim
                 },
             ),
@@ -105,6 +108,15 @@ fn failed(s: &Situation<'_>, record: &Record, why: &str) -> Result<Outcome, Faul
     let refusal = Refusal::new(Code::Internal, format!("the authority could not sign: {why}"));
     outcome.complete(format!("{}/{}", planning::SIGN, certificate.serial), Err(refusal));
     Ok(outcome)
+}
+
+/// Whether another certificate of this party is for the same key, which then stays its own.
+fn is_shared(s: &Situation<'_>, record: &Record) -> Result<bool, Fault> {
+    let Certificate { serial, kind, id, .. } = record.certificate();
+    let records = state::records_of(s.view, &kind, &id, usize::MAX)?;
+    Ok(records
+        .iter()
+        .any(|r| r.key == record.key && r.certificate().serial != serial))
 }
 
 /// What was issued and never used is withdrawn.

@@ -3,7 +3,7 @@
 
 use contract::{
     id::Kind,
-    v1::{CertificateStatus, CertificateUsed},
+    v1::{Certificate, CertificateStatus, CertificateUsed},
 };
 use service::{Fault, Outcome};
 
@@ -34,19 +34,26 @@ pub(super) fn decide(s: &Situation<'_>, m: &CertificateUsed) -> Result<Outcome, 
     event::fact(&mut outcome, &active);
     event::activated(&mut outcome, &certificate);
     if certificate.kind == Kind::Device.word() {
-        retire_former(s, &mut outcome, &serial, &certificate.id)?;
+        retire_former(s, &mut outcome, &certificate)?;
     }
     Ok(outcome)
 }
 
-/// An operator may have one certificate for each machine; a device has one.
-fn retire_former(s: &Situation<'_>, outcome: &mut Outcome, newest: &str, device: &str) -> Result<(), Fault> {
+/// An operator may have one certificate for each machine; a device has one, the newest that it has used. If
+/// it goes back to an older one, the newest stays all the same: a device is never left without any.
+fn retire_former(s: &Situation<'_>, outcome: &mut Outcome, used: &Certificate) -> Result<(), Fault> {
     let at_ms = s.now_ms.saturating_add_unsigned(s.service.settings.overlap_ms);
-    for former in state::records_of(s.view, Kind::Device.word(), device, usize::MAX)? {
-        let serial = former.certificate().serial;
-        if serial != newest && former.is_live() {
-            outcome.wake_at(format!("{RETIRE}/{serial}"), at_ms);
-        }
+    let mut others = state::records_of(s.view, Kind::Device.word(), &used.id, usize::MAX)?;
+    others.retain(|r| r.is_live() && r.certificate().serial != used.serial);
+    let is_newer = |r: &Record| r.certificate().issued_at_ms > used.issued_at_ms;
+    let has_replaced_it = |r: &Record| is_newer(r) && r.status() == CertificateStatus::Active;
+    if others.iter().any(has_replaced_it) {
+        outcome.wake_at(format!("{RETIRE}/{}", used.serial), at_ms);
+    } else {
+        outcome.no_wake(format!("{RETIRE}/{}", used.serial));
+    }
+    for former in others.iter().filter(|r| !is_newer(r)) {
+        outcome.wake_at(format!("{RETIRE}/{}", former.certificate().serial), at_ms);
     }
     Ok(())
 }

@@ -53,14 +53,16 @@ fn show(view: &View<'_>, serial: &str) -> Result<CertificateShown, Fault> {
     })
 }
 
-/// By owner where one is named, by their end where that matters, else all.
+/// By owner or kind where one is named, by their end where that matters, else all.
 fn list(view: &View<'_>, m: &ListCertificates) -> Result<CertificatesListed, Fault> {
     let wanted = Wanted::read(m)?;
-    let page = if !m.id.is_empty() {
-        let prefix = state::owned(&m.kind, &m.id);
-        through_index(view, &prefix, 0, m, &wanted)?
-    } else if m.expires_before_ms > 0 {
-        through_index(view, state::ENDS, 16, m, &wanted)?
+    let page = if m.expires_before_ms > 0 && m.id.is_empty() {
+        let end = format!("{}{}", state::ENDS, state::end_digits(m.expires_before_ms));
+        through_index(view, state::ENDS, Some(end.as_bytes()), m, &wanted)?
+    } else if !m.id.is_empty() {
+        through_index(view, &state::owned(&m.kind, &m.id), None, m, &wanted)?
+    } else if !m.kind.is_empty() {
+        through_index(view, &state::owners(&m.kind), None, m, &wanted)?
     } else {
         page::fill(state::CERTIFICATES, &m.page, m.page_size, |after, limit| {
             let rows = view.list::<Record>(state::CERTIFICATES, after, limit)?;
@@ -77,24 +79,21 @@ fn list(view: &View<'_>, m: &ListCertificates) -> Result<CertificatesListed, Fau
     })
 }
 
-/// Reads an index whose keys end in the serial, after `skip` bytes behind the prefix.
+/// Reads an index whose keys end in the serial, up to the key `end`.
 fn through_index(
     view: &View<'_>,
     prefix: &str,
-    skip: usize,
+    end: Option<&[u8]>,
     m: &ListCertificates,
     wanted: &Wanted,
 ) -> Result<Page<Certificate>, Fault> {
-    let end = (skip > 0).then(|| format!("{prefix}{}", state::end_digits(m.expires_before_ms)).into_bytes());
     page::fill(prefix, &m.page, m.page_size, |after, limit| {
         let mut rows = Vec::new();
         for (key, _) in view.scan(prefix.as_bytes(), after, limit)? {
-            if end.as_ref().is_some_and(|end| key >= *end) {
+            if end.is_some_and(|end| key.as_slice() >= end) {
                 break;
             }
-            let serial =
-                String::from_utf8_lossy(key.get(prefix.len() + skip..).unwrap_or_default()).into_owned();
-            let row = state::record(view, &serial)?.and_then(|record| wanted.row(&record));
+            let row = state::record(view, &state::serial_at_end(&key))?.and_then(|r| wanted.row(&r));
             rows.push((key, row));
         }
         Ok(rows)

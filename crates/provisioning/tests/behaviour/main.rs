@@ -1,7 +1,11 @@
 //! The service in its host loop, on a store in memory, with a real authority.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::result_large_err)] // the contract's own message, in tests only
 
+mod founding;
+mod in_flight;
 mod issuing;
+mod people;
 mod revoking;
 mod sequences;
 mod world;

@@ -130,14 +130,19 @@ impl World {
     }
 
     fn tell(&mut self, entity: &str, id: &str, value: &impl Message) {
+        self.tell_bytes(entity, id, Some(value.encode_to_vec()));
+    }
+
+    /// A fact as bytes; `None`: the thing is gone.
+    pub(crate) fn tell_bytes(&mut self, entity: &str, id: &str, value: Option<Vec<u8>>) {
         self.facts += 1;
         let fact = Fact {
             epoch: 3,
             sequence: self.facts,
             entity: entity.into(),
             id: id.into(),
-            value: value.encode_to_vec(),
-            deleted: false,
+            deleted: value.is_none(),
+            value: value.unwrap_or_default(),
         };
         let topic = Topic::Fact {
             service: ServiceName::Registry,
@@ -169,14 +174,26 @@ impl World {
     }
 
     pub(crate) fn tell_person(&mut self, kind: &str, id: &str, disabled: bool) {
+        self.tell_role(kind, id, Role::Viewer, disabled);
+    }
+
+    pub(crate) fn tell_role(&mut self, kind: &str, id: &str, role: Role, disabled: bool) {
         let fact = PrincipalFact {
             id: id.into(),
             kind: kind.into(),
-            role: Role::Viewer as i32,
+            role: role as i32,
             disabled,
             ..Default::default()
         };
         self.tell("principal", &format!("{kind}.{id}"), &fact);
+    }
+
+    /// What `muster init` left for an empty service.
+    pub(crate) fn bootstrap(&mut self, requests: &[v1::RecordCertificate]) {
+        let requests = requests
+            .iter()
+            .map(|r| ("record".to_owned(), wire::encode(r, Encoding::Json).to_vec()));
+        self.round(vec![Input::Bootstrap(requests.collect())]);
     }
 
     pub(crate) fn wait(&mut self, ms: u64) {
@@ -257,6 +274,15 @@ impl World {
         self.run_effects();
     }
 
+    /// What was ordered cannot be done: the executor cannot read it.
+    pub(crate) fn spoil_effects(&mut self) {
+        self.hold_effects = false;
+        for effect in &mut self.effects {
+            effect.payload.clear();
+        }
+        self.round(Vec::new());
+    }
+
     fn run_effects(&mut self) {
         while !self.hold_effects && !self.effects.is_empty() {
             let executor = Effects::new(self.authority.clone(), self.blobs.clone() as Arc<dyn Blobs>);
@@ -312,6 +338,17 @@ impl World {
         };
         self.ask::<v1::ClaimMade>(ADA, "put-claim", &request).unwrap();
         key
+    }
+
+    /// A person gets a certificate.
+    pub(crate) fn issue(&mut self, kind: &str, id: &str) -> v1::Signed {
+        let request = v1::Issue {
+            kind: kind.into(),
+            id: id.into(),
+            csr: key_and_csr(id).1,
+            ..Default::default()
+        };
+        self.ask(ADA, "issue", &request).unwrap()
     }
 
     /// A device asks for its first certificate under a batch.

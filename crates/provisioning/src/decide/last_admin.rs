@@ -1,0 +1,70 @@
+//! Whoever revokes the last certificate of an admin locks everybody out, and means it only when the key is
+//! in other hands.
+
+use contract::{
+    Code, Kind, Refusal, ServiceName, limits,
+    v1::{PrincipalFact, Role},
+};
+use pki::Reason;
+use service::{Fault, store::StoreError};
+
+use super::Situation;
+use crate::state::{self, Record};
+
+/// Demands that an admin keeps a certificate that counts, unless a key is lost: to leave that one working
+/// would be worse than to be locked out.
+pub(super) fn demand_one_stays(s: &Situation<'_>, going: &[Record], reason: Reason) -> Result<(), Fault> {
+    let key_is_lost = matches!(reason, Reason::KeyCompromise | Reason::CaCompromise);
+    if key_is_lost || !takes_an_admins(s, going)? || another_stays(s, going)? {
+        return Ok(());
+    }
+    let message = "this is the last certificate of an admin; issue another one first. If its key is in other \
+                   hands, give the reason keyCompromise: then nobody can administer over a certificate";
+    Err(Refusal::new(Code::Precondition, message).at("serial").into())
+}
+
+fn takes_an_admins(s: &Situation<'_>, going: &[Record]) -> Result<bool, StoreError> {
+    for record in going.iter().filter(|r| r.counts(s.now_ms)) {
+        let certificate = record.certificate();
+        let name = format!("{}.{}", certificate.kind, certificate.id);
+        let known: Option<PrincipalFact> = s.view.fact(ServiceName::Registry, "principal", &name)?;
+        if known.as_ref().is_some_and(is_admin) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn another_stays(s: &Situation<'_>, going: &[Record]) -> Result<bool, StoreError> {
+    let mut after: Option<String> = None;
+    loop {
+        let page = s.view.facts::<PrincipalFact>(
+            ServiceName::Registry,
+            "principal",
+            after.as_deref(),
+            limits::PAGE_MAX,
+        )?;
+        for (_, person) in page.iter().filter(|(_, person)| is_admin(person)) {
+            if keeps_one(s, &person.id, going)? {
+                return Ok(true);
+            }
+        }
+        match page.into_iter().nth(limits::PAGE_MAX - 1) {
+            Some((last, _)) => after = Some(last),
+            None => return Ok(false),
+        }
+    }
+}
+
+fn keeps_one(s: &Situation<'_>, admin: &str, going: &[Record]) -> Result<bool, StoreError> {
+    let records = state::records_of(s.view, Kind::Operator.word(), admin, usize::MAX)?;
+    let goes = |record: &Record| {
+        let serial = record.certificate().serial;
+        going.iter().any(|r| r.certificate().serial == serial)
+    };
+    Ok(records.iter().any(|r| r.counts(s.now_ms) && !goes(r)))
+}
+
+fn is_admin(person: &PrincipalFact) -> bool {
+    person.kind == Kind::Operator.word() && person.role() == Role::Admin && !person.disabled
+}
