@@ -45,6 +45,12 @@ pub fn write_identity(folder: &Path, certificate: &str, key: &str, roots: &str) 
     file.write_all(key.as_bytes()).unwrap();
 }
 
+/// The `muster` program; `MUSTER_PROGRAM` names another build of it.
+pub fn muster_program() -> PathBuf {
+    let named = std::env::var_os("MUSTER_PROGRAM").and_then(|name| name.into_string().ok());
+    cargo_output(named.as_deref().unwrap_or("muster"))
+}
+
 /// Runs the program on an installation's folder; what it printed. It must succeed.
 pub fn muster(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new(cargo_output("muster"))

@@ -16,8 +16,9 @@
 
 mod files;
 mod server;
+pub mod topics;
 mod world;
 
-pub use files::{cargo_output, muster, repository, write_identity};
+pub use files::{cargo_output, muster, muster_program, repository, write_identity};
 pub use server::Server;
 pub use world::{Person, World};

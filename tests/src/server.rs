@@ -10,7 +10,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::files::cargo_output;
+use crate::files::muster_program;
 
 /// A running `muster up`, or a part of one.
 pub struct Server {
@@ -31,7 +31,7 @@ struct Ready {
 impl Server {
     /// Starts it on a folder; `principals` is the port that it shall have, 0 for any.
     pub fn start(folder: &Path, principals: u16, settings: &[(&str, &str)]) -> Result<Server, String> {
-        let mut command = Command::new(cargo_output("muster"));
+        let mut command = Command::new(muster_program());
         command
             .arg("--dir")
             .arg(folder)

@@ -35,9 +35,17 @@ async fn report(device: Person, journal: Arc<Journal>, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         counter += 1;
         let attributes = [("counter".to_owned(), counter.to_string())].into();
-        let report = v1::Report { attributes, ..v1::Report::default() };
+        let report = v1::Report {
+            attributes,
+            ..v1::Report::default()
+        };
         // Whatever is not accepted was not acknowledged: the client sends it again on the next connection.
-        if device.client.ask::<v1::Changed>(ServiceName::Registry, "report", &report).await.is_ok() {
+        if device
+            .client
+            .ask::<v1::Changed>(ServiceName::Registry, "report", &report)
+            .await
+            .is_ok()
+        {
             journal.newest.store(counter, Ordering::Relaxed);
             journal.acknowledged.fetch_add(1, Ordering::Relaxed);
         }
@@ -52,8 +60,16 @@ async fn register(admin: Arc<Person>, stop: Arc<AtomicBool>) -> Vec<String> {
             break;
         }
         let device_id = format!("extra-{n}");
-        let request = v1::RegisterDevice { device_id: device_id.clone(), ..v1::RegisterDevice::default() };
-        if admin.client.ask::<v1::Changed>(ServiceName::Registry, "register", &request).await.is_ok() {
+        let request = v1::RegisterDevice {
+            device_id: device_id.clone(),
+            ..v1::RegisterDevice::default()
+        };
+        if admin
+            .client
+            .ask::<v1::Changed>(ServiceName::Registry, "register", &request)
+            .await
+            .is_ok()
+        {
             accepted.push(device_id);
         }
     }
@@ -62,11 +78,15 @@ async fn register(admin: Arc<Person>, stop: Arc<AtomicBool>) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_was_acknowledged_is_lost() {
-    let kills = std::env::var_os("MUSTER_KILLS").and_then(|n| n.to_str()?.parse().ok()).unwrap_or(KILLS);
+    let kills = std::env::var_os("MUSTER_KILLS")
+        .and_then(|n| n.to_str()?.parse().ok())
+        .unwrap_or(KILLS);
     let mut world = World::new().await;
     let admin = Arc::new(world.admin().await);
     let ids: Vec<String> = (0..DEVICES).map(|n| format!("pump-{n}")).collect();
-    world.register(&admin, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    world
+        .register(&admin, &ids.iter().map(String::as_str).collect::<Vec<_>>())
+        .await;
     let stop = Arc::new(AtomicBool::new(false));
     let mut journals = BTreeMap::new();
     let mut reporters = Vec::new();
@@ -102,13 +122,31 @@ async fn nothing_that_was_acknowledged_is_lost() {
         }
     }
     for id in &registered {
-        let request = v1::ShowDevice { device_id: id.clone(), ..v1::ShowDevice::default() };
-        if admin.client.ask::<v1::DeviceShown>(ServiceName::Registry, "show", &request).await.is_err() {
+        let request = v1::ShowDevice {
+            device_id: id.clone(),
+            ..v1::ShowDevice::default()
+        };
+        if admin
+            .client
+            .ask::<v1::DeviceShown>(ServiceName::Registry, "show", &request)
+            .await
+            .is_err()
+        {
             lost.push(format!("{id} was registered and is not there"));
         }
     }
-    let acknowledged: u64 = journals.values().map(|j| j.acknowledged.load(Ordering::Relaxed)).sum();
-    println!("{kills} kills, {acknowledged} reports and {} registrations acknowledged, {} lost", registered.len(), lost.len());
-    assert!(acknowledged > kills && !registered.is_empty(), "the load was none");
+    let acknowledged: u64 = journals
+        .values()
+        .map(|j| j.acknowledged.load(Ordering::Relaxed))
+        .sum();
+    println!(
+        "{kills} kills, {acknowledged} reports and {} registrations acknowledged, {} lost",
+        registered.len(),
+        lost.len()
+    );
+    assert!(
+        acknowledged > kills && !registered.is_empty(),
+        "the load was none"
+    );
     assert_eq!(lost, Vec::<String>::new());
 }

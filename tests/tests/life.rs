@@ -82,7 +82,7 @@ async fn what_a_device_may_not_is_refused_and_nobody_else_notices() {
     let refusal = pump.refused(ServiceName::Registry, "report", &nonsense).await;
     assert_eq!(
         (refusal.code, refusal.field.as_str()),
-        (contract::Code::Invalid, "model")
+        (contract::Code::TooLarge, "model")
     );
     let other = v1::Report {
         model: "pump".into(),

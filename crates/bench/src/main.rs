@@ -1,1 +1,78 @@
-fn main() {}
+//! Measures Muster against raw limits of the same machine and against Mosquitto, within one run.
+#![forbid(unsafe_code)]
+
+mod fleet;
+mod load;
+mod machine;
+mod measures;
+mod output;
+mod programs;
+mod servers;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tokio::task::LocalSet;
+
+use crate::{
+    machine::Machine,
+    measures::{provisioning::Provisioning, requests::Requests, scale::Scale},
+    programs::Options,
+};
+
+/// The allocator that the workspace names for its programs: bare sled is measured at its best.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures Muster against raw limits of the same machine and against Mosquitto, within one run.
+#[derive(Parser)]
+#[command(name = "muster-bench", version, max_term_width = 110)]
+#[command(
+    after_help = "Figures of two runs do not compare; the ratios within one do. docs/performance.md says more."
+)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    measure: Measure,
+}
+
+#[derive(Subcommand)]
+enum Measure {
+    Requests(Requests),
+    Provisioning(Provisioning),
+    Scale(Scale),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("muster-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// All clients share one thread, since they share the machine with the server.
+fn run(cli: Cli) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    LocalSet::new().block_on(&runtime, measure(cli))
+}
+
+async fn measure(cli: Cli) -> Result<()> {
+    let (machine, programs, json) = (Machine::now()?, cli.options.find()?, cli.options.json);
+    match cli.measure {
+        Measure::Requests(requests) => output::print(&requests.run(&programs).await?, &machine, json),
+        Measure::Provisioning(provisioning) => {
+            output::print(&provisioning.run(&programs).await?, &machine, json)
+        }
+        Measure::Scale(scale) => output::print(&scale.run(&programs).await?, &machine, json),
+    }
+}

@@ -165,7 +165,9 @@ impl FrontDoor {
 async fn keep_time(shared: Arc<Shared>, end: CancellationToken) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut stale = false;
+    // Before the first facts there is nothing to be stale.
+    let mut stale = true;
+    let mut told = false;
     loop {
         tokio::select! {
             () = end.cancelled() => return,
@@ -176,11 +178,10 @@ async fn keep_time(shared: Arc<Shared>, end: CancellationToken) {
         shared.tell_metrics(&status);
         if status.stale != stale {
             stale = status.stale;
-            match stale {
-                true => {
-                    warn!("the registry or provisioning is silent: who may do what is as it was last known")
-                }
-                false => info!("the facts are fresh again"),
+            if stale {
+                warn!("the registry or provisioning is silent: who may do what is as it was last known");
+            } else if std::mem::replace(&mut told, true) {
+                info!("the facts are fresh again");
             }
         }
     }

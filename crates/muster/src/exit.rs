@@ -46,7 +46,10 @@ pub struct Failure {
 impl Failure {
     /// A failure with this end.
     pub fn new(exit: Exit, message: impl Into<String>) -> Failure {
-        Failure { exit, message: message.into() }
+        Failure {
+            exit,
+            message: message.into(),
+        }
     }
 
     /// The command line or the configuration is wrong.
@@ -65,5 +68,7 @@ impl std::error::Error for Failure {}
 
 /// How the process ends on this error.
 pub fn code_of(error: &anyhow::Error) -> u8 {
-    error.downcast_ref::<Failure>().map_or(Exit::Failed, |failure| failure.exit) as u8
+    error
+        .downcast_ref::<Failure>()
+        .map_or(Exit::Failed, |failure| failure.exit) as u8
 }

@@ -41,7 +41,10 @@ pub struct Plans {
 /// Makes an installation in an empty folder.
 pub fn init(folder: &Folder, plans: &Plans) -> Result<()> {
     if folder.config().exists() {
-        let message = format!("{} holds an installation already; nothing was changed", folder.path().display());
+        let message = format!(
+            "{} holds an installation already; nothing was changed",
+            folder.path().display()
+        );
         return Err(Failure::new(crate::exit::Exit::Conflict, message).into());
     }
     let now = wall_ms();
@@ -95,11 +98,20 @@ fn found(folder: &Folder, plans: &Plans, now_ms: i64) -> Result<Authorities> {
         Some(passphrase) => Protection::Passphrase(passphrase, Cost::RECOMMENDED),
         None => Protection::Plain,
     };
-    write_secret(&folder.pki("root.key"), &pki::seal_key(&root.key_pem, &protection)?)?;
-    write_secret(&folder.pki("issuing.key"), &pki::seal_key(&issuing.key_pem, &protection)?)?;
+    write_secret(
+        &folder.pki("root.key"),
+        &pki::seal_key(&root.key_pem, &protection)?,
+    )?;
+    write_secret(
+        &folder.pki("issuing.key"),
+        &pki::seal_key(&issuing.key_pem, &protection)?,
+    )?;
     write_public(&folder.pki("root.pem"), root.chain_pem.as_bytes())?;
     write_public(&folder.pki("issuing.pem"), issuing.chain_pem.as_bytes())?;
-    Ok(Authorities { issuing: issuing_authority, roots_pem: root.chain_pem })
+    Ok(Authorities {
+        issuing: issuing_authority,
+        roots_pem: root.chain_pem,
+    })
 }
 
 fn certify_server(folder: &Folder, plans: &Plans, by: &Authorities, now: i64) -> Result<IssuedCertificate> {
@@ -110,7 +122,14 @@ fn certify_server(folder: &Folder, plans: &Plans, by: &Authorities, now: i64) ->
     }
     let subject = Subject::new(&plans.site, SubjectKind::Service, ServiceName::FrontDoor.word())?;
     let key = pki::generate_key(KeyKind::P256)?;
-    let issued = issue(by, Profile::Server { hosts }, subject, &key, now, SERVER_LIFETIME_MS)?;
+    let issued = issue(
+        by,
+        Profile::Server { hosts },
+        subject,
+        &key,
+        now,
+        SERVER_LIFETIME_MS,
+    )?;
     write_secret(&folder.pki("server.key"), key.as_bytes())?;
     let chain = format!("{}{}", issued.pem, by.issuing.certificate_pem());
     write_public(&folder.pki("server.pem"), chain.as_bytes())?;
@@ -152,7 +171,10 @@ fn make_release_key(folder: &Folder) -> Result<()> {
     let seed = Zeroizing::new(rand::random::<[u8; 32]>());
     let key = artifact::SigningKey::from_seed(&seed);
     write_secret(&folder.release("release.key"), key.to_pem()?.as_bytes())?;
-    write_public(&folder.release("release.pub"), key.public_key().to_pem()?.as_bytes())
+    write_public(
+        &folder.release("release.pub"),
+        key.public_key().to_pem()?.as_bytes(),
+    )
 }
 
 fn write_bootstrap(
@@ -175,12 +197,19 @@ fn write_bootstrap(
     };
     let registry = vec![("put-person", serde_json::to_value(person)?)];
     let provisioning = vec![
-        ("record", serde_json::to_value(record("services", ServiceName::FrontDoor.word(), server))?),
-        ("record", serde_json::to_value(record("operators", &plans.operator, operator))?),
+        (
+            "record",
+            serde_json::to_value(record("services", ServiceName::FrontDoor.word(), server))?,
+        ),
+        (
+            "record",
+            serde_json::to_value(record("operators", &plans.operator, operator))?,
+        ),
     ];
-    for (service, requests) in
-        [(ServiceName::Registry, registry), (ServiceName::Provisioning, provisioning)]
-    {
+    for (service, requests) in [
+        (ServiceName::Registry, registry),
+        (ServiceName::Provisioning, provisioning),
+    ] {
         write_secret(&folder.bootstrap(service), &serde_json::to_vec_pretty(&requests)?)?;
     }
     Ok(())

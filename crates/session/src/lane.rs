@@ -24,6 +24,15 @@ pub(crate) enum Origin {
     Inside,
 }
 
+/// How a service's connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaving {
+    /// It said goodbye: it stops, or its disk is full and it will be back.
+    Goodbye,
+    /// It is simply gone.
+    Lost,
+}
+
 struct Slot {
     frame: Frame,
     origin: Origin,
@@ -238,13 +247,13 @@ impl Lane {
         });
     }
 
-    /// The service is gone. If it had requests, they may be why.
-    pub(crate) fn link_down(&mut self) {
+    /// The service is gone. If it had requests and did not say goodbye, they may be why.
+    pub(crate) fn link_down(&mut self, leaving: Leaving) {
         if !self.linked {
             return;
         }
         self.linked = false;
-        if self.out > 0 {
+        if self.out > 0 && leaving == Leaving::Lost {
             if self.is_careful() && self.out == 1 {
                 if let Some(slot) = self.slots.iter_mut().flatten().next() {
                     slot.killed += 1;
@@ -304,7 +313,7 @@ mod tests {
         let (a, b, _c) = (ask(&mut lane, "a"), ask(&mut lane, "b"), ask(&mut lane, "c"));
         assert_eq!(topics(&lane.take(9, 9999)), ["a", "b", "c"]);
         assert!(answer(&mut lane, b));
-        lane.link_down();
+        lane.link_down(Leaving::Lost);
         ask(&mut lane, "d");
         lane.pass(frame("lost, for there is nobody"));
         assert!(lane.take(9, 9999).is_empty());
@@ -343,12 +352,12 @@ mod tests {
         for _ in 0..2 {
             lane.link_up();
             assert_eq!(lane.take(9, 9999).len(), 2);
-            lane.link_down();
+            lane.link_down(Leaving::Lost);
         }
         lane.link_up();
         let alone = lane.take(9, 9999);
         assert_eq!((topics(&alone), alone[0].suspect), (vec!["deadly"], false));
-        lane.link_down();
+        lane.link_down(Leaving::Lost);
         lane.link_up();
         let marked = lane.take(9, 9999);
         assert!(marked[0].suspect && marked.len() == 1);
@@ -363,6 +372,17 @@ mod tests {
             2,
             "a window that emptied is trusted again"
         );
+    }
+
+    #[test]
+    fn who_says_goodbye_has_not_been_killed() {
+        let mut lane = lane();
+        ask(&mut lane, "innocent");
+        for _ in 0..9 {
+            lane.link_up();
+            assert!(!lane.take(9, 9999)[0].suspect);
+            lane.link_down(Leaving::Goodbye);
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub use cause::{Cause, Farewell};
 pub use connection::{Connection, Post};
 pub use door::{Counts, Door, DoorSettings, DoorStatus};
 pub use facts::{Change, Copies, KnownCertificate, KnownDevice, KnownPerson};
+pub use lane::Leaving;
 pub use limits::Limits;
 pub use peer::{Caller, Peer};
 pub use policy::{Denial, Standing};

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use contract::{Root, Topic, id::ServiceName};
 use service::Now;
 
+use crate::lane::Leaving;
 use crate::protocol::{Delivery, Heard, Hello, Packet, Protocol, Publish, Reason, Welcome};
 
 /// Largest packet of a service, bytes: an envelope.
@@ -19,7 +20,12 @@ pub enum LinkEvent {
     /// An envelope from it. It has been acknowledged: it is in memory.
     Out(Bytes),
     /// The connection is over; what is in the output is the last.
-    Over(String),
+    Over {
+        /// Why, for people.
+        why: String,
+        /// Whether it said goodbye.
+        leaving: Leaving,
+    },
 }
 
 enum Phase {
@@ -106,7 +112,13 @@ impl ServiceLink {
                 None
             }
             (_, Packet::Acknowledged) => None,
-            (_, Packet::Disconnect { .. }) => Some(self.over("it said goodbye".into())),
+            (_, Packet::Disconnect { .. }) => {
+                self.phase = Phase::Over;
+                Some(LinkEvent::Over {
+                    why: "it said goodbye".into(),
+                    leaving: Leaving::Goodbye,
+                })
+            }
             _ => Some(self.over("a packet that does not belong here".into())),
         }
     }
@@ -191,7 +203,10 @@ impl ServiceLink {
 
     fn over(&mut self, why: String) -> LinkEvent {
         self.phase = Phase::Over;
-        LinkEvent::Over(why)
+        LinkEvent::Over {
+            why,
+            leaving: Leaving::Lost,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use contract::id::ServiceName;
 use parking_lot::Mutex;
-use session::{LinkEvent, ServiceLink};
+use session::{Leaving, LinkEvent, ServiceLink};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -94,8 +94,8 @@ impl Desk {
             joined: None,
             replaced: CancellationToken::new(),
         };
-        let why = attendance.run(stream, inbox).await;
-        attendance.leave(&why);
+        let (why, leaving) = attendance.run(stream, inbox).await;
+        attendance.leave(&why, leaving);
     }
 }
 
@@ -115,7 +115,12 @@ struct Attendance {
 }
 
 impl Attendance {
-    async fn run(&mut self, stream: TcpStream, mut inbox: mpsc::UnboundedReceiver<Parcel>) -> String {
+    async fn run(
+        &mut self,
+        stream: TcpStream,
+        mut inbox: mpsc::UnboundedReceiver<Parcel>,
+    ) -> (String, Leaving) {
+        let lost = |why: &str| (why.to_owned(), Leaving::Lost);
         let (mut reader, mut writer) = stream.into_split();
         let mut buffer = vec![0; READ_BYTES];
         let desk = self.desk.clone();
@@ -124,16 +129,16 @@ impl Attendance {
             let mut over = None;
             let mut parcels = Vec::new();
             tokio::select! {
-                () = replaced.cancelled() => return "a newer connection took its place".into(),
+                () = replaced.cancelled() => return lost("a newer connection took its place"),
                 () = tokio::time::sleep(LOOK) => {
                     if !self.link.is_alive(desk.shared.now()) {
-                        return "silent for too long".into();
+                        return lost("silent for too long");
                     }
                 }
                 read = async { desk.router.out.wait().await; reader.read(&mut buffer).await } => match read {
-                    Ok(0) => return "it closed the connection".into(),
+                    Ok(0) => return lost("it closed the connection"),
                     Ok(n) => over = self.receive(buffer.get(..n).unwrap_or_default()).await,
-                    Err(error) => return error.to_string(),
+                    Err(error) => return lost(&error.to_string()),
                 },
                 _ = inbox.recv_many(&mut parcels, PARCELS) => {}
             }
@@ -142,21 +147,21 @@ impl Attendance {
             }
             let output = self.link.take_output();
             if let Err(error) = writer.write_all(&output).await {
-                return error.to_string();
+                return lost(&error.to_string());
             }
-            if let Some(why) = over {
-                return why;
+            if let Some(over) = over {
+                return over;
             }
         }
     }
 
     /// Reads; says why it is over, if it is.
-    async fn receive(&mut self, bytes: &[u8]) -> Option<String> {
+    async fn receive(&mut self, bytes: &[u8]) -> Option<(String, Leaving)> {
         for event in self.link.receive(bytes, self.desk.shared.now()) {
             match event {
                 LinkEvent::Joined(service) => {
                     if let Err(why) = self.join(service).await {
-                        return Some(why);
+                        return Some((why, Leaving::Lost));
                     }
                 }
                 LinkEvent::Out(envelope) => {
@@ -164,7 +169,7 @@ impl Attendance {
                         self.desk.router.publish_out(joined.service, envelope);
                     }
                 }
-                LinkEvent::Over(why) => return Some(why),
+                LinkEvent::Over { why, leaving } => return Some((why, leaving)),
             }
         }
         None
@@ -179,7 +184,8 @@ impl Attendance {
             .insert(service, (generation, self.replaced.clone()));
         if let Some((_, former)) = former {
             former.cancel();
-            desk.shared.with_door(|door, _| door.link_down(service));
+            desk.shared
+                .with_door(|door, _| door.link_down(service, Leaving::Lost));
         }
         let (router, shared, up) = (desk.router.clone(), desk.shared.clone(), self.up.clone());
         let linked = tokio::task::spawn_blocking(move || router.link(service, generation, up, &shared)).await;
@@ -195,7 +201,7 @@ impl Attendance {
         Ok(())
     }
 
-    fn leave(self, why: &str) {
+    fn leave(self, why: &str, leaving: Leaving) {
         let Some(Joined {
             service, generation, ..
         }) = &self.joined
@@ -210,8 +216,13 @@ impl Attendance {
         {
             present.remove(service);
             drop(present);
-            warn!(%service, why, "the service is gone");
-            self.desk.shared.with_door(|door, _| door.link_down(*service));
+            match leaving {
+                Leaving::Goodbye => info!(%service, "the service has left"),
+                Leaving::Lost => warn!(%service, why, "the service is gone"),
+            }
+            self.desk
+                .shared
+                .with_door(|door, _| door.link_down(*service, leaving));
         }
     }
 }

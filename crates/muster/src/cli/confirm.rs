@@ -28,7 +28,11 @@ impl Confirm {
         err.flush()?;
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer)?;
-        if is_yes(&answer) { Ok(()) } else { Err(Failure::new(Exit::Failed, "nothing was changed").into()) }
+        if is_yes(&answer) {
+            Ok(())
+        } else {
+            Err(Failure::new(Exit::Failed, "nothing was changed").into())
+        }
     }
 }
 
@@ -42,9 +46,14 @@ mod tests {
 
     #[test]
     fn only_yes_is_yes() {
-        for (answer, expected) in
-            [("y\n", true), ("YES\n", true), (" yes ", true), ("\n", false), ("n", false), ("yep", false)]
-        {
+        for (answer, expected) in [
+            ("y\n", true),
+            ("YES\n", true),
+            (" yes ", true),
+            ("\n", false),
+            ("n", false),
+            ("yep", false),
+        ] {
             assert_eq!(is_yes(answer), expected, "{answer:?}");
         }
     }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
-use client::{AskError, Client, ConnectError, Endpoint, Identity, Inbox};
+use client::{AskError, Cause, Client, ConnectError, Endpoint, Identity, Inbox};
 use contract::{Root, id::ServiceName, wire::Wire};
 
 use crate::{
@@ -16,11 +16,23 @@ use crate::{
 #[derive(Debug, Clone, clap::Args)]
 pub struct Global {
     /// The installation's folder
-    #[arg(long, global = true, env = "MUSTER_DIR", default_value = "muster-data", value_name = "FOLDER")]
+    #[arg(
+        long,
+        global = true,
+        env = "MUSTER_DIR",
+        default_value = "muster-data",
+        value_name = "FOLDER"
+    )]
     pub dir: PathBuf,
     /// Whose certificate to use: a name below FOLDER/people, or a folder with certificate.pem, key.pem and
     /// roots.pem
-    #[arg(long = "as", global = true, env = "MUSTER_AS", default_value = "admin", value_name = "PERSON")]
+    #[arg(
+        long = "as",
+        global = true,
+        env = "MUSTER_AS",
+        default_value = "admin",
+        value_name = "PERSON"
+    )]
     pub person: String,
     /// The server, if it is not the one of the installation's folder
     #[arg(long, global = true, env = "MUSTER_SERVER", value_name = "HOST:PORT")]
@@ -64,19 +76,32 @@ impl Global {
         let key = String::from_utf8(read_secret(&folder.join("key.pem"))?).context("the key is no PEM")?;
         let chain = read_text(&folder.join("certificate.pem"))?;
         let roots = read_text(&folder.join("roots.pem"))?;
-        Identity::from_pem(&chain, &key, &roots).with_context(|| format!("the identity in {}", folder.display()))
+        Identity::from_pem(&chain, &key, &roots)
+            .with_context(|| format!("the identity in {}", folder.display()))
     }
 
     /// Where the server is.
     pub fn endpoint(&self) -> Result<Endpoint> {
         let Some(server) = &self.server else {
             let address = self.config()?.principals;
-            let host = if address.ip().is_unspecified() { "127.0.0.1".into() } else { address.ip().to_string() };
-            return Ok(Endpoint { host, port: address.port() });
+            let host = if address.ip().is_unspecified() {
+                "127.0.0.1".into()
+            } else {
+                address.ip().to_string()
+            };
+            return Ok(Endpoint {
+                host,
+                port: address.port(),
+            });
         };
         let (host, port) = server.rsplit_once(':').unwrap_or((server, "8883"));
-        let port = port.parse().map_err(|_| Failure::usage(format!("--server {server}: `{port}` is no port")))?;
-        Ok(Endpoint { host: host.trim_matches(['[', ']']).to_owned(), port })
+        let port = port
+            .parse()
+            .map_err(|_| Failure::usage(format!("--server {server}: `{port}` is no port")))?;
+        Ok(Endpoint {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+        })
     }
 
     /// The topics' root.
@@ -90,15 +115,22 @@ impl Global {
         let suffix = format!("cli-{:08x}", rand::random::<u32>());
         let connected = Client::connect(&self.endpoint()?, &self.identity()?, self.root(), &suffix).await;
         let (client, inbox) = connected.map_err(|error| {
-            let ConnectError::Failed { .. } = &error;
-            Failure::new(Exit::Unavailable, format!("{error}; is `muster up` running?"))
+            let ConnectError::Failed { cause, .. } = &error;
+            match cause {
+                Cause::Refused => Failure::new(Exit::Denied, error.to_string()),
+                Cause::Network => {
+                    Failure::new(Exit::Unavailable, format!("{error}; is `muster up` running?"))
+                }
+            }
         })?;
         Ok((client.with_patience(self.timeout), inbox))
     }
 
     /// Runs one command's asynchronous part.
     pub fn block_on<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         runtime.block_on(work)
     }
 
@@ -136,7 +168,9 @@ pub fn explain(error: AskError) -> anyhow::Error {
             }
             Failure::new(refusal.code.into(), message).into()
         }
-        AskError::Silence { .. } | AskError::Closed => Failure::new(Exit::Unavailable, error.to_string()).into(),
+        AskError::Silence { .. } | AskError::Closed => {
+            Failure::new(Exit::Unavailable, error.to_string()).into()
+        }
         AskError::BadReply(_) => error.into(),
     }
 }

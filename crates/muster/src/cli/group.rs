@@ -5,7 +5,10 @@ use contract::{
     Id,
     id::ServiceName,
     limits,
-    v1::{ChangeMembers, Changed, Done, Group as Listed, GroupsListed, ListGroups, MembersChanged, PutGroup, RemoveGroup},
+    v1::{
+        ChangeMembers, Changed, Done, Group as Listed, GroupsListed, ListGroups, MembersChanged, PutGroup,
+        RemoveGroup,
+    },
 };
 
 use super::{Global, confirm::Confirm, global, list::Limit, print};
@@ -93,7 +96,10 @@ impl Put {
 impl Remove {
     fn run(self, global: &Global) -> Result<()> {
         self.confirm.ask(&format!("remove the group {}", self.id))?;
-        let request = RemoveGroup { group_id: self.id.to_string(), ..RemoveGroup::default() };
+        let request = RemoveGroup {
+            group_id: self.id.to_string(),
+            ..RemoveGroup::default()
+        };
         let done: Done = global.ask(ServiceName::Registry, "remove-group", &request)?;
         print::done(global.json, &done, &format!("{} is removed", self.id))
     }
@@ -110,7 +116,8 @@ impl Members {
                     group_id: self.group.to_string(),
                     device_ids: devices.iter().map(Id::to_string).collect(),
                 };
-                let reply: MembersChanged = global::ask(&client, ServiceName::Registry, verb, &request).await?;
+                let reply: MembersChanged =
+                    global::ask(&client, ServiceName::Registry, verb, &request).await?;
                 say(global, &reply)?;
             }
             client.disconnect().await;
@@ -123,7 +130,10 @@ fn say(global: &Global, reply: &MembersChanged) -> Result<()> {
     if global.json {
         return print::json(reply);
     }
-    print::line(format!("{}: {} changed, version {}", reply.group_id, reply.changed, reply.version))
+    print::line(format!(
+        "{}: {} changed, version {}",
+        reply.group_id, reply.changed, reply.version
+    ))
 }
 
 impl List {
@@ -131,7 +141,11 @@ impl List {
         let listed = self.limit.collect(
             global,
             (ServiceName::Registry, "groups"),
-            |page| ListGroups { page_size: page.size, page: page.token, ..ListGroups::default() },
+            |page| ListGroups {
+                page_size: page.size,
+                page: page.token,
+                ..ListGroups::default()
+            },
             |reply: GroupsListed| (reply.groups, reply.next_page),
         )?;
         listed.print(global, &["id", "members", "description", "version"], row)

@@ -9,7 +9,9 @@ use crate::init::{self, Plans};
 
 /// Make an installation: certificate authorities, first operator, configuration.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  muster init --host muster.example.com --passphrase-file pass.txt\n  muster --dir ./try init --unencrypted")]
+#[command(
+    after_help = "Examples:\n  muster init --host muster.example.com --passphrase-file pass.txt\n  muster --dir ./try init --unencrypted"
+)]
 pub struct Init {
     /// The installation's name: part of every certificate and event
     #[arg(long, default_value = "muster")]
@@ -57,7 +59,10 @@ impl Init {
         print::fields(&[
             ("configuration", folder.config().display().to_string()),
             ("root CA", folder.pki("root.pem").display().to_string()),
-            ("operator", folder.person(&plans.operator, "").display().to_string()),
+            (
+                "operator",
+                folder.person(&plans.operator, "").display().to_string(),
+            ),
             ("release key", folder.release("release.key").display().to_string()),
         ])?;
         print::line("keep pki/root.key and release/release.key somewhere safe; the server needs neither")?;

@@ -48,6 +48,9 @@ enum Command {
     Serve(up::Serve),
     /// Watch a fleet of devices live its whole life on this machine.
     Demo(demo::Demo),
+    /// The demo's checker.
+    #[command(hide = true)]
+    DemoCheck(demo::Check),
     /// Register, list, move, quarantine and retire devices.
     #[command(subcommand)]
     Device(device::Device),
@@ -100,6 +103,7 @@ impl Cli {
             Command::Up(command) => command.run(global),
             Command::Serve(command) => command.run(global),
             Command::Demo(command) => command.run(global),
+            Command::DemoCheck(command) => command.run(global),
             Command::Device(command) => command.run(global),
             Command::Group(command) => command.run(global),
             Command::Person(command) => command.run(global),
@@ -118,6 +122,8 @@ impl Cli {
 /// Whoever reads our output has heard enough (`muster device list | head`).
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
     })
 }

@@ -90,10 +90,18 @@ impl List {
         let listed = self.limit.collect(
             global,
             (ServiceName::Registry, "people"),
-            |page| ListPeople { page_size: page.size, page: page.token, ..ListPeople::default() },
+            |page| ListPeople {
+                page_size: page.size,
+                page: page.token,
+                ..ListPeople::default()
+            },
             |reply: PeopleListed| (reply.people, reply.next_page),
         )?;
-        listed.print(global, &["kind", "id", "role", "events", "disabled", "version"], row)
+        listed.print(
+            global,
+            &["kind", "id", "role", "events", "disabled", "version"],
+            row,
+        )
     }
 }
 
@@ -103,7 +111,11 @@ fn row(person: &Listed) -> Vec<String> {
         person.id.clone(),
         say(person.role()),
         person.event_filters.join(", "),
-        if person.disabled { "yes".into() } else { String::new() },
+        if person.disabled {
+            "yes".into()
+        } else {
+            String::new()
+        },
         person.version.to_string(),
     ]
 }

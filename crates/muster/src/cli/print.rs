@@ -26,7 +26,9 @@ pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> Result<()> {
         return line("(none)");
     }
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_preset(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(headings.iter().map(|h| h.to_uppercase()).collect::<Vec<_>>());
     for row in rows {
         table.add_row(row.iter().map(|cell| clean(cell)).collect::<Vec<_>>());
@@ -36,7 +38,11 @@ pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> Result<()> {
 
 /// Prints names and values, one a line; empty values are left out.
 pub fn fields(fields: &[(&str, String)]) -> Result<()> {
-    let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let width = fields
+        .iter()
+        .map(|(name, _)| name.len())
+        .max()
+        .unwrap_or_default();
     for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
         line(format!("{name:width$}  {}", clean(value)))?;
     }
@@ -45,7 +51,11 @@ pub fn fields(fields: &[(&str, String)]) -> Result<()> {
 
 /// Says what a change of one entity came to.
 pub fn changed(json: bool, changed: &contract::v1::Changed) -> Result<()> {
-    if json { self::json(changed) } else { line(format!("{}: version {}", changed.id, changed.version)) }
+    if json {
+        self::json(changed)
+    } else {
+        line(format!("{}: version {}", changed.id, changed.version))
+    }
 }
 
 /// Says that something is done.
@@ -55,20 +65,41 @@ pub fn done(json: bool, done: &contract::v1::Done, sentence: &str) -> Result<()>
 
 /// A time as people read it; empty for 0.
 pub fn time(ms: i64) -> String {
-    if ms == 0 { String::new() } else { contract::event::rfc3339(ms).replace('T', " ").replace(".000Z", "Z") }
+    if ms == 0 {
+        String::new()
+    } else {
+        contract::event::rfc3339(ms)
+            .replace('T', " ")
+            .replace(".000Z", "Z")
+    }
 }
 
 /// An enum's value without its prefix, in lower case: `STAGE_ACTIVE` → `active`.
 pub fn word(name: &str) -> String {
-    let known = ["STAGE", "RESTRICTION", "CRITICALITY", "ROLE", "CERTIFICATE_STATUS", "ROLLOUT_STATE",
-        "UPDATE_STATE", "CONNECTIVITY", "SEVERITY", "COMPARISON", "RESPONSE"];
-    let stripped = known.iter().find_map(|prefix| name.strip_prefix(prefix)?.strip_prefix('_'));
+    let known = [
+        "STAGE",
+        "RESTRICTION",
+        "CRITICALITY",
+        "ROLE",
+        "CERTIFICATE_STATUS",
+        "ROLLOUT_STATE",
+        "UPDATE_STATE",
+        "CONNECTIVITY",
+        "SEVERITY",
+        "COMPARISON",
+        "RESPONSE",
+    ];
+    let stripped = known
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix)?.strip_prefix('_'));
     stripped.unwrap_or(name).to_lowercase().replace('_', "-")
 }
 
 /// What devices say of themselves must not steer the terminal.
 pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 #[cfg(test)]

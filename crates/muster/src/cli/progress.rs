@@ -12,12 +12,18 @@ pub(super) fn bar(length: u64, things: &'static str) -> ProgressBar {
 
 /// A bar over `length` bytes.
 pub(super) fn bytes(length: u64) -> ProgressBar {
-    styled(length, "{wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left")
+    styled(
+        length,
+        "{wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
+    )
 }
 
 fn styled(length: u64, template: &str) -> ProgressBar {
-    let target =
-        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(Some(length), target).with_style(style)
 }

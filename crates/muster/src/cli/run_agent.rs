@@ -1,15 +1,312 @@
-//! `muster run_agent`
+//! `muster agent`
 
-use anyhow::Result;
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use super::Global;
+use agent::{
+    AgentEvent, Claim, Config, Ending, Endpoint, Event, HealthCheck, Location, PublicKey, UpdateStep,
+};
+use anyhow::{Context, Result};
+use contract::Id;
+use host::clock::wall_ms;
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-/// To come.
+use super::{Global, print, up::stop_signal};
+use crate::{
+    exit::{Exit, Failure},
+    folder::{read_secret, read_text},
+};
+
+/// How long the program that judges a new image may take.
+const HEALTH_CHECK_WITHIN: Duration = Duration::from_secs(60);
+
+/// Run the reference device agent.
+///
+/// It asks for its first certificate with a claim, reports what it is, sends heartbeats with the machine's
+/// load and memory, installs the firmware it is assigned and erases its keys when it is retired. A new image
+/// is put into its slot and judged, but not executed. Without --server it looks for the installation in --dir.
 #[derive(clap::Args)]
-pub struct RunAgent {}
+#[command(after_help = "Examples:
+  muster agent pump-7 --claim muster-data/claims/line-7 --model p200
+  muster --server muster.example.com:8883 agent pump-7 --state /var/lib/pump --claim /etc/pump --model p200
+  muster agent pump-8 --claim muster-data/claims/line-7 --health-check ./is-well --place berlin/hall-3")]
+pub(super) struct RunAgent {
+    /// The device's id
+    id: Id,
+    /// Where it keeps its keys and images [default: FOLDER/agents/ID]
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
+    /// What it asks for its first certificate with: the folder that `muster cert claim` made
+    #[arg(long, value_name = "FOLDER")]
+    claim: Option<PathBuf>,
+    /// The roots it trusts [default: the claim's roots.pem, else the installation's]
+    #[arg(long, value_name = "FILE")]
+    roots: Option<PathBuf>,
+    /// A key that may sign its firmware; may be given several times [default: the installation's]
+    #[arg(long = "release-key", value_name = "FILE")]
+    release_keys: Vec<PathBuf>,
+    /// Its model; firmware names the models it is for
+    #[arg(long, default_value = "reference")]
+    model: String,
+    /// Its hardware's revision
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "REVISION")]
+    hardware: String,
+    /// The firmware it was delivered with
+    #[arg(long, default_value = "1.0.0", value_name = "VERSION")]
+    firmware: String,
+    /// How often it says that it is alive
+    #[arg(long, default_value = "60s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    heartbeat: Duration,
+    /// How long a new image may take to prove itself
+    #[arg(long, default_value = "10m", value_parser = humantime::parse_duration, value_name = "TIME")]
+    confirm_within: Duration,
+    /// A program that is given a new image's path and fails if it is not well [default: every image is well]
+    #[arg(long, value_name = "PROGRAM")]
+    health_check: Option<String>,
+    /// Where it is, for example berlin/hall-3
+    #[arg(long)]
+    place: Option<String>,
+    /// Degrees north
+    #[arg(long, requires = "longitude", allow_negative_numbers = true)]
+    latitude: Option<f64>,
+    /// Degrees east
+    #[arg(long, requires = "latitude", allow_negative_numbers = true)]
+    longitude: Option<f64>,
+    /// Anything else it says of itself; may be given several times
+    #[arg(long = "attribute", value_name = "KEY=VALUE", value_parser = attribute)]
+    attributes: Vec<(String, String)>,
+}
+
+fn attribute(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("give KEY=VALUE".to_owned()),
+    }
+}
 
 impl RunAgent {
-    pub(super) fn run(self, _global: &Global) -> Result<()> {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        crate::up::log_to_stderr("warn", false);
+        let config = self.config(global)?;
+        let ending = global.block_on(follow(global, config))?;
+        if ending == Ending::Restart {
+            // The reference agent plays its restarts, so that there is nothing to start again.
+            return print::line("an image asks for a restart; run this again");
+        }
         Ok(())
+    }
+
+    fn config(self, global: &Global) -> Result<Config> {
+        let default = || global.folder().path().join("agents").join(self.id.as_str());
+        let folder = self.state.clone().unwrap_or_else(default);
+        let release_keys = self.trusted(global)?;
+        if release_keys.is_empty() {
+            eprintln!("muster: without --release-key every update is refused");
+        }
+        let config = Config::new(folder, self.id.clone(), self.server(global)?, self.roots(global)?);
+        Ok(Config {
+            root: global.root(),
+            claim: self.claim()?,
+            release_keys,
+            location: self.location(),
+            model: self.model,
+            hardware_revision: self.hardware,
+            firmware_version: self.firmware,
+            heartbeat: self.heartbeat,
+            confirm_within: self.confirm_within,
+            health: self.health_check.map(health).unwrap_or_default(),
+            attributes: BTreeMap::from_iter(self.attributes),
+            ..config
+        })
+    }
+
+    fn server(&self, global: &Global) -> Result<Endpoint> {
+        if global.server.is_none() && !global.folder().config().exists() {
+            return Err(Failure::usage("where is the server? give --server HOST:PORT").into());
+        }
+        global.endpoint()
+    }
+
+    fn roots(&self, global: &Global) -> Result<String> {
+        let of_the_claim = self.claim.as_ref().map(|folder| folder.join("roots.pem"));
+        let path = self
+            .roots
+            .clone()
+            .or(of_the_claim)
+            .unwrap_or_else(|| global.folder().pki("root.pem"));
+        read_text(&path).context("which roots does the device trust? give --roots FILE")
+    }
+
+    fn claim(&self) -> Result<Option<Claim>> {
+        let Some(folder) = &self.claim else {
+            return Ok(None);
+        };
+        let key = read_secret(&folder.join("key.pem"))?;
+        Ok(Some(Claim {
+            certificate_pem: read_text(&folder.join("certificate.pem"))?,
+            key_pem: String::from_utf8(key).context("the claim's key is no PEM")?,
+        }))
+    }
+
+    fn trusted(&self, global: &Global) -> Result<Vec<PublicKey>> {
+        let mut paths = self.release_keys.clone();
+        if paths.is_empty() && global.folder().config().exists() {
+            let config = global.config()?;
+            paths = config.release_keys.iter().map(|path| config.path(path)).collect();
+        }
+        let read = |path: &PathBuf| {
+            let key = PublicKey::from_pem(&read_text(path)?);
+            key.with_context(|| format!("{} is no release key", path.display()))
+        };
+        paths.iter().map(read).collect()
+    }
+
+    fn location(&self) -> Option<Location> {
+        if self.place.is_none() && self.latitude.is_none() {
+            return None;
+        }
+        Some(Location {
+            place: self.place.clone().unwrap_or_default(),
+            latitude: self.latitude.unwrap_or_default(),
+            longitude: self.longitude.unwrap_or_default(),
+        })
+    }
+}
+
+fn health(program: String) -> HealthCheck {
+    HealthCheck::Command {
+        program,
+        arguments: Vec::new(),
+        within: HEALTH_CHECK_WITHIN,
+    }
+}
+
+/// Runs the agent, and says what happens to it, until it retires or the process is asked to stop.
+async fn follow(global: &Global, config: Config) -> Result<Ending> {
+    let (sender, mut heard) = mpsc::unbounded_channel();
+    let stop = CancellationToken::new();
+    let mut agent = std::pin::pin!(agent::run(config, stop.clone(), sender));
+    let mut signal = std::pin::pin!(stop_signal());
+    let ended = loop {
+        tokio::select! {
+            ended = &mut agent => break ended,
+            Some(event) = heard.recv() => say(global, &event)?,
+            () = &mut signal, if !stop.is_cancelled() => stop.cancel(),
+        }
+    };
+    while let Ok(event) = heard.try_recv() {
+        say(global, &event)?;
+    }
+    ended.map_err(explain)
+}
+
+fn explain(error: agent::Error) -> anyhow::Error {
+    let exit = match error {
+        agent::Error::NoIdentity | agent::Error::Identity { .. } => {
+            return Failure::usage(format!(
+                "{error}; give --claim FOLDER, made with `muster cert claim`"
+            ))
+            .into();
+        }
+        agent::Error::InUse { .. } => Exit::Conflict,
+        agent::Error::Setting { .. } => Exit::Usage,
+        _ => return error.into(),
+    };
+    Failure::new(exit, error.to_string()).into()
+}
+
+fn say(global: &Global, heard: &AgentEvent) -> Result<()> {
+    let (word, details) = words(&heard.event);
+    if global.json {
+        let mut document = Map::from_iter([
+            ("time_ms".to_owned(), json!(wall_ms().to_string())),
+            ("device_id".to_owned(), json!(heard.device_id.as_str())),
+            ("event".to_owned(), json!(word)),
+        ]);
+        document.extend(details.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        return print::json(&document);
+    }
+    let mut text = format!("{} {} {word}", print::time(wall_ms()), heard.device_id);
+    for (name, value) in details.iter().filter(|(_, value)| *value != json!("")) {
+        let value = value.as_str().map_or_else(|| value.to_string(), print::clean);
+        text = format!("{text}  {name} {value}");
+    }
+    print::line(text)
+}
+
+/// An event's word and what belongs to it.
+fn words(event: &Event) -> (&'static str, Vec<(&'static str, Value)>) {
+    let certificate = |serial: &String, not_after_ms: &i64| {
+        vec![
+            ("serial", json!(serial)),
+            ("ends", json!(contract::event::rfc3339(*not_after_ms))),
+        ]
+    };
+    match event {
+        Event::Claiming => ("claiming", Vec::new()),
+        Event::Enrolled { serial, not_after_ms } => ("enrolled", certificate(serial, not_after_ms)),
+        Event::Connected { serial } => ("connected", vec![("serial", json!(serial))]),
+        Event::Disconnected { why } => ("disconnected", vec![("why", json!(why))]),
+        Event::Reported => ("reported", Vec::new()),
+        Event::Renewed { serial, not_after_ms } => ("renewed", certificate(serial, not_after_ms)),
+        Event::Update {
+            rollout_id,
+            version,
+            step,
+            detail,
+            percent,
+        } => (
+            "update",
+            vec![
+                ("rollout", json!(rollout_id)),
+                ("version", json!(version)),
+                ("step", json!(step_word(*step))),
+                ("percent", json!(percent)),
+                ("detail", json!(detail)),
+            ],
+        ),
+        Event::RetireOrdered => ("retire-ordered", Vec::new()),
+        Event::Retired => ("retired", Vec::new()),
+        Event::Problem { what } => ("problem", vec![("what", json!(what))]),
+    }
+}
+
+fn step_word(step: UpdateStep) -> &'static str {
+    match step {
+        UpdateStep::Downloading => "downloading",
+        UpdateStep::Verified => "verified",
+        UpdateStep::Installing => "installing",
+        UpdateStep::Succeeded => "succeeded",
+        UpdateStep::Failed => "failed",
+        UpdateStep::RolledBack => "rolled-back",
+        UpdateStep::Refused => "refused",
+        UpdateStep::CalledOff => "called-off",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_keys_and_values() {
+        assert_eq!(attribute("line=a=b"), Ok(("line".into(), "a=b".into())));
+        assert_eq!(attribute("line="), Ok(("line".into(), String::new())));
+        assert!(attribute("line").is_err() && attribute("=x").is_err());
+    }
+
+    #[test]
+    fn an_update_says_how_far_it_is() {
+        let event = Event::Update {
+            rollout_id: "r".into(),
+            version: "1.1.0".into(),
+            step: UpdateStep::RolledBack,
+            detail: "ended with 1".into(),
+            percent: 100,
+        };
+        let (word, details) = words(&event);
+        assert_eq!(word, "update");
+        assert!(details.contains(&("step", json!("rolled-back"))));
     }
 }

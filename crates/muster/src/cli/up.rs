@@ -12,7 +12,9 @@ use crate::{
 
 /// Run the broker and all services.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  muster up\n  muster --dir /var/lib/muster up\n  MUSTER_LISTEN__PRINCIPALS=127.0.0.1:8883 muster up")]
+#[command(
+    after_help = "Examples:\n  muster up\n  muster --dir /var/lib/muster up\n  MUSTER_LISTEN__PRINCIPALS=127.0.0.1:8883 muster up"
+)]
 pub struct Up {}
 
 /// Run one service by itself, or the front door.
@@ -41,10 +43,15 @@ impl Up {
 impl Serve {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let front_door = self.parts.contains(&ServiceName::FrontDoor);
-        let services: Vec<_> = self.parts.into_iter().filter(|part| *part != ServiceName::FrontDoor).collect();
+        let services: Vec<_> = self
+            .parts
+            .into_iter()
+            .filter(|part| *part != ServiceName::FrontDoor)
+            .collect();
         let config = global.config()?;
         if !front_door && config.services.port() == 0 {
-            let message = "listen.services must name a fixed port when services run in processes of their own";
+            let message =
+                "listen.services must name a fixed port when services run in processes of their own";
             return Err(Failure::usage(message).into());
         }
         run(global, &Parts { front_door, services })
@@ -79,7 +86,10 @@ fn say_bound(global: &Global, bound: &Bound) -> Result<()> {
     }
     print::line("ready")?;
     print::fields(&[
-        ("devices, operators, integrators (MQTT over mTLS)", text(bound.principals)),
+        (
+            "devices, operators, integrators (MQTT over mTLS)",
+            text(bound.principals),
+        ),
         ("services (MQTT, this machine only)", text(bound.services)),
         ("health and metrics (HTTP)", text(bound.http)),
         ("TEST LISTENER WITHOUT TLS", text(bound.insecure)),
@@ -87,7 +97,7 @@ fn say_bound(global: &Global, bound: &Bound) -> Result<()> {
 }
 
 /// Resolves when the process is asked to stop.
-async fn stop_signal() {
+pub(super) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         let _ = tokio::signal::ctrl_c().await;

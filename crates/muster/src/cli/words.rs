@@ -38,7 +38,11 @@ pub(super) fn parser<E: Word>() -> impl TypedValueParser<Value = E> {
 
 /// The word for a value; empty for the unspecified one.
 pub(super) fn say<E: Word>(value: E) -> String {
-    if value.into() == 0 { String::new() } else { print::word(value.name()) }
+    if value.into() == 0 {
+        String::new()
+    } else {
+        print::word(value.name())
+    }
 }
 
 fn find<E: Word>(text: &str) -> Option<E> {
@@ -61,9 +65,16 @@ pub(super) fn owner() -> impl TypedValueParser<Value = Kind> {
 
 /// Topics say `devices`, people say `device`; both are taken.
 fn kinds(kinds: &'static [Kind]) -> impl TypedValueParser<Value = Kind> {
-    let values = kinds.iter().map(|kind| clap::builder::PossibleValue::new(one(*kind)).alias(kind.word()));
-    PossibleValuesParser::new(values)
-        .try_map(move |text| kinds.iter().copied().find(|k| one(*k) == text || k.word() == text).ok_or(NoSuchWord))
+    let values = kinds
+        .iter()
+        .map(|kind| clap::builder::PossibleValue::new(one(*kind)).alias(kind.word()));
+    PossibleValuesParser::new(values).try_map(move |text| {
+        kinds
+            .iter()
+            .copied()
+            .find(|k| one(*k) == text || k.word() == text)
+            .ok_or(NoSuchWord)
+    })
 }
 
 fn one(kind: Kind) -> &'static str {
@@ -110,7 +121,11 @@ mod tests {
     #[test]
     fn kinds_are_taken_in_both_numbers() {
         let command = clap::Command::new("x").arg(clap::Arg::new("kind").value_parser(owner()));
-        for (text, kind) in [("device", Kind::Device), ("devices", Kind::Device), ("claim", Kind::Claim)] {
+        for (text, kind) in [
+            ("device", Kind::Device),
+            ("devices", Kind::Device),
+            ("claim", Kind::Claim),
+        ] {
             let matches = command.clone().try_get_matches_from(["x", text]).unwrap();
             assert_eq!(matches.get_one::<Kind>("kind"), Some(&kind));
         }

@@ -3,7 +3,11 @@
 
 mod reader;
 
-use std::{net::SocketAddr, path::{Path, PathBuf}, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use contract::Root;
 
@@ -61,7 +65,7 @@ impl Config {
         let folder = Folder::at(folder);
         if !folder.config().exists() {
             let message = format!(
-                "there is no installation in {}; make one with `muster init {}`",
+                "there is no installation in {}; make one with `muster --dir {} init`",
                 folder.path().display(),
                 folder.path().display()
             );
@@ -83,9 +87,13 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
     Config {
         folder,
         site: reader.parsed("site", "muster", |text: String| {
-            text.parse::<contract::Id>().map(|id| id.to_string()).map_err(|e| e.to_string())
+            text.parse::<contract::Id>()
+                .map(|id| id.to_string())
+                .map_err(|e| e.to_string())
         }),
-        root: reader.parsed("root", "muster/v1", |text: String| text.parse().map_err(|e: contract::topic::BadRoot| e.to_string())),
+        root: reader.parsed("root", "muster/v1", |text: String| {
+            text.parse().map_err(|e: contract::topic::BadRoot| e.to_string())
+        }),
         // 8883 is the port IANA names for MQTT over TLS.
         principals: reader.address("listen.principals", "0.0.0.0:8883"),
         services: reader.loopback("listen.services", "127.0.0.1:0"),
@@ -105,7 +113,7 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         grace: reader.duration("monitoring.grace", "30s"),
         retire_wait: reader.duration("registry.retire_wait", "7d"),
         max_connections: reader.value("limits.connections", 20_000),
-        log: reader.value("log.filter", "info".to_owned()),
+        log: reader.value("log.filter", "info,rumqttd=error".to_owned()),
         log_json: reader.value("log.json", false),
     }
 }
@@ -132,7 +140,13 @@ mod tests {
         let toml = "site = \"a b\"\nsiet = 1\n[listen]\nprincipals = \"nowhere\"\nservices = \"8.8.8.8:1\"\n[monitoring]\ngrace = 5";
         let failure = read(toml).unwrap_err();
         assert_eq!(failure.exit, crate::exit::Exit::Usage);
-        for part in ["site:", "siet:", "listen.principals:", "listen.services:", "monitoring.grace:"] {
+        for part in [
+            "site:",
+            "siet:",
+            "listen.principals:",
+            "listen.services:",
+            "monitoring.grace:",
+        ] {
             assert!(failure.to_string().contains(part), "{part} in {failure}");
         }
     }

@@ -25,12 +25,19 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn open(path: &Path) -> Result<Reader, Failure> {
         let file = path.display().to_string();
-        let figment = Figment::new().merge(Toml::file(path)).merge(Env::prefixed("MUSTER_").ignore(&OPTIONS).split("__"));
+        let figment = Figment::new()
+            .merge(Toml::file(path))
+            .merge(Env::prefixed("MUSTER_").ignore(&OPTIONS).split("__"));
         // A file that is no TOML has no settings to name.
         if let Err(error) = figment.extract::<Dict>() {
             return Err(Failure::usage(format!("{file}: {error}")));
         }
-        Ok(Reader { figment, file, known: BTreeSet::new(), mistakes: Vec::new() })
+        Ok(Reader {
+            figment,
+            file,
+            known: BTreeSet::new(),
+            mistakes: Vec::new(),
+        })
     }
 
     /// All mistakes, if there are any.
@@ -38,7 +45,10 @@ impl Reader {
         if let Ok(all) = self.figment.extract::<Dict>() {
             let mut named = Vec::new();
             name_all(&all, "", &mut named);
-            for name in named.into_iter().filter(|name| !self.known.contains(name.as_str())) {
+            for name in named
+                .into_iter()
+                .filter(|name| !self.known.contains(name.as_str()))
+            {
                 self.mistakes.push(format!("{name}: there is no such setting"));
             }
         }
@@ -46,7 +56,11 @@ impl Reader {
             return Ok(());
         }
         let list = self.mistakes.join("\n  ");
-        Err(Failure::usage(format!("{} has {} mistake(s):\n  {list}", self.file, self.mistakes.len())))
+        Err(Failure::usage(format!(
+            "{} has {} mistake(s):\n  {list}",
+            self.file,
+            self.mistakes.len()
+        )))
     }
 
     pub(super) fn value<T: DeserializeOwned>(&mut self, name: &'static str, default: T) -> T {
@@ -86,26 +100,33 @@ impl Reader {
 
     pub(super) fn address(&mut self, name: &'static str, default: &str) -> SocketAddr {
         self.parsed(name, default, |text| {
-            text.parse().map_err(|_| format!("`{text}` is no address; for example `0.0.0.0:8883`"))
+            text.parse()
+                .map_err(|_| format!("`{text}` is no address; for example `0.0.0.0:8883`"))
         })
     }
 
     pub(super) fn loopback(&mut self, name: &'static str, default: &str) -> SocketAddr {
         let address = self.address(name, default);
         if !address.ip().is_loopback() {
-            self.mistakes.push(format!("{name}: {address} is not on the loopback interface (127.0.0.1 or [::1])"));
+            self.mistakes.push(format!(
+                "{name}: {address} is not on the loopback interface (127.0.0.1 or [::1])"
+            ));
         }
         address
     }
 
     pub(super) fn optional_loopback(&mut self, name: &'static str) -> Option<SocketAddr> {
         self.known.insert(name);
-        self.figment.find_value(name).is_ok().then(|| self.loopback(name, "127.0.0.1:0"))
+        self.figment
+            .find_value(name)
+            .is_ok()
+            .then(|| self.loopback(name, "127.0.0.1:0"))
     }
 
     pub(super) fn duration(&mut self, name: &'static str, default: &str) -> Duration {
         self.parsed(name, default, |text| {
-            humantime::parse_duration(&text).map_err(|_| format!("`{text}` is no duration; for example `30s`, `7d`"))
+            humantime::parse_duration(&text)
+                .map_err(|_| format!("`{text}` is no duration; for example `30s`, `7d`"))
         })
     }
 
@@ -145,7 +166,11 @@ impl ParsedDefault for Duration {
 
 fn name_all(dict: &Dict, prefix: &str, names: &mut Vec<String>) {
     for (key, value) in dict {
-        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let name = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
         match value {
             Value::Dict(_, inner) => name_all(inner, &name, names),
             _ => names.push(name),

@@ -36,7 +36,10 @@ impl BusFile {
 pub(super) fn secret(config: &Config) -> Result<String> {
     let path = config.path(&config.state).join(SECRET);
     if !path.exists() {
-        let secret: String = rand::random::<[u8; 24]>().iter().map(|b| format!("{b:02x}")).collect();
+        let secret: String = rand::random::<[u8; 24]>()
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         write_secret(&path, secret.as_bytes())?;
     }
     String::from_utf8(read_secret(&path)?).context("bus.secret is no text")

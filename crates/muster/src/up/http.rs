@@ -25,13 +25,18 @@ struct Shared {
 
 impl Health {
     pub(super) fn new(hosts: &[(ServiceName, Host)], front_door: bool) -> Health {
-        let services = hosts.iter().map(|(name, host)| (*name, host.status_cell())).collect();
+        let services = hosts
+            .iter()
+            .map(|(name, host)| (*name, host.status_cell()))
+            .collect();
         Health { services, front_door }
     }
 
     /// Alive as long as no store is in trouble.
     fn healthy(&self) -> bool {
-        self.services.iter().all(|(_, status)| status.get().trouble.is_empty())
+        self.services
+            .iter()
+            .all(|(_, status)| status.get().trouble.is_empty())
     }
 
     fn ready(&self) -> bool {
@@ -71,7 +76,9 @@ pub(super) async fn serve(
         .with_context(|| format!("cannot listen on {address} for HTTP (listen.http)"))?;
     let bound = listener.local_addr()?;
     tokio::spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(end.cancelled_owned()).await;
+        let served = axum::serve(listener, router)
+            .with_graceful_shutdown(end.cancelled_owned())
+            .await;
         if let Err(error) = served {
             tracing::error!(%error, "HTTP stopped");
         }
@@ -88,7 +95,11 @@ async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
 }
 
 fn report(good: bool, health: &Health) -> impl IntoResponse + use<> {
-    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if good {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let headers = [("content-type", "application/json")];
     (status, headers, format!("{}\n", health.report()))
 }

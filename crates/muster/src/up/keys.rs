@@ -51,8 +51,12 @@ pub(super) fn release_keys(config: &Config) -> Result<Keyring> {
     let mut keys = Vec::new();
     for path in &config.release_keys {
         let pem = read_text(&config.path(path))?;
-        let key = PublicKey::from_pem(&pem).with_context(|| format!("{} is no release key", path.display()))?;
-        keys.push(TrustedKey { key, state: KeyState::Active });
+        let key =
+            PublicKey::from_pem(&pem).with_context(|| format!("{} is no release key", path.display()))?;
+        keys.push(TrustedKey {
+            key,
+            state: KeyState::Active,
+        });
     }
     Keyring::new(keys, config.release_threshold).context("rollout.release_keys")
 }

@@ -15,8 +15,8 @@ use host::{Clock, Host, SystemClock, clock::wall_ms};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-pub use self::telemetry::log_to_stderr;
 use self::bus_file::BusFile;
+pub use self::telemetry::log_to_stderr;
 use crate::config::Config;
 
 /// What of an installation runs in this process.
@@ -31,7 +31,10 @@ pub struct Parts {
 impl Parts {
     /// All of it.
     pub fn all() -> Parts {
-        Parts { front_door: true, services: ServiceName::KEEPERS.to_vec() }
+        Parts {
+            front_door: true,
+            services: ServiceName::KEEPERS.to_vec(),
+        }
     }
 }
 
@@ -73,7 +76,8 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
     } else {
         None
     };
-    let bus = BusFile::read(config).context("where is the front door? start it first, with `muster serve front-door`")?;
+    let bus = BusFile::read(config)
+        .context("where is the front door? start it first, with `muster serve front-door`")?;
     let mut hosts = Vec::new();
     for name in &parts.services {
         let host = services::start(*name, config, &bus, clock.clone(), hosts_end.clone())
@@ -87,7 +91,13 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
         bound.principals = door.principals_addr();
     }
     info!(?bound, "ready");
-    Ok(Running { bound, front_door, hosts, hosts_end, door_end })
+    Ok(Running {
+        bound,
+        front_door,
+        hosts,
+        hosts_end,
+        door_end,
+    })
 }
 
 async fn open_front_door(config: &Config, end: CancellationToken) -> Result<FrontDoor> {
@@ -97,14 +107,20 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<Fron
         client_roots_pem: keys::roots(config)?,
     };
     let secret = bus_file::secret(config)?;
-    let limits = Limits { connections: config.max_connections, ..Limits::default() };
+    let limits = Limits {
+        connections: config.max_connections,
+        ..Limits::default()
+    };
     let door = broker::start(
         FrontDoorConfig {
             site: config.site.clone(),
             root: config.root.clone(),
             // Milliseconds since 1970 grow from start to start, unless the clock is set back by hand.
             boot: u64::try_from(wall_ms()).unwrap_or_default(),
-            principals: Some(PrincipalListener { addr: config.principals, tls }),
+            principals: Some(PrincipalListener {
+                addr: config.principals,
+                tls,
+            }),
             services: config.services,
             service_secret: secret.clone(),
             insecure_principals: config.insecure,
@@ -114,7 +130,11 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<Fron
         end,
     )
     .await?;
-    BusFile { address: door.services_addr(), secret }.write(config)?;
+    BusFile {
+        address: door.services_addr(),
+        secret,
+    }
+    .write(config)?;
     Ok(door)
 }
 

@@ -31,10 +31,18 @@ pub(super) fn start(
     clock: Arc<dyn Clock>,
     end: CancellationToken,
 ) -> Result<Host> {
-    let place = Place { name, config, bus, clock, end };
+    let place = Place {
+        name,
+        config,
+        bus,
+        clock,
+        end,
+    };
     match name {
         ServiceName::Registry => {
-            let settings = registry::Settings { retire_wait_ms: config.retire_wait.as_millis() as u64 };
+            let settings = registry::Settings {
+                retire_wait_ms: config.retire_wait.as_millis() as u64,
+            };
             place.start(registry::Registry::new(settings), |_| Arc::new(NoEffects))
         }
         ServiceName::Provisioning => {
@@ -46,14 +54,20 @@ pub(super) fn start(
             };
             let roots = keys::roots(config)?;
             let service = provisioning::Provisioning::new(settings, roots, &authority);
-            place.start(service, |blobs| Arc::new(ProvisioningEffects(provisioning::Effects::new(authority, blobs))))
+            place.start(service, |blobs| {
+                Arc::new(ProvisioningEffects(provisioning::Effects::new(authority, blobs)))
+            })
         }
         ServiceName::Rollout => {
             let service = rollout::Rollout::new(keys::release_keys(config)?);
-            place.start(service, |blobs| Arc::new(RolloutEffects(rollout::SealExecutor { blobs })))
+            place.start(service, |blobs| {
+                Arc::new(RolloutEffects(rollout::SealExecutor { blobs }))
+            })
         }
         ServiceName::Monitoring => {
-            let settings = monitoring::Settings { grace_ms: config.grace.as_millis() as u64 };
+            let settings = monitoring::Settings {
+                grace_ms: config.grace.as_millis() as u64,
+            };
             place.start(monitoring::Monitoring::new(settings), |_| Arc::new(NoEffects))
         }
         ServiceName::FrontDoor => bail!("the front door is no service"),
@@ -109,7 +123,14 @@ impl Place<'_> {
             clock: self.clock.clone(),
         };
         let open = opener(self.config, folder.join("db"));
-        Ok(host::start(service, host_config, open, blobs, executor, self.end)?)
+        Ok(host::start(
+            service,
+            host_config,
+            open,
+            blobs,
+            executor,
+            self.end,
+        )?)
     }
 
     /// What `muster init` left for this service.
@@ -119,7 +140,10 @@ impl Place<'_> {
             return Ok(Vec::new());
         }
         let requests: Vec<(String, serde_json::Value)> = serde_json::from_slice(&read_secret(&path)?)?;
-        requests.into_iter().map(|(verb, payload)| Ok((verb, serde_json::to_vec(&payload)?))).collect()
+        requests
+            .into_iter()
+            .map(|(verb, payload)| Ok((verb, serde_json::to_vec(&payload)?)))
+            .collect()
     }
 }
 

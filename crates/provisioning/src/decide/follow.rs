@@ -27,18 +27,17 @@ pub(super) fn decide(s: &mut Situation<'_>, fact: FactChange<'_>) -> Result<Outc
     }
 }
 
-/// Why a device's certificates end, if they do. A fact that cannot be read ends nothing: it cannot be taken
-/// back.
+/// Why a device's certificates end, if they do: the registry says that it is retired. A fact that cannot be
+/// read, or is gone, ends nothing, for it cannot be taken back: a registry that was restored from an old
+/// backup knows less, and its fleet lives on.
 fn end_of_device(value: Option<&[u8]>) -> Option<&'static str> {
-    let Some(value) = value else { return Some(CEASED) };
-    let device = DeviceFact::decode(value).ok()?;
+    let device = DeviceFact::decode(value?).ok()?;
     (device.stage() == Stage::Retired).then_some(CEASED)
 }
 
 /// The same for a person. One that is enabled again gets a new certificate, for a new key.
 fn end_of_person(value: Option<&[u8]>) -> Option<&'static str> {
-    let Some(value) = value else { return Some(CEASED) };
-    PrincipalFact::decode(value).ok()?.disabled.then_some(WITHDRAWN)
+    PrincipalFact::decode(value?).ok()?.disabled.then_some(WITHDRAWN)
 }
 
 /// Whom `operators.ada` names.
@@ -71,7 +70,7 @@ mod tests {
         assert_eq!(end_of_device(Some(&device(Stage::Retired))), Some(CEASED));
         assert_eq!(end_of_device(Some(&device(Stage::Retiring))), None);
         assert_eq!(end_of_device(Some(&[0xff])), None);
-        assert_eq!(end_of_device(None), Some(CEASED));
+        assert_eq!(end_of_device(None), None);
         assert_eq!(end_of_person(Some(&person(true))), Some(WITHDRAWN));
         assert_eq!(end_of_person(Some(&person(false))), None);
         assert_eq!(end_of_person(Some(&[0xff])), None);

@@ -26,7 +26,7 @@ use crate::{
     connection::Post,
     directory::Directory,
     facts::Copies,
-    lane::{Lane, Origin},
+    lane::{Lane, Leaving, Origin},
     limits::Limits,
     protocol::Reason,
 };
@@ -149,8 +149,8 @@ impl Door {
     }
 
     /// A service is gone.
-    pub fn link_down(&mut self, service: ServiceName) {
-        self.lanes[place(service)].link_down();
+    pub fn link_down(&mut self, service: ServiceName, leaving: Leaving) {
+        self.lanes[place(service)].link_down(leaving);
         self.copies.disconnected(service);
     }
 

@@ -74,7 +74,9 @@ fn presence_is_told_with_sessions_that_only_grow_and_a_snapshot_after_a_link() {
     );
 
     world.device(true);
-    world.door.link_down(ServiceName::Monitoring);
+    world
+        .door
+        .link_down(ServiceName::Monitoring, session::Leaving::Lost);
     world.door.link_up(ServiceName::Monitoring, world.now);
     let frames = world.take(ServiceName::Monitoring);
     let page = frames

@@ -80,7 +80,9 @@ fn a_service_that_was_away_gets_the_window_again_and_answers_settle_it_once() {
         &packets::publish(false, 1, 5, &up("devices/pump-7", REPORT), b"{\"model\":\"a\"}"),
     );
     let first = world.requests(ServiceName::Registry);
-    world.door.link_down(ServiceName::Registry);
+    world
+        .door
+        .link_down(ServiceName::Registry, session::Leaving::Lost);
     world.send(
         device,
         &packets::publish(false, 1, 6, &up("devices/pump-7", REPORT), b"{\"model\":\"b\"}"),
@@ -149,7 +151,9 @@ fn a_full_window_stops_the_reading_and_loses_nothing() {
 fn a_heartbeat_is_acknowledged_on_receipt_even_while_monitoring_is_away() {
     let mut world = World::new();
     let device = world.device(false);
-    world.door.link_down(ServiceName::Monitoring);
+    world
+        .door
+        .link_down(ServiceName::Monitoring, session::Leaving::Lost);
     let topic = up("devices/pump-7", "monitoring/heartbeat");
     for (id, payload) in [(1, "{\"uptime_ms\":\"1\"}"), (2, "{\"uptime_ms\":\"2\"}")] {
         let got = world.send(

@@ -77,7 +77,9 @@ struct Why {
 
 impl Change {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let given = [&self.name, &self.owner, &self.site].into_iter().any(Option::is_some);
+        let given = [&self.name, &self.owner, &self.site]
+            .into_iter()
+            .any(Option::is_some);
         if !given && self.criticality.is_none() {
             return Err(Failure::usage("give --name, --owner, --site or --criticality").into());
         }

@@ -49,7 +49,8 @@ fn read(path: &Path) -> Result<Vec<RegisterDevice>> {
     if path == Path::new("-") {
         return parse(io::stdin().lock());
     }
-    let file = File::open(path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+    let file = File::open(path)
+        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
     parse(BufReader::new(file))
 }
 
@@ -78,7 +79,10 @@ fn parse(text: impl BufRead) -> Result<Vec<RegisterDevice>> {
 
 fn parse_row(line: &str) -> Result<RegisterDevice, String> {
     let device: RegisterDevice = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    device.device_id.parse::<contract::Id>().map_err(|error| format!("device_id `{}`: {error}", device.device_id))?;
+    device
+        .device_id
+        .parse::<contract::Id>()
+        .map_err(|error| format!("device_id `{}`: {error}", device.device_id))?;
     Ok(device)
 }
 
@@ -110,10 +114,18 @@ async fn register(global: &Global, batches: Vec<Vec<RegisterDevice>>) -> Result<
     let mut report = RegisteredDevices::default();
     for devices in batches {
         let done = devices.len() as u64;
-        let request = RegisterDevices { devices, ..RegisterDevices::default() };
+        let request = RegisterDevices {
+            devices,
+            ..RegisterDevices::default()
+        };
         let reply: RegisteredDevices = global::ask(&client, ServiceName::Registry, "register-many", &request)
             .await
-            .with_context(|| format!("after {} of {count} devices; the import may be repeated", bar.position()))?;
+            .with_context(|| {
+                format!(
+                    "after {} of {count} devices; the import may be repeated",
+                    bar.position()
+                )
+            })?;
         report.registered += reply.registered;
         report.refused.extend(reply.refused);
         bar.inc(done);
@@ -128,9 +140,16 @@ fn say(global: &Global, report: &RegisteredDevices) -> Result<()> {
         return print::json(report);
     }
     if !report.refused.is_empty() {
-        print::table(&["refused", "code", "why"], report.refused.iter().map(row).collect())?;
+        print::table(
+            &["refused", "code", "why"],
+            report.refused.iter().map(row).collect(),
+        )?;
     }
-    print::line(format!("{} registered, {} refused", report.registered, report.refused.len()))
+    print::line(format!(
+        "{} registered, {} refused",
+        report.registered,
+        report.refused.len()
+    ))
 }
 
 fn row(refusal: &RegisterRefusal) -> Vec<String> {
@@ -143,14 +162,21 @@ mod tests {
     use super::*;
 
     fn device(id: usize, name: &str) -> RegisterDevice {
-        RegisterDevice { device_id: format!("d-{id}"), name: name.into(), ..RegisterDevice::default() }
+        RegisterDevice {
+            device_id: format!("d-{id}"),
+            name: name.into(),
+            ..RegisterDevice::default()
+        }
     }
 
     #[test]
     fn rows_are_read_in_order_and_blank_lines_passed_over() {
         let text = "{\"device_id\":\"a\",\"criticality\":\"CRITICALITY_HIGH\",\"groups\":[\"g\"]}\n\n{\"device_id\":\"b\"}";
         let devices = parse(text.as_bytes()).unwrap();
-        assert_eq!(devices.iter().map(|d| d.device_id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(
+            devices.iter().map(|d| d.device_id.as_str()).collect::<Vec<_>>(),
+            ["a", "b"]
+        );
         assert_eq!(devices[0].criticality(), contract::v1::Criticality::High);
     }
 
@@ -158,7 +184,12 @@ mod tests {
     fn all_mistakes_are_named_with_their_lines() {
         let text = "{\"device_id\":\"a\"}\n{\"device\":\"b\"}\nnot json\n{\"device_id\":\"a/b\"}\n{}\n";
         let error = parse(text.as_bytes()).unwrap_err().to_string();
-        for part in ["line 2: unknown field `device`", "line 3:", "line 4: device_id `a/b`", "line 5:"] {
+        for part in [
+            "line 2: unknown field `device`",
+            "line 3:",
+            "line 4: device_id `a/b`",
+            "line 5:",
+        ] {
             assert!(error.contains(part), "{part} in {error}");
         }
         assert!(!error.contains("line 1:"));
@@ -177,7 +208,10 @@ mod tests {
         let large = batches((0..1_000).map(|n| device(n, &"n".repeat(2_000))).collect());
         assert_eq!(large.iter().map(Vec::len).sum::<usize>(), 1_000);
         for devices in large {
-            let request = RegisterDevices { devices, ..RegisterDevices::default() };
+            let request = RegisterDevices {
+                devices,
+                ..RegisterDevices::default()
+            };
             assert!(request.encoded_len() < limits::PAYLOAD_BYTES);
         }
         assert!(batches(Vec::new()).is_empty());

@@ -5,7 +5,8 @@ use contract::{
     Id,
     id::ServiceName,
     v1::{
-        Criticality, Device, DeviceShown, DevicesListed, ListDevices, Location, Restriction, ShowDevice, Stage,
+        Criticality, Device, DeviceShown, DevicesListed, ListDevices, Location, Restriction, ShowDevice,
+        Stage,
     },
 };
 
@@ -54,10 +55,17 @@ pub struct List {
 
 impl Show {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let request = ShowDevice { device_id: self.id.to_string(), ..ShowDevice::default() };
+        let request = ShowDevice {
+            device_id: self.id.to_string(),
+            ..ShowDevice::default()
+        };
         let shown: DeviceShown = global.ask(ServiceName::Registry, "show", &request)?;
         let device = shown.device.unwrap_or_default();
-        if global.json { print::json(&device) } else { print_device(&device) }
+        if global.json {
+            print::json(&device)
+        } else {
+            print_device(&device)
+        }
     }
 }
 
@@ -77,10 +85,23 @@ impl List {
         let listed = self.limit.collect(
             global,
             (ServiceName::Registry, "list"),
-            |page| ListDevices { page_size: page.size, page: page.token, ..wanted.clone() },
+            |page| ListDevices {
+                page_size: page.size,
+                page: page.token,
+                ..wanted.clone()
+            },
             |reply: DevicesListed| (reply.devices, reply.next_page),
         )?;
-        let headings = ["id", "stage", "restriction", "criticality", "model", "firmware", "site", "groups"];
+        let headings = [
+            "id",
+            "stage",
+            "restriction",
+            "criticality",
+            "model",
+            "firmware",
+            "site",
+            "groups",
+        ];
         listed.print(global, &headings, row)
     }
 }
@@ -99,11 +120,21 @@ fn row(device: &Device) -> Vec<String> {
 }
 
 fn print_device(device: &Device) -> Result<()> {
-    let attributes = device.attributes.iter().map(|(key, value)| format!("{key}={value}"));
+    let attributes = device
+        .attributes
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"));
     print::fields(&[
         ("id", device.device_id.clone()),
         ("version", device.version.to_string()),
-        ("stage", format!("{} since {}", say(device.stage()), print::time(device.stage_since_ms))),
+        (
+            "stage",
+            format!(
+                "{} since {}",
+                say(device.stage()),
+                print::time(device.stage_since_ms)
+            ),
+        ),
         ("restriction", restriction(device)),
         ("name", device.name.clone()),
         ("serial number", device.serial_number.clone()),
@@ -114,14 +145,24 @@ fn print_device(device: &Device) -> Result<()> {
         ("model", device.model.clone()),
         ("hardware", device.hardware_revision.clone()),
         ("firmware", device.firmware_version.clone()),
-        ("location", device.location.as_ref().map(place).unwrap_or_default()),
+        (
+            "location",
+            device.location.as_ref().map(place).unwrap_or_default(),
+        ),
         ("attributes", attributes.collect::<Vec<_>>().join(", ")),
         ("registered", print::time(device.registered_at_ms)),
         ("reported", print::time(device.reported_at_ms)),
         ("changed by", device.changed_by.clone()),
         ("reason", device.change_reason.clone()),
-        ("retired at the latest", print::time(device.retire_deadline_ms)),
-        ("keys erased", if device.erased { "yes, by the device's own receipt".into() } else { String::new() }),
+        ("retired at the latest", deadline(device)),
+        (
+            "keys erased",
+            if device.erased {
+                "yes, by the device's own receipt".into()
+            } else {
+                String::new()
+            },
+        ),
     ])
 }
 
@@ -138,5 +179,18 @@ fn place(location: &Location) -> String {
     } else {
         format!("{:.5}, {:.5}", location.latitude, location.longitude)
     };
-    [location.place.clone(), coordinates].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" at ")
+    [location.place.clone(), coordinates]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" at ")
+}
+
+/// When a retiring device is retired at the latest.
+fn deadline(device: &Device) -> String {
+    if device.stage() == Stage::Retiring {
+        print::time(device.retire_deadline_ms)
+    } else {
+        String::new()
+    }
 }

@@ -1,0 +1,82 @@
+//! Fleets that were made once: an installation with its state, and the devices' keys. Measurements run
+//! on a copy, so that each begins with the same state.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use super::{Device, Fleet, enrol, operator::Operator};
+use crate::{
+    programs::Programs,
+    servers::{Muster, muster},
+};
+
+/// Claims at a time while a fleet is made.
+const PARALLEL: usize = 32;
+
+/// A copy of the fleet of this size, which is made if there is none.
+pub(crate) async fn fleet(programs: &Programs, size: usize) -> Result<Fleet> {
+    let kept = programs.work.join(format!("fleet-{size}"));
+    if !devices_file(&kept).exists() {
+        eprintln!("making a fleet of {size} devices in {}", kept.display());
+        make(programs, &kept, size).await?;
+    }
+    let run = programs.work.join("run");
+    remove(&run)?;
+    copy(&installation(&kept), &installation(&run))?;
+    let devices: Vec<Device> = serde_json::from_slice(&fs::read(devices_file(&kept))?)?;
+    let folder = installation(&run);
+    let [_, _, roots] = muster::operator_files(&folder)?;
+    Fleet::new(folder, devices, &roots)
+}
+
+async fn make(programs: &Programs, kept: &Path, size: usize) -> Result<()> {
+    remove(kept)?;
+    fs::create_dir_all(kept)?;
+    let folder = installation(kept);
+    muster::init(&programs.muster, &folder)?;
+    let muster = Muster::start(&programs.muster, &folder)?;
+    let operator = Operator::connect(&folder, muster.place).await?;
+    let ids = enrol::ids(size)?;
+    operator.register(&ids).await.context("registering the fleet")?;
+    let claim = operator.make_claim(size).await.context("making a claim")?;
+    operator.leave().await;
+    let (devices, _) = enrol::certify(enrol::newcomers(&ids)?, &claim, muster.place, PARALLEL).await?;
+    muster.process.stop()?;
+    // Last: its presence says that all of the rest is there.
+    Ok(fs::write(devices_file(kept), serde_json::to_vec(&devices)?)?)
+}
+
+fn installation(of: &Path) -> PathBuf {
+    of.join("installation")
+}
+
+fn devices_file(kept: &Path) -> PathBuf {
+    kept.join("devices.json")
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// Copies a folder with its permissions.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    fs::set_permissions(to, fs::metadata(from)?.permissions())?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

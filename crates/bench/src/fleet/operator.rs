@@ -1,0 +1,102 @@
+//! What an operator does before devices can come: registers them, and has a claim certificate made.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use client::{Client, Endpoint, Identity, Inbox};
+use contract::{
+    Id, Root, ServiceName,
+    v1::{ClaimMade, PutClaim, RegisterDevice, RegisterDevices, RegisteredDevices},
+};
+
+use crate::{
+    servers::{Place, muster},
+    wire::tls::{Credentials, Trust},
+};
+
+/// The most that one `register-many` takes.
+const BATCH: usize = 500;
+const CLAIM: &str = "bench";
+/// How long what the registry says takes to provisioning, and more.
+const FACTS: Duration = Duration::from_secs(1);
+const HOUR_MS: i64 = 3_600_000;
+
+/// A connected operator.
+pub(crate) struct Operator {
+    client: Client,
+    trust: Trust,
+    _inbox: Inbox,
+}
+
+impl Operator {
+    pub(crate) async fn connect(folder: &std::path::Path, place: Place) -> Result<Operator> {
+        let [chain, key, roots] = muster::operator_files(folder)?;
+        let identity = Identity::from_pem(&chain, &key, &roots)?;
+        let endpoint = Endpoint {
+            host: place.tls.ip().to_string(),
+            port: place.tls.port(),
+        };
+        let (client, inbox) = Client::connect(&endpoint, &identity, Root::default(), "bench").await?;
+        Ok(Operator {
+            client,
+            trust: Trust::new(&roots)?,
+            _inbox: inbox,
+        })
+    }
+
+    /// Registers devices, and waits until provisioning knows them.
+    pub(crate) async fn register(&self, ids: &[Id]) -> Result<()> {
+        for ids in ids.chunks(BATCH) {
+            let device = |id: &Id| RegisterDevice {
+                device_id: id.to_string(),
+                model: "bench".into(),
+                ..RegisterDevice::default()
+            };
+            let request = RegisterDevices {
+                devices: ids.iter().map(device).collect(),
+                ..RegisterDevices::default()
+            };
+            let reply: RegisteredDevices = self
+                .client
+                .ask(ServiceName::Registry, "register-many", &request)
+                .await?;
+            if let Some(refusal) = reply.refused.first() {
+                bail!("a device is not registered: {refusal:?}");
+            }
+        }
+        tokio::time::sleep(FACTS).await;
+        Ok(())
+    }
+
+    /// A claim certificate that this many devices may use.
+    pub(crate) async fn make_claim(&self, uses: usize) -> Result<Credentials> {
+        let key = pki::generate_key(pki::KeyKind::P256)?;
+        let request = PutClaim {
+            batch: CLAIM.into(),
+            csr: pki::csr_for(&key, CLAIM)?,
+            uses: u32::try_from(uses)?,
+            expires_ms: now_ms()? + HOUR_MS,
+            ..PutClaim::default()
+        };
+        let made: ClaimMade = self
+            .client
+            .ask(ServiceName::Provisioning, "put-claim", &request)
+            .await?;
+        Ok(self.trust.with(&made.certificate, &key))
+    }
+
+    pub(crate) async fn leave(self) {
+        self.client.disconnect().await;
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an operator's program, as any other, reads its clock"
+)]
+fn now_ms() -> Result<i64> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Ok(i64::try_from(
+        since.context("the clock is before 1970")?.as_millis(),
+    )?)
+}

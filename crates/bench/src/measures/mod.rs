@@ -1,0 +1,7 @@
+//! What can be measured, one subcommand a file, and the raw limits beside it.
+
+pub(crate) mod provisioning;
+mod raw_signing;
+mod raw_sled;
+pub(crate) mod requests;
+pub(crate) mod scale;

@@ -1,0 +1,22 @@
+//! The servers under test, each a process of its own.
+
+pub(crate) mod health;
+pub(crate) mod mosquitto;
+pub(crate) mod muster;
+mod process;
+
+use std::net::SocketAddr;
+
+pub(crate) use self::{
+    health::{Counters, Work},
+    mosquitto::Mosquitto,
+    muster::Muster,
+    process::Process,
+};
+
+/// Where clients reach a server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) plain: SocketAddr,
+    pub(crate) tls: SocketAddr,
+}

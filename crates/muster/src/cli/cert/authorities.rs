@@ -1,0 +1,58 @@
+//! `muster cert authorities`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use contract::{
+    id::ServiceName,
+    v1::{self, GetAuthorities},
+};
+
+use super::super::{Global, print};
+use crate::folder::write_public;
+
+/// Why there may be no list in the answer.
+const NO_LIST: &str = "there is no revocation list yet, or it is too long for a message";
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Authorities {
+    /// Write roots.pem, issuing.pem and crl.pem into this folder instead
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+impl Authorities {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let request = GetAuthorities::default();
+        let authorities: v1::Authorities = global.ask(ServiceName::Provisioning, "authorities", &request)?;
+        if let Some(folder) = &self.out {
+            write(folder, &authorities)?;
+        }
+        match (global.json, &self.out) {
+            (true, _) => print::json(&authorities),
+            (false, Some(folder)) => print::line(format!("written into {}", folder.display())),
+            (false, None) => print_pem(&authorities),
+        }
+    }
+}
+
+fn write(folder: &Path, authorities: &v1::Authorities) -> Result<()> {
+    write_public(&folder.join("roots.pem"), authorities.roots.as_bytes())?;
+    write_public(&folder.join("issuing.pem"), authorities.issuing.as_bytes())?;
+    if authorities.crl.is_empty() {
+        eprintln!("crl.pem is not written: {NO_LIST}");
+        return Ok(());
+    }
+    write_public(&folder.join("crl.pem"), authorities.crl.as_bytes())
+}
+
+/// Readers of PEM pass over what stands between the blocks.
+fn print_pem(authorities: &v1::Authorities) -> Result<()> {
+    let crl = match authorities.crl.as_str() {
+        "" => format!("# {NO_LIST}"),
+        crl => format!("# revocation list {}\n{}", authorities.crl_number, crl.trim_end()),
+    };
+    print::line(format!("# roots to trust\n{}", authorities.roots.trim_end()))?;
+    print::line(format!("# issuing CA\n{}", authorities.issuing.trim_end()))?;
+    print::line(crl)
+}

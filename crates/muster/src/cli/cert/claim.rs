@@ -1,0 +1,135 @@
+//! `muster cert claim` and `claims`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use client::Client;
+use contract::{
+    Id,
+    id::ServiceName,
+    v1::{self, Authorities, ClaimMade, ClaimsListed, GetAuthorities, ListClaims, PutClaim},
+};
+
+use super::{
+    super::{Global, global, list::Limit, print},
+    FORMS, When,
+    home::Home,
+};
+use crate::exit::{Exit, Failure};
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Claim {
+    /// The batch's name
+    batch: Id,
+    /// How many certificates may be issued under it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    uses: u32,
+    /// When it ends, a year from now at most
+    #[arg(long, default_value = "30d", value_name = FORMS)]
+    expires: When,
+    /// Only devices whose id begins with this may use it [default: any registered device]
+    #[arg(long)]
+    prefix: Option<Id>,
+    /// Where the claim is written [default: FOLDER/claims/BATCH]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Claims {
+    #[command(flatten)]
+    limit: Limit,
+}
+
+impl Claim {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let default = || global.folder().path().join("claims").join(self.batch.as_str());
+        let home = Home::at(self.out.clone().unwrap_or_else(default));
+        if home.is_taken() {
+            let message = format!(
+                "{} holds a claim already; give another --out",
+                home.path().display()
+            );
+            return Err(Failure::new(Exit::Conflict, message).into());
+        }
+        let made = global.block_on(async {
+            let (client, _inbox) = global.connect().await?;
+            let made = self.make(&client, &home).await;
+            client.disconnect().await;
+            made
+        })?;
+        self.say(global, &home, &made)
+    }
+
+    async fn make(&self, client: &Client, home: &Home) -> Result<ClaimMade> {
+        // First, so that nothing can go wrong between the certificate and its place on disk.
+        let ask = GetAuthorities::default();
+        let authorities: Authorities =
+            global::ask(client, ServiceName::Provisioning, "authorities", &ask).await?;
+        let key = home.stage_key()?;
+        let request = PutClaim {
+            request_id: String::new(),
+            batch: self.batch.to_string(),
+            csr: key.csr(self.batch.as_str())?,
+            uses: self.uses,
+            expires_ms: self.expires.ms(),
+            id_prefix: self.prefix.as_ref().map(Id::to_string).unwrap_or_default(),
+        };
+        let made: ClaimMade = home.certify(client, ("put-claim", &request), &key).await?;
+        home.fill(&key, &made.certificate, &authorities.roots)?;
+        Ok(made)
+    }
+
+    fn say(&self, global: &Global, home: &Home, made: &ClaimMade) -> Result<()> {
+        let expires_ms = self.expires.ms();
+        if global.json {
+            return print::json(&serde_json::json!({
+                "batch": made.batch, "serial": made.serial, "uses": self.uses,
+                "expires_ms": expires_ms.to_string(), "folder": home.path(),
+            }));
+        }
+        print::fields(&[
+            ("batch", made.batch.clone()),
+            ("serial", made.serial.clone()),
+            ("uses", self.uses.to_string()),
+            ("expires", print::time(expires_ms)),
+            ("folder", home.path().display().to_string()),
+        ])
+    }
+}
+
+impl Claims {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let listed = self.limit.collect(
+            global,
+            (ServiceName::Provisioning, "claims"),
+            |page| ListClaims {
+                page_size: page.size,
+                page: page.token,
+                ..ListClaims::default()
+            },
+            |reply: ClaimsListed| (reply.claims, reply.next_page),
+        )?;
+        listed.print(
+            global,
+            &["batch", "used", "of", "expires", "prefix", "revoked", "serial"],
+            row,
+        )
+    }
+}
+
+fn row(claim: &v1::Claim) -> Vec<String> {
+    vec![
+        claim.batch.clone(),
+        claim.used.to_string(),
+        claim.uses.to_string(),
+        print::time(claim.expires_ms),
+        claim.id_prefix.clone(),
+        if claim.revoked {
+            "yes".into()
+        } else {
+            String::new()
+        },
+        claim.serial.clone(),
+    ]
+}

@@ -1,0 +1,122 @@
+//! `muster events`
+
+mod event;
+mod follow;
+mod stream;
+
+use anyhow::Result;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use contract::{filter::Filter, id::ServiceName};
+
+use self::follow::{Start, Wanted};
+use super::Global;
+
+/// Follow and replay events.
+///
+/// Each service numbers its events without gaps. What was missed while the connection was away is replayed, so
+/// that each event is printed once and in its service's order. Operators may follow everything, integrators what
+/// they were granted: name --service and --filter so that they lie within the grant.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  muster events
+  muster events --service registry --filter 'devices/+/moved' --from-start
+  muster --json events --service rollout --after 1200 --replay-only | jq -r .type
+  muster events --service monitoring --filter 'alerts/+/raised' --count 1")]
+pub(crate) struct Events {
+    /// Only of this service; may be given several times
+    #[arg(long = "service", value_name = "SERVICE", value_parser = service())]
+    services: Vec<ServiceName>,
+    /// Only those that match: an MQTT filter below events/SERVICE/, for example `devices/+/moved`
+    #[arg(long)]
+    filter: Option<Filter>,
+    /// Begin with the oldest event that is kept [default: with the next one]
+    #[arg(long, conflicts_with = "after")]
+    from_start: bool,
+    /// Begin after this number of one service
+    #[arg(long, value_name = "N", requires = "services")]
+    after: Option<u64>,
+    /// End after this many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Print what has happened so far, from the oldest on unless --after is given, and end
+    #[arg(long)]
+    replay_only: bool,
+}
+
+fn service() -> impl TypedValueParser<Value = ServiceName> {
+    // Only these words get this far.
+    PossibleValuesParser::new(ServiceName::KEEPERS.map(ServiceName::word))
+        .try_map(|word| ServiceName::from_word(&word).ok_or("there is no such service"))
+}
+
+impl Events {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        if self.after.is_some() && self.services.len() > 1 {
+            let message = "each service has its own numbers: give --after with one --service";
+            return Err(crate::exit::Failure::usage(message).into());
+        }
+        // What the connection warns of: a subscription that was not granted.
+        crate::up::log_to_stderr("client=warn", false);
+        let wanted = self.wanted();
+        global.block_on(follow::follow(global, wanted))
+    }
+
+    fn wanted(self) -> Wanted {
+        let start = match self.after {
+            Some(after) => Start::After(after),
+            None if self.from_start || self.replay_only => Start::After(0),
+            None => Start::Now,
+        };
+        let mut services = self.services;
+        if services.is_empty() {
+            services = ServiceName::KEEPERS.to_vec();
+        }
+        services.sort();
+        services.dedup();
+        Wanted {
+            services,
+            filter: self.filter,
+            start,
+            count: self.count,
+            replay_only: self.replay_only,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, FromArgMatches};
+
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Wanted, clap::Error> {
+        let command = Events::augment_args(clap::Command::new("events").no_binary_name(true));
+        Ok(Events::from_arg_matches(&command.try_get_matches_from(args)?)?.wanted())
+    }
+
+    #[test]
+    fn where_it_begins() {
+        assert_eq!(parse(&[]).unwrap().start, Start::Now);
+        assert_eq!(parse(&["--from-start"]).unwrap().start, Start::After(0));
+        assert_eq!(parse(&["--replay-only"]).unwrap().start, Start::After(0));
+        let one = parse(&["--service", "registry", "--after", "7"]).unwrap();
+        assert_eq!(
+            (one.start, one.services),
+            (Start::After(7), vec![ServiceName::Registry])
+        );
+        assert_eq!(parse(&[]).unwrap().services, ServiceName::KEEPERS);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for bad in [
+            &["--after", "7"][..],
+            &["--service", "front-door"],
+            &["--filter", "a/#/b"],
+            &["--count", "0"],
+            &["--service", "registry", "--after", "7", "--from-start"],
+        ] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

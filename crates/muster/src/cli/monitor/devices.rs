@@ -1,0 +1,152 @@
+//! `muster monitor devices` and `show`
+
+use std::time::Duration;
+
+use anyhow::Result;
+use contract::{
+    Id,
+    id::ServiceName,
+    v1::{Connectivity, DeviceStatus, ListStatus, ShowStatus, StatusListed, StatusShown},
+};
+
+use super::super::{
+    Global,
+    list::Limit,
+    print,
+    words::{self, say},
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Devices {
+    /// Only those that are this
+    #[arg(long, value_parser = words::parser::<Connectivity>())]
+    connectivity: Option<Connectivity>,
+    #[command(flatten)]
+    limit: Limit,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Show {
+    /// The device
+    id: Id,
+}
+
+impl Devices {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let connectivity = self.connectivity.unwrap_or_default().into();
+        let listed = self.limit.collect(
+            global,
+            (ServiceName::Monitoring, "list"),
+            |page| ListStatus {
+                connectivity,
+                page_size: page.size,
+                page: page.token,
+                ..ListStatus::default()
+            },
+            |reply: StatusListed| (reply.devices, reply.next_page),
+        )?;
+        let headings = [
+            "id",
+            "connectivity",
+            "since",
+            "address",
+            "cause",
+            "heartbeat",
+            "alerts",
+            "violations",
+        ];
+        listed.print(global, &headings, row)
+    }
+}
+
+impl Show {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let request = ShowStatus {
+            device_id: self.id.to_string(),
+            ..ShowStatus::default()
+        };
+        let shown: StatusShown = global.ask(ServiceName::Monitoring, "show", &request)?;
+        let status = shown.status.unwrap_or_default();
+        if global.json {
+            print::json(&status)
+        } else {
+            print_status(&status)
+        }
+    }
+}
+
+fn row(status: &DeviceStatus) -> Vec<String> {
+    vec![
+        status.device_id.clone(),
+        say(status.connectivity()),
+        print::time(status.since_ms),
+        status.address.clone(),
+        status.cause.clone(),
+        print::time(status.heartbeat_ms),
+        status.open_alerts.to_string(),
+        status.violations.to_string(),
+    ]
+}
+
+fn print_status(status: &DeviceStatus) -> Result<()> {
+    print::fields(&[
+        ("id", status.device_id.clone()),
+        ("connectivity", since(status)),
+        ("address", status.address.clone()),
+        ("cause", status.cause.clone()),
+        ("heartbeat", print::time(status.heartbeat_ms)),
+        ("uptime", uptime(status.uptime_ms)),
+        ("boots", count(status.boot_count)),
+        ("open alerts", status.open_alerts.to_string()),
+        ("violations", status.violations.to_string()),
+    ])?;
+    if status.metrics.is_empty() {
+        return Ok(());
+    }
+    let rows = status
+        .metrics
+        .iter()
+        .map(|(name, value)| vec![name.clone(), value.to_string()]);
+    print::table(&["metric", "value"], rows.collect())
+}
+
+fn since(status: &DeviceStatus) -> String {
+    match (say(status.connectivity()), print::time(status.since_ms)) {
+        (connectivity, since) if since.is_empty() => connectivity,
+        (connectivity, since) => format!("{connectivity} since {since}"),
+    }
+}
+
+fn uptime(ms: u64) -> String {
+    if ms == 0 {
+        String::new()
+    } else {
+        humantime::format_duration(Duration::from_secs(ms / 1_000)).to_string()
+    }
+}
+
+fn count(number: u64) -> String {
+    if number == 0 {
+        String::new()
+    } else {
+        number.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_not_said() {
+        let mut status = DeviceStatus::default();
+        status.set_connectivity(Connectivity::Never);
+        assert_eq!(since(&status), "never");
+        status.since_ms = 86_400_000;
+        assert_eq!(since(&status), "never since 1970-01-02 00:00:00Z");
+        assert_eq!(
+            (uptime(0), uptime(93_784_500)),
+            (String::new(), "1day 2h 3m 4s".to_owned())
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! `muster rollout create`
+
+use std::time::Duration;
+
+use anyhow::Result;
+use contract::{
+    Id,
+    id::ServiceName,
+    v1::{Changed, CreateRollout},
+};
+
+use super::super::{Global, print};
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Create {
+    /// What to call it
+    id: Id,
+    /// The firmware: its artifact id, as `muster firmware list` shows it
+    #[arg(long)]
+    artifact: Id,
+    /// For the members that this group has now
+    #[arg(long, conflicts_with = "devices", required_unless_present = "devices")]
+    group: Option<Id>,
+    /// For this device; may be given several times
+    #[arg(long = "device", value_name = "DEVICE")]
+    devices: Vec<Id>,
+    /// The share of devices in each wave, percent; they add up to 100
+    #[arg(long, value_delimiter = ',', default_value = "10,30,60", value_name = "PERCENT,…",
+          value_parser = clap::value_parser!(u32).range(1..=100))]
+    waves: Vec<u32>,
+    /// A wave is good when at least this share of it succeeded, percent
+    #[arg(long, default_value_t = 90, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=100))]
+    success: u32,
+    /// How long each device may take
+    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration, value_name = "TIME")]
+    device_timeout: Duration,
+}
+
+impl Create {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let request = self.request();
+        let changed: Changed = global.ask(ServiceName::Rollout, "create", &request)?;
+        if global.json {
+            return print::json(&changed);
+        }
+        print::line(format!(
+            "{0} has begun; follow it with `muster rollout watch {0}`",
+            changed.id
+        ))
+    }
+
+    fn request(self) -> CreateRollout {
+        CreateRollout {
+            request_id: String::new(),
+            rollout_id: self.id.to_string(),
+            artifact_id: self.artifact.folded(),
+            group: self.group.map(|group| group.to_string()).unwrap_or_default(),
+            device_ids: self.devices.iter().map(Id::to_string).collect(),
+            waves: self.waves,
+            success_percent: self.success,
+            timeout_ms: u64::try_from(self.device_timeout.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Command, FromArgMatches};
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<CreateRollout, clap::Error> {
+        let words = ["create"].into_iter().chain(line.split(' '));
+        let matches = Create::augment_args(Command::new("create")).try_get_matches_from(words)?;
+        Ok(Create::from_arg_matches(&matches)?.request())
+    }
+
+    #[test]
+    fn what_is_not_given_is_what_the_service_would_take() {
+        let request = parse("r-7 --artifact AB12 --group line-7").unwrap();
+        let expected = CreateRollout {
+            rollout_id: "r-7".into(),
+            artifact_id: "ab12".into(),
+            group: "line-7".into(),
+            waves: vec![10, 30, 60],
+            success_percent: 90,
+            timeout_ms: 3_600_000,
+            ..CreateRollout::default()
+        };
+        assert_eq!(request, expected);
+    }
+
+    #[test]
+    fn a_group_or_devices_and_never_both() {
+        let request =
+            parse("r --artifact a --device p-1 --device p-2 --waves 50,50 --device-timeout 90s").unwrap();
+        assert_eq!(request.device_ids, ["p-1", "p-2"]);
+        assert_eq!((request.waves, request.timeout_ms), (vec![50, 50], 90_000));
+        for bad in [
+            "r --artifact a",
+            "r --artifact a --group g --device d",
+            "r --group g",
+            "r/ --artifact a --group g",
+            "r --artifact a --group g --waves 0,100",
+            "r --artifact a --group g --success 101",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}

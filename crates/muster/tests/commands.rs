@@ -1,0 +1,86 @@
+//! The tree of commands: it is consistent, and whatever does something shows how.
+
+use clap::{Command, CommandFactory};
+use muster::cli::Cli;
+
+/// Each command that people see and that does something, with its words: `muster group list`.
+fn leaves(command: &Command, words: &str, found: &mut Vec<(String, Command)>) {
+    for child in command
+        .get_subcommands()
+        .filter(|child| child.get_name() != "help" && !child.is_hide_set())
+    {
+        let words = format!("{words} {}", child.get_name());
+        if child.has_subcommands() {
+            leaves(child, &words, found);
+        } else {
+            found.push((words, child.clone()));
+        }
+    }
+}
+
+fn all() -> Vec<(String, Command)> {
+    let mut command = Cli::command();
+    command.build();
+    let mut found = Vec::new();
+    leaves(&command, "muster", &mut found);
+    found
+}
+
+fn examples(command: &Command) -> String {
+    command
+        .get_after_help()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
+#[test]
+fn the_tree_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn whatever_does_something_has_an_example_of_itself() {
+    let without: Vec<_> = all()
+        .into_iter()
+        .filter(|(words, command)| !shows(&examples(command), words))
+        .map(|(words, _)| words)
+        .collect();
+    assert!(without.is_empty(), "no example of {without:?}");
+}
+
+/// `muster --json group list` shows `muster group list`.
+fn shows(examples: &str, words: &str) -> bool {
+    let path = words.strip_prefix("muster").unwrap_or(words);
+    let lines = examples.lines().skip_while(|line| !line.starts_with("Example"));
+    lines
+        .map(str::trim)
+        .any(|line| line.starts_with("muster") && format!("{line} ").contains(&format!("{path} ")))
+}
+
+#[test]
+fn whatever_does_something_says_what() {
+    for (words, command) in all() {
+        assert!(command.get_about().is_some(), "{words}");
+        for argument in command.get_arguments().filter(|a| !a.is_hide_set()) {
+            let said = argument.get_help().or(argument.get_long_help());
+            assert!(said.is_some(), "{words}: {}", argument.get_id());
+        }
+    }
+}
+
+#[test]
+fn bad_ids_are_the_command_lines_fault() {
+    for line in [
+        "rollout show a/b",
+        "rollout abort -x --yes",
+        "rollout create r --artifact a --group a/b",
+        "monitor show a/b",
+        "monitor alerts --device a/b",
+        "monitor rule remove a/b --yes",
+        "agent a/b",
+    ] {
+        let words = ["muster"].into_iter().chain(line.split(' '));
+        let error = Cli::command().try_get_matches_from(words).expect_err(line);
+        assert_eq!(error.exit_code(), 2, "{line}");
+    }
+}
