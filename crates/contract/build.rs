@@ -17,7 +17,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for file in descriptors.file.clone() {
         json.register_file_descriptor(file);
     }
-    json.preserve_proto_field_names().btree_map(["."]).build(&[".muster.v1"])?;
+    json.preserve_proto_field_names()
+        .btree_map(["."])
+        .build(&[".muster.v1"])?;
 
     let mut config = Config::new();
     config.bytes([".muster.v1.Frame.payload", ".muster.v1.Frame.correlation"]);

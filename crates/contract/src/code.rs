@@ -104,14 +104,21 @@ impl Refusal {
 
     /// An entity that is not there.
     pub fn not_found(what: &str, id: &str) -> Refusal {
-        Refusal::new(Code::NotFound, format!("there is no {what} `{}`", id.escape_debug()))
+        Refusal::new(
+            Code::NotFound,
+            format!("there is no {what} `{}`", id.escape_debug()),
+        )
     }
 
     /// A stale expected version.
     pub fn stale(what: &str, expected: u64, present: u64) -> Refusal {
         let message =
             format!("the {what} has version {present}, not {expected}; read it again and repeat the change");
-        Refusal { present_version: present, ..Refusal::new(Code::Conflict, message) }.at("expected_version")
+        Refusal {
+            present_version: present,
+            ..Refusal::new(Code::Conflict, message)
+        }
+        .at("expected_version")
     }
 
     /// Names the field at fault.

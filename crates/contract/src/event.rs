@@ -46,7 +46,12 @@ pub fn to_cloud_event(source: Source<'_>, event: &Event) -> Vec<u8> {
         specversion: "1.0",
         id: format!("{:016x}-{}", event.epoch, event.sequence),
         source: format!("/muster/{}/{}", source.site, source.service),
-        r#type: format!("muster.{}.{}.{}.v1", source.service, singular(&event.subject), event.name),
+        r#type: format!(
+            "muster.{}.{}.{}.v1",
+            source.service,
+            singular(&event.subject),
+            event.name
+        ),
         subject: &event.subject,
         time: rfc3339(event.time_ms),
         datacontenttype: "application/json",
@@ -63,7 +68,11 @@ pub fn to_cloud_event(source: Source<'_>, event: &Event) -> Vec<u8> {
 /// `devices/pump-7` → `device`.
 fn singular(subject: &str) -> &str {
     let (kind, _) = subject.split_once('/').unwrap_or((subject, ""));
-    if kind == "people" { "person" } else { kind.strip_suffix('s').unwrap_or(kind) }
+    if kind == "people" {
+        "person"
+    } else {
+        kind.strip_suffix('s').unwrap_or(kind)
+    }
 }
 
 /// Milliseconds since 1970 as RFC 3339 in UTC.
@@ -89,8 +98,14 @@ mod tests {
             actor: "operators/ada".into(),
             ..Event::default()
         };
-        let source = Source { site: "hq", service: ServiceName::Registry };
+        let source = Source {
+            site: "hq",
+            service: ServiceName::Registry,
+        };
         let expected = include_str!("../testdata/cloud_event.json");
-        assert_eq!(String::from_utf8(to_cloud_event(source, &event)).unwrap(), expected.trim_end());
+        assert_eq!(
+            String::from_utf8(to_cloud_event(source, &event)).unwrap(),
+            expected.trim_end()
+        );
     }
 }

@@ -8,7 +8,9 @@ pub struct Filter(Box<str>);
 
 /// Why a text is no topic filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a topic filter: `#` stands last and alone, `+` alone between slashes, at most 512 bytes, no NUL")]
+#[error(
+    "not a topic filter: `#` stands last and alone, `+` alone between slashes, at most 512 bytes, no NUL"
+)]
 pub struct BadFilter;
 
 impl FromStr for Filter {
@@ -93,7 +95,16 @@ mod tests {
 
     #[test]
     fn malformed_filters_do_not_parse() {
-        for bad in ["", "a/#/b", "a+/b", "a/b#", "#a", "a\0", "$share/g/#", "$share//x"] {
+        for bad in [
+            "",
+            "a/#/b",
+            "a+/b",
+            "a/b#",
+            "#a",
+            "a\0",
+            "$share/g/#",
+            "$share//x",
+        ] {
             assert!(bad.parse::<Filter>().is_err(), "{bad:?}");
         }
     }

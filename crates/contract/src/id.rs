@@ -29,9 +29,7 @@ impl Id {
 
 /// Why a text is no id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "an id has 1 to 64 characters, letters, digits, `.`, `_` and `-`, and begins with a letter or digit"
-)]
+#[error("an id has 1 to 64 characters, letters, digits, `.`, `_` and `-`, and begins with a letter or digit")]
 pub struct BadId;
 
 impl FromStr for Id {
@@ -40,8 +38,14 @@ impl FromStr for Id {
     fn from_str(text: &str) -> Result<Id, BadId> {
         let bytes = text.as_bytes();
         let first = bytes.first().is_some_and(u8::is_ascii_alphanumeric);
-        let rest = bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-        if first && rest && bytes.len() <= ID_CHARS { Ok(Id(text.into())) } else { Err(BadId) }
+        let rest = bytes
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        if first && rest && bytes.len() <= ID_CHARS {
+            Ok(Id(text.into()))
+        } else {
+            Err(BadId)
+        }
     }
 }
 
@@ -80,7 +84,13 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of the topic table.
-    pub const ALL: [Kind; 5] = [Kind::Device, Kind::Claim, Kind::Operator, Kind::Integrator, Kind::Service];
+    pub const ALL: [Kind; 5] = [
+        Kind::Device,
+        Kind::Claim,
+        Kind::Operator,
+        Kind::Integrator,
+        Kind::Service,
+    ];
 
     /// The word in topics and in certificates.
     pub const fn word(self) -> &'static str {
@@ -160,8 +170,12 @@ pub enum ServiceName {
 
 impl ServiceName {
     /// The four services that keep state, in the order in which they start.
-    pub const KEEPERS: [ServiceName; 4] =
-        [ServiceName::Registry, ServiceName::Provisioning, ServiceName::Rollout, ServiceName::Monitoring];
+    pub const KEEPERS: [ServiceName; 4] = [
+        ServiceName::Registry,
+        ServiceName::Provisioning,
+        ServiceName::Rollout,
+        ServiceName::Monitoring,
+    ];
 
     /// The word in topics.
     pub const fn word(self) -> &'static str {
@@ -199,7 +213,21 @@ mod tests {
             assert!(good.parse::<Id>().is_ok(), "{good}");
         }
         let long = "x".repeat(65);
-        let bad = ["", "-a", ".a", "_a", "../x", "a/b", "+", "#", "a\0", "é", "a b", "a\u{200b}", &long];
+        let bad = [
+            "",
+            "-a",
+            ".a",
+            "_a",
+            "../x",
+            "a/b",
+            "+",
+            "#",
+            "a\0",
+            "é",
+            "a b",
+            "a\u{200b}",
+            &long,
+        ];
         for text in bad {
             assert!(text.parse::<Id>().is_err(), "{text:?}");
         }

@@ -31,7 +31,11 @@ impl FromStr for Root {
 
     fn from_str(text: &str) -> Result<Root, BadRoot> {
         let good = text.split('/').all(|level| level.parse::<Id>().is_ok());
-        if good && text.split('/').count() <= 4 { Ok(Root(text.into())) } else { Err(BadRoot) }
+        if good && text.split('/').count() <= 4 {
+            Ok(Root(text.into()))
+        } else {
+            Err(BadRoot)
+        }
     }
 }
 
@@ -133,8 +137,17 @@ impl Root {
     pub fn print(&self, topic: &Topic) -> String {
         match topic {
             Topic::Up { who, verb } => self.up(who, verb.service, verb.name),
-            Topic::Down { who, service, name, leaf } => self.down(who, *service, name, *leaf),
-            Topic::Event { service, subject, name } => self.event(*service, subject, name),
+            Topic::Down {
+                who,
+                service,
+                name,
+                leaf,
+            } => self.down(who, *service, name, *leaf),
+            Topic::Event {
+                service,
+                subject,
+                name,
+            } => self.event(*service, subject, name),
             Topic::Fact { service, entity, id } => format!("{self}/facts/{service}/{entity}/{id}"),
             Topic::Bus { service, outward } => {
                 format!("{self}/bus/{service}/{}", if *outward { "out" } else { "in" })
@@ -169,7 +182,9 @@ impl Root {
 
     /// Whether a principal of no particular grant may subscribe to this: it lies under its own `down/`.
     pub fn own_down_covers(&self, who: &Principal, filter: &Filter) -> bool {
-        self.down_filter(who).parse::<Filter>().is_ok_and(|own| own.covers(filter))
+        self.down_filter(who)
+            .parse::<Filter>()
+            .is_ok_and(|own| own.covers(filter))
     }
 
     /// A grant (an MQTT filter below `events/`) as a whole filter.
@@ -185,7 +200,10 @@ fn parse_principal(kind: Kind, rest: &str) -> Option<Topic> {
     let (service, name) = rest.split_once('/')?;
     let service = ServiceName::from_word(service)?;
     match direction {
-        "up" => Some(Topic::Up { who, verb: Verb::find(service, name)? }),
+        "up" => Some(Topic::Up {
+            who,
+            verb: Verb::find(service, name)?,
+        }),
         "down" => {
             let (name, leaf) = if let Some(verb) = name.strip_suffix("/accepted") {
                 (verb, Leaf::Accepted)
@@ -194,7 +212,12 @@ fn parse_principal(kind: Kind, rest: &str) -> Option<Topic> {
             } else {
                 (name, Leaf::Push)
             };
-            Some(Topic::Down { who, service, name: name.to_owned(), leaf })
+            Some(Topic::Down {
+                who,
+                service,
+                name: name.to_owned(),
+                leaf,
+            })
         }
         _ => None,
     }
@@ -204,7 +227,11 @@ fn parse_event(rest: &str) -> Option<Topic> {
     let (service, rest) = rest.split_once('/')?;
     let (subject, name) = rest.rsplit_once('/')?;
     let service = ServiceName::from_word(service)?;
-    Some(Topic::Event { service, subject: subject.to_owned(), name: name.to_owned() })
+    Some(Topic::Event {
+        service,
+        subject: subject.to_owned(),
+        name: name.to_owned(),
+    })
 }
 
 fn parse_fact(rest: &str) -> Option<Topic> {

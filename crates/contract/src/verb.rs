@@ -117,12 +117,31 @@ const SMALL: usize = 8 * 1024;
 const MEDIUM: usize = 64 * 1024;
 const LARGE: usize = limits::PAYLOAD_BYTES;
 
-struct Row(&'static str, &'static [Who], &'static str, &'static str, usize, &'static str);
+struct Row(
+    &'static str,
+    &'static [Who],
+    &'static str,
+    &'static str,
+    usize,
+    &'static str,
+);
 
 const fn verb(service: ServiceName, class: Class, repeat: Repeat, row: Row) -> Verb {
     let Row(name, who, request, reply, max_bytes, summary) = row;
     let promise = Promise::Durable;
-    Verb { service, name, who, class, promise, repeat, request, reply, max_bytes, repair: false, summary }
+    Verb {
+        service,
+        name,
+        who,
+        class,
+        promise,
+        repeat,
+        request,
+        reply,
+        max_bytes,
+        repair: false,
+        summary,
+    }
 }
 
 const fn command(service: ServiceName, row: Row) -> Verb {
@@ -142,11 +161,17 @@ const fn repair(verb: Verb) -> Verb {
 }
 
 const fn receipt(verb: Verb) -> Verb {
-    Verb { promise: Promise::Receipt, ..verb }
+    Verb {
+        promise: Promise::Receipt,
+        ..verb
+    }
 }
 
 const fn transfer(verb: Verb) -> Verb {
-    Verb { class: Class::Transfer, ..verb }
+    Verb {
+        class: Class::Transfer,
+        ..verb
+    }
 }
 
 const fn replay(service: ServiceName) -> Verb {
@@ -166,7 +191,14 @@ const fn replay(service: ServiceName) -> Verb {
 const fn facts(service: ServiceName) -> Verb {
     query(
         service,
-        Row("facts", &[Who::AnyService], "FactsAfter", "FactsPage", SMALL, "Pages of facts after a number."),
+        Row(
+            "facts",
+            &[Who::AnyService],
+            "FactsAfter",
+            "FactsPage",
+            SMALL,
+            "Pages of facts after a number.",
+        ),
     )
 }
 
@@ -254,8 +286,18 @@ pub const PUSHES: &[Push] = &[
     Push { service: ServiceName::FrontDoor, name: "publish/rejected", to: Kind::Device, message: "PublishRejected", summary: "MQTT 3.1.1 only: a publish that may not be, and why. Any kind of principal." },
 ];
 
-const fn event(service: ServiceName, subject: &'static str, name: &'static str, summary: &'static str) -> EventKind {
-    EventKind { service, subject, name, summary }
+const fn event(
+    service: ServiceName,
+    subject: &'static str,
+    name: &'static str,
+    summary: &'static str,
+) -> EventKind {
+    EventKind {
+        service,
+        subject,
+        name,
+        summary,
+    }
 }
 
 /// Every event.
@@ -293,7 +335,9 @@ pub const EVENTS: &[EventKind] = &[
 impl Verb {
     /// The row for a service and a word.
     pub fn find(service: ServiceName, name: &str) -> Option<&'static Verb> {
-        VERBS.iter().find(|verb| verb.service == service && verb.name == name)
+        VERBS
+            .iter()
+            .find(|verb| verb.service == service && verb.name == name)
     }
 
     /// Whether a principal of this kind could use the verb at all, whatever its role.
@@ -326,7 +370,9 @@ impl Who {
 impl EventKind {
     /// The row for an event; a service may publish no other.
     pub fn find(service: ServiceName, subject: &str, name: &str) -> Option<&'static EventKind> {
-        EVENTS.iter().find(|e| e.service == service && e.subject == subject && e.name == name)
+        EVENTS
+            .iter()
+            .find(|e| e.service == service && e.subject == subject && e.name == name)
     }
 }
 
@@ -348,7 +394,11 @@ mod tests {
 
     #[test]
     fn claims_reach_provisioning_only() {
-        let open: Vec<_> = VERBS.iter().filter(|v| v.open_to(Kind::Claim)).map(|v| v.service).collect();
+        let open: Vec<_> = VERBS
+            .iter()
+            .filter(|v| v.open_to(Kind::Claim))
+            .map(|v| v.service)
+            .collect();
         assert!(!open.is_empty() && open.iter().all(|s| *s == ServiceName::Provisioning));
     }
 }

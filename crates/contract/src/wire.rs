@@ -26,7 +26,11 @@ impl Encoding {
 
     /// The encoding of a payload: `{` (0x7B) can never begin one of our protobuf messages.
     pub fn of(payload: &[u8]) -> Encoding {
-        if payload.first() == Some(&b'{') { Encoding::Json } else { Encoding::Protobuf }
+        if payload.first() == Some(&b'{') {
+            Encoding::Json
+        } else {
+            Encoding::Protobuf
+        }
     }
 }
 
@@ -75,12 +79,17 @@ fn check_content_type(encoding: Encoding, content_type: &str) -> Result<(), Refu
         content_type.escape_debug(),
         encoding.content_type()
     );
-    Err(Refusal::new(Code::Malformed, message).at("content_type").allowing(known))
+    Err(Refusal::new(Code::Malformed, message)
+        .at("content_type")
+        .allowing(known))
 }
 
 fn decode_protobuf<M: Wire>(payload: &[u8]) -> Result<M, Refusal> {
     M::decode(payload).map_err(|e| {
-        let like_json = matches!(payload.first(), Some(b' ' | b'\t' | b'\r' | b'\n' | 0xEF | b'[' | b'"'));
+        let like_json = matches!(
+            payload.first(),
+            Some(b' ' | b'\t' | b'\r' | b'\n' | 0xEF | b'[' | b'"')
+        );
         let message = if like_json {
             "JSON begins with `{`, without blanks, a byte order mark or another value before it".to_owned()
         } else {
@@ -102,8 +111,13 @@ fn decode_json<M: Wire>(payload: &[u8]) -> Result<M, Refusal> {
 
 /// The field that serde names in backquotes, when it names one.
 fn named_field(error: &str) -> String {
-    let field = error.strip_prefix("unknown field `").or_else(|| error.strip_prefix("duplicate field `"));
-    field.and_then(|rest| rest.split('`').next()).unwrap_or_default().to_owned()
+    let field = error
+        .strip_prefix("unknown field `")
+        .or_else(|| error.strip_prefix("duplicate field `"));
+    field
+        .and_then(|rest| rest.split('`').next())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn too_deep(payload: &[u8]) -> bool {
@@ -131,7 +145,10 @@ mod tests {
 
     #[test]
     fn both_forms_come_back() {
-        let report = Report { firmware_version: "1.2.0".into(), ..Report::default() };
+        let report = Report {
+            firmware_version: "1.2.0".into(),
+            ..Report::default()
+        };
         for encoding in [Encoding::Json, Encoding::Protobuf] {
             let bytes = encode(&report, encoding);
             assert_eq!(Encoding::of(&bytes), encoding);
@@ -148,18 +165,30 @@ mod tests {
             (b"\xEF\xBB\xBF{}", "", "byte order mark"),
             (b"{}", "application/x-protobuf", "content type"),
             (b"\xff\xff\xff", "", "does not parse"),
-            (b"{\"device_id\":\"a\",\"device_id\":\"b\"}", "", "duplicate field"),
+            (
+                b"{\"device_id\":\"a\",\"device_id\":\"b\"}",
+                "",
+                "duplicate field",
+            ),
         ];
         for (payload, content_type, expected) in cases {
             let refusal = decode::<ShowDevice>(payload, content_type).unwrap_err();
             assert_eq!(refusal.code, Code::Malformed);
-            assert!(refusal.message.contains(expected), "{} / {expected}", refusal.message);
+            assert!(
+                refusal.message.contains(expected),
+                "{} / {expected}",
+                refusal.message
+            );
         }
     }
 
     #[test]
     fn deep_json_is_refused_before_it_is_parsed() {
-        let deep = format!("{{\"device_id\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        let deep = format!(
+            "{{\"device_id\":{}1{}}}",
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
         let refusal = decode::<ShowDevice>(deep.as_bytes(), "").unwrap_err();
         assert!(refusal.message.contains("nested"));
     }

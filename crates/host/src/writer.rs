@@ -66,7 +66,9 @@ pub(crate) fn run<S: Service>(parts: &Parts<S>, mut store: Option<Arc<dyn Store>
 
 fn reopen<S: Service>(parts: &Parts<S>) -> Option<Arc<dyn Store>> {
     std::thread::sleep(REOPEN);
-    match (parts.open)() {
+    // A store without room would fail at the first commit: it is waited for.
+    let opened = (parts.open)().and_then(|store| store.has_room().map(|()| store));
+    match opened {
         Ok(store) => {
             info!(service = %S::NAME, "the store is open again");
             Some(store)

@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// sled allocates much and small.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     muster::cli::run()
 }

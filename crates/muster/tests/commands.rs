@@ -84,3 +84,58 @@ fn bad_ids_are_the_command_lines_fault() {
         assert_eq!(error.exit_code(), 2, "{line}");
     }
 }
+
+#[test]
+fn every_example_can_be_typed() {
+    let mut command = Cli::command();
+    command.build();
+    let mut all = all();
+    all.push(("muster".into(), command));
+    for (words, command) in all {
+        for line in examples(&command).lines().skip(1) {
+            // Longer ones would be broken by the help.
+            assert!(line.len() <= 100, "{words}: {line}");
+            for typed in commands(line) {
+                let parsed = Cli::command().try_get_matches_from(&typed);
+                assert!(parsed.is_ok(), "{words}: {typed:?}: {}", parsed.unwrap_err());
+            }
+        }
+    }
+}
+
+/// The calls of `muster` in a line as a shell would make them.
+fn commands(line: &str) -> Vec<Vec<String>> {
+    let words = split(line);
+    let ends = |word: &String| ["|", "&&", ">", ";"].contains(&word.as_str());
+    let calls = words.split(ends).map(|call| {
+        let assigns = |word: &&String| word.starts_with("MUSTER_");
+        call.iter().skip_while(assigns).cloned().collect::<Vec<_>>()
+    });
+    calls
+        .filter(|call| call.first().is_some_and(|first| first == "muster"))
+        .collect()
+}
+
+/// Words, with quotes taken off.
+fn split(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    for c in line.trim().chars() {
+        match (quote, c) {
+            (None, ' ') => words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty())),
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(open), _) if open == c => quote = None,
+            _ => word.push(c),
+        }
+    }
+    words.extend(Some(word).filter(|word| !word.is_empty()));
+    words
+}
+
+#[test]
+fn lines_are_split_as_a_shell_does() {
+    let line = "  MUSTER_DIR=x muster device move p 'new bearing' && muster --json device list | jq -r .id";
+    let calls = commands(line);
+    assert_eq!(calls[0], ["muster", "device", "move", "p", "new bearing"]);
+    assert_eq!(calls[1], ["muster", "--json", "device", "list"]);
+    assert_eq!(calls.len(), 2);
+}

@@ -54,7 +54,15 @@ pub struct Follower {
 impl Follower {
     /// Follows `owner` from what is already held.
     pub fn resume(owner: ServiceName, cursor: Cursor) -> Follower {
-        Follower { owner, cursor, live: false, rebuilding: false, asked_at: None, question: 0, heard_at: None }
+        Follower {
+            owner,
+            cursor,
+            live: false,
+            rebuilding: false,
+            asked_at: None,
+            question: 0,
+            heard_at: None,
+        }
     }
 
     /// Whom it follows.
@@ -74,7 +82,10 @@ impl Follower {
 
     /// Whether the owner has been silent for too long at `now` (monotonic milliseconds).
     pub fn is_stale(&self, now: u64) -> bool {
-        !self.live || self.heard_at.is_none_or(|at| now.saturating_sub(at) > STALE_AFTER_MS)
+        !self.live
+            || self
+                .heard_at
+                .is_none_or(|at| now.saturating_sub(at) > STALE_AFTER_MS)
     }
 
     /// The connection to the owner was lost: what was asked will not be answered.
@@ -90,7 +101,10 @@ impl Follower {
         let old = fact.epoch == self.cursor.epoch && fact.sequence <= self.cursor.sequence;
         if next && self.live {
             self.cursor.sequence = fact.sequence;
-            return Step { apply: vec![fact.clone()], ..Step::default() };
+            return Step {
+                apply: vec![fact.clone()],
+                ..Step::default()
+            };
         }
         if !old {
             self.live = false;
@@ -115,14 +129,23 @@ impl Follower {
         self.asked_at = None;
         let whole = page.whole || self.rebuilding;
         self.rebuilding = whole && !page.complete;
-        self.cursor = Cursor { epoch: page.epoch, sequence: page.last };
+        self.cursor = Cursor {
+            epoch: page.epoch,
+            sequence: page.last,
+        };
         self.live = page.complete;
-        Step { apply: page.facts, whole, swap: whole && page.complete }
+        Step {
+            apply: page.facts,
+            whole,
+            swap: whole && page.complete,
+        }
     }
 
     /// What to ask the owner now, if anything.
     pub fn poll(&mut self, now: u64) -> Option<FactsAfter> {
-        let waiting = self.asked_at.is_some_and(|at| now.saturating_sub(at) < ASK_AGAIN_MS);
+        let waiting = self
+            .asked_at
+            .is_some_and(|at| now.saturating_sub(at) < ASK_AGAIN_MS);
         if self.live || waiting {
             return None;
         }
@@ -134,7 +157,11 @@ impl Follower {
         self.asked_at = Some(now);
         self.question += 1;
         let Cursor { epoch, sequence } = self.cursor;
-        Some(FactsAfter { request_id: self.question_id(), epoch, after: sequence })
+        Some(FactsAfter {
+            request_id: self.question_id(),
+            epoch,
+            after: sequence,
+        })
     }
 
     fn question_id(&self) -> String {
@@ -147,11 +174,24 @@ mod tests {
     use super::*;
 
     fn fact(sequence: u64) -> Fact {
-        Fact { epoch: 7, sequence, entity: "device".into(), id: format!("d{sequence}"), ..Fact::default() }
+        Fact {
+            epoch: 7,
+            sequence,
+            entity: "device".into(),
+            id: format!("d{sequence}"),
+            ..Fact::default()
+        }
     }
 
     fn page(request_id: &str, last: u64, complete: bool, whole: bool) -> FactsPage {
-        FactsPage { request_id: request_id.into(), epoch: 7, last, complete, whole, ..FactsPage::default() }
+        FactsPage {
+            request_id: request_id.into(),
+            epoch: 7,
+            last,
+            complete,
+            whole,
+            ..FactsPage::default()
+        }
     }
 
     fn live() -> Follower {
@@ -193,7 +233,10 @@ mod tests {
         let mut follower = live();
         assert!(follower.on_fact(&fact(3), 2).apply.is_empty());
         assert!(follower.is_whole());
-        assert_eq!(follower.on_page(page("facts-99", 50, true, true), 3), Step::default());
+        assert_eq!(
+            follower.on_page(page("facts-99", 50, true, true), 3),
+            Step::default()
+        );
         assert_eq!(follower.cursor().sequence, 3);
     }
 

@@ -81,7 +81,10 @@ pub(crate) fn cursor(owner: ServiceName) -> Vec<u8> {
 }
 
 pub(crate) fn answer(who: &Principal, verb: &str, request_id: &str) -> Vec<u8> {
-    join(b"d", &[who.to_string().as_bytes(), verb.as_bytes(), request_id.as_bytes()])
+    join(
+        b"d",
+        &[who.to_string().as_bytes(), verb.as_bytes(), request_id.as_bytes()],
+    )
 }
 
 pub(crate) fn answer_expiry(at_ms: i64, answer_key: &[u8]) -> Vec<u8> {
@@ -145,6 +148,9 @@ mod tests {
     #[test]
     fn copies_split() {
         let key = copy(ServiceName::Registry, "device", "pump-7");
-        assert_eq!(split_copy(ServiceName::Registry, &key), Some(("device".into(), "pump-7".into())));
+        assert_eq!(
+            split_copy(ServiceName::Registry, &key),
+            Some(("device".into(), "pump-7".into()))
+        );
     }
 }

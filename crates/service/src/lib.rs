@@ -27,6 +27,8 @@ pub mod store;
 mod view;
 
 pub use host_loop::{Effect, Group, HostLoop, Input, Query, QueryDone, Released, Settings};
-pub use outcome::{Answer, EffectDraft, EventDraft, FactDraft, Outcome, PushDraft, RequestDraft, WakeDraft};
+pub use outcome::{
+    Answer, Completion, EffectDraft, EventDraft, FactDraft, Outcome, PushDraft, RequestDraft, WakeDraft,
+};
 pub use service::{Caller, Context, Entropy, FactChange, Fault, Now, Parsed, QueryContext, Service};
 pub use view::View;

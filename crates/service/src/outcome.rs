@@ -87,6 +87,9 @@ pub struct EffectDraft {
     pub payload: Vec<u8>,
 }
 
+/// What an earlier promise comes to.
+pub type Completion = Result<Box<dyn Reply>, Refusal>;
+
 /// All that follows from one decision.
 #[derive(Default)]
 pub struct Outcome {
@@ -107,13 +110,16 @@ pub struct Outcome {
     /// Effects.
     pub effects: Vec<EffectDraft>,
     /// Tickets of earlier `Later` answers that are answered now.
-    pub completes: Vec<(String, Result<Box<dyn Reply>, Refusal>)>,
+    pub completes: Vec<(String, Completion)>,
 }
 
 impl Outcome {
     /// An outcome that only answers.
     pub fn reply(message: impl Reply + 'static) -> Outcome {
-        Outcome { answer: Answer::Now(Box::new(message)), ..Outcome::default() }
+        Outcome {
+            answer: Answer::Now(Box::new(message)),
+            ..Outcome::default()
+        }
     }
 
     /// Sets the answer.
@@ -133,38 +139,65 @@ impl Outcome {
 
     /// Publishes an event.
     pub fn event(&mut self, subject: impl Into<String>, name: &'static str, data: serde_json::Value) {
-        self.events.push(EventDraft { subject: subject.into(), name, data });
+        self.events.push(EventDraft {
+            subject: subject.into(),
+            name,
+            data,
+        });
     }
 
     /// Sets a fact.
     pub fn fact<M: Message>(&mut self, entity: &'static str, id: impl Into<String>, value: &M) {
-        self.facts.push(FactDraft { entity, id: id.into(), value: Some(value.encode_to_vec()) });
+        self.facts.push(FactDraft {
+            entity,
+            id: id.into(),
+            value: Some(value.encode_to_vec()),
+        });
     }
 
     /// Sends a message to a principal, in JSON (an unasked message has no caller's encoding).
     pub fn push(&mut self, to: Principal, name: &'static str, message: impl Reply + 'static) {
-        self.pushes.push(PushDraft { to, name, message: Box::new(message) });
+        self.pushes.push(PushDraft {
+            to,
+            name,
+            message: Box::new(message),
+        });
     }
 
     /// Asks another service.
     pub fn ask<M: Wire>(&mut self, tag: String, service: ServiceName, verb: &'static str, message: &M) {
         let payload = contract::wire::encode(message, Encoding::Protobuf).to_vec();
-        self.requests.push(RequestDraft { tag, service, verb, payload });
+        self.requests.push(RequestDraft {
+            tag,
+            service,
+            verb,
+            payload,
+        });
     }
 
     /// Sets a wake-up.
     pub fn wake_at(&mut self, key: impl Into<String>, at_ms: i64) {
-        self.wakes.push(WakeDraft { key: key.into(), at_ms: Some(at_ms) });
+        self.wakes.push(WakeDraft {
+            key: key.into(),
+            at_ms: Some(at_ms),
+        });
     }
 
     /// Lifts a wake-up.
     pub fn no_wake(&mut self, key: impl Into<String>) {
-        self.wakes.push(WakeDraft { key: key.into(), at_ms: None });
+        self.wakes.push(WakeDraft {
+            key: key.into(),
+            at_ms: None,
+        });
     }
 
     /// Orders an effect.
     pub fn effect(&mut self, id: impl Into<String>, kind: &'static str, payload: Vec<u8>) {
-        self.effects.push(EffectDraft { id: id.into(), kind, payload });
+        self.effects.push(EffectDraft {
+            id: id.into(),
+            kind,
+            payload,
+        });
     }
 
     /// Answers an earlier request that was promised a reply.

@@ -41,10 +41,7 @@ impl Batch {
     }
 
     /// The writes whose key starts with `prefix`, in key order.
-    pub fn range<'a>(
-        &'a self,
-        prefix: &'a [u8],
-    ) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + 'a {
+    pub fn range<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + 'a {
         self.writes
             .range(prefix.to_vec()..)
             .take_while(move |(key, _)| key.starts_with(prefix))
@@ -53,7 +50,9 @@ impl Batch {
 
     /// All writes, in key order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        self.writes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))
+        self.writes
+            .iter()
+            .map(|(key, value)| (key.as_slice(), value.as_deref()))
     }
 
     /// Adds every write of `other`, which wins where both write a key.
@@ -89,6 +88,11 @@ pub trait Store: Read + Send + Sync {
     /// Applies `batch` atomically and returns once it is durable. After an error nothing may be
     /// read or decided until the store has been opened anew.
     fn commit(&self, batch: &Batch) -> Result<Durable, StoreError>;
+
+    /// Whether there is room to commit anything; an error says what is missing.
+    fn has_room(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// The identity of this database's history: changes when a backup is restored.
     fn epoch(&self) -> u64;

@@ -19,12 +19,20 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// A view of the committed state under a group's writes.
     pub fn new(base: &'a dyn Read, group: &'a Batch) -> View<'a> {
-        View { base, group, local: None }
+        View {
+            base,
+            group,
+            local: None,
+        }
     }
 
     /// The same view with the writes of an unfinished outcome on top, for decisions in several steps.
     pub fn over<'b>(&'b self, changes: &'b Batch) -> View<'b> {
-        View { base: self.base, group: self.group, local: Some(changes) }
+        View {
+            base: self.base,
+            group: self.group,
+            local: Some(changes),
+        }
     }
 
     /// The bytes under the service's own key.
@@ -45,7 +53,9 @@ impl<'a> View<'a> {
     pub fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
         let full_after = after.map(keys::state);
         let pairs = self.scan_raw(&keys::state(prefix), full_after.as_deref(), limit)?;
-        let own = pairs.into_iter().map(|(key, value)| (key[keys::STATE.len()..].to_vec(), value));
+        let own = pairs
+            .into_iter()
+            .map(|(key, value)| (key[keys::STATE.len()..].to_vec(), value));
         Ok(match self.local {
             None => own.collect(),
             Some(local) => merge(own.collect(), local, prefix, after, limit),
@@ -60,7 +70,10 @@ impl<'a> View<'a> {
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, M)>, StoreError> {
         let pairs = self.scan(prefix.as_ref(), after, limit)?;
-        pairs.into_iter().map(|(key, value)| decode(&key, &value).map(|record| (key, record))).collect()
+        pairs
+            .into_iter()
+            .map(|(key, value)| decode(&key, &value).map(|record| (key, record)))
+            .collect()
     }
 
     /// The copy of another service's fact.
@@ -112,7 +125,11 @@ impl<'a> View<'a> {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Pair>, StoreError> {
-        let removed = self.group.range(prefix).filter(|(_, value)| value.is_none()).count();
+        let removed = self
+            .group
+            .range(prefix)
+            .filter(|(_, value)| value.is_none())
+            .count();
         let base = self.base.scan(prefix, after, limit.saturating_add(removed))?;
         Ok(merge(base, self.group, prefix, after, limit))
     }
@@ -151,8 +168,10 @@ fn merge(base: Vec<Pair>, batch: &Batch, prefix: &[u8], after: Option<&[u8]>, li
 }
 
 fn decode<M: Message + Default>(key: &[u8], bytes: &[u8]) -> Result<M, StoreError> {
-    let damaged =
-        |_| StoreError::Damaged { key: printable(key).to_string(), reason: "the record does not decode" };
+    let damaged = |_| StoreError::Damaged {
+        key: printable(key).to_string(),
+        reason: "the record does not decode",
+    };
     M::decode(bytes).map_err(damaged)
 }
 
@@ -170,7 +189,10 @@ mod tests {
         batch.delete("d");
         batch.put("e", "2");
         let merged = merge(base.clone(), &batch, b"", None, 10);
-        assert_eq!(merged, [pair("a", "1"), pair("b", "2"), pair("c", "2"), pair("e", "2")]);
+        assert_eq!(
+            merged,
+            [pair("a", "1"), pair("b", "2"), pair("c", "2"), pair("e", "2")]
+        );
         let later: Vec<_> = base.into_iter().skip(1).collect();
         assert_eq!(merge(later, &batch, b"", Some(b"b"), 1), [pair("c", "2")]);
     }

@@ -45,7 +45,7 @@ enum Item {
     /// The slot of this number.
     Request(u64),
     /// Something that is not sent again.
-    Passing(Frame),
+    Passing(Box<Frame>),
 }
 
 /// The window is full; the request comes back.
@@ -147,7 +147,7 @@ impl Lane {
     /// Passes something on, if the service is there to get it.
     pub(crate) fn pass(&mut self, frame: Frame) {
         if self.linked {
-            self.unsent.push_back(Item::Passing(frame));
+            self.unsent.push_back(Item::Passing(Box::new(frame)));
         }
     }
 
@@ -203,7 +203,7 @@ impl Lane {
                 return None;
             }
             match self.unsent.pop_front() {
-                Some(Item::Passing(frame)) => return Some(frame),
+                Some(Item::Passing(frame)) => return Some(*frame),
                 Some(Item::Request(number)) => {
                     let place = (number - self.base.min(number)) as usize;
                     let Some(Some(slot)) = self.slots.get(place).filter(|_| number >= self.base) else {
@@ -254,10 +254,11 @@ impl Lane {
         }
         self.linked = false;
         if self.out > 0 && leaving == Leaving::Lost {
-            if self.is_careful() && self.out == 1 {
-                if let Some(slot) = self.slots.iter_mut().flatten().next() {
-                    slot.killed += 1;
-                }
+            if self.is_careful()
+                && self.out == 1
+                && let Some(slot) = self.slots.iter_mut().flatten().next()
+            {
+                slot.killed += 1;
             }
             self.deaths += 1;
         }

@@ -84,7 +84,7 @@ fn timed(action: impl FnOnce()) -> Duration {
 
 fn resident_mb() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096 >> 20
+    (pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096) >> 20
 }
 
 /// What a crash of the process would leave.

@@ -236,6 +236,10 @@ impl Store for SledStore {
         self.commit_with(batch, None)
     }
 
+    fn has_room(&self) -> Result<(), StoreError> {
+        self.writer.lock().room.admit(0)
+    }
+
     fn epoch(&self) -> u64 {
         self.meta.lock().epoch
     }

@@ -68,9 +68,7 @@ impl SledStore {
                 known: options.schema,
             });
         }
-        let mut room = Room::new(options.path.clone(), options.reserve_bytes, ballast);
-        // Whoever opened it could not commit: it waits for space, and says so.
-        room.admit(0)?;
+        let room = Room::new(options.path.clone(), options.reserve_bytes, ballast);
         let store = SledStore::assemble(started.db, started.journal, lock, room, meta, &options);
         if new {
             store.write_meta()?;

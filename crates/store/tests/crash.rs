@@ -227,10 +227,10 @@ fn try_open(path: &Path) -> Result<SledStore, StoreError> {
 fn damage_before_the_tail_is_named_and_keeps_the_store_closed() {
     let (folder, copy) = crash_at(Failpoint::Synced);
     let ends = ends(&copy);
-    for record in 0..4 {
+    for (record, end) in ends.iter().enumerate().take(4) {
         let bad = folder.path().join(format!("bad-{record}"));
         crashed::copy(&copy, &bad);
-        overwrite(&bad, ends[record] - 200, b"?");
+        overwrite(&bad, end - 200, b"?");
         assert!(
             named(try_open(&bad), &format!("redo#{record}")),
             "record {record}"

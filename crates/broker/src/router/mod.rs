@@ -47,10 +47,10 @@ pub(crate) struct Bell {
 
 impl Bell {
     pub(crate) fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            if let Some(jobs) = self.jobs.get() {
-                let _ = jobs.send(Job::Look);
-            }
+        if !self.rung.swap(true, Ordering::AcqRel)
+            && let Some(jobs) = self.jobs.get()
+        {
+            let _ = jobs.send(Job::Look);
         }
     }
 }

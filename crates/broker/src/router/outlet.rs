@@ -26,10 +26,10 @@ pub(super) fn start(
     spawn("muster-router-out", move || {
         // The sending half is kept: the link lives as long as both.
         let _tx = tx;
-        if let Err(why) = read(rx, &shared, &router) {
-            if let Some(shared) = shared.upgrade() {
-                shared.die(why);
-            }
+        if let Err(why) = read(rx, &shared, &router)
+            && let Some(shared) = shared.upgrade()
+        {
+            shared.die(why);
         }
     })
 }
@@ -39,7 +39,7 @@ fn read(mut rx: LinkRx, shared: &Weak<Shared>, router: &Weak<Router>) -> Result<
     loop {
         let notification = match rx.recv_deadline(Instant::now() + LOOK) {
             Ok(notification) => notification,
-            Err(LinkError::RecvTimeout(e)) if e == flume::RecvTimeoutError::Timeout => None,
+            Err(LinkError::RecvTimeout(flume::RecvTimeoutError::Timeout)) => None,
             Err(error) => return Err(error.to_string()),
         };
         let (Some(shared), Some(router)) = (shared.upgrade(), router.upgrade()) else {

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use anyhow::Result;
 
+use super::{Global, print};
 use crate::exit::{Exit, Failure};
 
 /// Whether to ask.
@@ -12,13 +13,30 @@ pub(super) struct Confirm {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+}
+
+/// What came of asking.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Consent {
+    /// Go ahead.
+    Given,
+    /// It has been said what would be done; nothing is to be done.
+    NotWanted,
 }
 
 impl Confirm {
     /// Asks on a terminal; without one `--yes` must have been given.
-    pub(super) fn ask(&self, what: &str) -> Result<()> {
+    pub(super) fn ask(&self, global: &Global, what: &str) -> Result<Consent> {
         if self.yes {
-            return Ok(());
+            return Ok(Consent::Given);
+        }
+        if self.dry_run {
+            would(global, what)?;
+            return Ok(Consent::NotWanted);
         }
         if !io::stdin().is_terminal() {
             return Err(Failure::usage(format!("{what}: give --yes, there is no terminal to ask on")).into());
@@ -29,11 +47,18 @@ impl Confirm {
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer)?;
         if is_yes(&answer) {
-            Ok(())
+            Ok(Consent::Given)
         } else {
             Err(Failure::new(Exit::Failed, "nothing was changed").into())
         }
     }
+}
+
+fn would(global: &Global, what: &str) -> Result<()> {
+    if global.json {
+        return print::json(&serde_json::json!({ "would": what }));
+    }
+    print::line(format!("would {what}"))
 }
 
 fn is_yes(answer: &str) -> bool {

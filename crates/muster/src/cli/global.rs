@@ -12,14 +12,17 @@ use crate::{
     folder::{Folder, read_secret, read_text},
 };
 
+/// Above these options in the help.
+const EVERYWHERE: &str = "Options of every command";
+
 /// Options that every command has.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Global {
     /// The installation's folder
     #[arg(
         long,
-        global = true,
-        env = "MUSTER_DIR",
+        global = true, help_heading = EVERYWHERE,
+        hide_env_values = true, env = "MUSTER_DIR",
         default_value = "muster-data",
         value_name = "FOLDER"
     )]
@@ -28,23 +31,23 @@ pub struct Global {
     /// roots.pem
     #[arg(
         long = "as",
-        global = true,
-        env = "MUSTER_AS",
+        global = true, help_heading = EVERYWHERE,
+        hide_env_values = true, env = "MUSTER_AS",
         default_value = "admin",
         value_name = "PERSON"
     )]
     pub person: String,
     /// The server, if it is not the one of the installation's folder
-    #[arg(long, global = true, env = "MUSTER_SERVER", value_name = "HOST:PORT")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, hide_env_values = true, env = "MUSTER_SERVER", value_name = "HOST:PORT")]
     pub server: Option<String>,
     /// The levels all topics begin with, if the installation's configuration is not here
-    #[arg(long, global = true, env = "MUSTER_ROOT", value_name = "TOPIC")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, hide_env_values = true, env = "MUSTER_ROOT", value_name = "TOPIC")]
     pub root: Option<Root>,
     /// Print JSON, one document a line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub json: bool,
     /// How long to wait for an answer
-    #[arg(long, global = true, default_value = "30s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, default_value = "30s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub timeout: Duration,
 }
 
@@ -146,7 +149,7 @@ impl Global {
 }
 
 /// Asks; a refusal becomes the failure it means, with its field and what would have been allowed.
-pub async fn ask<Reply: Wire>(
+pub(super) async fn ask<Reply: Wire>(
     client: &Client,
     service: ServiceName,
     verb: &str,
@@ -156,7 +159,7 @@ pub async fn ask<Reply: Wire>(
 }
 
 /// What a person is told of a request that came to nothing.
-pub fn explain(error: AskError) -> anyhow::Error {
+pub(super) fn explain(error: AskError) -> anyhow::Error {
     match error {
         AskError::Refused(refusal) => {
             let mut message = refusal.to_string();

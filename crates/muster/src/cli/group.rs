@@ -11,11 +11,17 @@ use contract::{
     },
 };
 
-use super::{Global, confirm::Confirm, global, list::Limit, print};
+use super::{
+    Global,
+    confirm::{Confirm, Consent},
+    global,
+    list::Limit,
+    print,
+};
 
 /// Put devices into groups.
 #[derive(clap::Subcommand)]
-pub enum Group {
+pub(super) enum Group {
     /// Make a group, or change its description
     #[command(after_help = "Examples:\n  muster group put line-7 --description 'pumps of hall 3'")]
     Put(Put),
@@ -34,7 +40,7 @@ pub enum Group {
 }
 
 #[derive(clap::Args)]
-pub struct Put {
+pub(super) struct Put {
     /// The group
     id: Id,
     /// What it is for
@@ -46,7 +52,7 @@ pub struct Put {
 }
 
 #[derive(clap::Args)]
-pub struct Remove {
+pub(super) struct Remove {
     /// The group
     id: Id,
     #[command(flatten)]
@@ -54,7 +60,7 @@ pub struct Remove {
 }
 
 #[derive(clap::Args)]
-pub struct Members {
+pub(super) struct Members {
     /// The group
     group: Id,
     /// The devices
@@ -63,7 +69,7 @@ pub struct Members {
 }
 
 #[derive(clap::Args)]
-pub struct List {
+pub(super) struct List {
     #[command(flatten)]
     limit: Limit,
 }
@@ -95,7 +101,12 @@ impl Put {
 
 impl Remove {
     fn run(self, global: &Global) -> Result<()> {
-        self.confirm.ask(&format!("remove the group {}", self.id))?;
+        let Consent::Given = self
+            .confirm
+            .ask(global, &format!("remove the group {}", self.id))?
+        else {
+            return Ok(());
+        };
         let request = RemoveGroup {
             group_id: self.id.to_string(),
             ..RemoveGroup::default()

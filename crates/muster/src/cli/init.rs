@@ -12,12 +12,13 @@ use crate::init::{self, Plans};
 #[command(
     after_help = "Examples:\n  muster init --host muster.example.com --passphrase-file pass.txt\n  muster --dir ./try init --unencrypted"
 )]
-pub struct Init {
+pub(super) struct Init {
     /// The installation's name: part of every certificate and event
     #[arg(long, default_value = "muster")]
     site: contract::Id,
-    /// A name or address under which devices reach the server; may be given several times
-    #[arg(long = "host", default_values = ["localhost", "127.0.0.1"])]
+    /// A name or address under which devices reach the server; may be given several times. This machine is
+    /// always among them: localhost, 127.0.0.1, ::1
+    #[arg(long = "host", value_name = "HOST", value_parser = host)]
     hosts: Vec<String>,
     /// The first operator's id
     #[arg(long, default_value = "admin")]
@@ -28,6 +29,24 @@ pub struct Init {
     /// Keep the CA keys unencrypted
     #[arg(long, conflicts_with = "passphrase_file")]
     unencrypted: bool,
+}
+
+/// Names of this machine, so that the command line reaches the server from here.
+const HERE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+fn host(text: &str) -> Result<String, String> {
+    let host = pki::Host::parse(text).map(|_| text.to_owned());
+    host.ok_or_else(|| "neither a DNS name nor an IP address".to_owned())
+}
+
+/// What the server's certificate names, each once.
+fn all_hosts(mut hosts: Vec<String>) -> Vec<String> {
+    for here in HERE {
+        if !hosts.iter().any(|host| host.eq_ignore_ascii_case(here)) {
+            hosts.push(here.to_owned());
+        }
+    }
+    hosts
 }
 
 impl Init {
@@ -44,7 +63,7 @@ impl Init {
         }
         let plans = Plans {
             site: self.site.to_string(),
-            hosts: self.hosts,
+            hosts: all_hosts(self.hosts),
             operator: self.operator.to_string(),
             passphrase,
             settings,
@@ -67,5 +86,17 @@ impl Init {
         ])?;
         print::line("keep pki/root.key and release/release.key somewhere safe; the server needs neither")?;
         print::line(format!("next: muster --dir {path} up"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_can_always_be_reached_from_here() {
+        let hosts = all_hosts(vec!["muster.example.com".into(), "LOCALHOST".into()]);
+        assert_eq!(hosts, ["muster.example.com", "LOCALHOST", "127.0.0.1", "::1"]);
+        assert!(host("a b").is_err() && host("10.0.0.7").is_ok());
     }
 }

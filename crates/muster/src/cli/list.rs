@@ -3,7 +3,7 @@
 use anyhow::Result;
 use contract::{id::ServiceName, limits, wire::Wire};
 
-use super::{Global, global, print};
+use super::{Global, global, order::Order, print};
 
 /// How much of a list is wanted.
 #[derive(Debug, Clone, clap::Args)]
@@ -14,6 +14,9 @@ pub(super) struct Limit {
     /// Show them all
     #[arg(long, conflicts_with = "limit")]
     all: bool,
+    /// Sort by this column of the table; `-COLUMN` turns the order round. Reads the whole list
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
+    sort: Option<Order>,
 }
 
 /// The page that a request is to ask for.
@@ -26,12 +29,18 @@ pub(super) struct Page {
 pub(super) struct Listed<Item> {
     pub(super) items: Vec<Item>,
     more: bool,
+    /// How it is to be sorted and how much of it is then wanted.
+    sort: Option<(Order, usize)>,
 }
 
 impl Limit {
     /// No limit.
     pub(super) fn all() -> Limit {
-        Limit { limit: 0, all: true }
+        Limit {
+            limit: 0,
+            all: true,
+            sort: None,
+        }
     }
 
     fn count(&self) -> usize {
@@ -46,18 +55,24 @@ impl Limit {
         request: impl Fn(Page) -> Request,
         take: impl Fn(Reply) -> (Vec<Item>, String),
     ) -> Result<Listed<Item>> {
+        let count = if self.sort.is_some() {
+            usize::MAX
+        } else {
+            self.count()
+        };
         let mut items = Vec::new();
         let mut token = String::new();
         loop {
-            let wanted = self.count() - items.len();
+            let wanted = count - items.len();
             let size = u32::try_from(wanted.clamp(1, limits::PAGE_MAX)).unwrap_or(1);
             let reply: Reply = global::ask(client, service, verb, &request(Page { size, token })).await?;
             let (page, next) = take(reply);
             items.extend(page);
-            if next.is_empty() || items.len() >= self.count() {
-                let more = !next.is_empty() || items.len() > self.count();
-                items.truncate(self.count());
-                return Ok(Listed { items, more });
+            if next.is_empty() || items.len() >= count {
+                let more = !next.is_empty() || items.len() > count;
+                items.truncate(count);
+                let sort = self.sort.clone().map(|order| (order, self.count()));
+                return Ok(Listed { items, more, sort });
             }
             token = next;
         }
@@ -83,18 +98,23 @@ impl Limit {
 impl<Item: serde::Serialize> Listed<Item> {
     /// Prints a table, or one JSON document an item.
     pub(super) fn print(
-        self,
+        mut self,
         global: &Global,
         headings: &[&str],
         row: impl Fn(&Item) -> Vec<String>,
     ) -> Result<()> {
+        if let Some((order, count)) = self.sort.take() {
+            order.apply(&mut self.items, headings, &row)?;
+            self.more = self.items.len() > count;
+            self.items.truncate(count);
+        }
         if global.json {
             self.items.iter().try_for_each(print::json)?;
         } else {
             print::table(headings, self.items.iter().map(row).collect())?;
         }
         if self.more {
-            eprintln!("there are more: --limit N, or --all");
+            print::note("there are more: --limit N, or --all");
         }
         Ok(())
     }

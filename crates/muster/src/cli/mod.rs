@@ -11,6 +11,7 @@ mod group;
 mod init;
 mod list;
 mod monitor;
+mod order;
 mod person;
 mod print;
 mod progress;
@@ -20,7 +21,10 @@ mod shell;
 mod up;
 mod words;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -89,7 +93,8 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("muster: {error:#}");
+            // Nobody may be there to read it.
+            let _ = writeln!(io::stderr().lock(), "muster: {error:#}");
             ExitCode::from(exit::code_of(&error))
         }
     }

@@ -18,7 +18,7 @@ use crate::exit::Failure;
 
 /// Operators and integrators and what they may do.
 #[derive(clap::Subcommand)]
-pub enum Person {
+pub(super) enum Person {
     /// Make an operator or an integrator, or replace what they may do
     #[command(after_help = "Examples:
   muster person put operator ada --role operator
@@ -31,7 +31,7 @@ pub enum Person {
 }
 
 #[derive(clap::Args)]
-pub struct Put {
+pub(super) struct Put {
     /// What they are
     #[arg(value_parser = words::person())]
     kind: Kind,
@@ -52,7 +52,7 @@ pub struct Put {
 }
 
 #[derive(clap::Args)]
-pub struct List {
+pub(super) struct List {
     #[command(flatten)]
     limit: Limit,
 }

@@ -7,21 +7,19 @@ use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde::Serialize;
 
 /// Prints a document as one line of JSON.
-pub fn json(document: &impl Serialize) -> Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, document)?;
-    writeln!(out)?;
-    Ok(())
+pub(super) fn json(document: &impl Serialize) -> Result<()> {
+    // Whole before it is written: an error of the pipe then stays one.
+    line(serde_json::to_string(document)?)
 }
 
 /// Prints a line.
-pub fn line(text: impl AsRef<str>) -> Result<()> {
+pub(super) fn line(text: impl AsRef<str>) -> Result<()> {
     writeln!(io::stdout().lock(), "{}", text.as_ref())?;
     Ok(())
 }
 
 /// Prints rows under their headings; says so when there are none.
-pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> Result<()> {
+pub(super) fn table(headings: &[&str], rows: Vec<Vec<String>>) -> Result<()> {
     if rows.is_empty() {
         return line("(none)");
     }
@@ -37,7 +35,7 @@ pub fn table(headings: &[&str], rows: Vec<Vec<String>>) -> Result<()> {
 }
 
 /// Prints names and values, one a line; empty values are left out.
-pub fn fields(fields: &[(&str, String)]) -> Result<()> {
+pub(super) fn fields(fields: &[(&str, String)]) -> Result<()> {
     let width = fields
         .iter()
         .map(|(name, _)| name.len())
@@ -50,7 +48,7 @@ pub fn fields(fields: &[(&str, String)]) -> Result<()> {
 }
 
 /// Says what a change of one entity came to.
-pub fn changed(json: bool, changed: &contract::v1::Changed) -> Result<()> {
+pub(super) fn changed(json: bool, changed: &contract::v1::Changed) -> Result<()> {
     if json {
         self::json(changed)
     } else {
@@ -59,23 +57,28 @@ pub fn changed(json: bool, changed: &contract::v1::Changed) -> Result<()> {
 }
 
 /// Says that something is done.
-pub fn done(json: bool, done: &contract::v1::Done, sentence: &str) -> Result<()> {
+pub(super) fn done(json: bool, done: &contract::v1::Done, sentence: &str) -> Result<()> {
     if json { self::json(done) } else { line(sentence) }
 }
 
-/// A time as people read it; empty for 0.
-pub fn time(ms: i64) -> String {
+/// A word to whoever looks on, beside the result. Nobody may be there to read it.
+pub(super) fn note(text: impl AsRef<str>) {
+    let _ = writeln!(io::stderr().lock(), "muster: {}", clean(text.as_ref()));
+}
+
+/// A time as people read it, to the second; empty for 0.
+pub(super) fn time(ms: i64) -> String {
     if ms == 0 {
         String::new()
     } else {
-        contract::event::rfc3339(ms)
+        contract::event::rfc3339(ms - ms.rem_euclid(1_000))
             .replace('T', " ")
             .replace(".000Z", "Z")
     }
 }
 
 /// An enum's value without its prefix, in lower case: `STAGE_ACTIVE` → `active`.
-pub fn word(name: &str) -> String {
+pub(super) fn word(name: &str) -> String {
     let known = [
         "STAGE",
         "RESTRICTION",
@@ -96,7 +99,7 @@ pub fn word(name: &str) -> String {
 }
 
 /// What devices say of themselves must not steer the terminal.
-pub fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

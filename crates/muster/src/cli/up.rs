@@ -15,7 +15,7 @@ use crate::{
 #[command(
     after_help = "Examples:\n  muster up\n  muster --dir /var/lib/muster up\n  MUSTER_LISTEN__PRINCIPALS=127.0.0.1:8883 muster up"
 )]
-pub struct Up {}
+pub(super) struct Up {}
 
 /// Run one service by itself, or the front door.
 ///
@@ -23,7 +23,7 @@ pub struct Up {}
 /// in processes of their own read it there. Set listen.services to a fixed port for that.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  muster serve front-door\n  muster serve registry")]
-pub struct Serve {
+pub(super) struct Serve {
     /// front-door, registry, provisioning, rollout or monitoring; several may be given
     #[arg(required = true, value_parser = part)]
     parts: Vec<ServiceName>,

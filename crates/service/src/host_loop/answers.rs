@@ -38,15 +38,26 @@ impl<S: Service> HostLoop<S> {
         }
         let key = keys::answer(&call.caller.principal, call.verb.name, &call.request_id);
         let view = View::new(base, &group.batch);
-        let Some(kept) = view.raw_record::<AnswerRecord>(&key)? else { return Ok(false) };
+        let Some(kept) = view.raw_record::<AnswerRecord>(&key)? else {
+            return Ok(false);
+        };
         if kept.body != Sha256::digest(&call.payload).as_slice() {
             let message = "this request id was used for another request; choose a new one";
-            self.refuse(call, &Refusal::new(Code::Conflict, message).at("request_id"), group);
+            self.refuse(
+                call,
+                &Refusal::new(Code::Conflict, message).at("request_id"),
+                group,
+            );
         } else if kept.in_progress {
             self.redirect_ticket(call, &key, group, base)?;
             group.replies.push(call.taken());
         } else {
-            let frame = call.kept(&self.settings.root, kept.payload.into(), kept.rejected, kept.reason);
+            let frame = call.kept(
+                &self.settings.root,
+                kept.payload.into(),
+                kept.rejected,
+                kept.reason,
+            );
             group.replies.push(frame);
         }
         Ok(true)
@@ -61,7 +72,9 @@ impl<S: Service> HostLoop<S> {
         base: &dyn Read,
     ) -> Result<(), StoreError> {
         let view = View::new(base, &group.batch);
-        let Some(number) = view.raw(&keys::ticket(&in_progress(answer_key)))? else { return Ok(()) };
+        let Some(number) = view.raw(&keys::ticket(&in_progress(answer_key)))? else {
+            return Ok(());
+        };
         let ticket = String::from_utf8(number).unwrap_or_default();
         let record = self.ticket_record(call, answer_key);
         group.batch.put(keys::ticket(&ticket), record.encode_to_vec());
@@ -70,7 +83,10 @@ impl<S: Service> HostLoop<S> {
 
     fn ticket_record(&self, call: &Call, answer_key: &[u8]) -> TicketRecord {
         TicketRecord {
-            topic: self.settings.root.up(&call.caller.principal, S::NAME, call.verb.name),
+            topic: self
+                .settings
+                .root
+                .up(&call.caller.principal, S::NAME, call.verb.name),
             answer_key: answer_key.to_vec(),
             request_id: call.request_id.clone(),
             json: call.encoding == Encoding::Json,
@@ -101,7 +117,9 @@ impl<S: Service> HostLoop<S> {
             if let Answer::Later(ticket) = &answer {
                 let record = self.ticket_record(&call, &key);
                 group.batch.put(keys::ticket(ticket), record.encode_to_vec());
-                group.batch.put(keys::ticket(&in_progress(&key)), ticket.as_bytes());
+                group
+                    .batch
+                    .put(keys::ticket(&in_progress(&key)), ticket.as_bytes());
             }
             let record = AnswerRecord {
                 body: Sha256::digest(&call.payload).to_vec(),
@@ -126,9 +144,15 @@ impl<S: Service> HostLoop<S> {
         base: &dyn Read,
     ) -> Result<(), StoreError> {
         let view = View::new(base, &group.batch);
-        let Some(record) = view.raw_record::<TicketRecord>(&keys::ticket(ticket))? else { return Ok(()) };
+        let Some(record) = view.raw_record::<TicketRecord>(&keys::ticket(ticket))? else {
+            return Ok(());
+        };
         let kept = view.raw_record::<AnswerRecord>(&record.answer_key)?;
-        let encoding = if record.json { Encoding::Json } else { Encoding::Protobuf };
+        let encoding = if record.json {
+            Encoding::Json
+        } else {
+            Encoding::Protobuf
+        };
         let frame = Frame {
             topic: record.topic,
             correlation: record.correlation.into(),
@@ -136,7 +160,9 @@ impl<S: Service> HostLoop<S> {
             connection: record.connection,
             ..Frame::default()
         };
-        let Ok(mut call) = Call::read(S::NAME, &self.settings.root, frame) else { return Ok(()) };
+        let Ok(mut call) = Call::read(S::NAME, &self.settings.root, frame) else {
+            return Ok(());
+        };
         call.encoding = encoding;
         call.request_id = record.request_id;
         let frame = match reply {
@@ -189,12 +215,16 @@ fn in_progress(answer_key: &[u8]) -> String {
 
 fn check_name(request_id: &str) -> Result<(), Refusal> {
     if request_id.is_empty() {
-        let message = "this verb needs a request_id (or MQTT 5 correlation data), so that a repeat is recognised";
+        let message =
+            "this verb needs a request_id (or MQTT 5 correlation data), so that a repeat is recognised";
         return Err(Refusal::invalid("request_id", message));
     }
     let printable = !request_id.contains(|c: char| c.is_control());
     if request_id.len() > limits::REQUEST_ID_BYTES || !printable {
-        let message = format!("a request id has up to {} printable bytes", limits::REQUEST_ID_BYTES);
+        let message = format!(
+            "a request id has up to {} printable bytes",
+            limits::REQUEST_ID_BYTES
+        );
         return Err(Refusal::invalid("request_id", message));
     }
     Ok(())
@@ -210,7 +240,10 @@ fn keep<R>(
 ) -> Result<(), StoreError> {
     let who = &call.caller.principal;
     let view = View::new(base, &group.batch);
-    let place = view.raw_record::<Number>(&keys::ring(who))?.unwrap_or_default().value;
+    let place = view
+        .raw_record::<Number>(&keys::ring(who))?
+        .unwrap_or_default()
+        .value;
     let slot = keys::ring_slot(who, place % limits::ANSWERS_PER_PRINCIPAL as u64);
     let expiry = keys::answer_expiry(record.expires_ms, &key);
     if let Some(old_expiry) = view.raw(&slot)? {
@@ -221,7 +254,9 @@ fn keep<R>(
     }
     group.batch.put(slot, expiry.clone());
     group.batch.put(expiry, key.clone());
-    group.batch.put(keys::ring(who), Number { value: place + 1 }.encode_to_vec());
+    group
+        .batch
+        .put(keys::ring(who), Number { value: place + 1 }.encode_to_vec());
     group.batch.put(key, record.encode_to_vec());
     Ok(())
 }

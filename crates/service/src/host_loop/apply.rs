@@ -46,9 +46,16 @@ impl<S: Service> HostLoop<S> {
             self.set_wake(&wake.key, wake.at_ms, group, base)?;
         }
         for effect in outcome.effects {
-            let record = EffectRecord { kind: effect.kind.into(), payload: effect.payload.clone() };
+            let record = EffectRecord {
+                kind: effect.kind.into(),
+                payload: effect.payload.clone(),
+            };
             group.batch.put(keys::effect(&effect.id), record.encode_to_vec());
-            group.effects.push(Effect { id: effect.id, kind: record.kind, payload: effect.payload });
+            group.effects.push(Effect {
+                id: effect.id,
+                kind: record.kind,
+                payload: effect.payload,
+            });
         }
         for request in outcome.requests {
             let topic = self.own_topic(request.service, request.verb);
@@ -85,10 +92,20 @@ impl<S: Service> HostLoop<S> {
         self.heads.fact += 1;
         let sequence = self.heads.fact;
         let (entity, id) = (draft.entity.to_owned(), draft.id);
-        let record = FactRecord { sequence, value: value.clone(), deleted, entity, id };
+        let record = FactRecord {
+            sequence,
+            value: value.clone(),
+            deleted,
+            entity,
+            id,
+        };
         group.batch.put(key.clone(), record.encode_to_vec());
         group.batch.put(keys::fact_index(sequence), key);
-        let topic = Topic::Fact { service: S::NAME, entity: record.entity.clone(), id: record.id.clone() };
+        let topic = Topic::Fact {
+            service: S::NAME,
+            entity: record.entity.clone(),
+            id: record.id.clone(),
+        };
         let fact = Fact {
             epoch: self.settings.epoch,
             sequence,
@@ -98,7 +115,11 @@ impl<S: Service> HostLoop<S> {
             deleted,
         };
         let topic = self.settings.root.print(&topic);
-        let mut frame = Frame { topic, payload: fact.encode_to_vec().into(), ..Frame::default() };
+        let mut frame = Frame {
+            topic,
+            payload: fact.encode_to_vec().into(),
+            ..Frame::default()
+        };
         frame.set_purpose(Purpose::Fact);
         group.facts.push(frame);
         Ok(())
@@ -116,10 +137,15 @@ impl<S: Service> HostLoop<S> {
     ) -> Result<(), StoreError> {
         let kind = draft.subject.split('/').next().unwrap_or_default();
         if EventKind::find(S::NAME, kind, draft.name).is_none() {
-            group.warnings.push(format!("`{}/{}` is not in the event table", draft.subject, draft.name));
+            group.warnings.push(format!(
+                "`{}/{}` is not in the event table",
+                draft.subject, draft.name
+            ));
         }
         let subject_key = keys::subject(&draft.subject);
-        let former = View::new(base, &group.batch).raw_record::<Number>(&subject_key)?.unwrap_or_default();
+        let former = View::new(base, &group.batch)
+            .raw_record::<Number>(&subject_key)?
+            .unwrap_or_default();
         self.heads.event += 1;
         let event = Event {
             sequence: self.heads.event,
@@ -132,7 +158,13 @@ impl<S: Service> HostLoop<S> {
             epoch: self.settings.epoch,
             actor: actor.into(),
         };
-        group.batch.put(subject_key, Number { value: event.subject_sequence }.encode_to_vec());
+        group.batch.put(
+            subject_key,
+            Number {
+                value: event.subject_sequence,
+            }
+            .encode_to_vec(),
+        );
         let bytes = event.encode_to_vec();
         group.events.push(self.frame_of_event(&event, bytes.clone()));
         group.batch.put(keys::event(event.sequence), bytes);
@@ -150,7 +182,11 @@ impl<S: Service> HostLoop<S> {
 
     fn frame_of_event(&self, event: &Event, bytes: Vec<u8>) -> Frame {
         let topic = self.settings.root.event(S::NAME, &event.subject, &event.name);
-        let mut frame = Frame { topic, payload: bytes.into(), ..Frame::default() };
+        let mut frame = Frame {
+            topic,
+            payload: bytes.into(),
+            ..Frame::default()
+        };
         frame.set_purpose(Purpose::Event);
         frame
     }

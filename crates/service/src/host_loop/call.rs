@@ -36,9 +36,15 @@ impl Call {
             Some(Topic::Up { who, verb }) if verb.service == service => (who, verb),
             _ => return Err(frame.topic),
         };
-        let batch = (!frame.batch.is_empty()).then(|| frame.batch.parse().ok()).flatten();
+        let batch = (!frame.batch.is_empty())
+            .then(|| frame.batch.parse().ok())
+            .flatten();
         Ok(Call {
-            caller: Caller { principal: who, batch, serial: frame.serial },
+            caller: Caller {
+                principal: who,
+                batch,
+                serial: frame.serial,
+            },
             verb,
             encoding: Encoding::of(&frame.payload),
             payload: frame.payload,
@@ -64,7 +70,12 @@ impl Call {
         let who = Principal::new(Kind::Service, "bootstrap".parse::<Id>().ok()?);
         let topic = root.up(&who, service, verb);
         let correlation = format!("bootstrap-{n}").into_bytes().into();
-        let frame = Frame { topic, payload: payload.into(), correlation, ..Frame::default() };
+        let frame = Frame {
+            topic,
+            payload: payload.into(),
+            correlation,
+            ..Frame::default()
+        };
         Call::read(service, root, frame).ok()
     }
 
@@ -92,18 +103,33 @@ impl Call {
     pub(crate) fn rejected(&self, root: &Root, refusal: &Refusal) -> Frame {
         let payload = wire::encode(&refusal.to_message(&self.request_id), self.encoding);
         let frame = self.answer(root, Leaf::Rejected, payload);
-        Frame { rejected: refusal.code.word().into(), reason: refusal.message.clone(), ..frame }
+        Frame {
+            rejected: refusal.code.word().into(),
+            reason: refusal.message.clone(),
+            ..frame
+        }
     }
 
     /// An answer that was kept, or made elsewhere.
     pub(crate) fn kept(&self, root: &Root, payload: Bytes, rejected: String, reason: String) -> Frame {
-        let leaf = if rejected.is_empty() { Leaf::Accepted } else { Leaf::Rejected };
-        Frame { rejected, reason, ..self.answer(root, leaf, payload) }
+        let leaf = if rejected.is_empty() {
+            Leaf::Accepted
+        } else {
+            Leaf::Rejected
+        };
+        Frame {
+            rejected,
+            reason,
+            ..self.answer(root, leaf, payload)
+        }
     }
 
     /// The bare word that the request is on disk.
     pub(crate) fn taken(&self) -> Frame {
-        let mut frame = Frame { request: self.number, ..Frame::default() };
+        let mut frame = Frame {
+            request: self.number,
+            ..Frame::default()
+        };
         frame.set_purpose(Purpose::Taken);
         frame
     }
@@ -113,7 +139,13 @@ impl Call {
         let topic = root.down(&self.caller.principal, self.verb.service, name, Leaf::Push);
         let content_type = content_type.to_owned();
         let connection = self.connection;
-        let mut frame = Frame { topic, payload, content_type, connection, ..Frame::default() };
+        let mut frame = Frame {
+            topic,
+            payload,
+            content_type,
+            connection,
+            ..Frame::default()
+        };
         frame.set_purpose(Purpose::Message);
         frame
     }
@@ -129,7 +161,11 @@ impl Call {
             connection: self.connection,
             ..Frame::default()
         };
-        frame.set_purpose(if self.is_answered() { Purpose::Reply } else { Purpose::Unspecified });
+        frame.set_purpose(if self.is_answered() {
+            Purpose::Reply
+        } else {
+            Purpose::Unspecified
+        });
         frame
     }
 }
@@ -162,11 +198,21 @@ mod tests {
 
     #[test]
     fn the_request_id_is_put_in_either_form() {
-        let reply = Changed { id: "a".into(), version: 2, ..Changed::default() };
+        let reply = Changed {
+            id: "a".into(),
+            version: 2,
+            ..Changed::default()
+        };
         for encoding in [Encoding::Json, Encoding::Protobuf] {
             let bytes = with_request_id(wire::encode(&reply, encoding), "r-\"1");
             let back: Changed = wire::decode(&bytes, "").unwrap();
-            assert_eq!(back, Changed { request_id: "r-\"1".into(), ..reply.clone() });
+            assert_eq!(
+                back,
+                Changed {
+                    request_id: "r-\"1".into(),
+                    ..reply.clone()
+                }
+            );
         }
         assert_eq!(with_request_id("{}".into(), "a"), "{\"request_id\":\"a\"}");
     }

@@ -32,7 +32,10 @@ pub(super) struct Following {
 
 impl Following {
     pub(super) fn resume(owner: ServiceName, cursor: Cursor) -> Following {
-        Following { follower: Follower::resume(owner, cursor), named: HashSet::new() }
+        Following {
+            follower: Follower::resume(owner, cursor),
+            named: HashSet::new(),
+        }
     }
 
     pub(super) fn disconnected(&mut self) {
@@ -52,16 +55,21 @@ impl<S: Service> HostLoop<S> {
         base: &dyn Read,
         cx: &mut Context<'_>,
     ) -> Result<(), StoreError> {
-        let Some(n) = self.following_of(&frame.topic) else { return Ok(()) };
-        let Ok(fact) = Fact::decode(frame.payload.as_ref()) else { return Ok(()) };
+        let Some(n) = self.following_of(&frame.topic) else {
+            return Ok(());
+        };
+        let Ok(fact) = Fact::decode(frame.payload.as_ref()) else {
+            return Ok(());
+        };
         let step = self.following[n].follower.on_fact(&fact, cx.now.mono_ms);
         self.take_step(n, step, group, base, cx)
     }
 
     pub(super) fn on_beacon_frame(&mut self, frame: &Frame, now: u64) {
-        if let (Some(n), Ok(beacon)) =
-            (self.following_of(&frame.topic), Beacon::decode(frame.payload.as_ref()))
-        {
+        if let (Some(n), Ok(beacon)) = (
+            self.following_of(&frame.topic),
+            Beacon::decode(frame.payload.as_ref()),
+        ) {
             self.following[n].follower.on_beacon(&beacon, now);
         }
     }
@@ -74,13 +82,17 @@ impl<S: Service> HostLoop<S> {
         base: &dyn Read,
         cx: &mut Context<'_>,
     ) -> Result<(), StoreError> {
-        let Some(n) = self.following.iter().position(|f| f.follower.owner() == owner) else { return Ok(()) };
+        let Some(n) = self.following.iter().position(|f| f.follower.owner() == owner) else {
+            return Ok(());
+        };
         let step = self.following[n].follower.on_page(page, cx.now.mono_ms);
         self.take_step(n, step, group, base, cx)
     }
 
     fn following_of(&self, topic: &str) -> Option<usize> {
-        let Some(Topic::Fact { service, .. }) = self.settings.root.parse_topic(topic) else { return None };
+        let Some(Topic::Fact { service, .. }) = self.settings.root.parse_topic(topic) else {
+            return None;
+        };
         self.following.iter().position(|f| f.follower.owner() == service)
     }
 
@@ -98,17 +110,33 @@ impl<S: Service> HostLoop<S> {
         let owner = self.following[n].follower.owner();
         for fact in &step.apply {
             if step.whole {
-                self.following[n].named.insert(keys::copy(owner, &fact.entity, &fact.id));
+                self.following[n]
+                    .named
+                    .insert(keys::copy(owner, &fact.entity, &fact.id));
             }
             let value = (!fact.deleted).then_some(fact.value.as_slice());
-            self.change_copy(FactChange { owner, entity: &fact.entity, id: &fact.id, value }, group, base, cx)?;
+            self.change_copy(
+                FactChange {
+                    owner,
+                    entity: &fact.entity,
+                    id: &fact.id,
+                    value,
+                },
+                group,
+                base,
+                cx,
+            )?;
         }
         if step.swap {
             self.drop_unnamed(n, group, base, cx)?;
         }
         let Cursor { epoch, sequence } = self.following[n].follower.cursor();
         // Within a whole copy the cursor must not be trusted after a crash: it would look complete.
-        let stored = if step.whole && !step.swap { CursorRecord::default() } else { CursorRecord { epoch, sequence } };
+        let stored = if step.whole && !step.swap {
+            CursorRecord::default()
+        } else {
+            CursorRecord { epoch, sequence }
+        };
         group.batch.put(keys::cursor(owner), stored.encode_to_vec());
         Ok(())
     }
@@ -126,7 +154,12 @@ impl<S: Service> HostLoop<S> {
         let held = View::new(base, &group.batch).scan_raw(&keys::copies(owner), None, usize::MAX)?;
         for (key, _) in held {
             if let (false, Some((entity, id))) = (named.contains(&key), keys::split_copy(owner, &key)) {
-                let gone = FactChange { owner, entity: &entity, id: &id, value: None };
+                let gone = FactChange {
+                    owner,
+                    entity: &entity,
+                    id: &id,
+                    value: None,
+                };
                 self.change_copy(gone, group, base, cx)?;
             }
         }
@@ -155,18 +188,34 @@ impl<S: Service> HostLoop<S> {
         if !self.connected {
             return;
         }
-        if self.beacon_at.is_none_or(|at| now.saturating_sub(at) >= BEACON_EVERY_MS) {
+        if self
+            .beacon_at
+            .is_none_or(|at| now.saturating_sub(at) >= BEACON_EVERY_MS)
+        {
             self.beacon_at = Some(now);
-            let beacon = Beacon { epoch: self.settings.epoch, head: self.heads.fact };
-            let topic = Topic::Fact { service: S::NAME, entity: "beacon".into(), id: "head".into() };
+            let beacon = Beacon {
+                epoch: self.settings.epoch,
+                head: self.heads.fact,
+            };
+            let topic = Topic::Fact {
+                service: S::NAME,
+                entity: "beacon".into(),
+                id: "head".into(),
+            };
             let topic = self.settings.root.print(&topic);
-            let mut frame = Frame { topic, payload: beacon.encode_to_vec().into(), ..Frame::default() };
+            let mut frame = Frame {
+                topic,
+                payload: beacon.encode_to_vec().into(),
+                ..Frame::default()
+            };
             frame.set_purpose(Purpose::Beacon);
             group.facts.push(frame);
         }
         let me = Principal::from(S::NAME);
         for following in &mut self.following {
-            let Some(question) = following.follower.poll(now) else { continue };
+            let Some(question) = following.follower.poll(now) else {
+                continue;
+            };
             if question.after == 0 {
                 following.named.clear();
             }

@@ -77,8 +77,13 @@ impl<R> Group<R> {
     }
 
     /// Hands out what follows if there is nothing to write.
+    #[allow(clippy::result_large_err)] // both are one group, moved once
     pub fn without_writes(self) -> Result<Released<R>, Group<R>> {
-        if self.batch.is_empty() { Ok(self.release()) } else { Err(self) }
+        if self.batch.is_empty() {
+            Ok(self.release())
+        } else {
+            Err(self)
+        }
     }
 
     fn release(self) -> Released<R> {

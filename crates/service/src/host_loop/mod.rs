@@ -51,6 +51,7 @@ pub struct Settings {
 
 /// Something that has happened.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // nearly every input is a frame
 pub enum Input {
     /// A frame from the bus.
     Frame(Frame),
@@ -97,8 +98,16 @@ impl<S: Service> HostLoop<S> {
         let heads = view.raw_record::<Heads>(keys::HEADS)?.unwrap_or_default();
         let mut following = Vec::new();
         for owner in followed::<S>(&service) {
-            let held = view.raw_record::<CursorRecord>(&keys::cursor(owner))?.unwrap_or_default();
-            following.push(Following::resume(owner, Cursor { epoch: held.epoch, sequence: held.sequence }));
+            let held = view
+                .raw_record::<CursorRecord>(&keys::cursor(owner))?
+                .unwrap_or_default();
+            following.push(Following::resume(
+                owner,
+                Cursor {
+                    epoch: held.epoch,
+                    sequence: held.sequence,
+                },
+            ));
         }
         let next_wake = wakes::next(&view)?;
         Ok(HostLoop {
@@ -121,7 +130,11 @@ impl<S: Service> HostLoop<S> {
         let effects = pairs.into_iter().filter_map(|(key, value)| {
             let record = EffectRecord::decode(value.as_slice()).ok()?;
             let id = String::from_utf8(key[keys::EFFECT.len()..].to_vec()).ok()?;
-            Some(Effect { id, kind: record.kind, payload: record.payload })
+            Some(Effect {
+                id,
+                kind: record.kind,
+                payload: record.payload,
+            })
         });
         Ok(effects.collect())
     }
@@ -167,7 +180,9 @@ impl<S: Service> HostLoop<S> {
         }
         // The cursor rides along with other writes: a stale one costs repeats, never a loss.
         if self.taken != self.taken_stored && !group.batch.is_empty() {
-            group.batch.put(keys::OUTBOX, Number { value: self.taken }.encode_to_vec());
+            group
+                .batch
+                .put(keys::OUTBOX, Number { value: self.taken }.encode_to_vec());
             self.taken_stored = self.taken;
         }
         if group.wakes_changed {
@@ -268,7 +283,9 @@ impl<S: Service> HostLoop<S> {
         for (n, (verb, payload)) in requests.into_iter().enumerate() {
             match Call::bootstrap(S::NAME, &self.settings.root, &verb, n, payload) {
                 Some(call) => self.decide_call(call, group, base, cx)?,
-                None => group.warnings.push(format!("the bootstrap names `{verb}`, which is no verb")),
+                None => group
+                    .warnings
+                    .push(format!("the bootstrap names `{verb}`, which is no verb")),
             }
         }
         group.batch.put(keys::BOOTSTRAPPED, vec![1]);
@@ -285,7 +302,10 @@ impl<S: Service> HostLoop<S> {
         match Call::read(S::NAME, &self.settings.root, frame) {
             Ok(call) => self.decide_call(call, group, base, cx),
             Err(topic) => {
-                group.warnings.push(format!("a request on {} is not for this service", topic.escape_debug()));
+                group.warnings.push(format!(
+                    "a request on {} is not for this service",
+                    topic.escape_debug()
+                ));
                 Ok(())
             }
         }

@@ -48,7 +48,10 @@ pub struct QueryDone {
 
 impl<R> Query<R> {
     pub(super) fn of_the_service(call: Call, request: R) -> Query<R> {
-        Query { call, work: Work::Service(request) }
+        Query {
+            call,
+            work: Work::Service(request),
+        }
     }
 
     /// The queries that every service answers in the same way; `None`: it is not one of them.
@@ -62,7 +65,10 @@ impl<R> Query<R> {
         };
         Some(work.map(|(request_id, work)| {
             call.name_request(request_id);
-            Query { call: call.clone(), work }
+            Query {
+                call: call.clone(),
+                work,
+            }
         }))
     }
 
@@ -85,14 +91,21 @@ impl<R> Query<R> {
             Work::Facts(ask) => facts_page(&call, &ask, settings, &view),
         }));
         let refused = |refusal: Refusal, warning| {
-            Ok(QueryDone { frames: vec![call.rejected(&settings.root, &refusal)], warning })
+            Ok(QueryDone {
+                frames: vec![call.rejected(&settings.root, &refusal)],
+                warning,
+            })
         };
         match answered {
-            Ok(Ok(frames)) => Ok(QueryDone { frames, warning: None }),
+            Ok(Ok(frames)) => Ok(QueryDone {
+                frames,
+                warning: None,
+            }),
             Ok(Err(Fault::Refused(refusal))) => refused(refusal, None),
-            Ok(Err(Fault::Store(error @ StoreError::Damaged { .. }))) => {
-                refused(Refusal::new(Code::Internal, error.to_string()), Some(error.to_string()))
-            }
+            Ok(Err(Fault::Store(error @ StoreError::Damaged { .. }))) => refused(
+                Refusal::new(Code::Internal, error.to_string()),
+                Some(error.to_string()),
+            ),
             Ok(Err(Fault::Store(error))) => Err(error),
             Err(_) => {
                 let refusal = Refusal::new(Code::Internal, "the service failed on this query");
@@ -116,7 +129,9 @@ fn sight<S: Service>(call: &Call, settings: &Settings, view: &View<'_>) -> Resul
     let id = format!("{}.{}", who.kind, who.id);
     let fact = if S::NAME == ServiceName::Registry {
         let record = view.raw_record::<FactRecord>(&keys::fact("principal", &id))?;
-        record.filter(|r| !r.deleted).and_then(|r| PrincipalFact::decode(r.value.as_slice()).ok())
+        record
+            .filter(|r| !r.deleted)
+            .and_then(|r| PrincipalFact::decode(r.value.as_slice()).ok())
     } else {
         view.fact::<PrincipalFact>(ServiceName::Registry, "principal", &id)?
     };
@@ -126,7 +141,10 @@ fn sight<S: Service>(call: &Call, settings: &Settings, view: &View<'_>) -> Resul
     if who.kind == Kind::Operator {
         return Ok(Sight::Everything);
     }
-    let filters = fact.event_filters.iter().filter_map(|f| settings.root.event_grant(f));
+    let filters = fact
+        .event_filters
+        .iter()
+        .filter_map(|f| settings.root.event_grant(f));
     Ok(Sight::Filters(filters.collect()))
 }
 
@@ -143,7 +161,10 @@ fn replay_events<S: Service>(
         n => n.min(limits::PAGE_MAX),
     };
     let head = view.raw_record::<Heads>(keys::HEADS)?.unwrap_or_default().event;
-    let first = view.scan_raw(keys::EVENT, None, 1)?.first().map_or(Ok(0), |(_, v)| sequence_of(v))?;
+    let first = view
+        .scan_raw(keys::EVENT, None, 1)?
+        .first()
+        .map_or(Ok(0), |(_, v)| sequence_of(v))?;
     let mut frames = Vec::new();
     let mut last = replay.after;
     for (_, bytes) in view.scan_raw(keys::EVENT, Some(&keys::event(replay.after)), limit)? {
@@ -155,7 +176,10 @@ fn replay_events<S: Service>(
             Sight::Filters(filters) => filters.iter().any(|f| f.matches(&topic)),
         };
         if granted && wanted.as_ref().is_none_or(|f| f.matches(&topic)) {
-            let source = Source { site: &settings.site, service: S::NAME };
+            let source = Source {
+                site: &settings.site,
+                service: S::NAME,
+            };
             let payload = event::to_cloud_event(source, &event).into();
             frames.push(call.stream_item(&settings.root, "replay/event", payload, event::CONTENT_TYPE));
         }
@@ -178,16 +202,27 @@ fn wanted<S: Service>(filter: &str, settings: &Settings) -> Result<Option<Filter
         return Ok(None);
     }
     let whole = settings.root.event_grant(&format!("{}/{filter}", S::NAME));
-    let refusal = || Refusal::invalid("filter", "not an MQTT topic filter; for example `devices/+/registered`");
+    let refusal = || {
+        Refusal::invalid(
+            "filter",
+            "not an MQTT topic filter; for example `devices/+/registered`",
+        )
+    };
     whole.map(Some).ok_or_else(|| refusal().into())
 }
 
 fn sequence_of(bytes: &[u8]) -> Result<u64, Fault> {
-    Event::decode(bytes).map(|event| event.sequence).map_err(|_| damaged())
+    Event::decode(bytes)
+        .map(|event| event.sequence)
+        .map_err(|_| damaged())
 }
 
 fn damaged() -> Fault {
-    StoreError::Damaged { key: "an event".into(), reason: "the record does not decode" }.into()
+    StoreError::Damaged {
+        key: "an event".into(),
+        reason: "the record does not decode",
+    }
+    .into()
 }
 
 fn facts_page(
@@ -203,7 +238,9 @@ fn facts_page(
     let complete = index.len() <= FACTS_PAGE;
     let mut facts = Vec::new();
     for (_, key) in index.iter().take(FACTS_PAGE) {
-        let Some(record) = view.raw_record::<FactRecord>(key)? else { continue };
+        let Some(record) = view.raw_record::<FactRecord>(key)? else {
+            continue;
+        };
         facts.push(Fact {
             epoch: settings.epoch,
             sequence: record.sequence,
@@ -222,5 +259,7 @@ fn facts_page(
         complete,
         whole: !known || after == 0,
     };
-    Ok(vec![call.accepted(&settings.root, wire::encode(&page, call.encoding))])
+    Ok(vec![
+        call.accepted(&settings.root, wire::encode(&page, call.encoding)),
+    ])
 }

@@ -84,23 +84,34 @@ impl<S: Service> HostLoop<S> {
         let service = self.service.clone();
         let decided = {
             let view = View::new(base, &group.batch);
-            catch_unwind(AssertUnwindSafe(|| service.decide(&view, &call.caller, request, cx)))
+            catch_unwind(AssertUnwindSafe(|| {
+                service.decide(&view, &call.caller, request, cx)
+            }))
         };
         let outcome = match decided {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(Fault::Refused(refusal))) => {
-                Outcome { answer: Answer::Refused(refusal), ..Outcome::default() }
-            }
+            Ok(Err(Fault::Refused(refusal))) => Outcome {
+                answer: Answer::Refused(refusal),
+                ..Outcome::default()
+            },
             Ok(Err(Fault::Store(StoreError::Damaged { key, reason }))) => {
                 let message = format!("the record {key} is damaged ({reason}); nothing was changed");
                 group.warnings.push(message.clone());
-                Outcome { answer: Answer::Refused(Refusal::new(Code::Internal, message)), ..Outcome::default() }
+                Outcome {
+                    answer: Answer::Refused(Refusal::new(Code::Internal, message)),
+                    ..Outcome::default()
+                }
             }
             Ok(Err(Fault::Store(error))) => return Err(error),
             Err(_) => {
                 let message = "the service failed on this request; nothing was changed";
-                group.warnings.push(format!("deciding `{}` panicked", call.verb.name));
-                Outcome { answer: Answer::Refused(Refusal::new(Code::Internal, message)), ..Outcome::default() }
+                group
+                    .warnings
+                    .push(format!("deciding `{}` panicked", call.verb.name));
+                Outcome {
+                    answer: Answer::Refused(Refusal::new(Code::Internal, message)),
+                    ..Outcome::default()
+                }
             }
         };
         let actor = call.caller.principal.to_string();
@@ -144,7 +155,12 @@ impl<S: Service> HostLoop<S> {
         cx: &mut Context<'_>,
     ) -> Result<(), StoreError> {
         let me = Principal::from(S::NAME);
-        let Some(Topic::Down { who, service, name, leaf }) = self.settings.root.parse_topic(&frame.topic)
+        let Some(Topic::Down {
+            who,
+            service,
+            name,
+            leaf,
+        }) = self.settings.root.parse_topic(&frame.topic)
         else {
             return Ok(());
         };
@@ -157,7 +173,9 @@ impl<S: Service> HostLoop<S> {
                 Err(_) => Ok(()),
             };
         }
-        let Ok(tag) = std::str::from_utf8(&frame.correlation) else { return Ok(()) };
+        let Ok(tag) = std::str::from_utf8(&frame.correlation) else {
+            return Ok(());
+        };
         let key = keys::request(tag);
         if View::new(base, &group.batch).raw(&key)?.is_none() {
             return Ok(());

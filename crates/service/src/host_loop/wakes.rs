@@ -17,7 +17,10 @@ const ROUND: usize = 512;
 /// The time of the next wake-up.
 pub(super) fn next(view: &View<'_>) -> Result<Option<i64>, StoreError> {
     let first = view.scan_raw(keys::WAKE, None, 1)?;
-    Ok(first.first().and_then(|(key, _)| keys::split_wake(key)).map(|(at, _)| at))
+    Ok(first
+        .first()
+        .and_then(|(key, _)| keys::split_wake(key))
+        .map(|(at, _)| at))
 }
 
 impl<S: Service> HostLoop<S> {
@@ -31,7 +34,9 @@ impl<S: Service> HostLoop<S> {
             return Ok(());
         }
         for (key, _) in base.scan(keys::WAKE, None, ROUND)? {
-            let Some((at, name)) = keys::split_wake(&key) else { continue };
+            let Some((at, name)) = keys::split_wake(&key) else {
+                continue;
+            };
             if at > cx.now.wall_ms {
                 break;
             }
@@ -59,7 +64,9 @@ impl<S: Service> HostLoop<S> {
         let time_key = keys::wake_time(name);
         let former = View::new(base, &group.batch).raw_record::<Number>(&time_key)?;
         if let Some(former) = former {
-            group.batch.delete(keys::wake(i64::try_from(former.value).unwrap_or(i64::MAX), name));
+            group
+                .batch
+                .delete(keys::wake(i64::try_from(former.value).unwrap_or(i64::MAX), name));
             group.batch.delete(time_key.clone());
             group.wakes_changed = true;
         }

@@ -74,8 +74,13 @@ impl Protocol {
     /// CONNACK: no. (MQTT 3.1.1 has five reasons, MQTT 5 has more and a sentence.)
     pub(crate) fn refuse(&mut self, reason: Reason, text: &str) {
         let events = if self.is_v5() {
-            let code =
-                ConnectReasonCode::try_from(reason as u8).unwrap_or(ConnectReasonCode::UnspecifiedError);
+            // A CONNACK knows no 0x8B (MQTT 5, table 3-1).
+            let code = match reason {
+                Reason::ShuttingDown => ConnectReasonCode::ServerUnavailable,
+                other => {
+                    ConnectReasonCode::try_from(other as u8).unwrap_or(ConnectReasonCode::UnspecifiedError)
+                }
+            };
             let packet = v5_0::Connack::builder()
                 .session_present(false)
                 .reason_code(code)

@@ -40,7 +40,7 @@ fn write(folder: &Path, authorities: &v1::Authorities) -> Result<()> {
     write_public(&folder.join("roots.pem"), authorities.roots.as_bytes())?;
     write_public(&folder.join("issuing.pem"), authorities.issuing.as_bytes())?;
     if authorities.crl.is_empty() {
-        eprintln!("crl.pem is not written: {NO_LIST}");
+        print::note(format!("crl.pem is not written: {NO_LIST}"));
         return Ok(());
     }
     write_public(&folder.join("crl.pem"), authorities.crl.as_bytes())

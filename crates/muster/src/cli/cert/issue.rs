@@ -11,7 +11,11 @@ use contract::{
 };
 
 use super::{
-    super::{Global, confirm::Confirm, print, words},
+    super::{
+        Global,
+        confirm::{Confirm, Consent},
+        print, words,
+    },
     home::Home,
 };
 
@@ -37,8 +41,13 @@ impl Issue {
         let default = || global.folder().path().join("people").join(self.id.as_str());
         let home = Home::at(self.out.clone().unwrap_or_else(default));
         if home.is_taken() {
-            self.confirm
-                .ask(&format!("replace the identity in {}", home.path().display()))?;
+            let Consent::Given = self.confirm.ask(
+                global,
+                &format!("replace the identity in {}", home.path().display()),
+            )?
+            else {
+                return Ok(());
+            };
         }
         let signed = global.block_on(async {
             let (client, _inbox) = global.connect().await?;

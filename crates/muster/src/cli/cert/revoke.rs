@@ -9,7 +9,11 @@ use contract::{
 };
 use pki::Serial;
 
-use super::super::{Global, confirm::Confirm, print};
+use super::super::{
+    Global,
+    confirm::{Confirm, Consent},
+    print,
+};
 
 /// The words of RFC 5280, section 5.3.1, that make sense here.
 const REASONS: [&str; 7] = [
@@ -55,8 +59,12 @@ struct Whose {
 
 impl Revoke {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        self.confirm
-            .ask(&format!("revoke {} for good", self.whose.words()))?;
+        let Consent::Given = self
+            .confirm
+            .ask(global, &format!("revoke {} for good", self.whose.words()))?
+        else {
+            return Ok(());
+        };
         let (kind, id) = self.whose.owner().unzip();
         let request = v1::Revoke {
             request_id: String::new(),

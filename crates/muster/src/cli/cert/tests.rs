@@ -56,7 +56,10 @@ impl World {
         let dir = self.folder.path().display().to_string();
         let mut words = vec!["muster".to_owned(), "--dir".into(), dir.clone()];
         words.extend(["--server".into(), self.server.clone()]);
-        words.extend(line.split(' ').map(|word| word.replace('@', &format!("{dir}/"))));
+        words.extend(line.split(' ').map(|word| match word.strip_prefix('@') {
+            Some(file) => format!("{dir}/{file}"),
+            None => word.to_owned(),
+        }));
         let cli = match Cli::try_parse_from(words) {
             Ok(cli) => cli,
             Err(error) => return u8::try_from(error.exit_code()).unwrap(),
@@ -95,12 +98,15 @@ fn names(folder: &Path) -> Vec<String> {
 const IDENTITY: [&str; 3] = ["certificate.pem", "key.pem", "roots.pem"];
 
 #[test]
-fn certificates_and_firmware_from_the_command_line() {
+fn an_installation_from_the_command_line() {
     let world = World::start();
     claims(&world);
     people(&world);
     authorities(&world);
     firmware(&world);
+    rollouts(&world);
+    rules(&world);
+    lists_and_events(&world);
     world.end();
 }
 
@@ -181,5 +187,39 @@ fn firmware(world: &World) {
         .filter(|digit| world.run(&format!("firmware show {digit:x}")) == 0)
         .count();
     assert_eq!(shown, 1, "the only image is known by its first digit");
-    assert_eq!(world.run("firmware show zz"), 3);
+    assert_eq!(world.run("firmware show pump-fw@2.1.0"), 0);
+    assert_eq!(world.run("firmware show pump-fw@2.2.0"), 3);
+    assert_eq!(world.run("firmware show zz"), 2);
+}
+
+fn rollouts(world: &World) {
+    assert_eq!(world.run("device register pump-1 --model p200"), 0);
+    let create = "rollout create r-1 --artifact pump-fw@2.1.0 --device pump-1";
+    assert_eq!(world.run(create), 4, "the device has no certificate yet");
+    assert_eq!(world.run("rollout create r-1 --artifact ffff --device pump-1"), 3);
+    assert_eq!(world.run("rollout show r-1"), 3);
+    assert_eq!(world.run("rollout abort r-1 --dry-run"), 0);
+    assert_eq!(world.run("rollout abort r-1 --yes"), 3);
+    assert_eq!(world.run("rollout list"), 0);
+}
+
+fn rules(world: &World) {
+    assert_eq!(world.run("monitor rule put hot temperature above 80"), 0);
+    assert_eq!(world.run("monitor rule remove hot --dry-run"), 0);
+    let change = "monitor rule put hot temperature above 81 --expected-version 1";
+    assert_eq!(world.run(change), 0);
+    assert_eq!(world.run(change), 4, "it has another version now");
+    assert_eq!(world.run("monitor rule remove hot --yes"), 0);
+    assert_eq!(world.run("monitor rule remove hot --yes"), 3);
+}
+
+fn lists_and_events(world: &World) {
+    assert_eq!(world.run("monitor status"), 0);
+    assert_eq!(world.run("monitor devices --connectivity never --sort -since"), 0);
+    assert_eq!(world.run("monitor show pump-1"), 0);
+    assert_eq!(world.run("monitor show pump-2"), 3);
+    assert_eq!(world.run("device list --sort colour"), 2);
+    assert_eq!(world.run("events --replay-only"), 0);
+    assert_eq!(world.run("events --service registry --from-start --count 2"), 0);
+    assert_eq!(world.run("events --service registry --after 1 --count 1"), 0);
 }

@@ -131,7 +131,7 @@ impl Template {
             roots: read_text(&claim.join("roots.pem"))?,
             claim: Claim {
                 certificate_pem: read_text(&claim.join("certificate.pem"))?,
-                key_pem: key.into(),
+                key_pem: key,
             },
             release_key: PublicKey::from_pem(&read_text(&folder.join("release/release.pub"))?)?,
         })

@@ -9,11 +9,15 @@ use contract::{
     v1::{ChangeDevice, Changed, Criticality, MoveDevice, RestrictDevice, RetireDevice, Stage},
 };
 
-use super::super::{Global, confirm::Confirm, words};
+use super::super::{
+    Global,
+    confirm::{Confirm, Consent},
+    words,
+};
 use crate::exit::Failure;
 
 #[derive(clap::Args)]
-pub struct Change {
+pub(crate) struct Change {
     /// The device
     id: Id,
     /// A name for people; empty removes it
@@ -34,7 +38,7 @@ pub struct Change {
 }
 
 #[derive(clap::Args)]
-pub struct Move {
+pub(crate) struct Move {
     /// The device
     id: Id,
     /// The stage to enter
@@ -45,7 +49,7 @@ pub struct Move {
 }
 
 #[derive(clap::Args)]
-pub struct Restrict {
+pub(crate) struct Restrict {
     /// The device
     id: Id,
     #[command(flatten)]
@@ -53,7 +57,7 @@ pub struct Restrict {
 }
 
 #[derive(clap::Args)]
-pub struct Retire {
+pub(crate) struct Retire {
     /// The device
     id: Id,
     #[command(flatten)]
@@ -126,7 +130,12 @@ impl Restrict {
 
 impl Retire {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        self.confirm.ask(&format!("retire {} for good", self.id))?;
+        let Consent::Given = self
+            .confirm
+            .ask(global, &format!("retire {} for good", self.id))?
+        else {
+            return Ok(());
+        };
         let wait = self.wait.unwrap_or_default().as_millis();
         let request = RetireDevice {
             request_id: String::new(),

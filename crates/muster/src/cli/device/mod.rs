@@ -11,7 +11,7 @@ use super::{Global, print};
 
 /// Register, list, move, quarantine and retire devices.
 #[derive(clap::Subcommand)]
-pub enum Device {
+pub(super) enum Device {
     /// Register one device
     #[command(after_help = "Examples:
   muster device register pump-7 --model p200 --criticality high --group line-7

@@ -10,7 +10,7 @@ use contract::{
 use super::super::{Global, words};
 
 #[derive(clap::Args)]
-pub struct Register {
+pub(crate) struct Register {
     /// The device's id: letters, digits, `.`, `_` and `-`
     id: Id,
     /// A name for people

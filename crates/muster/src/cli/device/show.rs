@@ -18,13 +18,13 @@ use super::super::{
 };
 
 #[derive(clap::Args)]
-pub struct Show {
+pub(crate) struct Show {
     /// The device
     id: Id,
 }
 
 #[derive(clap::Args)]
-pub struct List {
+pub(crate) struct List {
     /// In this stage
     #[arg(long, value_parser = words::parser::<Stage>())]
     stage: Option<Stage>,

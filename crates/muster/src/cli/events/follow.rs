@@ -146,13 +146,13 @@ impl Follower {
             Page::More if marker.complete => tokio::time::sleep(AGAIN).await,
             Page::More => {}
             Page::NewHistory => {
-                note(&format!(
+                print::note(format!(
                     "{service} has another history than before: its events begin anew"
                 ));
             }
         }
         if after > 0 && marker.first > after + 1 {
-            note(&format!(
+            print::note(format!(
                 "{service}'s events {} to {} are no longer kept",
                 after + 1,
                 marker.first - 1
@@ -183,7 +183,7 @@ impl Follower {
         let event = match CloudEvent::read(&delivery.payload) {
             Ok(event) => event,
             Err(error) => {
-                note(&format!("an event of {service} does not parse: {error}"));
+                print::note(format!("an event of {service} does not parse: {error}"));
                 return Ok(());
             }
         };
@@ -210,7 +210,7 @@ impl Follower {
     fn reconnected(&mut self) {
         self.lost = false;
         self.streams.values_mut().for_each(Stream::fall_behind);
-        note("connected again");
+        print::note("connected again");
     }
 
     /// Says once why the connection is gone; one that is refused does not come back.
@@ -223,7 +223,7 @@ impl Follower {
             return Err(Failure::new(Exit::Denied, message).into());
         }
         if !std::mem::replace(&mut self.lost, true) {
-            note(&format!(
+            print::note(format!(
                 "the connection is gone ({why}); what is missed meanwhile comes later"
             ));
         }
@@ -233,8 +233,4 @@ impl Follower {
     fn is_done(&self) -> bool {
         self.left == Some(0)
     }
-}
-
-fn note(text: &str) {
-    eprintln!("muster: {}", print::clean(text));
 }

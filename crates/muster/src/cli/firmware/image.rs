@@ -6,11 +6,10 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use artifact::ImageCheck;
 use contract::v1::Manifest;
-use service::store::Blobs;
-use store::MemoryBlobs;
+use sha2::{Digest, Sha256};
 
 use crate::exit::Failure;
 
@@ -18,18 +17,16 @@ const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Size and SHA-256 of an image.
 pub(super) fn digest(path: &Path) -> Result<(u64, [u8; 32])> {
-    const NAME: &str = "image";
-    let blobs = MemoryBlobs::new();
-    let mut offset = 0;
+    let (mut size, mut sha256) = (0, Sha256::new());
     each_piece(path, |piece| {
-        blobs
-            .write_part(NAME, offset, piece)
-            .map_err(|error| anyhow!("{}: {error}", path.display()))?;
-        offset += piece.len() as u64;
+        size += piece.len() as u64;
+        sha256.update(piece);
         Ok(())
     })?;
-    let digest = blobs.digest_part(NAME)?;
-    digest.ok_or_else(|| Failure::usage(format!("{} is empty", path.display())).into())
+    match size {
+        0 => Err(Failure::usage(format!("{} is empty", path.display())).into()),
+        _ => Ok((size, sha256.finalize().into())),
+    }
 }
 
 /// Refuses a file that is not the image its manifest speaks of.

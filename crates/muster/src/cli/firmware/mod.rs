@@ -1,6 +1,7 @@
 //! `muster firmware`
 
 mod add;
+mod choice;
 mod image;
 mod keygen;
 mod list;
@@ -10,6 +11,7 @@ mod upload;
 
 use anyhow::Result;
 
+pub(in crate::cli) use self::choice::{Choice, FORMS};
 use super::Global;
 
 /// Sign firmware and add it.
@@ -20,9 +22,8 @@ pub(super) enum Firmware {
     Keygen(keygen::Keygen),
     /// Sign an image: writes FILE.manifest.json; needs no server
     #[command(after_help = "Examples:
-  muster firmware sign pump.bin --key release.key --name pump-fw --version 2.1.0 --sequence 21 --model p200
-  muster firmware sign pump.bin --key a.key --key b.key --name pump-fw --version 2.1.0 --sequence 21 \\
-    --model p200 --model p210 --expires 365d")]
+  muster firmware sign pump.bin --key release.key --name pump --version 2.1 --sequence 21 --model p2
+  muster firmware sign a.bin --key 1.key --key 2.key --name a --version 3 --sequence 3 --model a")]
     Sign(sign::Sign),
     /// Add a signed image; repeating it is harmless
     #[command(after_help = "Examples:
@@ -36,7 +37,7 @@ pub(super) enum Firmware {
     List(list::List),
     /// Show one image and who signed it
     #[command(
-        after_help = "Examples:\n  muster firmware show 9f86d081884c\n  muster --json firmware show 9f86d081884c"
+        after_help = "Examples:\n  muster firmware show pump-fw@2.1.0\n  muster --json firmware show 9f86d081884c"
     )]
     Show(list::Show),
 }

@@ -106,8 +106,13 @@ fn print_status(status: &DeviceStatus) -> Result<()> {
     let rows = status
         .metrics
         .iter()
-        .map(|(name, value)| vec![name.clone(), value.to_string()]);
+        .map(|(name, value)| vec![name.clone(), number(*value)]);
     print::table(&["metric", "value"], rows.collect())
+}
+
+/// To three places, which is more than sensors know.
+fn number(value: f64) -> String {
+    ((value * 1_000.0).round() / 1_000.0).to_string()
 }
 
 fn since(status: &DeviceStatus) -> String {

@@ -9,7 +9,7 @@ use contract::{
 
 use super::super::{
     Global,
-    confirm::Confirm,
+    confirm::{Confirm, Consent},
     list::Limit,
     print,
     words::{self, say},
@@ -25,7 +25,7 @@ pub(crate) enum Rule {
     #[command(after_help = "Examples:
   muster monitor rule put hot temperature above 80 --points 3 --severity high
   muster monitor rule put cold temperature below -20.5
-  muster monitor rule put intruder security.violations above 20 --severity critical --response quarantine")]
+  muster monitor rule put intruder security.violations above 20 --response quarantine")]
     Put(Put),
     /// Remove a rule and clear its alerts
     #[command(after_help = "Examples:\n  muster monitor rule remove hot --yes")]
@@ -116,8 +116,13 @@ impl Put {
 
 impl Remove {
     fn run(self, global: &Global) -> Result<()> {
-        self.confirm
-            .ask(&format!("remove the rule {} and clear its alerts", self.id))?;
+        let Consent::Given = self.confirm.ask(
+            global,
+            &format!("remove the rule {} and clear its alerts", self.id),
+        )?
+        else {
+            return Ok(());
+        };
         let request = RemoveRule {
             rule_id: self.id.to_string(),
             ..RemoveRule::default()

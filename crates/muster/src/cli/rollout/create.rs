@@ -3,21 +3,26 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use client::Client;
 use contract::{
     Id,
     id::ServiceName,
     v1::{Changed, CreateRollout},
 };
 
-use super::super::{Global, print};
+use super::super::{
+    Global,
+    firmware::{Choice, FORMS},
+    global, print,
+};
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Create {
     /// What to call it
     id: Id,
-    /// The firmware: its artifact id, as `muster firmware list` shows it
-    #[arg(long)]
-    artifact: Id,
+    /// The firmware: a release, or how its artifact id begins
+    #[arg(long, value_name = FORMS)]
+    artifact: Choice,
     /// For the members that this group has now
     #[arg(long, conflicts_with = "devices", required_unless_present = "devices")]
     group: Option<Id>,
@@ -38,8 +43,12 @@ pub(in crate::cli) struct Create {
 
 impl Create {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let request = self.request();
-        let changed: Changed = global.ask(ServiceName::Rollout, "create", &request)?;
+        let changed = global.block_on(async {
+            let (client, _inbox) = global.connect().await?;
+            let created = self.create(&client).await;
+            client.disconnect().await;
+            created
+        })?;
         if global.json {
             return print::json(&changed);
         }
@@ -49,11 +58,20 @@ impl Create {
         ))
     }
 
-    fn request(self) -> CreateRollout {
+    async fn create(self, client: &Client) -> Result<Changed> {
+        let artifact_id = match self.artifact.whole_id() {
+            Some(id) => id.to_owned(),
+            None => self.artifact.find(client).await?.artifact_id,
+        };
+        let request = self.request(artifact_id);
+        global::ask(client, ServiceName::Rollout, "create", &request).await
+    }
+
+    fn request(self, artifact_id: String) -> CreateRollout {
         CreateRollout {
             request_id: String::new(),
             rollout_id: self.id.to_string(),
-            artifact_id: self.artifact.folded(),
+            artifact_id,
             group: self.group.map(|group| group.to_string()).unwrap_or_default(),
             device_ids: self.devices.iter().map(Id::to_string).collect(),
             waves: self.waves,
@@ -72,7 +90,9 @@ mod tests {
     fn parse(line: &str) -> Result<CreateRollout, clap::Error> {
         let words = ["create"].into_iter().chain(line.split(' '));
         let matches = Create::augment_args(Command::new("create")).try_get_matches_from(words)?;
-        Ok(Create::from_arg_matches(&matches)?.request())
+        let create = Create::from_arg_matches(&matches)?;
+        let artifact_id = create.artifact.to_string();
+        Ok(create.request(artifact_id))
     }
 
     #[test]
@@ -100,6 +120,7 @@ mod tests {
             "r --artifact a",
             "r --artifact a --group g --device d",
             "r --group g",
+            "r --artifact pump-fw --group g",
             "r/ --artifact a --group g",
             "r --artifact a --group g --waves 0,100",
             "r --artifact a --group g --success 101",

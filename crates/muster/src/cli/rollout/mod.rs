@@ -18,8 +18,8 @@ pub(super) enum Rollout {
     /// Who takes part is settled when the rollout is created. A wave begins when the one before it is good; a wave
     /// that is not good ends the rollout as failed.
     #[command(after_help = "Examples:
-  muster rollout create r-7 --artifact \"$ARTIFACT\" --group line-7 --waves 10,30,60 --success 90
-  muster rollout create r-8 --artifact \"$ARTIFACT\" --device pump-7 --device pump-8 --device-timeout 10m
+  muster rollout create r-7 --artifact pump-fw@2.1.0 --group line-7 --waves 10,30,60 --success 90
+  muster rollout create r-8 --artifact 9f86d081 --device pump-7 --device pump-8 --device-timeout 10m
   muster rollout watch r-7")]
     Create(create::Create),
     /// List rollouts

@@ -7,7 +7,11 @@ use contract::{
     v1::{Changed, SteerRollout},
 };
 
-use super::super::{Global, confirm::Confirm, print};
+use super::super::{
+    Global,
+    confirm::{Confirm, Consent},
+    print,
+};
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Steer {
@@ -44,8 +48,12 @@ impl Steer {
 
 impl Abort {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        self.confirm
-            .ask(&format!("abort the rollout {} for good", self.steer.id))?;
+        let Consent::Given = self
+            .confirm
+            .ask(global, &format!("abort the rollout {} for good", self.steer.id))?
+        else {
+            return Ok(());
+        };
         self.steer.run(global, "abort")
     }
 }

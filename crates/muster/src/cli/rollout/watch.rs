@@ -69,7 +69,7 @@ impl Watch {
         {
             Ok(shown) => Ok(Some(shown.rollout.unwrap_or_default())),
             Err(error @ AskError::Silence { .. }) => {
-                bar.suspend(|| eprintln!("muster: {error}; trying again"));
+                bar.suspend(|| print::note(format!("{error}; trying again")));
                 Ok(None)
             }
             Err(error) => Err(global::explain(error)),

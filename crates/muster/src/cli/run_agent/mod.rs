@@ -1,17 +1,16 @@
 //! `muster agent`
 
+mod tell;
+
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use agent::{
-    AgentEvent, Claim, Config, Ending, Endpoint, Event, HealthCheck, Location, PublicKey, UpdateStep,
-};
+use agent::{Claim, Config, Ending, Endpoint, HealthCheck, Location, PublicKey};
 use anyhow::{Context, Result};
 use contract::Id;
-use host::clock::wall_ms;
-use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::tell::say;
 use super::{Global, print, up::stop_signal};
 use crate::{
     exit::{Exit, Failure},
@@ -29,8 +28,8 @@ const HEALTH_CHECK_WITHIN: Duration = Duration::from_secs(60);
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   muster agent pump-7 --claim muster-data/claims/line-7 --model p200
-  muster --server muster.example.com:8883 agent pump-7 --state /var/lib/pump --claim /etc/pump --model p200
-  muster agent pump-8 --claim muster-data/claims/line-7 --health-check ./is-well --place berlin/hall-3")]
+  muster --server muster.example.com agent pump-7 --state /var/lib/pump --claim /etc/pump
+  muster agent pump-8 --claim muster-data/claims/line-7 --health-check ./is-well --place hall-3")]
 pub(super) struct RunAgent {
     /// The device's id
     id: Id,
@@ -102,7 +101,7 @@ impl RunAgent {
         let folder = self.state.clone().unwrap_or_else(default);
         let release_keys = self.trusted(global)?;
         if release_keys.is_empty() {
-            eprintln!("muster: without --release-key every update is refused");
+            print::note("without --release-key every update is refused");
         }
         let config = Config::new(folder, self.id.clone(), self.server(global)?, self.roots(global)?);
         Ok(Config {
@@ -216,75 +215,6 @@ fn explain(error: agent::Error) -> anyhow::Error {
     Failure::new(exit, error.to_string()).into()
 }
 
-fn say(global: &Global, heard: &AgentEvent) -> Result<()> {
-    let (word, details) = words(&heard.event);
-    if global.json {
-        let mut document = Map::from_iter([
-            ("time_ms".to_owned(), json!(wall_ms().to_string())),
-            ("device_id".to_owned(), json!(heard.device_id.as_str())),
-            ("event".to_owned(), json!(word)),
-        ]);
-        document.extend(details.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        return print::json(&document);
-    }
-    let mut text = format!("{} {} {word}", print::time(wall_ms()), heard.device_id);
-    for (name, value) in details.iter().filter(|(_, value)| *value != json!("")) {
-        let value = value.as_str().map_or_else(|| value.to_string(), print::clean);
-        text = format!("{text}  {name} {value}");
-    }
-    print::line(text)
-}
-
-/// An event's word and what belongs to it.
-fn words(event: &Event) -> (&'static str, Vec<(&'static str, Value)>) {
-    let certificate = |serial: &String, not_after_ms: &i64| {
-        vec![
-            ("serial", json!(serial)),
-            ("ends", json!(contract::event::rfc3339(*not_after_ms))),
-        ]
-    };
-    match event {
-        Event::Claiming => ("claiming", Vec::new()),
-        Event::Enrolled { serial, not_after_ms } => ("enrolled", certificate(serial, not_after_ms)),
-        Event::Connected { serial } => ("connected", vec![("serial", json!(serial))]),
-        Event::Disconnected { why } => ("disconnected", vec![("why", json!(why))]),
-        Event::Reported => ("reported", Vec::new()),
-        Event::Renewed { serial, not_after_ms } => ("renewed", certificate(serial, not_after_ms)),
-        Event::Update {
-            rollout_id,
-            version,
-            step,
-            detail,
-            percent,
-        } => (
-            "update",
-            vec![
-                ("rollout", json!(rollout_id)),
-                ("version", json!(version)),
-                ("step", json!(step_word(*step))),
-                ("percent", json!(percent)),
-                ("detail", json!(detail)),
-            ],
-        ),
-        Event::RetireOrdered => ("retire-ordered", Vec::new()),
-        Event::Retired => ("retired", Vec::new()),
-        Event::Problem { what } => ("problem", vec![("what", json!(what))]),
-    }
-}
-
-fn step_word(step: UpdateStep) -> &'static str {
-    match step {
-        UpdateStep::Downloading => "downloading",
-        UpdateStep::Verified => "verified",
-        UpdateStep::Installing => "installing",
-        UpdateStep::Succeeded => "succeeded",
-        UpdateStep::Failed => "failed",
-        UpdateStep::RolledBack => "rolled-back",
-        UpdateStep::Refused => "refused",
-        UpdateStep::CalledOff => "called-off",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,19 +224,5 @@ mod tests {
         assert_eq!(attribute("line=a=b"), Ok(("line".into(), "a=b".into())));
         assert_eq!(attribute("line="), Ok(("line".into(), String::new())));
         assert!(attribute("line").is_err() && attribute("=x").is_err());
-    }
-
-    #[test]
-    fn an_update_says_how_far_it_is() {
-        let event = Event::Update {
-            rollout_id: "r".into(),
-            version: "1.1.0".into(),
-            step: UpdateStep::RolledBack,
-            detail: "ended with 1".into(),
-            percent: 100,
-        };
-        let (word, details) = words(&event);
-        assert_eq!(word, "update");
-        assert!(details.contains(&("step", json!("rolled-back"))));
     }
 }

@@ -1,0 +1,97 @@
+//! What happens to the agent, a line each.
+
+use agent::{AgentEvent, Event, UpdateStep};
+use anyhow::Result;
+use host::clock::wall_ms;
+use serde_json::{Map, Value, json};
+
+use super::super::{Global, print};
+
+/// Says what has happened to the agent.
+pub(super) fn say(global: &Global, heard: &AgentEvent) -> Result<()> {
+    let (word, details) = words(&heard.event);
+    if global.json {
+        let mut document = Map::from_iter([
+            ("time_ms".to_owned(), json!(wall_ms().to_string())),
+            ("device_id".to_owned(), json!(heard.device_id.as_str())),
+            ("event".to_owned(), json!(word)),
+        ]);
+        document.extend(details.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        return print::json(&document);
+    }
+    let mut text = format!("{} {} {word}", print::time(wall_ms()), heard.device_id);
+    for (name, value) in details.iter().filter(|(_, value)| *value != json!("")) {
+        let value = value.as_str().map_or_else(|| value.to_string(), print::clean);
+        text = format!("{text}  {name} {value}");
+    }
+    print::line(text)
+}
+
+/// An event's word and what belongs to it.
+fn words(event: &Event) -> (&'static str, Vec<(&'static str, Value)>) {
+    let certificate = |serial: &String, not_after_ms: &i64| {
+        vec![
+            ("serial", json!(serial)),
+            ("ends", json!(contract::event::rfc3339(*not_after_ms))),
+        ]
+    };
+    match event {
+        Event::Claiming => ("claiming", Vec::new()),
+        Event::Enrolled { serial, not_after_ms } => ("enrolled", certificate(serial, not_after_ms)),
+        Event::Connected { serial } => ("connected", vec![("serial", json!(serial))]),
+        Event::Disconnected { why } => ("disconnected", vec![("why", json!(why))]),
+        Event::Reported => ("reported", Vec::new()),
+        Event::Renewed { serial, not_after_ms } => ("renewed", certificate(serial, not_after_ms)),
+        Event::Update {
+            rollout_id,
+            version,
+            step,
+            detail,
+            percent,
+        } => (
+            "update",
+            vec![
+                ("rollout", json!(rollout_id)),
+                ("version", json!(version)),
+                ("step", json!(step_word(*step))),
+                ("percent", json!(percent)),
+                ("detail", json!(detail)),
+            ],
+        ),
+        Event::RetireOrdered => ("retire-ordered", Vec::new()),
+        Event::Retired => ("retired", Vec::new()),
+        Event::Problem { what } => ("problem", vec![("what", json!(what))]),
+    }
+}
+
+fn step_word(step: UpdateStep) -> &'static str {
+    match step {
+        UpdateStep::Downloading => "downloading",
+        UpdateStep::Verified => "verified",
+        UpdateStep::Installing => "installing",
+        UpdateStep::Succeeded => "succeeded",
+        UpdateStep::Failed => "failed",
+        UpdateStep::RolledBack => "rolled-back",
+        UpdateStep::Refused => "refused",
+        UpdateStep::CalledOff => "called-off",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_says_how_far_it_is() {
+        let event = Event::Update {
+            rollout_id: "r".into(),
+            version: "1.1.0".into(),
+            step: UpdateStep::RolledBack,
+            detail: "ended with 1".into(),
+            percent: 100,
+        };
+        let (word, details) = words(&event);
+        assert_eq!(word, "update");
+        assert!(details.contains(&("step", json!("rolled-back"))));
+    }
+}

@@ -1,0 +1,231 @@
+//! The command line and the configuration: what is wrong is named, with what to do, and the exit code says
+//! which kind of wrong it is.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use world::{World, cargo_output, muster};
+
+/// How a run of the program ended.
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Ended {
+    /// It ended with this code, said nothing on standard output, and these words on standard error.
+    #[track_caller]
+    fn with(&self, code: i32, words: &[&str]) {
+        assert_eq!((self.code, self.out.as_str()), (Some(code), ""), "{self:?}");
+        for word in words {
+            assert!(self.err.contains(word), "`{word}` is not in {self:?}");
+        }
+        assert!(
+            !self.err.contains("panicked") && !self.err.contains("backtrace"),
+            "{self:?}"
+        );
+    }
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Ended {
+    run_with(folder, arguments, &[])
+}
+
+/// Runs the program to its end; what runs on is a mistake too.
+fn run_with(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+    let mut command = Command::new(cargo_output("muster"));
+    // Settings of whoever runs the tests are not ours.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"MUSTER_")) {
+        command.env_remove(name);
+    }
+    let mut child = command
+        .arg("--dir")
+        .arg(folder)
+        .args(arguments)
+        .env("MUSTER_LISTEN__PRINCIPALS", "127.0.0.1:0")
+        .env("MUSTER_LISTEN__HTTP", "127.0.0.1:0")
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + Duration::from_secs(30);
+    while child.try_wait().unwrap().is_none() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    let output = child.wait_with_output().unwrap();
+    Ended {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// An installation that does not run.
+fn installation() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    muster(folder.path(), &["init", "--unencrypted", "--site", "test"]);
+    folder
+}
+
+#[test]
+fn all_mistakes_of_the_configuration_are_named_at_once() {
+    let folder = installation();
+    let toml =
+        "[listen]\nservices = \"8.8.8.8:1\"\n[monitoring]\ngrace = \"soon\"\n[limits]\nconections = 7\n";
+    std::fs::write(folder.path().join("muster.toml"), toml).unwrap();
+    let mistakes = [
+        "muster.toml has 3 mistake(s)",
+        "listen.services",
+        "monitoring.grace",
+        "limits.conections",
+    ];
+    run(folder.path(), &["up"]).with(2, &mistakes);
+    // What is no TOML at all is said with its line.
+    std::fs::write(folder.path().join("muster.toml"), "site = \"test\"\n[listen\n").unwrap();
+    run(folder.path(), &["up"]).with(2, &["muster.toml", "2"]);
+    // The environment is read as strictly.
+    std::fs::write(folder.path().join("muster.toml"), "").unwrap();
+    run_with(folder.path(), &["up"], &[("MUSTER_MONITORING__GRACE", "soon")]).with(2, &["monitoring.grace"]);
+    run_with(folder.path(), &["up"], &[("MUSTER_LIMITS__NONE", "7")]).with(2, &["limits.none"]);
+}
+
+#[test]
+fn without_an_installation_it_says_how_to_make_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("nowhere");
+    let remedy = format!("muster --dir {} init", nowhere.display());
+    run(&nowhere, &["up"]).with(2, &[&remedy]);
+    run(&nowhere, &["device", "list"]).with(2, &["init"]);
+    assert!(!nowhere.exists());
+}
+
+#[test]
+fn an_installation_is_not_made_over_another() {
+    let folder = installation();
+    let root = std::fs::read(folder.path().join("pki/root.pem")).unwrap();
+    let again = run(folder.path(), &["init", "--unencrypted"]);
+    assert!(again.code.is_some_and(|code| code != 0), "{again:?}");
+    assert_eq!(std::fs::read(folder.path().join("pki/root.pem")).unwrap(), root);
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    let folder = installation();
+    for name in ["issuing.key", "server.key"] {
+        let key = folder.path().join("pki").join(name);
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let ended = run(folder.path(), &["up"]);
+        let remedy = format!("chmod 600 {}", key.display());
+        assert!(ended.code.is_some_and(|code| code != 0), "{ended:?}");
+        assert!(ended.err.contains(&remedy), "{ended:?}");
+        assert!(ended.out.is_empty(), "it was never ready: {ended:?}");
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}
+
+#[test]
+fn a_bad_command_line_is_a_usage_error() {
+    let folder = installation();
+    for arguments in [
+        &["device", "show", "a/b"][..],
+        &["device", "show", "../x"],
+        &["device", "register", ""],
+        &["device", "register", "-x"],
+        &["device", "register", "p\u{e9}"],
+        &["device", "suspend"],
+        &["no-such-command"],
+        &["--timeout", "soon", "device", "list"],
+    ] {
+        let ended = run(folder.path(), arguments);
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {ended:?}");
+        assert!(
+            ended.out.is_empty() && !ended.err.is_empty(),
+            "{arguments:?}: {ended:?}"
+        );
+    }
+    run(folder.path(), &["--as", "nobody", "device", "list"]).with(2, &["nobody"]);
+}
+
+#[test]
+fn nobody_listening_is_unavailable() {
+    let folder = installation();
+    // A port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let server = free.to_string();
+    let begun = Instant::now();
+    run(folder.path(), &["--server", &server, "device", "list"]).with(6, &[&server]);
+    assert!(begun.elapsed() < Duration::from_secs(15));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_what_may_not_be_and_who_may_not_have_codes_of_their_own() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let ada = ["put", "operator", "ada", "--role", "viewer"];
+    let server = world.server().principals.to_string();
+    let ask = |arguments: &[&str]| {
+        let arguments = [&["--server", &server], arguments].concat();
+        run(world.folder(), &arguments)
+    };
+    ask(&["device", "show", "pump-7"]).with(3, &["pump-7"]);
+    world.register(&admin, &["pump-7"]).await;
+    let again = ask(&["device", "register", "pump-7"]);
+    again.with(4, &["pump-7", "exists"]);
+
+    assert_eq!(ask(&[&["person"][..], &ada].concat()).code, Some(0));
+    assert_eq!(ask(&["cert", "issue", "operator", "ada"]).code, Some(0));
+    ask(&["--as", "ada", "device", "register", "pump-8"]).with(5, &["ROLE_OPERATOR"]);
+    let listed = ask(&["--as", "ada", "device", "list"]);
+    assert_eq!(listed.code, Some(0), "{listed:?}");
+    assert!(listed.out.contains("pump-7") && !listed.out.contains("pump-8"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_in_use_is_left_alone() {
+    let world = World::new().await;
+    let second = run(world.folder(), &["up"]);
+    assert!(second.code.is_some_and(|code| code != 0), "{second:?}");
+    assert!(second.err.contains("in use by another process"), "{second:?}");
+    assert!(second.out.is_empty(), "it was never ready: {second:?}");
+    // The first one has not noticed, nor do those who connect only now.
+    let admin = world.admin().await;
+    world.register(&admin, &["pump-7"]).await;
+    world.device(&admin, "pump-7").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stops_reading_is_no_error() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let ids: Vec<_> = (0..1_500).map(|n| format!("pump-{n}")).collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    world.register(&admin, &ids).await;
+    for json in ["", "--json"] {
+        let line = format!(
+            "{} {json} --dir {} --server {} device list --all | head -1; echo \"${{PIPESTATUS[0]}}\" >&2",
+            cargo_output("muster").display(),
+            world.folder().display(),
+            world.server().principals,
+        );
+        let output = Command::new("bash").args(["-c", &line]).output().unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(out.lines().count(), 1, "{out}{err}");
+        let code = err.trim();
+        // 141: ended by SIGPIPE.
+        assert!(code == "0" || code == "141", "it said: {err}");
+    }
+}

@@ -1,0 +1,259 @@
+//! Clients that know nothing of Muster: mosquitto's programs and paho-mqtt, over MQTT 3.1.1 and 5.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../strangers/mosquitto.rs"]
+mod mosquitto;
+
+use std::{path::PathBuf, process::Command};
+
+use contract::{
+    ServiceName,
+    v1::{self, Stage},
+};
+use mosquitto::{Mosquitto, VERSIONS};
+use serde_json::json;
+use world::{Person, World, repository};
+
+/// A device that is registered and has a certificate; its folder.
+async fn provisioned(world: &World, admin: &Person, id: &str) -> PathBuf {
+    world.register(admin, &[id]).await;
+    let claim = world.claim(admin, &format!("for-{id}"), 1).await;
+    world.provision(&claim, id).await;
+    world.folder().join("identities").join(id)
+}
+
+/// A person with a role and a certificate; the folder.
+async fn viewer(world: &World, admin: &Person, id: &str) -> PathBuf {
+    let person = v1::PutPerson {
+        id: id.into(),
+        kind: "operators".into(),
+        role: v1::Role::Viewer.into(),
+        ..v1::PutPerson::default()
+    };
+    let _: v1::Changed = admin.ask(ServiceName::Registry, "put-person", &person).await;
+    world.issue(admin, "operators", id).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mosquitto-clients and paho-mqtt; tests/run installs them"]
+async fn mosquitto_is_a_device() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    world.register(&admin, &["victim"]).await;
+    let before = world.shown(&admin, "victim").await;
+    for version in VERSIONS {
+        let id = format!("pump-{version}");
+        let identity = provisioned(&world, &admin, &id).await;
+        let device = Mosquitto::new(&world, &format!("devices/{id}"), &identity, version);
+        let listener = device.listen(&[&device.down("#")]);
+
+        let report = r#"{"request_id":"r-1","model":"p200","firmware_version":"1.0.0"}"#;
+        let published = device.publish(&device.up("registry/report"), report);
+        assert!(published.is_acknowledged(), "{version}: {published:?}");
+        let reply = listener.next("down/registry/report/accepted");
+        assert_eq!((&reply["request_id"], &reply["id"]), (&json!("r-1"), &json!(id)));
+        let shown = world.shown(&admin, &id).await;
+        assert_eq!(
+            (shown.stage(), shown.firmware_version.as_str()),
+            (Stage::Active, "1.0.0")
+        );
+
+        let beat = r#"{"uptime_ms":"60000","metrics":{"temperature":41.5}}"#;
+        let published = device.publish(&device.up("monitoring/heartbeat"), beat);
+        assert!(published.is_acknowledged(), "{version}: {published:?}");
+        until_temperature(&admin, &id, 41.5).await;
+
+        let others = "muster/v1/devices/victim/up/registry/report";
+        assert!(device.is_denied(others, r#"{"model":"stolen"}"#), "{version}");
+        let no_verb_of_its_own = device.up("registry/register");
+        assert!(
+            device.is_denied(&no_verb_of_its_own, r#"{"request_id":"x"}"#),
+            "{version}"
+        );
+        // Nobody else's `down/`, nor all events.
+        for filter in ["muster/v1/devices/victim/down/#", "muster/v1/events/#", "#"] {
+            assert!(
+                device.is_refused(&format!("{id}:curious"), filter),
+                "{version} {filter}"
+            );
+        }
+    }
+    assert_eq!(world.shown(&admin, "victim").await, before);
+}
+
+async fn until_temperature(admin: &Person, id: &str, expected: f64) {
+    for _ in 0..100 {
+        let request = v1::ShowStatus {
+            device_id: id.into(),
+            ..v1::ShowStatus::default()
+        };
+        let shown: v1::StatusShown = admin.ask(ServiceName::Monitoring, "show", &request).await;
+        let metrics = shown.status.unwrap_or_default().metrics;
+        if metrics.get("temperature") == Some(&expected) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the heartbeat of {id} does not arrive");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mosquitto-clients and paho-mqtt; tests/run installs them"]
+async fn mosquitto_is_an_operator() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let vera = viewer(&world, &admin, "vera").await;
+    let home = world.folder().join("people/admin");
+    for version in VERSIONS {
+        let operator = Mosquitto::new(&world, "operators/admin", &home, version);
+        let listener = operator.listen(&[&operator.down("registry/#")]);
+        let id = format!("new-{version}");
+        let register = json!({"request_id": id, "device_id": id, "model": "p200"}).to_string();
+        let mut answers = Vec::new();
+        for _ in 0..2 {
+            let published = operator.publish(&operator.up("registry/register"), &register);
+            assert!(published.is_acknowledged(), "{version}: {published:?}");
+            answers.push(listener.next("down/registry/register/accepted"));
+        }
+        assert_eq!(answers[0], answers[1]);
+        assert_eq!(answers[0]["id"], json!(id));
+
+        let other = json!({"request_id": id, "device_id": id, "model": "p300"}).to_string();
+        operator.publish(&operator.up("registry/register"), &other);
+        let refusal = listener.next("down/registry/register/rejected");
+        assert_eq!(refusal["code"], "conflict");
+
+        let ask = |verb: &str, payload: String| {
+            let (topic, reply) = (operator.up(verb), operator.down(&format!("{verb}/accepted")));
+            operator.request("admin:ask", &topic, &reply, &payload).unwrap()
+        };
+        let shown = ask("registry/show", json!({"device_id": id}).to_string());
+        assert_eq!(shown["device"]["stage"], "STAGE_REGISTERED");
+        let listed = ask("registry/list", json!({"prefix": "new-"}).to_string());
+        let listed = listed["devices"].as_array().unwrap();
+        assert!(listed.iter().any(|device| device["device_id"] == json!(id)));
+
+        let viewer = Mosquitto::new(&world, "operators/vera", &vera, version);
+        let late = json!({"request_id": "v-1", "device_id": "never"}).to_string();
+        assert!(
+            viewer.is_denied(&viewer.up("registry/register"), &late),
+            "{version}"
+        );
+    }
+    let request = v1::ShowDevice {
+        device_id: "never".into(),
+        ..v1::ShowDevice::default()
+    };
+    let refusal = admin.refused(ServiceName::Registry, "show", &request).await;
+    assert_eq!(refusal.code, contract::Code::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mosquitto-clients and paho-mqtt; tests/run installs them"]
+async fn mosquitto_is_an_integrator() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let home = world.integrator(&admin, "erp", &["registry/#"]).await;
+    for version in VERSIONS {
+        let erp = Mosquitto::new(&world, "integrators/erp", &home, version);
+        let listener = erp.listen(&["muster/v1/events/registry/#"]);
+        let ids = [format!("a-{version}"), format!("b-{version}")];
+        world.register(&admin, &[&ids[0], &ids[1]]).await;
+        let mut sequences = Vec::new();
+        for id in &ids {
+            let event = listener.next(&format!("events/registry/devices/{id}/registered"));
+            assert_eq!(event["specversion"], "1.0");
+            assert_eq!(event["type"], "muster.registry.device.registered.v1");
+            assert_eq!(event["subject"], json!(format!("devices/{id}")));
+            assert_eq!(event["source"], "/muster/test/registry");
+            assert_eq!(event["datacontenttype"], "application/json");
+            assert_eq!(event["actor"], "operators/admin");
+            sequences.push(event["sequence"].as_str().unwrap().parse::<u64>().unwrap());
+        }
+        assert_eq!(sequences[1], sequences[0] + 1);
+        for filter in [
+            "muster/v1/events/#",
+            "muster/v1/events/provisioning/#",
+            "muster/v1/events/+/devices/+/registered",
+            "$share/all/muster/v1/events/registry/#",
+            "muster/v1/operators/admin/down/#",
+        ] {
+            assert!(erp.is_refused("erp:curious", filter), "{version} {filter}");
+        }
+        // It reads and changes nothing.
+        let change = r#"{"request_id":"x","device_id":"x"}"#;
+        assert!(erp.is_denied(&erp.up("registry/register"), change), "{version}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mosquitto-clients and paho-mqtt; tests/run installs them"]
+async fn mosquitto_is_a_claim() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    world.register(&admin, &["pump-1", "pump-2"]).await;
+    let home = world.claim(&admin, "spring", 10).await;
+    let claim = Mosquitto::new(&world, "claims/pump-1", &home, "mqttv5");
+    for filter in [
+        "muster/v1/claims/pump-2/down/#",
+        "muster/v1/claims/+/down/#",
+        "muster/v1/devices/pump-1/down/#",
+        "muster/v1/events/#",
+    ] {
+        assert!(claim.is_refused("pump-1", filter), "{filter}");
+    }
+    for topic in [
+        "muster/v1/claims/pump-2/up/provisioning/sign",
+        "muster/v1/devices/pump-1/up/registry/report",
+        "muster/v1/claims/pump-1/up/registry/show",
+    ] {
+        let published = claim.publish_as_itself(topic, r#"{"request_id":"x"}"#);
+        assert!(
+            published.said.contains("Not authorized"),
+            "{topic}: {published:?}"
+        );
+    }
+    let key = pki::generate_key(pki::KeyKind::P256).unwrap();
+    let sign = json!({"request_id": "first", "csr": pki::csr_for(&key, "pump-1").unwrap()}).to_string();
+    let (up, down) = (claim.up("provisioning/sign"), claim.down("sign"));
+    let first = claim.request("pump-1", &up, &down, &sign).unwrap();
+    assert!(
+        first["certificate"]
+            .as_str()
+            .unwrap()
+            .contains("BEGIN CERTIFICATE")
+    );
+    // After a lost connection the same request gets the same certificate.
+    assert_eq!(claim.request("pump-1", &up, &down, &sign).unwrap(), first);
+    world.until_stage(&admin, "pump-1", Stage::Provisioned).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mosquitto-clients and paho-mqtt; tests/run installs them"]
+async fn paho_in_every_role() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    world.register(&admin, &["victim"]).await;
+    let before = world.shown(&admin, "victim").await;
+    viewer(&world, &admin, "vera").await;
+    world.integrator(&admin, "erp", &["registry/#"]).await;
+    for version in ["3", "5"] {
+        let device = format!("pump-{version}");
+        provisioned(&world, &admin, &device).await;
+        let output = Command::new(repository().join("target/python/bin/python"))
+            .arg(repository().join("tests/strangers/paho_roles.py"))
+            .args(["--version", version, "--device", &device])
+            .args(["--port", &world.endpoint().port.to_string()])
+            .arg("--folder")
+            .arg(world.folder())
+            .output()
+            .unwrap();
+        let (out, err) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        println!("{out}");
+        assert!(output.status.success(), "MQTT {version}:\n{out}{err}");
+    }
+    assert_eq!(world.shown(&admin, "victim").await, before);
+}

@@ -1,0 +1,145 @@
+//! The tutorial, as typed; only its two ports are others.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    fmt::Write,
+    fs::File,
+    net::TcpListener,
+    os::unix::process::CommandExt,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use world::{cargo_output, repository};
+
+/// How long the whole of it may take.
+const PATIENCE: Duration = Duration::from_secs(240);
+/// The page's ports.
+const PRINCIPALS: &str = "127.0.0.1:18883";
+const HTTP: &str = "127.0.0.1:18080";
+/// Stands before each block's output.
+const MARK: &str = "== block";
+
+#[test]
+#[ignore = "takes long; tests/run runs it"]
+fn the_tutorial_does_what_it_says() {
+    let page = std::fs::read_to_string(repository().join("docs/tutorial.md")).unwrap();
+    let page = [PRINCIPALS, HTTP].into_iter().fold(page, elsewhere);
+    let blocks = blocks(&page);
+    assert!(blocks.len() > 10, "blocks marked `sh`: {}", blocks.len());
+
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("typed.sh");
+    std::fs::write(&script, typed(&blocks)).unwrap();
+    let said = folder.path().join("said.log");
+    let output = File::create(&said).unwrap();
+    let path = std::env::join_paths(
+        std::iter::once(cargo_output("muster").parent().unwrap().to_owned())
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let mut shell = Command::new("bash");
+    // Settings of whoever runs the tests are not the reader's.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"MUSTER_")) {
+        shell.env_remove(name);
+    }
+    let mut shell = shell
+        .args(["-euo", "pipefail"])
+        .arg(&script)
+        .current_dir(folder.path())
+        .env("PATH", path.unwrap())
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().unwrap())
+        .stderr(output)
+        // A group of its own, so that what runs in the background ends with it.
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + PATIENCE;
+    let status = loop {
+        match shell.try_wait().unwrap() {
+            Some(status) => break Some(status),
+            None if Instant::now() > end => break None,
+            None => std::thread::sleep(Duration::from_millis(100)),
+        }
+    };
+    let group = format!("-{}", shell.id());
+    let _ = Command::new("kill")
+        .args(["-KILL", "--", &group])
+        .stderr(Stdio::null())
+        .status();
+    let _ = shell.wait();
+
+    let said = std::fs::read_to_string(&said).unwrap();
+    let last = said.rfind(MARK).unwrap_or(0);
+    if status.is_none_or(|status| !status.success()) {
+        let mut logs = String::new();
+        for name in ["up.log", "pump-7.log", "pump-8.log"] {
+            let log = std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+            let _ = writeln!(logs, "-- {name}\n{log}");
+        }
+        panic!("{status:?} at\n{}\n{logs}", &said[last..]);
+    }
+    println!("{said}");
+    promised(&said);
+}
+
+/// A page with an address on a port that is free.
+fn elsewhere(page: String, address: &str) -> String {
+    assert!(page.contains(address), "the page does not name {address}");
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    page.replace(address, &free.to_string())
+}
+
+/// The blocks marked `sh`.
+fn blocks(page: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut open: Option<String> = None;
+    for line in page.lines() {
+        match (&mut open, line) {
+            (None, "```sh") => open = Some(String::new()),
+            (Some(_), "```") => blocks.extend(open.take()),
+            (Some(block), line) => *block = format!("{block}{line}\n"),
+            (None, _) => {}
+        }
+    }
+    blocks
+}
+
+/// One script of them, as in one shell.
+fn typed(blocks: &[String]) -> String {
+    let mut script = String::new();
+    for (n, block) in blocks.iter().enumerate() {
+        let _ = writeln!(
+            script,
+            "cat <<'BLOCK'\n{MARK} {}\n{block}--\nBLOCK\n{block}",
+            n + 1
+        );
+    }
+    script
+}
+
+/// What the page tells its reader to see.
+fn promised(said: &str) {
+    let output_of = |command: &str| {
+        let block = said.split(MARK).find(|block| block.contains(command));
+        let block = block.unwrap_or_else(|| panic!("no block with `{command}`"));
+        block
+            .split_once("--\n")
+            .map_or("", |(_, output)| output)
+            .to_owned()
+    };
+    for (command, expected) in [
+        ("muster device register pump-7", "registered"),
+        ("muster device quarantine pump-7", "quarantined"),
+        ("muster rollout watch r-1", "2.0.0"),
+        ("muster --as billing events", "pump-7"),
+        ("muster cert revoke --device pump-8", "revoked"),
+        ("muster device retire pump-7", "retired"),
+    ] {
+        let output = output_of(command);
+        assert!(
+            output.contains(expected),
+            "`{expected}` after `{command}`:\n{output}"
+        );
+    }
+}
