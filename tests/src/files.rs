@@ -45,9 +45,9 @@ pub fn write_identity(folder: &Path, certificate: &str, key: &str, roots: &str) 
     file.write_all(key.as_bytes()).unwrap();
 }
 
-/// The `muster` program; `MUSTER_PROGRAM` names another build of it.
+/// The `muster` program; `WORLD_PROGRAM` names another build of it.
 pub fn muster_program() -> PathBuf {
-    let named = std::env::var_os("MUSTER_PROGRAM").and_then(|name| name.into_string().ok());
+    let named = std::env::var_os("WORLD_PROGRAM").and_then(|name| name.into_string().ok());
     cargo_output(named.as_deref().unwrap_or("muster"))
 }
 

@@ -1,7 +1,7 @@
 //! kill -9 at random moments under load: nothing that was acknowledged is lost.
 //!
 //! Every client keeps a journal of what was acknowledged to it; after the last restart the journal is held
-//! against what is there. `MUSTER_KILLS` says how often the server is killed.
+//! against what is there. `WORLD_KILLS` says how often the server is killed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -78,7 +78,7 @@ async fn register(admin: Arc<Person>, stop: Arc<AtomicBool>) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_was_acknowledged_is_lost() {
-    let kills = std::env::var_os("MUSTER_KILLS")
+    let kills = std::env::var_os("WORLD_KILLS")
         .and_then(|n| n.to_str()?.parse().ok())
         .unwrap_or(KILLS);
     let mut world = World::new().await;

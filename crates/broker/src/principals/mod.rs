@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::{FrontDoorConfig, FrontDoorError, Shared, tls};
 
@@ -174,5 +174,5 @@ impl Porter {
 
 fn refused(address: SocketAddr, why: &str) {
     metrics::counter!("muster_tls_refused_total").increment(1);
-    debug!(%address, why, "a connection was refused before MQTT");
+    info!(%address, why, "a connection was refused before MQTT");
 }

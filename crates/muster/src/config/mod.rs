@@ -113,7 +113,7 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         grace: reader.duration("monitoring.grace", "30s"),
         retire_wait: reader.duration("registry.retire_wait", "7d"),
         max_connections: reader.value("limits.connections", 20_000),
-        log: reader.value("log.filter", "info,rumqttd=error".to_owned()),
+        log: reader.value("log.filter", "info,rumqttd=error,rustls=error".to_owned()),
         log_json: reader.value("log.json", false),
     }
 }
