@@ -38,10 +38,11 @@ impl World {
     /// The same with settings in the environment.
     pub async fn with(settings: &[(&str, &str)]) -> World {
         let folder = tempfile::tempdir().unwrap();
-        World::in_folder(folder, settings).await
+        World::on(folder, settings).await
     }
 
-    async fn in_folder(folder: tempfile::TempDir, settings: &[(&str, &str)]) -> World {
+    /// A fresh installation in a folder of one's own choosing.
+    pub async fn on(folder: tempfile::TempDir, settings: &[(&str, &str)]) -> World {
         muster(folder.path(), &["init", "--unencrypted", "--site", "test"]);
         let settings = settings
             .iter()

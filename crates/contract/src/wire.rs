@@ -87,7 +87,10 @@ fn check_content_type(encoding: Encoding, content_type: &str) -> Result<(), Refu
 fn decode_protobuf<M: Wire>(payload: &[u8]) -> Result<M, Refusal> {
     M::decode(payload).map_err(|e| {
         // A newline is also the tag of our first field: only what is JSON behind its blanks is taken for it.
-        let text = payload.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(payload).trim_ascii_start();
+        let text = payload
+            .strip_prefix(b"\xEF\xBB\xBF")
+            .unwrap_or(payload)
+            .trim_ascii_start();
         let like_json = matches!(text.first(), Some(b'{' | b'['));
         let message = if like_json {
             "JSON begins with `{`, without blanks, a byte order mark or another value before it".to_owned()

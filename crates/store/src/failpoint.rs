@@ -7,7 +7,7 @@ use crate::fault::Fault;
 
 /// A moment between two steps of a commit or a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failpoint {
+pub(crate) enum Failpoint {
     /// The record is in the redo log, not synced.
     Appended,
     /// The record is synced, nothing applied.

@@ -6,18 +6,21 @@ mod keys;
 mod services;
 mod telemetry;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use broker::{FrontDoor, FrontDoorConfig, Limits, PrincipalListener, TlsMaterial};
 use contract::id::ServiceName;
 use host::{Clock, Host, SystemClock, clock::wall_ms};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::bus_file::BusFile;
 pub use self::telemetry::log_to_stderr;
 use crate::config::Config;
+
+/// Pause before a file that could not be written is tried again.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
 
 /// What of an installation runs in this process.
 #[derive(Debug, Clone)]
@@ -68,21 +71,25 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
     let (door_end, hosts_end) = (CancellationToken::new(), CancellationToken::new());
     let mut bound = Bound::default();
 
-    let front_door = if parts.front_door {
-        let door = open_front_door(config, door_end.clone()).await?;
+    let (front_door, bus) = if parts.front_door {
+        let (door, bus) = open_front_door(config, door_end.clone()).await?;
         bound.services = Some(door.services_addr());
         bound.insecure = door.insecure_addr();
-        Some(door)
+        (Some(door), bus)
     } else {
-        None
+        let bus = BusFile::read(config)
+            .context("where is the front door? start it first, with `muster serve front-door`")?;
+        (None, bus)
     };
-    let bus = BusFile::read(config)
-        .context("where is the front door? start it first, with `muster serve front-door`")?;
     let mut hosts = Vec::new();
     for name in &parts.services {
         let host = services::start(*name, config, &bus, clock.clone(), hosts_end.clone())
             .with_context(|| format!("the {name} service does not start"))?;
         hosts.push((*name, host));
+    }
+    // Now that the services' folders are ours: a second server must not point others to itself.
+    if front_door.is_some() {
+        tell_where(config.clone(), bus, door_end.clone());
     }
     let health = http::Health::new(&hosts, front_door.is_some());
     bound.http = Some(http::serve(config.http, health, metrics, door_end.clone()).await?);
@@ -100,7 +107,7 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
     })
 }
 
-async fn open_front_door(config: &Config, end: CancellationToken) -> Result<FrontDoor> {
+async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(FrontDoor, BusFile)> {
     let tls = TlsMaterial {
         server_chain_pem: keys::server_chain(config)?,
         server_key_pem: keys::server_key(config)?,
@@ -130,12 +137,26 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<Fron
         end,
     )
     .await?;
-    BusFile {
+    let bus = BusFile {
         address: door.services_addr(),
         secret,
-    }
-    .write(config)?;
-    Ok(door)
+    };
+    Ok((door, bus))
+}
+
+/// Writes where services in processes of their own find the front door. A full disk is waited for: the
+/// services of this process need no file.
+fn tell_where(config: Config, bus: BusFile, end: CancellationToken) {
+    let Err(error) = bus.write(&config) else { return };
+    warn!("{error:#}; services in processes of their own do not find the front door yet");
+    tokio::spawn(async move {
+        while bus.write(&config).is_err() {
+            tokio::select! {
+                () = end.cancelled() => return,
+                () = tokio::time::sleep(TELL_AGAIN) => {}
+            }
+        }
+    });
 }
 
 impl Running {
