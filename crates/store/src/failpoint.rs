@@ -7,7 +7,8 @@ use crate::fault::Fault;
 
 /// A moment between two steps of a commit or a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failpoint {
+#[allow(unreachable_pub)] // re-exported with the feature `conformance` only
+pub enum Failpoint {
     /// The record is in the redo log, not synced.
     Appended,
     /// The record is synced, nothing applied.
