@@ -1,5 +1,8 @@
 //! The bytes that are signed: the DSSE pre-authentication encoding of a payload and its type.
 
+/// What the signatures of a manifest say they sign.
+pub const MANIFEST_TYPE: &str = "application/vnd.muster.firmware.v1+protobuf";
+
 /// Encodes type and body so that no other pair of type and body gives the same bytes.
 ///
 /// ```

@@ -25,7 +25,6 @@ mod connectivity;
 mod decide;
 mod decision;
 mod event;
-mod page;
 mod policy;
 mod query;
 mod request;

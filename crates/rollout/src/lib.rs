@@ -26,7 +26,6 @@ mod decide;
 mod event;
 mod executor;
 mod manifest;
-mod page;
 mod policy;
 mod query;
 mod request;
@@ -37,7 +36,6 @@ use contract::{Refusal, ServiceName, Verb, wire::Reply};
 use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
 
 pub use executor::SealExecutor;
-pub use manifest::PAYLOAD_TYPE;
 pub use request::Request;
 
 /// The rollout service.

@@ -1,6 +1,6 @@
 //! Manifests: believed by their signatures, then read, then held to what a release may say.
 
-use artifact::{BLOCK_SIZES, Keyring, SEQUENCE_STEP_MAX, Signature};
+use artifact::{BLOCK_SIZES, Keyring, MANIFEST_TYPE, SEQUENCE_STEP_MAX, Signature};
 use contract::{
     Code, Refusal,
     v1::{Manifest, SignedManifest},
@@ -8,9 +8,6 @@ use contract::{
 use prost::Message;
 
 use crate::request;
-
-/// What the signatures of a manifest say they sign.
-pub const PAYLOAD_TYPE: &str = "application/vnd.muster.firmware.v1+protobuf";
 
 /// The manifest with its record must fit one row of the store.
 const PAYLOAD_BYTES_MAX: usize = 16 * 1024;
@@ -59,7 +56,7 @@ pub(crate) fn verify(keyring: &Keyring, signed: &SignedManifest) -> Result<(), R
         })
         .collect();
     keyring
-        .verify(PAYLOAD_TYPE, &signed.payload_type, &signed.payload, &signatures)
+        .verify(MANIFEST_TYPE, &signed.payload_type, &signed.payload, &signatures)
         .map_err(|e| {
             let message = format!(
                 "the manifest is not to be trusted: {e}; sign it with the release keys of this installation"

@@ -21,6 +21,7 @@ pub mod follower;
 mod host_loop;
 mod keys;
 mod outcome;
+pub mod page;
 mod record;
 mod service;
 pub mod store;

@@ -1,13 +1,13 @@
 //! May this assignment be installed? Signatures first, then what they signed, then this device.
 
-use artifact::{BLOCK_SIZES, DeviceState, Keyring, MANIFEST_MAX_BYTES, Requirements, Signature};
+use artifact::{
+    BLOCK_SIZES, DeviceState, Keyring, MANIFEST_MAX_BYTES, MANIFEST_TYPE, Requirements, Signature,
+};
 use contract::v1::{Assignment, Manifest, SignedManifest};
 use prost::Message;
 
 use super::journal::{Held, Job, Journal};
 
-/// What the signatures of a manifest say they sign.
-const PAYLOAD_TYPE: &str = "application/vnd.muster.firmware.v1+protobuf";
 /// The only schema there is.
 const SCHEMA: u32 = 1;
 /// Longest version and name as people write them.
@@ -96,7 +96,7 @@ fn verified(keyring: &Keyring, signed: &SignedManifest) -> Result<Manifest, Stri
         })
         .collect();
     keyring
-        .verify(PAYLOAD_TYPE, &signed.payload_type, &signed.payload, &signatures)
+        .verify(MANIFEST_TYPE, &signed.payload_type, &signed.payload, &signatures)
         .map_err(|e| format!("the manifest is not to be trusted: {e}"))?;
     let manifest = Manifest::decode(signed.payload.as_slice());
     let manifest = manifest.map_err(|e| format!("the signed bytes are no manifest: {e}"))?;

@@ -1,9 +1,9 @@
 //! Alerts, oldest first.
 
 use contract::v1::{Alert, AlertsListed, ListAlerts};
-use service::{Fault, View};
+use service::{Fault, View, page};
 
-use crate::{page, request, state};
+use crate::{request, state};
 
 pub(super) fn list(view: &View<'_>, request: &ListAlerts) -> Result<AlertsListed, Fault> {
     if !request.device_id.is_empty() {

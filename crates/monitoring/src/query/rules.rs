@@ -1,9 +1,9 @@
 //! The rules.
 
 use contract::v1::{ListRules, Rule, RulesListed};
-use service::{Fault, View};
+use service::{Fault, View, page};
 
-use crate::{page, state};
+use crate::state;
 
 pub(super) fn list(view: &View<'_>, request: &ListRules) -> Result<RulesListed, Fault> {
     let (rules, next_page) =

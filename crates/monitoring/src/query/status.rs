@@ -4,10 +4,10 @@ use contract::{
     Refusal,
     v1::{Connectivity, DeviceStatus, ListStatus, ShowStatus, StatusListed, StatusShown, Summary},
 };
-use service::{Fault, View};
+use service::{Fault, View, page};
 
 use crate::{
-    page, request,
+    request,
     state::{self, Counters},
 };
 

@@ -1,9 +1,9 @@
 //! The firmware there is.
 
 use contract::v1::{Artifact, ArtifactsListed, ListArtifacts};
-use service::{Fault, View};
+use service::{Fault, View, page};
 
-use crate::{page, state};
+use crate::state;
 
 pub(super) fn list(view: &View<'_>, request: &ListArtifacts) -> Result<ArtifactsListed, Fault> {
     let (artifacts, next_page) =

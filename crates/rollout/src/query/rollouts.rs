@@ -7,9 +7,9 @@ use contract::{
         UpdateState, UpdatesListed,
     },
 };
-use service::{Fault, View};
+use service::{Fault, View, page};
 
-use crate::{page, request, state};
+use crate::{request, state};
 
 pub(super) fn show(view: &View<'_>, request: &ShowRollout) -> Result<RolloutShown, Fault> {
     let rollout = find(view, &request.rollout_id)?;

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use artifact::MANIFEST_TYPE;
 use artifact::{KeyState, Keyring, SigningKey, TrustedKey};
 use contract::{
     Kind, Leaf, Principal, Root, ServiceName, Topic,
@@ -9,7 +10,7 @@ use contract::{
     wire::{self, Encoding, Wire},
 };
 use prost::Message;
-use rollout::{PAYLOAD_TYPE, Rollout, SealExecutor};
+use rollout::{Rollout, SealExecutor};
 use service::{
     Context, Entropy, Group, HostLoop, Input, Now, QueryContext, Released, Settings,
     store::{Pair, Read, Store},
@@ -456,13 +457,13 @@ pub(crate) fn manifest(image: &[u8]) -> Manifest {
 
 pub(crate) fn sign(manifest: &Manifest, key: &SigningKey) -> SignedManifest {
     let payload = manifest.encode_to_vec();
-    let signature = artifact::sign(PAYLOAD_TYPE, &payload, key);
+    let signature = artifact::sign(MANIFEST_TYPE, &payload, key);
     let signature = ManifestSignature {
         key_id: signature.keyid,
         signature: signature.sig,
     };
     SignedManifest {
-        payload_type: PAYLOAD_TYPE.into(),
+        payload_type: MANIFEST_TYPE.into(),
         payload,
         signatures: vec![signature],
     }

@@ -4,22 +4,26 @@
 //! grants when it [serves](crate::Door::serve) the connection.
 
 mod acks;
+mod deadlines;
 mod publishing;
 mod queue;
+mod words;
 
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use contract::{Root, id::ServiceName, v1::Frame, verb::Verb};
+use contract::Root;
 use service::Now;
 
+pub use self::words::Post;
+pub(crate) use self::words::{Admitted, Forward, Wish};
 use self::{acks::Acks, queue::Queue};
 use crate::{
     cause::{Cause, Farewell},
     limits::Limits,
     peer::{Caller, Peer},
     policy::Standing,
-    protocol::{Delivery, Heard, Hello, Packet, Protocol, Reason, Subscription, Welcome, Will},
+    protocol::{Heard, Hello, Packet, Protocol, Reason, Welcome, Will},
 };
 
 /// Bytes that wait to be written, beyond which a connection gets nothing more and is not read.
@@ -27,68 +31,6 @@ const OUTPUT_BYTES: usize = 256 * 1024;
 
 /// The first byte of a CONNECT.
 const CONNECT: u8 = 0x10;
-
-/// What a connection asks of the door.
-#[derive(Debug)]
-pub(crate) enum Wish {
-    /// To be let in.
-    Admit(Box<Hello>),
-    /// That a request reaches its service.
-    Forward(Box<Forward>),
-    /// That a message without a promise reaches its service.
-    Receipt { verb: &'static Verb, frame: Box<Frame> },
-    /// To be sent what matches.
-    Subscribe {
-        packet_id: u16,
-        subscriptions: Vec<Subscription>,
-    },
-    /// Not to be sent it any more.
-    Unsubscribe { packet_id: u16, filters: Vec<String> },
-    /// That its own subscriptions decide whether it is told of a refusal.
-    Tell(Delivery),
-    /// That somebody hears of what it tried.
-    Notice { what: &'static str, detail: String },
-}
-
-/// A request on its way.
-#[derive(Debug)]
-pub(crate) struct Forward {
-    pub(crate) verb: &'static Verb,
-    pub(crate) frame: Frame,
-    pub(crate) packet_id: Option<u16>,
-}
-
-/// What the door sends to a connection.
-#[derive(Debug, Clone)]
-pub enum Post {
-    /// The publish of this packet id has come to its end.
-    Settled {
-        /// Which service's order it belongs to.
-        service: ServiceName,
-        /// The publish.
-        packet_id: u16,
-        /// MQTT 5's reason code; 0 is success.
-        reason: u8,
-        /// The refusal's sentence.
-        text: String,
-    },
-    /// A message.
-    Deliver(Delivery),
-    /// What it may do has changed.
-    Standing(Arc<Standing>),
-    /// It has to go.
-    Leave(Farewell),
-    /// There is room in the window again.
-    Retry,
-}
-
-/// What an admitted client gets.
-#[derive(Debug)]
-pub(crate) struct Admitted {
-    pub(crate) caller: Caller,
-    pub(crate) standing: Arc<Standing>,
-    pub(crate) assigned_client_id: Option<String>,
-}
 
 enum Phase {
     /// Nothing, or a part of a CONNECT, has come.
@@ -436,70 +378,5 @@ impl Connection {
 
     pub(crate) fn unsubscribed(&mut self, packet_id: u16, existed: &[bool]) {
         self.protocol.unsubscribed(packet_id, existed);
-    }
-
-    /// When [`Connection::on_time`] must be called, monotonic milliseconds.
-    pub fn next_time(&self, now: Now) -> Option<u64> {
-        match &self.phase {
-            Phase::Silent { until_ms, .. } => Some(*until_ms),
-            Phase::Asking { .. } | Phase::Over(_) => None,
-            Phase::Open(open) => {
-                let silence = open
-                    .keep_alive_ms
-                    .filter(|_| self.wants_bytes())
-                    .map(|ms| open.heard_ms + ms);
-                let give_up = open.acks.oldest().map(|at| at + self.limits.give_up_ms);
-                let expiry = open.caller.not_after_ms.map(|at| {
-                    let left = u64::try_from(at.saturating_sub(now.wall_ms)).unwrap_or_default();
-                    // A wall clock that jumps is looked at again within the hour.
-                    now.mono_ms + left.min(3_600_000)
-                });
-                [silence, give_up, expiry].into_iter().flatten().min()
-            }
-        }
-    }
-
-    /// Time has passed.
-    pub fn on_time(&mut self, now: Now) {
-        let farewell = match &self.phase {
-            Phase::Silent { until_ms, .. } if now.mono_ms >= *until_ms => {
-                Farewell::new(Reason::ProtocolError, Cause::ProtocolError, "no CONNECT came")
-            }
-            Phase::Open(open) => match self.overdue(open, now) {
-                Some(farewell) => farewell,
-                None => return,
-            },
-            _ => return,
-        };
-        self.leave(farewell);
-    }
-
-    fn overdue(&self, open: &Open, now: Now) -> Option<Farewell> {
-        let silent = open
-            .keep_alive_ms
-            .is_some_and(|ms| now.mono_ms >= open.heard_ms + ms);
-        if silent && self.wants_bytes() {
-            return Some(Farewell::new(
-                Reason::KeepAlive,
-                Cause::KeepAlive,
-                "silent for too long",
-            ));
-        }
-        if open
-            .acks
-            .oldest()
-            .is_some_and(|at| now.mono_ms >= at + self.limits.give_up_ms)
-        {
-            let text = "the service does not answer; nothing was acknowledged, send it again";
-            return Some(Farewell::new(Reason::ServerBusy, Cause::Kicked, text));
-        }
-        if open.caller.not_after_ms.is_some_and(|at| now.wall_ms > at) {
-            return Some(Farewell::new(
-                Reason::NotAuthorized,
-                Cause::Kicked,
-                "the certificate has expired",
-            ));
-        }
-        None
     }
 }

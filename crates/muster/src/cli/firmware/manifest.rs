@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use artifact::SigningKey;
+use artifact::{MANIFEST_TYPE, SigningKey};
 use contract::v1::{Manifest, ManifestSignature, SignedManifest};
 use prost::Message;
-use rollout::PAYLOAD_TYPE;
 
 use super::image;
 use crate::{exit::Failure, folder::write_public};
@@ -22,7 +21,7 @@ pub(super) fn beside(image: &Path) -> PathBuf {
 pub(super) fn sign(manifest: &Manifest, keys: &[SigningKey]) -> SignedManifest {
     let payload = manifest.encode_to_vec();
     let signature = |key| {
-        let signature = artifact::sign(PAYLOAD_TYPE, &payload, key);
+        let signature = artifact::sign(MANIFEST_TYPE, &payload, key);
         ManifestSignature {
             key_id: signature.keyid,
             signature: signature.sig,
@@ -30,7 +29,7 @@ pub(super) fn sign(manifest: &Manifest, keys: &[SigningKey]) -> SignedManifest {
     };
     let signatures = keys.iter().map(signature).collect();
     SignedManifest {
-        payload_type: PAYLOAD_TYPE.to_owned(),
+        payload_type: MANIFEST_TYPE.to_owned(),
         payload,
         signatures,
     }
@@ -52,7 +51,7 @@ pub(super) fn read(path: &Path) -> Result<(SignedManifest, Manifest)> {
 
 fn open(signed: &SignedManifest) -> Result<Manifest> {
     anyhow::ensure!(
-        signed.payload_type == PAYLOAD_TYPE,
+        signed.payload_type == MANIFEST_TYPE,
         "its type is `{}`",
         signed.payload_type
     );
@@ -88,7 +87,7 @@ mod tests {
         };
         let signatures: Vec<_> = signed.signatures.iter().map(signature).collect();
         keyring
-            .verify(PAYLOAD_TYPE, &signed.payload_type, &signed.payload, &signatures)
+            .verify(MANIFEST_TYPE, &signed.payload_type, &signed.payload, &signatures)
             .unwrap();
     }
 

@@ -4,7 +4,8 @@ use contract::{
     Refusal, limits,
     wire::{self, Encoding, Wire},
 };
-use service::{Fault, View};
+
+use crate::{service::Fault, view::View};
 
 /// A page's bytes as JSON, its larger form, with room for the request id and the next token.
 const PAGE_BYTES: usize = limits::PAYLOAD_BYTES - 4 * 1024;
@@ -12,7 +13,7 @@ const PAGE_BYTES: usize = limits::PAYLOAD_BYTES - 4 * 1024;
 const ROWS: usize = 2_000;
 
 /// How many entries a page has.
-pub(crate) fn size(asked: u32) -> Result<usize, Refusal> {
+fn size(asked: u32) -> Result<usize, Refusal> {
     match asked as usize {
         0 => Ok(limits::PAGE_DEFAULT),
         n if n <= limits::PAGE_MAX => Ok(n),
@@ -24,7 +25,7 @@ pub(crate) fn size(asked: u32) -> Result<usize, Refusal> {
 }
 
 /// The entries under `prefix` that fit `keep`, after the page token `page`, and the next token.
-pub(crate) fn read<M: Wire>(
+pub fn read<M: Wire>(
     view: &View<'_>,
     prefix: &str,
     page: &str,

@@ -1,0 +1,76 @@
+//! What must come to pass by when: a CONNECT, a sign of life, an answer, the end of a certificate.
+
+use service::Now;
+
+use super::{Connection, Open, Phase};
+use crate::{
+    cause::{Cause, Farewell},
+    protocol::Reason,
+};
+
+impl Connection {
+    /// When [`Connection::on_time`] must be called, monotonic milliseconds.
+    pub fn next_time(&self, now: Now) -> Option<u64> {
+        match &self.phase {
+            Phase::Silent { until_ms, .. } => Some(*until_ms),
+            Phase::Asking { .. } | Phase::Over(_) => None,
+            Phase::Open(open) => {
+                let silence = open
+                    .keep_alive_ms
+                    .filter(|_| self.wants_bytes())
+                    .map(|ms| open.heard_ms + ms);
+                let give_up = open.acks.oldest().map(|at| at + self.limits.give_up_ms);
+                let expiry = open.caller.not_after_ms.map(|at| {
+                    let left = u64::try_from(at.saturating_sub(now.wall_ms)).unwrap_or_default();
+                    // A wall clock that jumps is looked at again within the hour.
+                    now.mono_ms + left.min(3_600_000)
+                });
+                [silence, give_up, expiry].into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub fn on_time(&mut self, now: Now) {
+        let farewell = match &self.phase {
+            Phase::Silent { until_ms, .. } if now.mono_ms >= *until_ms => {
+                Farewell::new(Reason::ProtocolError, Cause::ProtocolError, "no CONNECT came")
+            }
+            Phase::Open(open) => match self.overdue(open, now) {
+                Some(farewell) => farewell,
+                None => return,
+            },
+            _ => return,
+        };
+        self.leave(farewell);
+    }
+
+    fn overdue(&self, open: &Open, now: Now) -> Option<Farewell> {
+        let silent = open
+            .keep_alive_ms
+            .is_some_and(|ms| now.mono_ms >= open.heard_ms + ms);
+        if silent && self.wants_bytes() {
+            return Some(Farewell::new(
+                Reason::KeepAlive,
+                Cause::KeepAlive,
+                "silent for too long",
+            ));
+        }
+        if open
+            .acks
+            .oldest()
+            .is_some_and(|at| now.mono_ms >= at + self.limits.give_up_ms)
+        {
+            let text = "the service does not answer; nothing was acknowledged, send it again";
+            return Some(Farewell::new(Reason::ServerBusy, Cause::Kicked, text));
+        }
+        if open.caller.not_after_ms.is_some_and(|at| now.wall_ms > at) {
+            return Some(Farewell::new(
+                Reason::NotAuthorized,
+                Cause::Kicked,
+                "the certificate has expired",
+            ));
+        }
+        None
+    }
+}

@@ -1,0 +1,74 @@
+//! What a connection asks of the door, and what the door sends to it.
+
+use std::sync::Arc;
+
+use contract::{id::ServiceName, v1::Frame, verb::Verb};
+
+use crate::{
+    cause::Farewell,
+    peer::Caller,
+    policy::Standing,
+    protocol::{Delivery, Hello, Subscription},
+};
+
+/// What a connection asks of the door.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    /// To be let in.
+    Admit(Box<Hello>),
+    /// That a request reaches its service.
+    Forward(Box<Forward>),
+    /// That a message without a promise reaches its service.
+    Receipt { verb: &'static Verb, frame: Box<Frame> },
+    /// To be sent what matches.
+    Subscribe {
+        packet_id: u16,
+        subscriptions: Vec<Subscription>,
+    },
+    /// Not to be sent it any more.
+    Unsubscribe { packet_id: u16, filters: Vec<String> },
+    /// That its own subscriptions decide whether it is told of a refusal.
+    Tell(Delivery),
+    /// That somebody hears of what it tried.
+    Notice { what: &'static str, detail: String },
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    pub(crate) verb: &'static Verb,
+    pub(crate) frame: Frame,
+    pub(crate) packet_id: Option<u16>,
+}
+
+/// What the door sends to a connection.
+#[derive(Debug, Clone)]
+pub enum Post {
+    /// The publish of this packet id has come to its end.
+    Settled {
+        /// Which service's order it belongs to.
+        service: ServiceName,
+        /// The publish.
+        packet_id: u16,
+        /// MQTT 5's reason code; 0 is success.
+        reason: u8,
+        /// The refusal's sentence.
+        text: String,
+    },
+    /// A message.
+    Deliver(Delivery),
+    /// What it may do has changed.
+    Standing(Arc<Standing>),
+    /// It has to go.
+    Leave(Farewell),
+    /// There is room in the window again.
+    Retry,
+}
+
+/// What an admitted client gets.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) caller: Caller,
+    pub(crate) standing: Arc<Standing>,
+    pub(crate) assigned_client_id: Option<String>,
+}
