@@ -80,7 +80,7 @@ impl Shared {
     }
 
     /// What is to be sent to a service now.
-    pub(crate) fn take_frames(&self, service: ServiceName, frames: usize, bytes: usize) -> Vec<Frame> {
+    pub(crate) fn take_frames(&self, service: ServiceName, frames: usize, bytes: usize) -> (u64, Vec<Frame>) {
         self.door.lock().door.take_frames(service, frames, bytes)
     }
 

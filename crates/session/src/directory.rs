@@ -24,6 +24,8 @@ pub(crate) struct Session {
     filters: BTreeMap<Filter, bool>,
     /// Whether any filter lies below `events/`.
     follows_events: bool,
+    /// Requests at QoS 0 that wait for their service.
+    pub(crate) unheld: u32,
     /// It has been told to go; it gets nothing more.
     pub(crate) leaving: bool,
 }
@@ -35,6 +37,7 @@ pub(crate) struct Directory {
     by_principal: HashMap<Principal, Vec<u64>>,
     by_serial: HashMap<String, Vec<u64>>,
     event_followers: HashSet<u64>,
+    claims: usize,
 }
 
 /// Why there is no room for a session.
@@ -102,10 +105,20 @@ impl Directory {
             Kind::Claim => limits.claims_per_id,
             _ => limits.sessions_per_person,
         };
+        // Anybody of a batch may choose any id: all claims together leave room for those who have an identity.
+        if who.kind == Kind::Claim && self.claims >= limits.claims.min(limits.connections.div_ceil(4)) {
+            return Err(NoRoom::Door);
+        }
         if self.staying(who) >= most + going {
             return Err(NoRoom::Principal);
         }
-        if self.len() >= limits.connections + going {
+        // Whoever can put things right must get in when everybody else has.
+        let reserve = if who.kind == Kind::Operator {
+            0
+        } else {
+            limits.operator_reserve()
+        };
+        if self.len() + reserve >= limits.connections + going {
             Err(NoRoom::Door)
         } else {
             Ok(())
@@ -113,6 +126,7 @@ impl Directory {
     }
 
     pub(crate) fn add(&mut self, connection: u64, session: Session) {
+        self.claims += usize::from(session.caller.principal.kind == Kind::Claim);
         self.by_principal
             .entry(session.caller.principal.clone())
             .or_default()
@@ -129,6 +143,7 @@ impl Directory {
     pub(crate) fn remove(&mut self, connection: u64) -> Option<Session> {
         let session = self.sessions.remove(&connection)?;
         self.event_followers.remove(&connection);
+        self.claims -= usize::from(session.caller.principal.kind == Kind::Claim);
         forget(&mut self.by_principal, &session.caller.principal, connection);
         forget(&mut self.by_serial, &session.caller.serial, connection);
         Some(session)
@@ -187,6 +202,7 @@ impl Session {
             keep_alive_s: 0,
             filters: BTreeMap::new(),
             follows_events: false,
+            unheld: 0,
             leaving: false,
         }
     }

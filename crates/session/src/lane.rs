@@ -5,13 +5,15 @@
 //! before anything new. A request that kills its service must not do so for ever: after two deaths on one
 //! window its requests go one at a time, and the one that kills again is sent marked `suspect`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use contract::v1::{Frame, RequestNumber};
+use contract::v1::{Frame, Purpose, RequestNumber};
 use prost::Message;
 
 use crate::limits::Limits;
 
+/// What is passed on and not sent yet, beyond which facts are dropped: followers notice the gap and ask.
+const PASSING: usize = 65_536;
 /// Deaths of a service on one window until its requests go one at a time.
 const DEATHS: u32 = 2;
 
@@ -22,6 +24,15 @@ pub(crate) enum Origin {
     Connection { connection: u64, packet_id: Option<u16> },
     /// A service or the front door itself: the reply is all.
     Inside,
+}
+
+/// Whether a request comes for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Yes.
+    First,
+    /// It has waited for room.
+    Again,
 }
 
 /// How a service's connection ended.
@@ -65,7 +76,12 @@ pub(crate) struct Lane {
     /// Sent on this link, and not answered.
     out: usize,
     linked: bool,
+    /// How often the service has been linked.
+    links: u64,
     deaths: u32,
+    /// The highest number that was ever sent, and that had been at the last death: care ends behind it.
+    sent_to: u64,
+    careful_to: u64,
     /// The newest of each sender's messages without a promise.
     receipts: HashMap<(String, &'static str), Frame>,
     window: usize,
@@ -73,6 +89,7 @@ pub(crate) struct Lane {
     receipts_max: usize,
     /// Connections that found the window full.
     stalled: VecDeque<u64>,
+    is_stalled: BTreeSet<u64>,
 }
 
 impl Lane {
@@ -86,12 +103,16 @@ impl Lane {
             unsent: VecDeque::new(),
             out: 0,
             linked: false,
+            links: 0,
             deaths: 0,
+            sent_to: 0,
+            careful_to: 0,
             receipts: HashMap::new(),
             window: limits.window,
             window_bytes: limits.window_bytes,
             receipts_max: limits.receipts,
             stalled: VecDeque::new(),
+            is_stalled: BTreeSet::new(),
         }
     }
 
@@ -105,10 +126,13 @@ impl Lane {
         self.waiting
     }
 
-    /// Adds a request. Parts of Muster are few and never refused.
-    pub(crate) fn push(&mut self, mut frame: Frame, origin: Origin) -> Result<u64, Full> {
+    /// Adds a request. Parts of Muster are few and never refused. Whoever stalled before comes first: a new
+    /// request of somebody else does not take its place.
+    pub(crate) fn push(&mut self, mut frame: Frame, origin: Origin, turn: Turn) -> Result<u64, Full> {
         let bytes = frame.payload.len() + frame.topic.len() + 128;
-        let full = self.waiting >= self.window || self.bytes + bytes > self.window_bytes;
+        let full = self.waiting >= self.window
+            || self.bytes + bytes > self.window_bytes
+            || (turn == Turn::First && !self.stalled.is_empty());
         if full && origin != Origin::Inside {
             return Err(Full(Box::new(frame)));
         }
@@ -131,22 +155,28 @@ impl Lane {
 
     /// Remembers a connection that found the window full; it is told when there is room.
     pub(crate) fn stall(&mut self, connection: u64) {
-        self.stalled.push_back(connection);
+        if self.is_stalled.insert(connection) {
+            self.stalled.push_back(connection);
+        }
     }
 
     /// Connections that may try again.
     pub(crate) fn take_stalled(&mut self) -> Vec<u64> {
         let room = self.window.saturating_sub(self.waiting);
-        if room < self.window / 8 {
+        let bytes = self.window_bytes.saturating_sub(self.bytes);
+        if room < self.window / 8 || bytes < self.window_bytes / 8 {
             return Vec::new();
         }
         let n = room.min(self.stalled.len());
-        self.stalled.drain(..n).collect()
+        let woken: Vec<_> = self.stalled.drain(..n).collect();
+        self.is_stalled.retain(|id| !woken.contains(id));
+        woken
     }
 
     /// Passes something on, if the service is there to get it.
     pub(crate) fn pass(&mut self, frame: Frame) {
-        if self.linked {
+        let fact = matches!(frame.purpose(), Purpose::Fact | Purpose::Beacon);
+        if self.linked && !(fact && self.unsent.len() >= PASSING) {
             self.unsent.push_back(Item::Passing(Box::new(frame)));
         }
     }
@@ -176,7 +206,7 @@ impl Lane {
             self.slots.pop_front();
             self.base += 1;
         }
-        if self.waiting == 0 {
+        if self.waiting == 0 || self.base > self.careful_to {
             self.deaths = 0;
         }
         Some(slot.origin)
@@ -210,6 +240,7 @@ impl Lane {
                         continue;
                     };
                     self.out += 1;
+                    self.sent_to = self.sent_to.max(number);
                     let suspect = slot.killed > 0;
                     return Some(Frame {
                         suspect,
@@ -234,9 +265,42 @@ impl Lane {
         self.deaths >= DEATHS
     }
 
+    /// Forgets what a connection that is gone asked at QoS 0: nobody holds it, nobody waits for it.
+    pub(crate) fn forget_unheld(&mut self, gone: u64) {
+        let unheld = |slot: &&Slot| matches!(slot.origin, Origin::Connection { connection, packet_id: None } if connection == gone);
+        let numbers: Vec<_> = self
+            .slots
+            .iter()
+            .flatten()
+            .filter(unheld)
+            .filter_map(|s| s.frame.request)
+            .collect();
+        for number in numbers {
+            self.release(number);
+        }
+    }
+
+    /// Forgets requests of the front door's own that have lost their meaning.
+    pub(crate) fn forget(&mut self, outdated: impl Fn(&Frame) -> bool) {
+        let own = self.slots.iter().flatten().filter(|s| s.origin == Origin::Inside);
+        let numbers: Vec<_> = own
+            .filter(|s| outdated(&s.frame))
+            .filter_map(|s| s.frame.request)
+            .collect();
+        for number in numbers {
+            self.release(number);
+        }
+    }
+
+    /// The number of the present link.
+    pub(crate) fn link(&self) -> u64 {
+        self.links
+    }
+
     /// The service is there: the whole window goes out again.
     pub(crate) fn link_up(&mut self) {
         self.linked = true;
+        self.links += 1;
         self.out = 0;
         self.unsent = (0..self.slots.len() as u64)
             .map(|n| Item::Request(self.base + n))
@@ -261,6 +325,7 @@ impl Lane {
                 slot.killed += 1;
             }
             self.deaths += 1;
+            self.careful_to = self.sent_to;
         }
         self.out = 0;
         self.unsent.retain(|item| matches!(item, Item::Request(_)));
@@ -295,6 +360,7 @@ mod tests {
                 connection: 1,
                 packet_id: Some(1),
             },
+            Turn::First,
         )
         .unwrap()
     }
@@ -335,10 +401,10 @@ mod tests {
             connection: 9,
             packet_id: None,
         };
-        assert!(lane.push(frame("more"), origin).is_err());
+        assert!(lane.push(frame("more"), origin, Turn::First).is_err());
         lane.stall(9);
         assert!(lane.take_stalled().is_empty());
-        assert!(lane.push(frame("inside"), Origin::Inside).is_ok());
+        assert!(lane.push(frame("inside"), Origin::Inside, Turn::First).is_ok());
         for n in 1..=3 {
             answer(&mut lane, n);
         }
@@ -372,6 +438,28 @@ mod tests {
             lane.take(9, 9999).len(),
             2,
             "a window that emptied is trusted again"
+        );
+    }
+
+    #[test]
+    fn care_ends_behind_what_was_out_at_the_death() {
+        let mut lane = lane();
+        let (a, b) = (ask(&mut lane, "a"), ask(&mut lane, "b"));
+        for _ in 0..2 {
+            lane.link_up();
+            lane.take(9, 9999);
+            lane.link_down(Leaving::Lost);
+        }
+        lane.link_up();
+        assert_eq!(lane.take(9, 9999).len(), 1);
+        answer(&mut lane, a);
+        let (_, _) = (ask(&mut lane, "c"), ask(&mut lane, "d"));
+        assert_eq!(lane.take(9, 9999).len(), 1);
+        answer(&mut lane, b);
+        assert_eq!(
+            lane.take(9, 9999).len(),
+            2,
+            "those came later: they are trusted, though the window never emptied"
         );
     }
 

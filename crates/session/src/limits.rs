@@ -13,6 +13,8 @@ pub struct Limits {
     pub sessions_per_person: usize,
     /// Connections that hope for the same id: anybody of a batch may choose any.
     pub claims_per_id: usize,
+    /// Connections of claims at the same time, all batches together.
+    pub claims: usize,
     /// Largest MQTT packet from a principal, bytes: the largest payload, a topic and its properties.
     pub packet_bytes: u32,
     /// Publishes of one connection that wait for their acknowledgement.
@@ -38,13 +40,21 @@ pub struct Limits {
     pub keep_alive_s: u16,
 }
 
+impl Limits {
+    /// Connections that only operators may take.
+    pub(crate) fn operator_reserve(&self) -> usize {
+        (self.connections / 64).min(64)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {
             connections: 20_000,
             sessions_per_device: 3,
-            sessions_per_person: 64,
+            sessions_per_person: 16,
             claims_per_id: 2,
+            claims: 5_000,
             packet_bytes: limits::PAYLOAD_BYTES as u32 + 4 * 1024,
             receive_maximum: 64,
             window: 16_384,

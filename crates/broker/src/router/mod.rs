@@ -8,9 +8,10 @@ mod link;
 mod outlet;
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -35,8 +36,8 @@ const SEGMENT: (usize, usize) = (2 * 1024 * 1024, 4);
 const ENVELOPE: (usize, usize) = (2_048, 256 * 1024);
 /// How often a thread looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(200);
-/// The number before each message.
-const HEADER: usize = 9;
+/// What stands before each message: the service, the message's number, the number of the service's link.
+const HEADER: usize = 17;
 
 /// Wakes the publishing thread; ringing twice is ringing once.
 #[derive(Default)]
@@ -66,6 +67,8 @@ enum Job {
 #[derive(Default)]
 pub(crate) struct Budget {
     bytes: AtomicUsize,
+    /// The newest link that reads this topic.
+    generation: AtomicU64,
     room: Notify,
 }
 
@@ -80,8 +83,9 @@ impl Budget {
         self.room.notify_waiters();
     }
 
-    /// Nothing lies here: a new link reads only what comes after it.
-    fn clear(&self) {
+    /// A new link reads only what comes after it: nothing lies here.
+    fn begin(&self, generation: u64) {
+        self.generation.store(generation, Ordering::Release);
         self.bytes.store(0, Ordering::Release);
     }
 
@@ -106,13 +110,18 @@ impl Budget {
 pub(crate) struct Parcel {
     pub(crate) envelope: Bytes,
     service: ServiceName,
+    /// Which of the service's links it came over: the budget of a newer one is not its to free.
+    generation: u64,
     router: Arc<Router>,
 }
 
 impl Drop for Parcel {
     fn drop(&mut self) {
-        self.router.up(self.service).free(self.envelope.len() + HEADER);
-        let _ = self.router.jobs.send(Job::Look);
+        let budget = self.router.up(self.service);
+        if budget.generation.load(Ordering::Acquire) == self.generation {
+            budget.free(self.envelope.len() + HEADER);
+            let _ = self.router.jobs.send(Job::Look);
+        }
     }
 }
 
@@ -155,7 +164,8 @@ impl Router {
         outlet::start(tx, rx, shared, &router)?;
         let (publisher, _) = (router.make_link)("publisher")?;
         let (weak, own) = (Arc::downgrade(shared), router.clone());
-        spawn("muster-router-in", move || {
+        let watched = weak.clone();
+        spawn("muster-router-in", &watched, move || {
             let mut inlet = Inlet {
                 tx: publisher,
                 router: own,
@@ -191,8 +201,14 @@ impl Router {
         shared: &Arc<Shared>,
     ) -> Result<ServiceRouterLink, String> {
         let (tx, rx) = (self.make_link)(&format!("{service}-{generation}"))?;
-        self.up(service).clear();
-        link::start(service, (tx, rx), deliver, self.clone(), shared)
+        self.up(service).begin(generation);
+        let place = link::Place {
+            service,
+            generation,
+            deliver,
+            router: self.clone(),
+        };
+        link::start(place, tx, rx, shared)
     }
 }
 
@@ -207,7 +223,7 @@ struct Inlet {
 impl Inlet {
     fn work(&mut self, job: Job, shared: &Shared) -> Result<(), String> {
         match job {
-            Job::Out { from, envelope } => self.publish(4, from, &envelope),
+            Job::Out { from, envelope } => self.publish(4, from, 0, &envelope),
             Job::Look => {
                 shared.bell.rung.store(false, Ordering::Release);
                 for service in ServiceName::KEEPERS {
@@ -220,22 +236,29 @@ impl Inlet {
 
     fn send_to(&mut self, service: ServiceName, shared: &Shared) -> Result<(), String> {
         while !self.router.up(service).is_spent() {
-            let frames = shared.take_frames(service, ENVELOPE.0, ENVELOPE.1);
+            let (link, frames) = shared.take_frames(service, ENVELOPE.0, ENVELOPE.1);
             if frames.is_empty() {
                 return Ok(());
             }
             let envelope = Envelope { frames }.encode_to_vec();
             self.router.up(service).add(envelope.len() + HEADER);
-            self.publish(place(service), service, &envelope)?;
+            self.publish(place(service), service, link, &envelope)?;
         }
         Ok(())
     }
 
-    fn publish(&mut self, topic: usize, service: ServiceName, envelope: &[u8]) -> Result<(), String> {
+    fn publish(
+        &mut self,
+        topic: usize,
+        service: ServiceName,
+        link: u64,
+        envelope: &[u8],
+    ) -> Result<(), String> {
         self.sent[topic] += 1;
         let mut message = BytesMut::with_capacity(HEADER + envelope.len());
         message.put_u8(place(service) as u8);
         message.put_u64(self.sent[topic]);
+        message.put_u64(link);
         message.put_slice(envelope);
         let name = if topic == 4 {
             Bytes::from_static(b"out")
@@ -249,20 +272,39 @@ impl Inlet {
     }
 }
 
+/// A message of the router's, taken apart.
+struct Opened {
+    service: ServiceName,
+    /// Over which link of the service it was meant to go; 0 for what comes from one.
+    link: u64,
+    envelope: Bytes,
+}
+
 /// Takes a message apart and holds its number against the last.
-fn open(message: &Bytes, last: &mut u64) -> Result<(ServiceName, Bytes), String> {
-    let (Some(&service), Some(number)) = (message.first(), message.get(1..HEADER)) else {
+fn open(message: &Bytes, last: &mut u64) -> Result<Opened, String> {
+    let number = |from: usize| {
+        message
+            .get(from..from + 8)?
+            .try_into()
+            .map(u64::from_be_bytes)
+            .ok()
+    };
+    let (Some(&service), Some(sent), Some(link)) = (message.first(), number(1), number(9)) else {
         return Err("a message without a number".into());
     };
-    let number = number.try_into().map(u64::from_be_bytes).unwrap_or_default();
-    if *last != 0 && number != *last + 1 {
-        return Err(format!("the router lost messages: {number} after {last}"));
+    if *last != 0 && sent != *last + 1 {
+        return Err(format!("the router lost messages: {sent} after {last}"));
     }
-    *last = number;
+    *last = sent;
     let service = ServiceName::KEEPERS
         .get(usize::from(service))
+        .copied()
         .ok_or("a message of nobody")?;
-    Ok((*service, message.slice(HEADER..)))
+    Ok(Opened {
+        service,
+        link,
+        envelope: message.slice(HEADER..),
+    })
 }
 
 fn up_topic(service: ServiceName) -> String {
@@ -276,8 +318,17 @@ fn place(service: ServiceName) -> usize {
         .unwrap_or_default()
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
-    let spawned = std::thread::Builder::new().name(name.into()).spawn(work);
+/// A thread whose end by a panic ends the front door, rather than leaving it half alive.
+fn spawn(name: &str, shared: &Weak<Shared>, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let (thread, shared) = (name.to_owned(), shared.clone());
+    let guarded = move || {
+        if catch_unwind(AssertUnwindSafe(work)).is_err()
+            && let Some(shared) = shared.upgrade()
+        {
+            shared.die(format!("the thread {thread} panicked"));
+        }
+    };
+    let spawned = std::thread::Builder::new().name(name.into()).spawn(guarded);
     spawned.map(|_| ()).map_err(|e| format!("no thread {name}: {e}"))
 }
 
@@ -289,6 +340,7 @@ mod tests {
         let mut bytes = BytesMut::new();
         bytes.put_u8(service);
         bytes.put_u64(number);
+        bytes.put_u64(3);
         bytes.put_slice(b"x");
         bytes.freeze()
     }
@@ -296,9 +348,10 @@ mod tests {
     #[test]
     fn a_gap_is_noticed() {
         let mut last = 0;
+        let opened = open(&message(1, 5), &mut last).unwrap();
         assert_eq!(
-            open(&message(1, 5), &mut last).unwrap(),
-            (ServiceName::Provisioning, Bytes::from_static(b"x"))
+            (opened.service, opened.link, &opened.envelope[..]),
+            (ServiceName::Provisioning, 3, &b"x"[..])
         );
         assert!(open(&message(1, 6), &mut last).is_ok());
         assert!(open(&message(1, 8), &mut last).is_err());

@@ -12,7 +12,7 @@ use rumqttd::{
     local::{LinkError, LinkRx, LinkTx},
 };
 
-use super::{HEADER, LOOK, Router, open, spawn};
+use super::{HEADER, LOOK, Opened, Router, open, spawn};
 use crate::shared::Shared;
 
 pub(super) fn start(
@@ -23,7 +23,8 @@ pub(super) fn start(
 ) -> Result<(), String> {
     tx.subscribe("out").map_err(|e| e.to_string())?;
     let (shared, router) = (Arc::downgrade(shared), Arc::downgrade(router));
-    spawn("muster-router-out", move || {
+    let watched = shared.clone();
+    spawn("muster-router-out", &watched, move || {
         // The sending half is kept: the link lives as long as both.
         let _tx = tx;
         if let Err(why) = read(rx, &shared, &router)
@@ -48,7 +49,11 @@ fn read(mut rx: LinkRx, shared: &Weak<Shared>, router: &Weak<Router>) -> Result<
         match notification {
             Some(Notification::Forward(forward)) => {
                 let message = forward.publish.payload;
-                let (from, envelope) = open(&message, &mut last)?;
+                let Opened {
+                    service: from,
+                    envelope,
+                    ..
+                } = open(&message, &mut last)?;
                 router.out.free(envelope.len() + HEADER);
                 match Envelope::decode(envelope) {
                     Ok(envelope) => shared.with_door(|door, now| {

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::BytesMut;
 use contract::id::ServiceName;
 use parking_lot::Mutex;
 use session::{Leaving, LinkEvent, ServiceLink};
@@ -30,6 +31,8 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(1);
 /// Pause after the operating system refused to accept.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long the last words may take.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Envelopes written in one go.
 const PARCELS: usize = 8;
 /// Bytes read in one go.
@@ -84,6 +87,43 @@ impl Desk {
         }
     }
 
+    /// A service's newest connection; the one before it ends, and the lane is down until this one listens.
+    /// Who is present and whether the lane is up change together, in this order of locks.
+    fn enter(&self, service: ServiceName, generation: u64, replaced: CancellationToken) {
+        let mut present = self.present.lock();
+        if let Some((_, former)) = present.insert(service, (generation, replaced)) {
+            former.cancel();
+            self.shared
+                .with_door(|door, _| door.link_down(service, Leaving::Lost));
+        }
+    }
+
+    /// The lane is up, if this is still the newest connection.
+    fn link_up(&self, service: ServiceName, generation: u64, router_link: &ServiceRouterLink) -> bool {
+        let present = self.present.lock();
+        let newest = present
+            .get(&service)
+            .is_some_and(|(newest, _)| *newest == generation);
+        if newest {
+            self.shared
+                .with_door(|door, now| router_link.begin(door.link_up(service, now)));
+        }
+        newest
+    }
+
+    /// The lane is down, if this was the newest connection.
+    fn link_down(&self, service: ServiceName, generation: u64, leaving: Leaving) -> bool {
+        let mut present = self.present.lock();
+        let newest = present
+            .get(&service)
+            .is_some_and(|(newest, _)| *newest == generation);
+        if newest {
+            present.remove(&service);
+            self.shared.with_door(|door, _| door.link_down(service, leaving));
+        }
+        newest
+    }
+
     async fn attend(self: Arc<Desk>, stream: TcpStream) {
         let link = ServiceLink::new(self.shared.root.clone(), self.secret.clone(), self.shared.now());
         let (up, inbox) = mpsc::unbounded_channel();
@@ -123,33 +163,40 @@ impl Attendance {
         let lost = |why: &str| (why.to_owned(), Leaving::Lost);
         let (mut reader, mut writer) = stream.into_split();
         let mut buffer = vec![0; READ_BYTES];
+        let (mut out, mut carried, mut parcels) = (BytesMut::new(), Vec::new(), Vec::new());
+        let mut look = tokio::time::interval(LOOK);
         let desk = self.desk.clone();
         loop {
-            let replaced = self.replaced.clone();
             let mut over = None;
-            let mut parcels = Vec::new();
+            // Writing is one of several: a service that does not read is still noticed, and still heard.
             tokio::select! {
-                () = replaced.cancelled() => return lost("a newer connection took its place"),
-                () = tokio::time::sleep(LOOK) => {
+                () = self.replaced.cancelled() => return lost("a newer connection took its place"),
+                _ = look.tick() => {
                     if !self.link.is_alive(desk.shared.now()) {
                         return lost("silent for too long");
                     }
                 }
+                written = writer.write_buf(&mut out), if !out.is_empty() => match written {
+                    // The router's budget is free again when the bytes have left.
+                    Ok(_) if out.is_empty() => carried.clear(),
+                    Ok(_) => {}
+                    Err(error) => return lost(&error.to_string()),
+                },
                 read = async { desk.router.out.wait().await; reader.read(&mut buffer).await } => match read {
                     Ok(0) => return lost("it closed the connection"),
                     Ok(n) => over = self.receive(buffer.get(..n).unwrap_or_default()).await,
                     Err(error) => return lost(&error.to_string()),
                 },
-                _ = inbox.recv_many(&mut parcels, PARCELS) => {}
+                _ = inbox.recv_many(&mut parcels, PARCELS), if out.is_empty() => {
+                    for parcel in &parcels {
+                        self.link.send(parcel.envelope.clone());
+                    }
+                    carried.append(&mut parcels);
+                }
             }
-            for parcel in &parcels {
-                self.link.send(parcel.envelope.clone());
-            }
-            let output = self.link.take_output();
-            if let Err(error) = writer.write_all(&output).await {
-                return lost(&error.to_string());
-            }
+            out.extend_from_slice(&self.link.take_output());
             if let Some(over) = over {
+                let _ = tokio::time::timeout(LAST_WORDS, writer.write_all_buf(&mut out)).await;
                 return over;
             }
         }
@@ -178,26 +225,20 @@ impl Attendance {
     async fn join(&mut self, service: ServiceName) -> Result<(), String> {
         let desk = self.desk.clone();
         let generation = desk.generation.fetch_add(1, Ordering::Relaxed) + 1;
-        let former = desk
-            .present
-            .lock()
-            .insert(service, (generation, self.replaced.clone()));
-        if let Some((_, former)) = former {
-            former.cancel();
-            desk.shared
-                .with_door(|door, _| door.link_down(service, Leaving::Lost));
-        }
+        desk.enter(service, generation, self.replaced.clone());
         let (router, shared, up) = (desk.router.clone(), desk.shared.clone(), self.up.clone());
         let linked = tokio::task::spawn_blocking(move || router.link(service, generation, up, &shared)).await;
         let router_link = linked.map_err(|e| e.to_string())??;
+        self.link.listening();
+        if !desk.link_up(service, generation, &router_link) {
+            return Err("a newer connection took its place".into());
+        }
         self.joined = Some(Joined {
             service,
             generation,
             _router_link: router_link,
         });
-        self.link.listening();
         info!(%service, "the service is there");
-        desk.shared.with_door(|door, now| door.link_up(service, now));
         Ok(())
     }
 
@@ -209,20 +250,11 @@ impl Attendance {
             warn!(why, "a connection to the services' listener came to nothing");
             return;
         };
-        let mut present = self.desk.present.lock();
-        if present
-            .get(service)
-            .is_some_and(|(newest, _)| newest == generation)
-        {
-            present.remove(service);
-            drop(present);
+        if self.desk.link_down(*service, *generation, leaving) {
             match leaving {
                 Leaving::Goodbye => info!(%service, "the service has left"),
                 Leaving::Lost => warn!(%service, why, "the service is gone"),
             }
-            self.desk
-                .shared
-                .with_door(|door, _| door.link_down(*service, leaving));
         }
     }
 }

@@ -45,6 +45,10 @@ fn retire_former(s: &Situation<'_>, outcome: &mut Outcome, used: &Certificate) -
     let at_ms = s.now_ms.saturating_add_unsigned(s.service.settings.overlap_ms);
     let mut others = state::records_of(s.view, Kind::Device.word(), &used.id, usize::MAX)?;
     others.retain(|r| r.is_live() && r.certificate().serial != used.serial);
+    // Whatever else a batch's holder got for this device and never used may be in other hands.
+    for unused in others.extract_if(.., |r| is_claimed_and_unused(r)) {
+        retire_record(outcome, unused);
+    }
     let is_newer = |r: &Record| r.certificate().issued_at_ms > used.issued_at_ms;
     let has_replaced_it = |r: &Record| is_newer(r) && r.status() == CertificateStatus::Active;
     if others.iter().any(has_replaced_it) {
@@ -56,6 +60,10 @@ fn retire_former(s: &Situation<'_>, outcome: &mut Outcome, used: &Certificate) -
         outcome.wake_at(format!("{RETIRE}/{}", former.certificate().serial), at_ms);
     }
     Ok(())
+}
+
+fn is_claimed_and_unused(record: &Record) -> bool {
+    record.status() == CertificateStatus::Issued && !record.certificate().batch.is_empty()
 }
 
 /// The overlap is over.

@@ -314,3 +314,19 @@ fn a_few_operators_are_one_page_among_many_devices() {
         (serial.as_str(), "")
     );
 }
+
+#[test]
+fn what_a_batch_got_for_a_device_and_never_used_goes_when_the_device_is_there() {
+    let mut world = World::new();
+    world.claim("lot", 9);
+    let stolen = world.sign("pump-7", "lot").unwrap();
+    let own = world.sign("pump-7", "lot").unwrap();
+    world.used(&own.serial);
+    assert_eq!(
+        world.status(&stolen.serial),
+        CertificateStatus::Retired,
+        "at once, not after the overlap"
+    );
+    world.used(&stolen.serial);
+    assert_eq!(world.status(&stolen.serial), CertificateStatus::Retired);
+}

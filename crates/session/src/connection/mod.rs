@@ -12,7 +12,7 @@ mod words;
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use contract::Root;
+use contract::{Root, id::ServiceName};
 use service::Now;
 
 pub use self::words::Post;
@@ -252,10 +252,7 @@ impl Connection {
                 reason,
                 text,
             } => {
-                open.acks.settle(service, packet_id, reason, text);
-                for ack in open.acks.take(service) {
-                    self.protocol.acknowledge(ack.packet_id, ack.reason, &ack.text);
-                }
+                self.settle(service, packet_id, reason, text);
                 self.heard_again(now);
             }
             Post::Deliver(delivery) => {
@@ -265,11 +262,20 @@ impl Connection {
             Post::Standing(standing) => open.standing = standing,
             Post::Leave(farewell) => self.leave(farewell),
             Post::Retry => {
-                let again = std::mem::take(&mut open.stalled);
-                self.wishes
-                    .extend(again.into_iter().map(|f| Wish::Forward(Box::new(f))));
+                self.retry();
                 self.heard_again(now);
             }
+        }
+    }
+
+    /// A publish has come to its end; acknowledgements leave in their order.
+    fn settle(&mut self, service: ServiceName, packet_id: u16, reason: u8, text: String) {
+        let Phase::Open(open) = &mut self.phase else {
+            return;
+        };
+        open.acks.settle(service, packet_id, reason, text);
+        for ack in open.acks.take(service) {
+            self.protocol.acknowledge(ack.packet_id, ack.reason, &ack.text);
         }
     }
 
@@ -311,7 +317,11 @@ impl Connection {
 
     /// Lets it go.
     pub fn leave(&mut self, farewell: Farewell) {
-        if matches!(self.phase, Phase::Open(_)) {
+        if let Phase::Open(open) = &mut self.phase {
+            // Who is shut out does not speak any more, not by a will either.
+            if farewell.reason == Reason::NotAuthorized {
+                open.will = None;
+            }
             self.protocol.dismiss(farewell.reason, &farewell.text);
         }
         self.phase_over(farewell.cause);

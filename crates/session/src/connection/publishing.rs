@@ -14,6 +14,7 @@ use service::Now;
 use super::{Connection, Forward, Open, Phase, Wish};
 use crate::{
     cause::{Cause, Farewell},
+    lane::Turn,
     policy,
     protocol::{Delivery, Publish, Reason, Will},
 };
@@ -63,6 +64,7 @@ impl Connection {
             verb,
             frame,
             packet_id,
+            turn: Turn::First,
         })));
     }
 
@@ -84,6 +86,41 @@ impl Connection {
         if publish.packet_id.is_none() || !self.protocol.is_v5() {
             self.tell_refusal(&publish.topic, &publish.correlation, refusal);
         }
+    }
+
+    /// There may be room for what waited. What it may do can have changed meanwhile.
+    pub(super) fn retry(&mut self) {
+        let Phase::Open(open) = &mut self.phase else {
+            return;
+        };
+        for forward in std::mem::take(&mut open.stalled) {
+            let Phase::Open(open) = &mut self.phase else {
+                return;
+            };
+            let caller = &open.caller.principal;
+            match policy::publish(&self.root, caller, &open.standing, &forward.frame.topic) {
+                Ok(_) => self.wishes.push_back(Wish::Forward(Box::new(Forward {
+                    turn: Turn::Again,
+                    ..forward
+                }))),
+                Err(refusal) => {
+                    if let Some(id) = forward.packet_id {
+                        self.settle(
+                            forward.verb.service,
+                            id,
+                            refusal.code.mqtt_reason(),
+                            refusal.message.clone(),
+                        );
+                    }
+                    self.tell_refusal(&forward.frame.topic, &forward.frame.correlation, &refusal);
+                }
+            }
+        }
+    }
+
+    /// Whether a request to this service waits: a later one must not overtake it.
+    pub(crate) fn has_stalled(&self, service: ServiceName) -> bool {
+        matches!(&self.phase, Phase::Open(open) if open.stalled.iter().any(|f| f.verb.service == service))
     }
 
     /// A QoS 0 request found the window full; there is nothing to hold it by.
@@ -136,6 +173,7 @@ impl Connection {
                     verb,
                     frame,
                     packet_id: None,
+                    turn: Turn::First,
                 })),
             });
         }

@@ -6,6 +6,7 @@ use contract::{id::ServiceName, v1::Frame, verb::Verb};
 
 use crate::{
     cause::Farewell,
+    lane::Turn,
     peer::Caller,
     policy::Standing,
     protocol::{Delivery, Hello, Subscription},
@@ -39,6 +40,8 @@ pub(crate) struct Forward {
     pub(crate) verb: &'static Verb,
     pub(crate) frame: Frame,
     pub(crate) packet_id: Option<u16>,
+    /// Whether it has waited for room.
+    pub(crate) turn: Turn,
 }
 
 /// What the door sends to a connection.

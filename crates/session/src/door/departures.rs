@@ -34,6 +34,11 @@ impl Door {
         let Some(session) = self.directory.remove(connection) else {
             return;
         };
+        if session.unheld > 0 {
+            self.lanes
+                .iter_mut()
+                .for_each(|lane| lane.forget_unheld(connection));
+        }
         self.tell_departure(connection, &session, cause, now);
         for closing in &mut self.departures.0 {
             closing.open.remove(&connection);

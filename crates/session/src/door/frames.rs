@@ -11,7 +11,12 @@ use prost::Message;
 use service::Now;
 
 use super::{Door, place};
-use crate::{connection::Post, lane::Origin, policy, protocol::Delivery};
+use crate::{
+    connection::Post,
+    lane::{Origin, Turn},
+    policy,
+    protocol::Delivery,
+};
 
 impl Door {
     /// A frame that `from` has published. What is not its own to publish is dropped and counted.
@@ -29,17 +34,22 @@ impl Door {
     /// Releases the request that a reply or a `taken` answers.
     fn settle(&mut self, from: ServiceName, frame: &Frame) {
         let Some(number) = frame.request else { return };
-        let Some(Origin::Connection {
-            connection,
-            packet_id,
-        }) = self.lanes[place(from)].release(number)
-        else {
+        let Some(origin) = self.lanes[place(from)].release(number) else {
             return;
         };
         for stalled in self.lanes[place(from)].take_stalled() {
             self.posts.push_back((stalled, Post::Retry));
         }
-        let Some(packet_id) = packet_id else { return };
+        let Origin::Connection {
+            connection,
+            packet_id,
+        } = origin
+        else {
+            return;
+        };
+        let Some(packet_id) = packet_id else {
+            return self.count_unheld(connection, -1);
+        };
         let code = Code::from_word(&frame.rejected);
         let reason = code.map_or(0, Code::mqtt_reason);
         let text = frame.reason.clone();
@@ -198,6 +208,6 @@ impl Door {
         frame.batch.clear();
         frame.serial.clear();
         frame.content_type = Encoding::of(&frame.payload).content_type().into();
-        let _ = self.lanes[place(verb.service)].push(frame, Origin::Inside);
+        let _ = self.lanes[place(verb.service)].push(frame, Origin::Inside, Turn::First);
     }
 }

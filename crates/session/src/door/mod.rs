@@ -26,7 +26,7 @@ use crate::{
     connection::Post,
     directory::Directory,
     facts::Copies,
-    lane::{Lane, Leaving, Origin},
+    lane::{Lane, Leaving, Origin, Turn},
     limits::Limits,
     protocol::Reason,
 };
@@ -129,9 +129,11 @@ impl Door {
         self.posts.drain(..)
     }
 
-    /// What is to be sent to a service now: up to so many frames, or about so many bytes.
-    pub fn take_frames(&mut self, service: ServiceName, frames: usize, bytes: usize) -> Vec<Frame> {
-        self.lanes[place(service)].take(frames, bytes)
+    /// What is to be sent to a service now, up to so many frames or about so many bytes, and over which link:
+    /// what is left of an older link must not reach a newer one.
+    pub fn take_frames(&mut self, service: ServiceName, frames: usize, bytes: usize) -> (u64, Vec<Frame>) {
+        let lane = &mut self.lanes[place(service)];
+        (lane.link(), lane.take(frames, bytes))
     }
 
     /// Whether there is something to send to a service.
@@ -139,13 +141,17 @@ impl Door {
         self.lanes[place(service)].has_work()
     }
 
-    /// A service is there: its window is sent again, and monitoring hears who is connected.
-    pub fn link_up(&mut self, service: ServiceName, now: Now) {
+    /// A service is there: its window is sent again, and monitoring hears who is connected. The number of
+    /// this link comes back.
+    pub fn link_up(&mut self, service: ServiceName, now: Now) -> u64 {
+        // The snapshot stands for whatever was told of presence before.
+        self.lanes[place(service)].forget(|frame| frame.topic.contains("/up/monitoring/presence"));
         self.lanes[place(service)].link_up();
         if service == ServiceName::Monitoring {
             self.tell_snapshot(now);
         }
         self.tick(now);
+        self.lanes[place(service)].link()
     }
 
     /// A service is gone.
@@ -156,10 +162,22 @@ impl Door {
 
     /// Time has passed; to be called a few times a second.
     pub fn tick(&mut self, now: Now) {
-        for (owner, question) in self.copies.poll(now.mono_ms) {
-            self.ask(owner, "facts", &question);
+        for owner in [ServiceName::Registry, ServiceName::Provisioning] {
+            // Whoever is not there is asked when it is.
+            if !self.is_linked(owner) {
+                continue;
+            }
+            if let Some(question) = self.copies.poll(owner, now.mono_ms) {
+                self.ask(owner, "facts", &question);
+            }
         }
-        self.flush_notices(now);
+        if self.is_linked(ServiceName::Monitoring) {
+            self.flush_notices(now);
+        }
+    }
+
+    fn is_linked(&self, service: ServiceName) -> bool {
+        self.lanes[place(service)].is_linked()
     }
 
     /// Everybody must go; nobody comes in any more.
@@ -196,7 +214,7 @@ impl Door {
         };
         frame.set_purpose(Purpose::Request);
         // The front door's own requests are few and never refused by a full window.
-        let _ = self.lanes[place(service)].push(frame, Origin::Inside);
+        let _ = self.lanes[place(service)].push(frame, Origin::Inside, Turn::First);
     }
 
     fn root(&self) -> &Root {

@@ -55,6 +55,9 @@ impl Door {
             time_ms: now.wall_ms,
             count: kept.notice.count.saturating_add(1),
         };
+        if !self.lanes[super::place(ServiceName::Monitoring)].is_linked() {
+            return;
+        }
         if let Some(notice) = kept.take_if_due(now) {
             self.ask(ServiceName::Monitoring, "security", &notice);
         }

@@ -14,7 +14,12 @@ const PAGE: usize = 400;
 
 impl Door {
     pub(super) fn tell_arrival(&mut self, connection: u64, now: Now) {
-        let Some(session) = self.directory.get(connection) else {
+        // While monitoring is away nothing is kept: the snapshot at its return stands for it.
+        let Some(session) = self
+            .directory
+            .get(connection)
+            .filter(|_| self.is_linked(ServiceName::Monitoring))
+        else {
             return;
         };
         let presence = self.presence(connection, session, now);
@@ -22,6 +27,9 @@ impl Door {
     }
 
     pub(super) fn tell_departure(&mut self, connection: u64, session: &Session, cause: Cause, now: Now) {
+        if !self.is_linked(ServiceName::Monitoring) {
+            return;
+        }
         let presence = Presence {
             connected: false,
             cause: cause.word().into(),

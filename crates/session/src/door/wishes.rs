@@ -21,6 +21,11 @@ impl Door {
     /// Grants or refuses all that a connection wishes. To be called after everything that a connection does.
     pub fn serve(&mut self, connection: &mut Connection, now: Now) {
         while let Some(wish) = connection.take_wish() {
+            let leaving = self.directory.get(connection.id()).is_some_and(|s| s.leaving);
+            if leaving && matches!(wish, Wish::Forward(_) | Wish::Receipt { .. }) {
+                // Who has to go asks for nothing more.
+                continue;
+            }
             match wish {
                 Wish::Admit(hello) => self.admit(connection, &hello, now),
                 Wish::Forward(forward) => self.forward(connection, *forward),
@@ -67,28 +72,60 @@ impl Door {
             verb,
             frame,
             packet_id,
+            turn,
         } = forward;
+        let id = connection.id();
         let origin = Origin::Connection {
-            connection: connection.id(),
+            connection: id,
             packet_id,
         };
+        if connection.over().is_some() {
+            // A will: nobody is left to be answered, and it is not forgotten with its connection.
+            let _ = self.lanes[place(verb.service)].push(frame, Origin::Inside, turn);
+            return;
+        }
+        let overtakes = connection.has_stalled(verb.service);
+        let greedy = packet_id.is_none() && !self.may_send_unheld(id);
         let lane = &mut self.lanes[place(verb.service)];
-        match lane.push(frame, origin) {
-            Ok(_) => self.counts.requests += 1,
-            Err(Full(frame)) => {
-                let forward = Forward {
+        let pushed = match overtakes || greedy {
+            true => Err(Full(Box::new(frame))),
+            false => lane.push(frame, origin, turn),
+        };
+        match (pushed, packet_id) {
+            (Ok(_), Some(_)) => self.counts.requests += 1,
+            (Ok(_), None) => {
+                self.counts.requests += 1;
+                self.count_unheld(id, 1);
+            }
+            (Err(Full(frame)), Some(_)) => {
+                lane.stall(id);
+                connection.stall(Forward {
                     verb,
                     frame: *frame,
                     packet_id,
-                };
-                match packet_id {
-                    Some(_) => {
-                        lane.stall(connection.id());
-                        connection.stall(forward);
-                    }
-                    None => connection.refuse_busy(forward),
-                }
+                    turn,
+                });
             }
+            (Err(Full(frame)), None) => connection.refuse_busy(Forward {
+                verb,
+                frame: *frame,
+                packet_id,
+                turn,
+            }),
+        }
+    }
+
+    /// Requests at QoS 0 are not held back by the client's own window: they have a share of the same size.
+    fn may_send_unheld(&self, connection: u64) -> bool {
+        let most = u32::from(self.settings.limits.receive_maximum);
+        self.directory
+            .get(connection)
+            .is_some_and(|session| session.unheld < most)
+    }
+
+    pub(super) fn count_unheld(&mut self, connection: u64, change: i32) {
+        if let Some(session) = self.directory.get_mut(connection) {
+            session.unheld = session.unheld.saturating_add_signed(change);
         }
     }
 

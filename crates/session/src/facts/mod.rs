@@ -125,19 +125,14 @@ impl Copies {
         }
     }
 
-    /// What to ask, now.
-    pub fn poll(&mut self, mono_ms: u64) -> Vec<(ServiceName, FactsAfter)> {
-        let mut questions = Vec::new();
-        for copy in [&mut self.registry, &mut self.provisioning] {
-            let Some(question) = copy.follower.poll(mono_ms) else {
-                continue;
-            };
-            if question.after == 0 {
-                copy.named.clear();
-            }
-            questions.push((copy.follower.owner(), question));
+    /// What to ask an owner, now.
+    pub fn poll(&mut self, owner: ServiceName, mono_ms: u64) -> Option<FactsAfter> {
+        let copy = self.copy(owner)?;
+        let question = copy.follower.poll(mono_ms)?;
+        if question.after == 0 {
+            copy.named.clear();
         }
-        questions
+        Some(question)
     }
 
     /// A change was published.
@@ -294,11 +289,8 @@ mod tests {
     }
 
     fn answer(copies: &mut Copies, facts: Vec<Fact>, complete: bool, mono: u64) -> Vec<Change> {
-        let questions = copies.poll(mono);
-        let (owner, question) = questions
-            .into_iter()
-            .find(|(o, _)| *o == ServiceName::Registry)
-            .unwrap();
+        let owner = ServiceName::Registry;
+        let question = copies.poll(owner, mono).unwrap();
         let last = facts.last().map_or(0, |f| f.sequence);
         let page = FactsPage {
             request_id: question.request_id,

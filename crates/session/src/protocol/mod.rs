@@ -17,6 +17,9 @@ pub(crate) use incoming::{Hello, Packet, Publish, Subscription, Will};
 pub use outgoing::Delivery;
 pub(crate) use outgoing::Welcome;
 
+/// Messages at QoS 1 that one client may leave unacknowledged, whatever it says it takes.
+const IN_FLIGHT: usize = 256;
+
 /// What a client must be told when it is refused or let go; the values are MQTT 5's reason codes
 /// (MQTT 5, section 2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub(crate) enum Heard {
 pub(crate) struct Protocol {
     core: Connection<role::Server>,
     out: BytesMut,
+    /// Messages at QoS 1 that the client has not acknowledged.
+    in_flight: usize,
 }
 
 impl Protocol {
@@ -60,6 +65,7 @@ impl Protocol {
         Protocol {
             core: Connection::with_options(Version::Undetermined, options),
             out: BytesMut::new(),
+            in_flight: 0,
         }
     }
 
@@ -92,10 +98,9 @@ impl Protocol {
                     heard.push(Heard::Broken(reason_of(error as u16), format!("{error:?}")));
                 }
                 Event::RequestClose => closing = true,
-                // Time is ours, and packet ids are given back by the library itself.
-                Event::RequestTimerReset { .. }
-                | Event::RequestTimerCancel(_)
-                | Event::NotifyPacketIdReleased(_) => {}
+                Event::NotifyPacketIdReleased(_) => self.in_flight = self.in_flight.saturating_sub(1),
+                // Time is ours.
+                Event::RequestTimerReset { .. } | Event::RequestTimerCancel(_) => {}
             }
         }
         if closing && !heard.iter().any(|h| matches!(h, Heard::Broken(..))) {

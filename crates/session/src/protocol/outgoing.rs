@@ -15,7 +15,7 @@ use mqtt_protocol_core::mqtt::{
     },
 };
 
-use super::{Protocol, Reason};
+use super::{IN_FLIGHT, Protocol, Reason};
 
 /// What an admitted client is told.
 #[derive(Debug, Clone, Default)]
@@ -202,9 +202,8 @@ impl Protocol {
 
     /// Whether another message at QoS 1 may be sent now.
     pub(crate) fn has_room(&self) -> bool {
-        self.core
-            .get_receive_maximum_vacancy_for_send()
-            .is_none_or(|room| room > 0)
+        let theirs = self.core.get_receive_maximum_vacancy_for_send();
+        self.in_flight < IN_FLIGHT && theirs.is_none_or(|room| room > 0)
     }
 
     /// PUBLISH. False: it could not be sent (no packet id, or larger than the client takes).
@@ -216,6 +215,7 @@ impl Protocol {
             },
             false => None,
         };
+        self.in_flight += usize::from(packet_id.is_some());
         let before = self.out.len();
         let built = if self.is_v5() {
             self.publish_v5(delivery, packet_id)

@@ -207,3 +207,80 @@ fn a_will_is_spoken_when_the_client_is_lost_and_not_when_it_says_goodbye() {
         assert_eq!(world.requests(ServiceName::Registry).len(), spoken);
     }
 }
+
+#[test]
+fn who_is_shut_out_does_not_speak_by_a_will() {
+    let mut world = World::new();
+    let device = world.dial(contract::Kind::Device, "pump-7", "01");
+    world.send(
+        device,
+        &packets::connect_with_will("pump-7", &up("devices/pump-7", REPORT), "{}"),
+    );
+    world.tell_certificate(
+        "01",
+        "devices",
+        "pump-7",
+        contract::v1::CertificateStatus::Revoked,
+    );
+    world.close(device);
+    assert!(world.requests(ServiceName::Registry).is_empty());
+}
+
+#[test]
+fn a_flood_at_qos_0_takes_nobodys_place() {
+    let mut world = World::with(Limits {
+        window: 200,
+        ..Limits::default()
+    });
+    let (device, ada) = (
+        world.device(false),
+        world.dial(contract::Kind::Operator, "ada", "0a"),
+    );
+    world.open(ada, true, "ada");
+    for _ in 0..500 {
+        world.send(
+            device,
+            &packets::publish(false, 0, 0, &up("devices/pump-7", REPORT), b"{}"),
+        );
+    }
+    let of =
+        |frames: Vec<contract::v1::Frame>, who: &str| frames.iter().filter(|f| f.topic.contains(who)).count();
+    assert_eq!(
+        of(world.requests(ServiceName::Registry), "pump-7"),
+        usize::from(world.limits.receive_maximum)
+    );
+    world.send(
+        ada,
+        &packets::publish(true, 1, 7, &up("operators/ada", "registry/show"), b"{}"),
+    );
+    assert_eq!(of(world.requests(ServiceName::Registry), "ada"), 1);
+    world.close(device);
+    assert_eq!(
+        world.door.status(world.now).lanes[0].2,
+        1,
+        "what it asked for is forgotten with it"
+    );
+}
+
+#[test]
+fn a_later_request_does_not_overtake_one_that_waits_for_room() {
+    let mut world = World::with(Limits {
+        window_bytes: 9_000,
+        ..Limits::default()
+    });
+    let device = world.device(false);
+    let topic = up("devices/pump-7", REPORT);
+    let large = vec![b'{'; 5_000];
+    for (id, payload) in [(1, &large[..]), (2, &large), (3, b"{}")] {
+        world.send(device, &packets::publish(false, 1, id, &topic, payload));
+    }
+    let first = world.requests(ServiceName::Registry);
+    assert_eq!(first.len(), 1);
+    world.reply(ServiceName::Registry, &first[0], &Done::default());
+    let sizes: Vec<_> = world
+        .requests(ServiceName::Registry)
+        .iter()
+        .map(|f| f.payload.len())
+        .collect();
+    assert_eq!(sizes, [5_000, 2]);
+}

@@ -256,7 +256,7 @@ impl World {
 
     /// What a service is sent now.
     pub(crate) fn take(&mut self, service: ServiceName) -> Vec<Frame> {
-        self.door.take_frames(service, 10_000, usize::MAX)
+        self.door.take_frames(service, 10_000, usize::MAX).1
     }
 
     /// The requests of principals among it.
