@@ -22,8 +22,6 @@ pub(crate) struct Session {
     pub(crate) keep_alive_s: u16,
     /// Filters, and whether at QoS 1.
     filters: BTreeMap<Filter, bool>,
-    /// Whether any filter lies below `events/`.
-    follows_events: bool,
     /// Requests at QoS 0 that wait for their service.
     pub(crate) unheld: u32,
     /// It has been told to go; it gets nothing more.
@@ -166,7 +164,6 @@ impl Directory {
         }
         session.filters.insert(filter, at_least_once);
         if is_event {
-            session.follows_events = true;
             self.event_followers.insert(connection);
         }
         true
@@ -201,7 +198,6 @@ impl Session {
             v5: false,
             keep_alive_s: 0,
             filters: BTreeMap::new(),
-            follows_events: false,
             unheld: 0,
             leaving: false,
         }
