@@ -20,7 +20,7 @@ const SETTINGS: [(&str, &str); 5] = [
     ("MUSTER_LISTEN__SERVICES", "127.0.0.1:0"),
     ("MUSTER_LISTEN__HTTP", "127.0.0.1:0"),
     ("MUSTER_MONITORING__GRACE", "2s"),
-    ("MUSTER_LOG__FILTER", "warn,rumqttd=error"),
+    ("MUSTER_LOG__FILTER", "warn,rumqttd=error,rustls=error"),
 ];
 
 /// The stage.
