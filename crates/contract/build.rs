@@ -5,7 +5,10 @@ use std::{error::Error, fs, path::PathBuf};
 use prost_build::Config;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    // Asked when it runs: a checkout that was moved keeps its build folder.
+    let manifest =
+        std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo does not say where this crate lies")?;
+    let root = PathBuf::from(manifest).join("../../proto");
     let mut files: Vec<PathBuf> = fs::read_dir(root.join("muster/v1"))?
         .map(|entry| entry.map(|e| e.path()))
         .collect::<Result<_, _>>()?;
