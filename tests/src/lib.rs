@@ -10,15 +10,40 @@
 //! world.start().await;
 //! # }
 //! ```
+//!
+//! For tests under fire there are a [`Crew`] that makes traffic, a [`Load`] that keeps a journal of every
+//! acknowledgement, and a [`checkup`] for after the fault.
 #![forbid(unsafe_code)]
 // This crate is tests through and through: what fails must fail loudly.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod audit;
+pub mod chaos;
+mod checkup;
+mod crew;
 mod files;
+mod load;
+mod parts;
+pub mod power;
+mod process;
+mod scene;
 mod server;
+mod tally;
 pub mod topics;
+// Shared with tests that use all of it.
+#[allow(dead_code)]
+#[path = "../strangers/wire.rs"]
+mod wire;
 mod world;
 
+pub use audit::Verdict;
+pub use checkup::{Vitals, checkup, gets_in, health, memory_kib};
+pub use crew::Crew;
 pub use files::{cargo_output, muster, muster_program, repository, write_identity};
+pub use load::{Journal, Load};
+pub use parts::{PARTS, Parts, free_port};
+pub use process::{Process, signal};
+pub use scene::Scene;
 pub use server::Server;
+pub use tally::{Tally, times};
 pub use world::{Person, World};

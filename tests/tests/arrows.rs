@@ -169,6 +169,7 @@ fn every_crate_of_ours_has_its_place() {
             "muster-device",
             "muster-agent",
             "muster-bench",
+            "muster-simulator",
             "muster-tests",
             "muster",
         ])

@@ -1,4 +1,4 @@
-//! May this firmware go onto this device? Asked by the server before it offers, and by the device again.
+//! May this firmware go onto this device? The device asks: only it knows for certain what it is and has had.
 
 /// How far a sequence may be ahead of what a device has. A larger step would leave no room for later
 /// releases.

@@ -2,8 +2,8 @@
 //! Signed firmware metadata: envelope, keys, verification.
 //!
 //! A release is a manifest and an image. The manifest's bytes are signed offline, as they are, by release
-//! keys; the server that hands them out cannot sign. Whoever receives a release, the server at upload and
-//! each device again, asks in this order:
+//! keys; the server that hands them out cannot sign. A device that is offered a release asks in this order,
+//! and the server asks the first and the last at upload:
 //!
 //! 1. [`Keyring::verify`]: have enough active keys signed exactly these bytes, of this type? Only then is the
 //!    manifest decoded, from the same bytes.

@@ -18,6 +18,8 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod descriptors;
+mod entrance;
 mod mailbox;
 mod principals;
 mod router;
@@ -33,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use self::config::{FrontDoorConfig, PrincipalListener, TlsMaterial, WallClock};
-use self::{principals::Gate, router::Router, shared::Shared};
+use self::{entrance::Entrance, principals::Gate, router::Router, shared::Shared};
 pub use session::Limits;
 
 /// How often the door looks at the time.
@@ -75,7 +77,8 @@ pub struct FrontDoor {
 
 /// Starts it: the listener for services is open when this returns, those for principals are bound and
 /// open by themselves when the registry and provisioning have told their facts. `end` lets everybody go.
-pub async fn start(config: FrontDoorConfig, end: CancellationToken) -> Result<FrontDoor, FrontDoorError> {
+pub async fn start(mut config: FrontDoorConfig, end: CancellationToken) -> Result<FrontDoor, FrontDoorError> {
+    config.limits = descriptors::fit(config.limits);
     let settings = DoorSettings {
         site: config.site.clone(),
         root: config.root.clone(),
@@ -200,8 +203,9 @@ async fn open_when_whole(
             () = tokio::time::sleep(Duration::from_millis(20)) => {}
         }
     }
+    let entrance = Entrance::new(&config.limits);
     for gate in gates {
-        if let Err(error) = gate.open(&config, shared.clone(), end.clone()) {
+        if let Err(error) = gate.open(&config, shared.clone(), entrance.clone(), end.clone()) {
             shared.die(error.to_string());
             return;
         }

@@ -23,7 +23,8 @@ use crate::{BusConfig, BusEvent, Outgoing, envelope};
 
 /// Largest MQTT packet on the bus, bytes.
 const PACKET_BYTES: u32 = 4 * 1024 * 1024;
-/// Envelopes under way to the broker.
+/// Envelopes under way to the broker, and as many in the queue before it: 32 MiB at the very most. rumqttc sets
+/// a slot aside for each, and 65,535 of them (13 MB a service) if it is not told.
 const IN_FLIGHT: u16 = 64;
 /// First and longest pause between attempts to connect.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use contract::{
-    Root,
+    Refusal, Root,
+    filter::Filter,
     id::{Principal, ServiceName},
     wire::{self, Encoding, Wire},
 };
@@ -21,6 +22,7 @@ use crate::{
     keeper::Keeper,
     options::{Endpoint, Options},
     pending::{Pending, Waiting},
+    subscriptions::Subscriptions,
 };
 
 /// Requests that wait for the network.
@@ -49,7 +51,7 @@ pub struct Client {
     pub(crate) root: Root,
     pub(crate) mqtt: AsyncClient,
     pub(crate) pending: Arc<Mutex<Pending>>,
-    pub(crate) filters: Arc<Mutex<Vec<String>>>,
+    pub(crate) subscriptions: Arc<Mutex<Subscriptions>>,
     connections: watch::Receiver<u64>,
     trouble: watch::Receiver<Option<Trouble>>,
     patience: Duration,
@@ -96,7 +98,7 @@ impl Client {
             root,
             mqtt,
             pending: Arc::default(),
-            filters: Arc::new(Mutex::new(vec![own_down])),
+            subscriptions: Arc::new(Mutex::new(Subscriptions::with(own_down))),
             connections: connections.clone(),
             trouble: trouble.clone(),
             patience: options.patience,
@@ -172,10 +174,7 @@ impl Client {
         };
         match tokio::time::timeout(self.patience, answer).await {
             Ok(answer) => wire::decode(&answer??, "").map_err(|refusal| AskError::BadReply(refusal.message)),
-            Err(_) => Err(AskError::Silence {
-                service,
-                seconds: self.patience.as_secs(),
-            }),
+            Err(_) => Err(self.silence(service)),
         }
     }
 
@@ -187,13 +186,21 @@ impl Client {
             .await
     }
 
-    /// Subscribes, now and after each reconnect.
+    /// Subscribes, now and after each reconnect. Returns when the front door has granted it; a filter that it
+    /// refuses is an error, and is not asked for again.
     pub async fn subscribe(&self, filter: &str) -> Result<(), AskError> {
-        self.filters.lock().push(filter.to_owned());
-        self.mqtt
-            .subscribe(filter, QoS::AtLeastOnce)
-            .await
-            .map_err(|_| AskError::Closed)
+        filter
+            .parse::<Filter>()
+            .map_err(|bad| Refusal::invalid("filter", bad.to_string()))?;
+        let granted = self.subscriptions.lock().want(filter);
+        let answer = async {
+            self.subscribe_to(filter).await?;
+            granted.await.map_err(|_| AskError::Closed)
+        };
+        match tokio::time::timeout(self.patience, answer).await {
+            Ok(granted) => Ok(granted??),
+            Err(_) => Err(self.silence(ServiceName::FrontDoor)),
+        }
     }
 
     /// Counts connections: a change means that deliveries may have been missed.
@@ -210,6 +217,35 @@ impl Client {
     pub async fn disconnect(&self) {
         let _ = self.mqtt.disconnect().await;
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    /// Sends a subscription, as soon as there is room.
+    pub(crate) async fn subscribe_to(&self, filter: &str) -> Result<(), AskError> {
+        while !self.try_subscribe(filter)? {
+            tokio::time::sleep(FULL).await;
+        }
+        Ok(())
+    }
+
+    /// Queues a subscription, or not if the queue is full. Filter and packet go into their queues under one
+    /// lock, so that each packet id finds its filter.
+    fn try_subscribe(&self, filter: &str) -> Result<bool, AskError> {
+        let mut subscriptions = self.subscriptions.lock();
+        if subscriptions.is_closed() {
+            return Err(AskError::Closed);
+        }
+        let queued = self.mqtt.try_subscribe(filter, QoS::AtLeastOnce).is_ok();
+        if queued {
+            subscriptions.subscribing(filter);
+        }
+        Ok(queued)
+    }
+
+    fn silence(&self, service: ServiceName) -> AskError {
+        AskError::Silence {
+            service,
+            seconds: self.patience.as_secs(),
+        }
     }
 
     pub(crate) async fn publish(&self, name: Bytes, topic: String, payload: Bytes) -> Result<(), AskError> {

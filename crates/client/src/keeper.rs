@@ -7,10 +7,7 @@ use rumqttc::{
     Outgoing,
     v5::{
         ConnectionError, Event, EventLoop,
-        mqttbytes::{
-            QoS,
-            v5::{Packet, Publish, SubscribeReasonCode},
-        },
+        mqttbytes::v5::{Packet, Publish, SubAck},
     },
 };
 use tokio::sync::{mpsc, watch};
@@ -58,6 +55,9 @@ impl Keeper {
                 Ok(Event::Outgoing(Outgoing::Publish(packet))) => {
                     self.client.pending.lock().published(packet)
                 }
+                Ok(Event::Outgoing(Outgoing::Subscribe(packet))) => {
+                    self.client.subscriptions.lock().subscribed(packet)
+                }
                 Ok(Event::Outgoing(Outgoing::Disconnect)) => break,
                 Ok(_) => {}
                 Err(ConnectionError::RequestsDone) => break,
@@ -74,6 +74,7 @@ impl Keeper {
             }
         }
         self.client.pending.lock().close();
+        self.client.subscriptions.lock().close();
     }
 
     /// Nobody holds the client or the inbox any more.
@@ -86,12 +87,14 @@ impl Keeper {
     fn on_loss(&mut self, error: &ConnectionError, eventloop: &mut EventLoop) {
         tracing::debug!(%error, "the connection is gone");
         let mut pending = self.client.pending.lock();
+        let mut subscriptions = self.client.subscriptions.lock();
         eventloop.clean();
         eventloop.pending.clear();
         eventloop.state.events.clear();
         eventloop.state.collision = None;
         pending.lost();
-        drop(pending);
+        subscriptions.lost();
+        drop((pending, subscriptions));
         self.fresh = false;
         self.failed.send_replace(Some(Trouble {
             why: error.to_string(),
@@ -103,23 +106,9 @@ impl Keeper {
         match packet {
             Packet::ConnAck(_) => {
                 self.fresh = true;
-                let filters = self.client.filters.lock().clone();
-                for filter in filters {
-                    let _ = self.client.mqtt.try_subscribe(filter, QoS::AtLeastOnce);
-                }
+                self.subscribe_again();
             }
-            Packet::SubAck(ack) => {
-                let granted = |c: &SubscribeReasonCode| matches!(c, SubscribeReasonCode::Success(_));
-                if !ack.return_codes.iter().all(granted) {
-                    tracing::warn!("the front door refuses a subscription: you have no grant for it");
-                }
-                if std::mem::take(&mut self.fresh) {
-                    self.connection += 1;
-                    self.backoff.reset();
-                    self.send_again();
-                    self.up.send_replace(self.connection);
-                }
-            }
+            Packet::SubAck(ack) => self.on_suback(&ack),
             Packet::PubAck(ack) => {
                 let text = ack.properties.as_ref().and_then(|p| p.reason_string.as_deref());
                 self.client
@@ -129,6 +118,36 @@ impl Keeper {
             }
             Packet::Publish(publish) => self.on_publish(publish),
             _ => {}
+        }
+    }
+
+    /// In order, the principal's own `down/` first.
+    fn subscribe_again(&self) {
+        let filters = self.client.subscriptions.lock().filters();
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            for filter in filters {
+                if client.subscribe_to(&filter).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn on_suback(&mut self, ack: &SubAck) {
+        let Some(answered) = self.client.subscriptions.lock().acknowledged(ack) else {
+            return;
+        };
+        if let Some(refusal) = answered.untold {
+            let filter = &answered.filter;
+            tracing::warn!(%filter, %refusal, "a subscription that is kept up is refused; its messages do not come");
+        }
+        let own = answered.filter == self.client.root.down_filter(&self.client.who);
+        if own && std::mem::take(&mut self.fresh) {
+            self.connection += 1;
+            self.backoff.reset();
+            self.send_again();
+            self.up.send_replace(self.connection);
         }
     }
 

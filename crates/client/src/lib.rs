@@ -11,6 +11,7 @@ mod identity;
 mod keeper;
 mod options;
 mod pending;
+mod subscriptions;
 
 pub use backoff::Backoff;
 pub use connection::{Client, Delivery, Inbox, Trouble};

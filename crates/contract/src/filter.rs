@@ -71,6 +71,10 @@ impl Filter {
     /// assert!(!grant.covers(&"events/+/x".parse().unwrap()));
     /// ```
     pub fn covers(&self, other: &Filter) -> bool {
+        // A wildcard at the beginning matches nothing that begins with `$` (MQTT-4.7.2-1).
+        if other.0.starts_with('$') && self.0.starts_with(['+', '#']) {
+            return false;
+        }
         let mut mine = self.0.split('/');
         let mut theirs = other.0.split('/');
         loop {

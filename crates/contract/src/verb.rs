@@ -314,6 +314,7 @@ pub const EVENTS: &[EventKind] = &[
     event(Provisioning, "certificates", "activated", "A certificate was used for the first time."),
     event(Provisioning, "certificates", "revoked", "A certificate was revoked."),
     event(Provisioning, "certificates", "closed", "The sessions of a revoked certificate are closed."),
+    event(Provisioning, "certificates", "forgotten", "A certificate that ended long ago was taken out of the records."),
     event(Provisioning, "certificates", "refused", "A certificate request was refused."),
     event(Provisioning, "claims", "made", "A batch may ask for certificates."),
     event(Rollout, "artifacts", "sealed", "Firmware is available."),

@@ -54,7 +54,7 @@ impl<T: Wire + Send + Sync> Reply for T {
 pub fn encode<M: Wire>(message: &M, encoding: Encoding) -> Bytes {
     match encoding {
         Encoding::Protobuf => message.encode_to_vec().into(),
-        // A generated message has string keys and finite enums, so this cannot fail.
+        // Fails only for an enum's number that has no name, which no service accepts or makes.
         Encoding::Json => serde_json::to_vec(message).unwrap_or_default().into(),
     }
 }
@@ -85,20 +85,28 @@ fn check_content_type(encoding: Encoding, content_type: &str) -> Result<(), Refu
 }
 
 fn decode_protobuf<M: Wire>(payload: &[u8]) -> Result<M, Refusal> {
+    let text = payload
+        .strip_prefix(b"\xEF\xBB\xBF")
+        .unwrap_or(payload)
+        .trim_ascii_start();
+    let like_json = matches!(text.first(), Some(b'{' | b'['));
+    // A blank is also a field's tag, and a brace a length: such JSON can be read as protobuf by chance.
+    let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
+    if like_json && text.len() < payload.len() && is_json() {
+        return Err(not_at_its_brace());
+    }
     M::decode(payload).map_err(|e| {
-        // A newline is also the tag of our first field: only what is JSON behind its blanks is taken for it.
-        let text = payload
-            .strip_prefix(b"\xEF\xBB\xBF")
-            .unwrap_or(payload)
-            .trim_ascii_start();
-        let like_json = matches!(text.first(), Some(b'{' | b'['));
-        let message = if like_json {
-            "JSON begins with `{`, without blanks, a byte order mark or another value before it".to_owned()
+        if like_json {
+            not_at_its_brace()
         } else {
-            format!("the payload does not parse: {e}")
-        };
-        Refusal::new(Code::Malformed, message)
+            Refusal::new(Code::Malformed, format!("the payload does not parse: {e}"))
+        }
     })
+}
+
+fn not_at_its_brace() -> Refusal {
+    let message = "JSON begins with `{`, without blanks, a byte order mark or another value before it";
+    Refusal::new(Code::Malformed, message)
 }
 
 fn decode_json<M: Wire>(payload: &[u8]) -> Result<M, Refusal> {

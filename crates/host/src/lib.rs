@@ -12,6 +12,7 @@
 pub mod clock;
 mod effects;
 mod inbox;
+mod offline;
 mod readers;
 mod status;
 mod writer;
@@ -26,6 +27,7 @@ use service::{
 use tokio_util::sync::CancellationToken;
 
 pub use clock::{Clock, SystemClock};
+pub use offline::{Offline, OfflineError};
 pub use status::{HostStatus, StatusCell};
 
 /// Carries out a service's effects. May block; is called at least once for each effect.

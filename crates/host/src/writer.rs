@@ -81,6 +81,24 @@ fn reopen<S: Service>(parts: &Parts<S>) -> Option<Arc<dyn Store>> {
     }
 }
 
+/// What the read threads share.
+fn desk<S: Service>(
+    parts: &Parts<S>,
+    host_loop: &HostLoop<S>,
+    store: &Arc<dyn Store>,
+    inbox: &Sender<Arrival>,
+) -> Desk<S> {
+    let (service, settings) = host_loop.shared();
+    Desk {
+        service,
+        settings,
+        store: store.clone(),
+        blobs: parts.blobs.clone(),
+        clock: parts.config.clock.clone(),
+        inbox: inbox.clone(),
+    }
+}
+
 /// The time from opening a store to its closing or failing.
 struct Term<'a, S: Service> {
     parts: &'a Parts<S>,
@@ -106,15 +124,7 @@ impl<'a, S: Service> Term<'a, S> {
         };
         let host_loop = HostLoop::open(parts.service.clone(), settings, &*store)?;
         let (outside, inbox) = unbounded();
-        let (service, settings) = host_loop.shared();
-        let desk = Desk {
-            service,
-            settings,
-            store: store.clone(),
-            blobs: parts.blobs.clone(),
-            clock: config.clock.clone(),
-            inbox: outside.clone(),
-        };
+        let desk = desk(parts, &host_loop, &store, &outside);
         let (jobs, readers) = readers::start(desk, config.readers);
         let effects = effects::start(S::NAME.word(), parts.executor.clone(), outside.clone());
         for effect in host_loop.pending_effects(&*store)? {

@@ -1,4 +1,5 @@
-//! The only place where events are made.
+//! The only place where events are made. Data is in the form of the contract's JSON: enums by name, 64-bit
+//! numbers as strings.
 
 use contract::v1::{Alert, Connectivity, DeviceStatus, Presence, Rule, SecurityNotice};
 use serde_json::json;
@@ -16,7 +17,7 @@ pub(crate) fn online(
 ) {
     let data = json!({
         "was": was.as_str_name(),
-        "since_ms": since_ms,
+        "since_ms": since_ms.to_string(),
         "address": status.address,
         "protocol": cut(&presence.protocol),
         "keep_alive_s": presence.keep_alive_s,
@@ -28,7 +29,11 @@ pub(crate) fn online(
 
 /// A device has been away for longer than the grace.
 pub(crate) fn offline(out: &mut Outcome, status: &DeviceStatus, away_since_ms: i64) {
-    let data = json!({ "cause": status.cause, "away_since_ms": away_since_ms, "address": status.address });
+    let data = json!({
+        "cause": status.cause,
+        "away_since_ms": away_since_ms.to_string(),
+        "address": status.address,
+    });
     out.event(device(status), "offline", data);
 }
 
@@ -39,7 +44,7 @@ pub(crate) fn security(out: &mut Outcome, status: &DeviceStatus, notice: &Securi
         "detail": cut(&notice.detail),
         "address": cut(&notice.address),
         "count": notice.count,
-        "last_minute": lately,
+        "last_minute": lately.to_string(),
     });
     out.event(device(status), "security", data);
 }
@@ -62,7 +67,7 @@ pub(crate) fn rule_changed(out: &mut Outcome, rule: &Rule, removed: bool) {
         "threshold": rule.threshold,
         "severity": rule.severity().as_str_name(),
         "response": rule.response().as_str_name(),
-        "version": rule.version,
+        "version": rule.version.to_string(),
         "removed": removed,
     });
     out.event(format!("rules/{}", rule.rule_id), "changed", data);
@@ -83,6 +88,6 @@ fn data(alert: &Alert, detail: &str) -> serde_json::Value {
         "severity": alert.severity().as_str_name(),
         "detail": detail,
         "value": alert.value,
-        "raised_at_ms": alert.raised_at_ms,
+        "raised_at_ms": alert.raised_at_ms.to_string(),
     })
 }

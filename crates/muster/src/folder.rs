@@ -3,12 +3,14 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use contract::id::ServiceName;
+
+use crate::exit::{Exit, Failure};
 
 /// The folder that `muster init` makes.
 #[derive(Debug, Clone)]
@@ -83,23 +85,49 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// Reads a secret, and refuses one that others can read.
 pub fn read_secret(path: &Path) -> Result<Vec<u8>> {
     let mode = fs::metadata(path)
-        .with_context(|| format!("cannot read {}", path.display()))?
+        .map_err(|error| unreadable(path, &error))?
         .permissions()
         .mode();
     if mode & 0o077 != 0 {
-        bail!(
-            "{} can be read by others (mode {:o}); run `chmod 600 {}` and consider whether the key is still secret",
-            path.display(),
+        let message = format!(
+            "{path} can be read by others (mode {:o}); run `chmod 600 {path}` and consider whether the key is still secret",
             mode & 0o777,
-            path.display()
+            path = path.display()
         );
+        return Err(Failure::usage(message).into());
     }
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    Ok(fs::read(path).map_err(|error| unreadable(path, &error))?)
 }
 
 /// Reads a text file.
 pub fn read_text(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    Ok(fs::read_to_string(path).map_err(|error| unreadable(path, &error))?)
+}
+
+/// A file that was named and is not there, or not ours, or no text, is a mistake of whoever named it; a disk
+/// that fails is not.
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let exit = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData => Exit::Usage,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, format!("cannot read {}: {error}", path.display()))
+}
+
+/// Demands to be run by whom a folder belongs to: what somebody else writes there, its owner could not read.
+pub fn demand_owner(path: &Path) -> Result<(), Failure> {
+    let owner = fs::metadata(path)
+        .map_err(|error| unreadable(path, &error))?
+        .uid();
+    let me = rustix::process::geteuid().as_raw();
+    if me == owner {
+        return Ok(());
+    }
+    let message = format!(
+        "{} belongs to user {owner} and this is user {me}: run it as that user, for example with `sudo -u '#{owner}' muster …`",
+        path.display()
+    );
+    Err(Failure::new(Exit::Denied, message))
 }
 
 #[cfg(test)]
@@ -113,6 +141,34 @@ mod tests {
         write_secret(&path, b"x").unwrap();
         assert_eq!(read_secret(&path).unwrap(), b"x");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(read_secret(&path).unwrap_err().to_string().contains("chmod 600"));
+        let refused = read_secret(&path).unwrap_err();
+        assert!(refused.to_string().contains("chmod 600"));
+        assert_eq!(crate::exit::code_of(&refused), 2, "{refused}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_the_fault_of_whoever_named_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("none.pem");
+        for error in [read_secret(&path).unwrap_err(), read_text(&path).unwrap_err()] {
+            let error = error.context("the roots");
+            assert_eq!(crate::exit::code_of(&error), 2, "{error:#}");
+        }
+        assert_eq!(
+            unreadable(&path, &io::Error::from_raw_os_error(5)).exit,
+            Exit::Failed
+        );
+    }
+
+    #[test]
+    fn a_folder_of_ours_is_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(demand_owner(folder.path()).is_ok());
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(folder.path(), Some(4711), None).unwrap();
+            let refused = demand_owner(folder.path()).unwrap_err();
+            assert_eq!(refused.exit, Exit::Denied);
+            assert!(refused.to_string().contains("sudo -u '#4711'"), "{refused}");
+        }
     }
 }

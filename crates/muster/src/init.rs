@@ -3,8 +3,11 @@
 
 use std::{io::IsTerminal, path::Path};
 
-use anyhow::{Context, Result};
-use contract::{id::ServiceName, v1};
+use anyhow::Result;
+use contract::{
+    id::{Kind, ServiceName},
+    v1,
+};
 use host::clock::wall_ms;
 use pki::{
     Authority, Charter, Cost, Host, IssuedCertificate, KeyKind, Plan, Profile, Protection, PublicKey, Serial,
@@ -73,7 +76,8 @@ pub fn ask_passphrase() -> Result<Zeroizing<String>> {
 /// Reads a passphrase from the first line of a file.
 pub fn read_passphrase(path: &Path) -> Result<Zeroizing<String>> {
     let bytes = Zeroizing::new(crate::folder::read_secret(path)?);
-    let text = std::str::from_utf8(&bytes).context("the passphrase is no text")?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| Failure::usage(format!("the passphrase in {} is no text", path.display())))?;
     Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
 }
 
@@ -123,7 +127,7 @@ fn certify_server(folder: &Folder, plans: &Plans, by: &Authorities, now: i64) ->
     let subject = Subject::new(&plans.site, SubjectKind::Service, ServiceName::FrontDoor.word())?;
     let key = pki::generate_key(KeyKind::P256)?;
     let issued = issue(
-        by,
+        &by.issuing,
         Profile::Server { hosts },
         subject,
         &key,
@@ -131,25 +135,46 @@ fn certify_server(folder: &Folder, plans: &Plans, by: &Authorities, now: i64) ->
         SERVER_LIFETIME_MS,
     )?;
     write_secret(&folder.pki("server.key"), key.as_bytes())?;
-    let chain = format!("{}{}", issued.pem, by.issuing.certificate_pem());
-    write_public(&folder.pki("server.pem"), chain.as_bytes())?;
+    write_public(&folder.pki("server.pem"), chain(&by.issuing, &issued).as_bytes())?;
     Ok(issued)
 }
 
 fn certify_operator(folder: &Folder, plans: &Plans, by: &Authorities, now: i64) -> Result<IssuedCertificate> {
-    let subject = Subject::new(&plans.site, SubjectKind::Operator, &plans.operator)?;
     let key = pki::generate_key(KeyKind::P256)?;
-    let issued = issue(by, Profile::Client, subject, &key, now, OPERATOR_LIFETIME_MS)?;
+    let issued = sign_operator(&by.issuing, &plans.site, &plans.operator, &key, now)?;
     let file = |name| folder.person(&plans.operator, name);
     write_secret(&file("key.pem"), key.as_bytes())?;
-    let chain = format!("{}{}", issued.pem, by.issuing.certificate_pem());
-    write_public(&file("certificate.pem"), chain.as_bytes())?;
+    write_public(&file("certificate.pem"), chain(&by.issuing, &issued).as_bytes())?;
     write_public(&file("roots.pem"), by.roots_pem.as_bytes())?;
     Ok(issued)
 }
 
+/// Certifies an operator's key without asking anybody: for the first one, and when all others are lost.
+pub(crate) fn sign_operator(
+    issuing: &Authority,
+    site: &str,
+    id: &str,
+    key_pem: &str,
+    now: i64,
+) -> Result<IssuedCertificate> {
+    let subject = Subject::new(site, SubjectKind::Operator, id)?;
+    issue(
+        issuing,
+        Profile::Client,
+        subject,
+        key_pem,
+        now,
+        OPERATOR_LIFETIME_MS,
+    )
+}
+
+/// A certificate as its owner shows it: with the one that signed it.
+pub(crate) fn chain(issuing: &Authority, issued: &IssuedCertificate) -> String {
+    format!("{}{}", issued.pem, issuing.certificate_pem())
+}
+
 fn issue(
-    by: &Authorities,
+    by: &Authority,
     profile: Profile,
     subject: Subject,
     key_pem: &str,
@@ -157,9 +182,9 @@ fn issue(
     lifetime_ms: u64,
 ) -> Result<IssuedCertificate> {
     let key = PublicKey::of_private(key_pem)?;
-    let validity = Validity::within(by.issuing.validity(), now, lifetime_ms)?;
+    let validity = Validity::within(by.validity(), now, lifetime_ms)?;
     let plan = Plan::new(fresh_serial(), profile, subject, &key, validity);
-    Ok(by.issuing.sign(&plan)?)
+    Ok(by.sign(&plan)?)
 }
 
 fn fresh_serial() -> Serial {
@@ -183,27 +208,15 @@ fn write_bootstrap(
     server: &IssuedCertificate,
     operator: &IssuedCertificate,
 ) -> Result<()> {
-    let person = v1::PutPerson {
-        id: plans.operator.clone(),
-        kind: "operators".into(),
-        role: v1::Role::Admin.into(),
-        ..v1::PutPerson::default()
-    };
-    let record = |kind: &str, id: &str, issued: &IssuedCertificate| v1::RecordCertificate {
-        kind: kind.into(),
-        id: id.into(),
-        certificate: issued.pem.clone(),
-        ..v1::RecordCertificate::default()
-    };
-    let registry = vec![("put-person", serde_json::to_value(person)?)];
+    let registry = vec![("put-person", serde_json::to_value(admin(&plans.operator))?)];
     let provisioning = vec![
         (
             "record",
-            serde_json::to_value(record("services", ServiceName::FrontDoor.word(), server))?,
+            serde_json::to_value(record(Kind::Service, ServiceName::FrontDoor.word(), server))?,
         ),
         (
             "record",
-            serde_json::to_value(record("operators", &plans.operator, operator))?,
+            serde_json::to_value(record(Kind::Operator, &plans.operator, operator))?,
         ),
     ];
     for (service, requests) in [
@@ -213,6 +226,26 @@ fn write_bootstrap(
         write_secret(&folder.bootstrap(service), &serde_json::to_vec_pretty(&requests)?)?;
     }
     Ok(())
+}
+
+/// Makes an operator an admin.
+pub(crate) fn admin(id: &str) -> v1::PutPerson {
+    v1::PutPerson {
+        id: id.into(),
+        kind: Kind::Operator.word().into(),
+        role: v1::Role::Admin.into(),
+        ..v1::PutPerson::default()
+    }
+}
+
+/// Tells provisioning of a certificate that it did not issue itself.
+pub(crate) fn record(kind: Kind, id: &str, issued: &IssuedCertificate) -> v1::RecordCertificate {
+    v1::RecordCertificate {
+        kind: kind.word().into(),
+        id: id.into(),
+        certificate: issued.pem.clone(),
+        ..v1::RecordCertificate::default()
+    }
 }
 
 fn config_text(plans: &Plans) -> String {

@@ -6,4 +6,5 @@ pub mod config;
 pub mod exit;
 pub mod folder;
 pub mod init;
+pub mod recover;
 pub mod up;

@@ -7,7 +7,7 @@ use crate::pem_text;
 
 /// What a client certificate says, once it has been found to fit the whole client profile.
 ///
-/// Whether the authority signed it is TLS's business; whether it is revoked, the registry's.
+/// Whether the authority signed it is TLS's business; whether it is revoked, the provisioning service's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
     /// The party that connects.

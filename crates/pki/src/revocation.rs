@@ -133,9 +133,11 @@ impl Authority {
         let Ok((rest, read)) = CertificateRevocationList::from_der(&list.der) else {
             return false;
         };
-        let entries = read
-            .iter_revoked_certificates()
-            .map(|entry| entry.serial().to_bytes_be());
+        let entries = read.iter_revoked_certificates().map(|entry| {
+            let at_ms = entry.revocation_date.timestamp().saturating_mul(1000);
+            let reason = entry.reason_code().map(|(_, code)| code.0);
+            (entry.serial().to_bytes_be(), at_ms, reason)
+        });
         rest.is_empty()
             && self
                 .own
@@ -147,7 +149,10 @@ impl Authority {
                 .is_some_and(|number| *number == list.number.into())
             && read.last_update().timestamp().saturating_mul(1000) == list.this_update_ms
             && read.next_update().map(|at| at.timestamp().saturating_mul(1000)) == Some(list.next_update_ms)
-            && entries.eq(revoked.iter().map(|revoked| revoked.serial.octets().to_vec()))
+            && entries.eq(revoked.iter().map(|revoked| {
+                let reason = reason_code(revoked.reason).map(|code| code as u8);
+                (revoked.serial.octets().to_vec(), whole(revoked.at_ms), reason)
+            }))
     }
 }
 

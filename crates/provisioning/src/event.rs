@@ -1,13 +1,10 @@
 //! The only place where events and facts are made.
 
-use contract::{
-    Refusal, limits,
-    v1::{Certificate, CertificateFact, Claim},
-};
+use contract::v1::{Certificate, CertificateFact, Claim};
 use serde_json::{Value, json};
-use service::{Caller, Outcome};
+use service::{FactDraft, Outcome};
 
-use crate::state::{Record, Revocation};
+use crate::state::{Record, Refusals, Revocation};
 
 fn subject(serial: &str) -> String {
     format!("certificates/{serial}")
@@ -73,16 +70,42 @@ pub(crate) fn closed(
     outcome.event(subject(serial), "closed", data);
 }
 
-/// A request for a certificate was refused. The message may quote the request, and is cut.
-pub(crate) fn refused(outcome: &mut Outcome, about: &str, caller: &Caller, refusal: &Refusal) {
+/// A certificate that ended long ago is known no more.
+pub(crate) fn forgotten(outcome: &mut Outcome, certificate: &Certificate) {
+    outcome.event(subject(&certificate.serial), "forgotten", about(certificate));
+}
+
+/// Requests for a certificate were refused: how many since the last event, and the last of them.
+pub(crate) fn refused(outcome: &mut Outcome, about: &str, refusals: &Refusals) {
     let data = json!({
-        "kind": caller.principal.kind.word(),
-        "id": caller.principal.id.as_str(),
-        "batch": caller.batch.as_ref().map(ToString::to_string).unwrap_or_default(),
-        "code": refusal.code.word(),
-        "message": refusal.message.chars().take(limits::TEXT_CHARS).collect::<String>(),
+        "kind": refusals.kind,
+        "id": refusals.id,
+        "batch": refusals.batch,
+        "code": refusals.code,
+        "message": refusals.message,
+        "count": refusals.count,
     });
     outcome.event(subject(about), "refused", data);
+}
+
+/// What the front door needs to turn a batch's holder away when it connects. The count of its uses is left
+/// out: it would make a fact of each signature.
+pub(crate) fn claim_fact(outcome: &mut Outcome, claim: &Claim) {
+    let fact = Claim {
+        version: 0,
+        used: 0,
+        ..claim.clone()
+    };
+    outcome.fact("claim", claim.batch.clone(), &fact);
+}
+
+/// Nobody needs to know of a thing any more.
+pub(crate) fn no_fact(outcome: &mut Outcome, entity: &'static str, id: &str) {
+    outcome.facts.push(FactDraft {
+        entity,
+        id: id.into(),
+        value: None,
+    });
 }
 
 /// A batch may ask for certificates.

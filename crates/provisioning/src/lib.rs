@@ -20,7 +20,11 @@
 //! - `revoke` is answered when the front door has closed the sessions, or has not said so in time.
 //! - The revocation list's number only grows. What is revoked stays in it until one list was made after
 //!   its end (RFC 5280, section 3.3).
+//! - A certificate is forgotten, with its fact and its batch, when its end lies further back than the
+//!   retention. A key that was revoked is remembered for ever.
+//! - A fact names a revocation only until its receipt came.
 //! - A device that the registry retires and a person that it disables have no certificate that counts.
+//! - Of refused requests there is one event a minute for each party at most.
 //! - A claim opens a device only as long as no certificate of it is in use: one that was revoked, has ended
 //!   or was never used does not stand in the way.
 #![forbid(unsafe_code)]
@@ -29,7 +33,6 @@ mod decide;
 mod effects;
 mod event;
 mod founding;
-mod page;
 mod policy;
 mod query;
 mod request;
@@ -62,6 +65,8 @@ pub struct Settings {
     pub crl_lifetime_ms: u64,
     /// Revocations within this time come into one list.
     pub crl_delay_ms: u64,
+    /// How long a certificate is remembered after its end.
+    pub retention_ms: u64,
 }
 
 impl Default for Settings {
@@ -75,6 +80,8 @@ impl Default for Settings {
             receipt_ms: 5_000,
             crl_lifetime_ms: 7 * DAY_MS,
             crl_delay_ms: 500,
+            // Whoever looks into an incident of the last quarter still finds its certificates.
+            retention_ms: 90 * DAY_MS,
         }
     }
 }

@@ -9,8 +9,10 @@
 //! | `b{batch, folded}` | the claim |
 //! | `r{serial}` | [`RevokedEntry`]: in the revocation list until it ends |
 //! | `v{revocation}` | [`Revocation`]: waiting for the front door's receipt |
+//! | `f{kind}/{subject}` | [`Refusals`]: refused requests that are told together |
 //! | `l` | [`ListState`]: the revocation list |
 //! | `t` | [`Clock`]: the latest time at which something was issued |
+//! | `p` | [`Purge`]: the search for certificates that ended long ago |
 
 use contract::v1::{Certificate, CertificateStatus, Claim};
 use prost::Message;
@@ -28,6 +30,8 @@ pub(crate) const LIST: &str = "l";
 pub(crate) const CLOCK: &str = "t";
 /// By their end.
 pub(crate) const ENDS: &str = "x";
+/// The search for what ended long ago.
+pub(crate) const PURGE: &str = "p";
 
 /// Hex digits of a serial, see [`pki::Serial`].
 const SERIAL_DIGITS: usize = 32;
@@ -43,9 +47,12 @@ pub(crate) struct Record {
     /// SHA-256 of the public key, hex.
     #[prost(string, tag = "3")]
     pub(crate) key: String,
-    /// The revocation, once there is one.
+    /// The revocation whose receipt is still to come.
     #[prost(string, tag = "4")]
     pub(crate) revocation: String,
+    /// Until when it may stay unused, where that was put off.
+    #[prost(int64, tag = "5")]
+    pub(crate) unused_until_ms: i64,
 }
 
 /// Whose key it is.
@@ -122,6 +129,30 @@ pub(crate) struct ListState {
 pub(crate) struct Clock {
     #[prost(int64, tag = "1")]
     pub(crate) latest_ms: i64,
+}
+
+/// When certificates that ended long ago were last looked for.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(crate) struct Purge {
+    #[prost(int64, tag = "1")]
+    pub(crate) looked_at_ms: i64,
+}
+
+/// Refused requests of one party since the last event about them: how many, and the last of them.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Refusals {
+    #[prost(uint32, tag = "1")]
+    pub(crate) count: u32,
+    #[prost(string, tag = "2")]
+    pub(crate) kind: String,
+    #[prost(string, tag = "3")]
+    pub(crate) id: String,
+    #[prost(string, tag = "4")]
+    pub(crate) batch: String,
+    #[prost(string, tag = "5")]
+    pub(crate) code: String,
+    #[prost(string, tag = "6")]
+    pub(crate) message: String,
 }
 
 impl Record {
@@ -206,6 +237,11 @@ pub(crate) fn revoked_key(serial: &str) -> String {
 
 pub(crate) fn revocation_key(revocation: &str) -> String {
     format!("v{revocation}")
+}
+
+/// The refused requests of a party, `{kind}/{subject}`.
+pub(crate) fn refusals_key(name: &str) -> String {
+    format!("f{name}")
 }
 
 pub(crate) fn record(view: &View<'_>, serial: &str) -> Result<Option<Record>, StoreError> {

@@ -12,6 +12,13 @@
 //! Beside the stage, from `registered` on, a device carries a restriction: none, suspended or
 //! quarantined. Both machines are tables: `lifecycle.rs` and `restriction.rs`.
 //!
+//! The stage says how far a device's life has come, not whether it can connect. A certificate that is
+//! revoked, or ends, takes no device back to `registered`: it is often the beginning of a repair, and a
+//! device that would leave `active` for an hour would lose its place in rollouts, and be retired without
+//! being told to erase its keys. That it has no certificate is provisioning's truth, and the front door
+//! acts on it; its next certificate puts it to work where it was. Who wants it out of service suspends it
+//! or retires it.
+//!
 //! Invariants:
 //! - Ids that differ in case only are one id: records are keyed by the folded id, so there are no twins.
 //! - `retired` is terminal. Its record stays as a tombstone that refuses the same id, and is in no group.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use contract::{
     Code, Id, Refusal, Root,
     id::Kind,
-    limits::{ENTRIES_MAX, GROUPS_MAX, KEY_CHARS, PAGE_DEFAULT, PAGE_MAX, TEXT_CHARS, VALUE_CHARS},
+    limits::{ENTRIES_MAX, GROUPS_MAX, KEY_CHARS, TEXT_CHARS, VALUE_CHARS},
     v1::Location,
 };
 
@@ -156,18 +156,6 @@ pub(crate) fn retire_wait(asked_ms: u64, configured_ms: u64) -> Result<i64, Refu
     i64::try_from(wait).map_err(|_| Refusal::invalid("wait_ms", "the wait is too long"))
 }
 
-/// How many rows a page may have.
-pub(crate) fn page_size(asked: u32) -> Result<usize, Refusal> {
-    match asked as usize {
-        0 => Ok(PAGE_DEFAULT),
-        n if n <= PAGE_MAX => Ok(n),
-        n => {
-            let message = format!("a page has 1 to {PAGE_MAX} rows, not {n}; 0 means {PAGE_DEFAULT}");
-            Err(Refusal::invalid("page_size", message))
-        }
-    }
-}
-
 /// An expected version, where one was given.
 pub(crate) fn version(what: &str, expected: u64, present: u64) -> Result<(), Refusal> {
     if expected != 0 && expected != present {
@@ -291,12 +279,10 @@ mod tests {
     }
 
     #[test]
-    fn waits_pages_and_versions() {
+    fn waits_and_versions() {
         assert_eq!(retire_wait(0, 7).unwrap(), 7);
         assert_eq!(retire_wait(9, 7).unwrap(), 9);
         assert!(retire_wait(RETIRE_WAIT_MAX_MS + 1, 7).is_err());
-        assert_eq!(page_size(0).unwrap(), PAGE_DEFAULT);
-        assert!(page_size(501).is_err());
         assert!(version("device", 0, 7).is_ok());
         assert_eq!(version("device", 6, 7).unwrap_err().present_version, 7);
     }

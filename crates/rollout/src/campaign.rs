@@ -187,6 +187,17 @@ impl<'a> Campaign<'a> {
         self.assign()
     }
 
+    /// A device has this long from now on.
+    pub(crate) fn give_time(&mut self, update: &DeviceUpdate, holding: Holding, ms: u64) {
+        let timeout_at_ms = self.now.saturating_add_unsigned(ms);
+        let holding = Holding {
+            timeout_at_ms,
+            ..holding
+        };
+        self.out.put(state::held(&update.device_id), &holding);
+        self.out.wake_at(timeout_key(update), timeout_at_ms);
+    }
+
     fn assign_one(&mut self, mut update: DeviceUpdate, artifact: &Artifact) {
         update.set_state(UpdateState::Assigned);
         update.since_ms = self.now;
@@ -194,9 +205,8 @@ impl<'a> Campaign<'a> {
             state::update(&update.rollout_id, update.wave, &update.device_id),
             &update,
         );
-        let timeout = i64::try_from(self.rollout.timeout_ms).unwrap_or(i64::MAX);
-        self.out
-            .wake_at(timeout_key(&update), self.now.saturating_add(timeout));
+        let holding = Holding::new(&self.rollout, update.wave);
+        self.give_time(&update, holding, self.rollout.timeout_ms);
         event::assign(
             &mut self.out,
             &update,
@@ -242,6 +252,12 @@ pub(crate) fn held(view: &View<'_>, device: &str) -> Result<Option<(Holding, Dev
     };
     let update = view.load(state::update(&holding.rollout_id, holding.wave, device))?;
     Ok(update.map(|update| (holding, update)))
+}
+
+/// The update that a device is to work on: it was told to begin, and has not said that it is done.
+pub(crate) fn under_way(view: &View<'_>, device: &str) -> Result<Option<(Holding, DeviceUpdate)>, Fault> {
+    let held = held(view, device)?;
+    Ok(held.filter(|(holding, update)| policy::is_begun(update.state()) && !holding.claims_success))
 }
 
 /// The wake-up that goes on assigning.

@@ -1,4 +1,5 @@
-//! The only place where events and messages to devices are made.
+//! The only place where events and messages to devices are made. Data is in the form of the contract's JSON:
+//! enums by name, 64-bit numbers as strings.
 
 use contract::{
     Id, Kind, Principal,
@@ -13,9 +14,9 @@ pub(crate) fn sealed(out: &mut Outcome, artifact: &Artifact) {
     let data = json!({
         "name": manifest.name,
         "version": manifest.version,
-        "sequence": manifest.sequence,
+        "sequence": manifest.sequence.to_string(),
         "models": manifest.models,
-        "size": manifest.size,
+        "size": manifest.size.to_string(),
     });
     out.event(format!("artifacts/{}", artifact.artifact_id), "sealed", data);
 }
@@ -48,7 +49,7 @@ pub(crate) fn steered(out: &mut Outcome, rollout: &Rollout, name: &'static str, 
     out.event(
         subject(rollout),
         name,
-        json!({ "reason": reason, "version": rollout.version }),
+        json!({ "reason": reason, "version": rollout.version.to_string() }),
     );
 }
 

@@ -16,6 +16,8 @@
 //! - An artifact is complete only after its image had the size and digest of its manifest.
 //! - A device has at most one open update: `held/{device}` exists exactly while it has one. A rollout
 //!   that meets a held device refuses it, naming the rollout that holds it.
+//! - A device that says that it succeeded is believed once the registry, too, has heard that it runs the
+//!   version. Until then its update is INSTALLING, and times out like any other.
 //! - A final state stays: late reports are acknowledged and change nothing.
 //! - In each wave devices = succeeded + failed + canceled + open.
 //! - No decision touches more than a page of devices but `create`, which is bounded by its own limit.

@@ -13,6 +13,11 @@ pub(crate) const REPORTABLE: &[UpdateState] = &[
     UpdateState::Refused,
 ];
 
+/// How late the end of a device's time may be noticed.
+const OVERSLEPT_MS: i64 = 60_000;
+/// What a device is given then, or its whole time again if that is shorter: a fleet is back within minutes.
+pub(crate) const ANOTHER_MS: u64 = 600_000;
+
 /// What a report means for an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -130,7 +135,19 @@ pub(crate) fn unfit(fact: Option<&DeviceFact>, manifest: &Manifest) -> Option<St
             fact.model.escape_debug()
         ));
     }
-    (fact.firmware_version == manifest.version).then(|| "already installed".into())
+    runs(Some(fact), &manifest.version).then(|| "already installed".into())
+}
+
+/// Whether a device runs a version, by what it told the registry. What it told this service is no proof: it
+/// may have fetched nothing.
+pub(crate) fn runs(fact: Option<&DeviceFact>, version: &str) -> bool {
+    fact.is_some_and(|fact| fact.firmware_version == version)
+}
+
+/// Whether a wake-up comes so late that this service slept through it, or the clock was set: then the
+/// devices could not report in time, whatever they did.
+pub(crate) fn is_overslept(due_ms: i64, now_ms: i64) -> bool {
+    now_ms.saturating_sub(due_ms) > OVERSLEPT_MS
 }
 
 /// Why a device can take no firmware. A quarantined one can: it may be the repair.

@@ -10,8 +10,9 @@
 //! | `twin/{id, lower case}` | a mark that the id is taken |
 //! | `progress/{id}` | [`Progress`] of a rollout's paged work |
 //! | `update/{rollout}/{wave}/{device}` | [`contract::v1::DeviceUpdate`]; wave 00 holds those left out |
-//! | `held/{device}` | [`Holding`]: the device's open update |
+//! | `held/{device}` | [`Holding`]: the device's open update, and until when it may take |
 
+use contract::v1::Rollout;
 use prost::Message;
 
 /// An image is being checked.
@@ -54,6 +55,24 @@ pub(crate) struct Holding {
     pub(crate) wave: u32,
     #[prost(string, tag = "3")]
     pub(crate) artifact_id: String,
+    /// When the device's time is over; 0 while it waits.
+    #[prost(int64, tag = "4")]
+    pub(crate) timeout_at_ms: i64,
+    /// The device says that it succeeded; the registry does not say yet that it runs the firmware.
+    #[prost(bool, tag = "5")]
+    pub(crate) claims_success: bool,
+}
+
+impl Holding {
+    /// A rollout's hold on a device that waits for its wave.
+    pub(crate) fn new(rollout: &Rollout, wave: u32) -> Holding {
+        Holding {
+            rollout_id: rollout.rollout_id.clone(),
+            wave,
+            artifact_id: rollout.artifact_id.clone(),
+            ..Holding::default()
+        }
+    }
 }
 
 /// A key that only says that something is so.

@@ -2,19 +2,28 @@
 //! it lacks.
 //!
 //! Facts are a compacted log: each change carries its owner's store epoch and a sequence without
-//! gaps. A follower applies a change only if it is the next one; on a gap, a new epoch, a beacon that is
-//! ahead, or at start it asks the owner for everything after its cursor and takes the pages. If the
-//! owner cannot continue from the cursor it sends a whole copy, which replaces the old one at its marker.
+//! gaps. On a gap, a new epoch, a beacon that is ahead, or at start a follower asks the owner for everything
+//! after its cursor and takes the pages. If the owner cannot continue from the cursor it sends a whole copy,
+//! which replaces the old one at its marker.
+//!
+//! A change that comes before the pages do is applied at once, and remembered: it may shut somebody out, and a
+//! page that was read before it was made must not undo it.
+
+use std::collections::BTreeMap;
 
 use contract::{
     id::ServiceName,
     v1::{Beacon, Fact, FactsAfter, FactsPage},
 };
 
+use crate::planted::{self, Mistake};
+
 /// How long an unanswered question waits before it is asked again, milliseconds.
 const ASK_AGAIN_MS: u64 = 2_000;
 /// How long without a beacon until the copy counts as stale, milliseconds.
 const STALE_AFTER_MS: u64 = 5_000;
+/// Changes remembered that came before the pages; what comes beyond them waits for the pages.
+const AHEAD: usize = 4_096;
 
 /// What a follower holds of one owner's facts, in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +55,8 @@ pub struct Follower {
     live: bool,
     /// A whole copy is being received.
     rebuilding: bool,
+    /// Changes beyond the cursor, by sequence, all of one history.
+    ahead: BTreeMap<u64, Fact>,
     asked_at: Option<u64>,
     question: u64,
     heard_at: Option<u64>,
@@ -59,6 +70,7 @@ impl Follower {
             cursor,
             live: false,
             rebuilding: false,
+            ahead: BTreeMap::new(),
             asked_at: None,
             question: 0,
             heard_at: None,
@@ -99,23 +111,47 @@ impl Follower {
         self.heard_at = Some(now);
         let next = fact.epoch == self.cursor.epoch && fact.sequence == self.cursor.sequence + 1;
         let old = fact.epoch == self.cursor.epoch && fact.sequence <= self.cursor.sequence;
-        if next && self.live {
+        let blind = planted::is(Mistake::StaleFacts) && !old;
+        if (next || blind) && self.live {
             self.cursor.sequence = fact.sequence;
             return Step {
                 apply: vec![fact.clone()],
                 ..Step::default()
             };
         }
-        if !old {
-            self.live = false;
+        if old {
+            return Step::default();
         }
-        Step::default()
+        self.live = false;
+        self.run_ahead(fact)
+    }
+
+    /// A change that cannot be next is applied all the same, before the pages that lead up to it.
+    fn run_ahead(&mut self, fact: &Fact) -> Step {
+        if self
+            .ahead
+            .values()
+            .next()
+            .is_some_and(|held| held.epoch != fact.epoch)
+        {
+            self.ahead.clear();
+        }
+        if self.ahead.len() >= AHEAD {
+            return Step::default();
+        }
+        self.ahead.insert(fact.sequence, fact.clone());
+        Step {
+            apply: vec![fact.clone()],
+            whole: self.rebuilding,
+            swap: false,
+        }
     }
 
     /// The owner's head, each second.
     pub fn on_beacon(&mut self, beacon: &Beacon, now: u64) {
         self.heard_at = Some(now);
-        if beacon.epoch != self.cursor.epoch || beacon.head > self.cursor.sequence {
+        let behind = beacon.epoch != self.cursor.epoch || beacon.head > self.cursor.sequence;
+        if behind && !planted::is(Mistake::StaleFacts) {
             self.live = false;
         }
     }
@@ -133,11 +169,34 @@ impl Follower {
             epoch: page.epoch,
             sequence: page.last,
         };
-        self.live = page.complete;
+        self.ahead
+            .retain(|sequence, fact| fact.epoch == page.epoch && *sequence > page.last);
+        let mut apply = page.facts;
+        apply.retain(|fact| !self.is_older(fact));
+        if page.complete {
+            // Once more, so that a whole copy names them.
+            apply.extend(self.ahead.values().cloned());
+            self.catch_up();
+        }
+        self.live = page.complete && self.ahead.is_empty();
         Step {
-            apply: page.facts,
+            apply,
             whole,
             swap: whole && page.complete,
+        }
+    }
+
+    /// Whether something newer about the same thing has come already.
+    fn is_older(&self, fact: &Fact) -> bool {
+        let newer =
+            |held: &Fact| held.entity == fact.entity && held.id == fact.id && held.sequence > fact.sequence;
+        self.ahead.values().any(newer)
+    }
+
+    /// What follows the cursor without a gap is held.
+    fn catch_up(&mut self) {
+        while self.ahead.remove(&(self.cursor.sequence + 1)).is_some() {
+            self.cursor.sequence += 1;
         }
     }
 
@@ -218,7 +277,7 @@ mod tests {
     #[test]
     fn a_gap_or_a_beacon_ahead_makes_it_ask() {
         let mut follower = live();
-        assert!(follower.on_fact(&fact(9), 2).apply.is_empty());
+        assert_eq!(follower.on_fact(&fact(9), 2).apply, [fact(9)]);
         assert_eq!(follower.poll(3).unwrap().after, 3);
         let mut follower = live();
         follower.on_beacon(&Beacon { epoch: 7, head: 4 }, 2);
@@ -245,5 +304,38 @@ mod tests {
         let follower = live();
         assert!(!follower.is_stale(5_000));
         assert!(follower.is_stale(5_002));
+    }
+
+    #[test]
+    fn what_came_before_the_pages_counts_at_once_and_is_not_undone_by_them() {
+        let mut follower = live();
+        follower.disconnected();
+        let question = follower.poll(2).unwrap();
+        let shut_out = Fact {
+            value: b"suspended".to_vec(),
+            ..fact(5)
+        };
+        assert_eq!(follower.on_fact(&shut_out, 3).apply.len(), 1);
+        let older = Fact {
+            id: "d5".into(),
+            ..fact(4)
+        };
+        let page = FactsPage {
+            facts: vec![older],
+            ..page(&question.request_id, 4, true, false)
+        };
+        assert_eq!(follower.on_page(page, 4).apply, [shut_out]);
+        assert!(follower.is_whole(), "4 was in the page, and 5 came ahead of it");
+        assert_eq!(follower.cursor().sequence, 5);
+    }
+
+    #[test]
+    fn a_gap_behind_the_pages_is_asked_for_again() {
+        let mut follower = live();
+        follower.on_fact(&fact(9), 2);
+        let question = follower.poll(3).unwrap();
+        follower.on_page(page(&question.request_id, 5, true, false), 4);
+        assert!(!follower.is_whole());
+        assert_eq!(follower.poll(5).unwrap().after, 5);
     }
 }

@@ -19,9 +19,11 @@
 
 pub mod follower;
 mod host_loop;
+pub mod inspect;
 mod keys;
 mod outcome;
 pub mod page;
+pub mod planted;
 mod record;
 mod service;
 pub mod store;

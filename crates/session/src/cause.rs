@@ -15,8 +15,10 @@ pub enum Cause {
     ProtocolError,
     /// It may not be here, from the start.
     NotAuthorized,
-    /// It may not be here any longer, or was too slow.
+    /// It may not be here any longer, or its service did not answer.
     Kicked,
+    /// It took what waited for it too slowly.
+    Slow,
     /// The front door is going down.
     ServerShutdown,
     /// The connection broke.
@@ -33,6 +35,7 @@ impl Cause {
             Cause::ProtocolError => "protocol-error",
             Cause::NotAuthorized => "not-authorized",
             Cause::Kicked => "kicked",
+            Cause::Slow => "slow",
             Cause::ServerShutdown => "server-shutdown",
             Cause::Network => "network",
         }

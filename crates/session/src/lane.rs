@@ -5,10 +5,14 @@
 //! before anything new. A request that kills its service must not do so for ever: after two deaths on one
 //! window its requests go one at a time, and the one that kills again is sent marked `suspect`.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+};
 
 use contract::v1::{Frame, Purpose, RequestNumber};
 use prost::Message;
+use service::planted::{self, Mistake};
 
 use crate::limits::Limits;
 
@@ -59,6 +63,9 @@ enum Item {
     Passing(Box<Frame>),
 }
 
+/// Whose message without a promise it is, and its verb.
+type Sender = (String, &'static str);
+
 /// The window is full; the request comes back.
 #[derive(Debug)]
 pub(crate) struct Full(pub(crate) Box<Frame>);
@@ -83,7 +90,9 @@ pub(crate) struct Lane {
     sent_to: u64,
     careful_to: u64,
     /// The newest of each sender's messages without a promise.
-    receipts: HashMap<(String, &'static str), Frame>,
+    receipts: HashMap<Arc<Sender>, Frame>,
+    /// Whose turn it is: whoever has waited longest.
+    receipts_turn: VecDeque<Arc<Sender>>,
     window: usize,
     window_bytes: usize,
     receipts_max: usize,
@@ -108,6 +117,7 @@ impl Lane {
             sent_to: 0,
             careful_to: 0,
             receipts: HashMap::new(),
+            receipts_turn: VecDeque::new(),
             window: limits.window,
             window_bytes: limits.window_bytes,
             receipts_max: limits.receipts,
@@ -169,7 +179,9 @@ impl Lane {
         }
         let n = room.min(self.stalled.len());
         let woken: Vec<_> = self.stalled.drain(..n).collect();
-        self.is_stalled.retain(|id| !woken.contains(id));
+        for id in &woken {
+            self.is_stalled.remove(id);
+        }
         woken
     }
 
@@ -184,12 +196,17 @@ impl Lane {
     /// Keeps the newest message of a sender and verb. False: there are too many senders.
     pub(crate) fn receipt(&mut self, sender: String, verb: &'static str, frame: Frame) -> bool {
         let room = self.receipts.len() < self.receipts_max;
-        let key = (sender, verb);
-        if !room && !self.receipts.contains_key(&key) {
-            return false;
+        let sender = (sender, verb);
+        if let Some(kept) = self.receipts.get_mut(&sender) {
+            *kept = frame;
+            return true;
         }
-        self.receipts.insert(key, frame);
-        true
+        if room {
+            let sender = Arc::new(sender);
+            self.receipts_turn.push_back(sender.clone());
+            self.receipts.insert(sender, frame);
+        }
+        room
     }
 
     /// Takes the slot whose answer has come.
@@ -247,10 +264,7 @@ impl Lane {
                         ..slot.frame.clone()
                     });
                 }
-                None => {
-                    let key = self.receipts.keys().next()?.clone();
-                    return self.receipts.remove(&key);
-                }
+                None => return self.receipts.remove(&self.receipts_turn.pop_front()?),
             }
         }
     }
@@ -309,6 +323,19 @@ impl Lane {
             Item::Request(number) => self.slots[(number - self.base) as usize].is_some(),
             Item::Passing(_) => true,
         });
+        if planted::is(Mistake::WindowDisordered) {
+            self.unsent.make_contiguous().reverse();
+        }
+        if planted::is(Mistake::WindowForgotten) {
+            self.unsent.clear();
+        }
+    }
+
+    /// What was added last goes first.
+    pub(crate) fn hurry_last(&mut self) {
+        if let Some(last) = self.unsent.pop_back() {
+            self.unsent.push_front(last);
+        }
     }
 
     /// The service is gone. If it had requests and did not say goodbye, they may be why.

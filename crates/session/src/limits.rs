@@ -7,6 +7,14 @@ use contract::limits;
 pub struct Limits {
     /// Connections of principals at the same time.
     pub connections: usize,
+    /// Connections that have not said who they are yet, beside those: what two cores can shake hands with in
+    /// about two seconds, so that whoever waits behind them does not wait long.
+    pub handshakes: usize,
+    /// Connections of one address (IPv6: of one /64 network) at the same time: a whole site may be behind one.
+    pub per_address: usize,
+    /// How long somebody may be silent when others wait for the place, milliseconds: a handshake over a slow
+    /// mobile network has a chance.
+    pub silent_ms: u64,
     /// Sessions of one device: itself, a second while it changes networks, a technician's.
     pub sessions_per_device: usize,
     /// Sessions of one operator or integrator: people have many terminals.
@@ -36,11 +44,38 @@ pub struct Limits {
     /// How long a request may wait for its service before the connection is closed, milliseconds.
     /// The client then sends it again: what could succeed later is never rejected.
     pub give_up_ms: u64,
+    /// How long a client may take nothing of what waits for it while it is not read for that reason,
+    /// milliseconds: what waits then is 256 KiB, so that this is about 4 KiB a second.
+    pub stalled_ms: u64,
     /// Longest silence of a client that asked for none to be noticed, seconds; MQTT 5 clients are told.
     pub keep_alive_s: u16,
 }
 
+/// File descriptors for what is no principal's connection: databases, services, HTTP, logs.
+const OTHER_FILES: usize = 512;
+
 impl Limits {
+    /// Sockets of principals at the same time.
+    pub(crate) fn sockets(&self) -> usize {
+        self.connections.saturating_add(self.handshakes)
+    }
+
+    /// The limits that a process with so many file descriptors can keep.
+    #[must_use]
+    pub fn within(self, descriptors: u64) -> Limits {
+        let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+        let room = descriptors.saturating_sub(OTHER_FILES).max(descriptors / 2);
+        if self.sockets() <= room {
+            return self;
+        }
+        let handshakes = self.handshakes.min(room / 4).max(1);
+        Limits {
+            handshakes,
+            connections: self.connections.min(room.saturating_sub(handshakes)).max(1),
+            ..self
+        }
+    }
+
     /// Connections that only operators may take.
     pub(crate) fn operator_reserve(&self) -> usize {
         (self.connections / 64).min(64)
@@ -51,6 +86,9 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             connections: 20_000,
+            handshakes: 2_048,
+            per_address: 10_000,
+            silent_ms: 2_000,
             sessions_per_device: 3,
             sessions_per_person: 16,
             claims_per_id: 2,
@@ -65,7 +103,28 @@ impl Default for Limits {
             queue_bytes: 16 * 1024 * 1024,
             connect_ms: 10_000,
             give_up_ms: 30_000,
+            stalled_ms: 60_000,
             keep_alive_s: 1_200,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_promised_fits_the_file_descriptors() {
+        for descriptors in [64, 256, 1_024, 4_096, 20_000, 65_536, u64::MAX] {
+            let limits = Limits::default().within(descriptors);
+            assert!(
+                (limits.sockets() as u64) < descriptors,
+                "{descriptors}: {limits:?}"
+            );
+            assert!(limits.handshakes > 0 && limits.connections >= limits.handshakes);
+        }
+        let enough = Limits::default().within(65_536);
+        assert_eq!((enough.connections, enough.handshakes), (20_000, 2_048));
+        assert_eq!(Limits::default().within(4_096).connections, 2_688);
     }
 }

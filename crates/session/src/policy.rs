@@ -37,7 +37,7 @@ pub(crate) fn standing(caller: &Caller, facts: &Copies, root: &Root) -> Result<S
     }
     match caller.principal.kind {
         Kind::Device => device_standing(caller, facts),
-        Kind::Claim => Ok(Standing::default()),
+        Kind::Claim => claim_standing(caller, facts),
         Kind::Operator | Kind::Integrator => person_standing(caller, facts, root),
         Kind::Service => denied("services have a listener of their own"),
     }
@@ -57,6 +57,22 @@ fn certificate_counts(caller: &Caller, facts: &Copies) -> Result<(), Denial> {
         CertificateStatus::Revoked => denied("this certificate is revoked"),
         CertificateStatus::Retired => denied("this certificate was replaced by a newer one"),
         _ => denied("this certificate is not issued yet"),
+    }
+}
+
+/// A batch opens some ids only. One sentence for all that a stranger must not learn. Provisioning looks again,
+/// and at more, when a certificate is asked for; a batch that it has not told of is looked at there alone.
+fn claim_standing(caller: &Caller, facts: &Copies) -> Result<Standing, Denial> {
+    let batch = caller
+        .batch
+        .as_ref()
+        .and_then(|batch| facts.batch(batch.as_str()));
+    let hoped = caller.principal.id.as_str();
+    match batch {
+        Some(batch) if batch.revoked || !hoped.starts_with(&batch.id_prefix) => {
+            denied("this claim does not open this device")
+        }
+        _ => Ok(Standing::default()),
     }
 }
 

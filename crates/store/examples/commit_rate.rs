@@ -1,6 +1,8 @@
-//! How fast commits are, and what they cost: rows of two keys of 100 bytes, in groups.
+//! How fast commits are, and what they cost: rows of two keys of 100 bytes in groups, and commits as
+//! a busy service makes them.
 //!
-//! `commit_rate <empty folder> [rows]`; `commit_rate_mimalloc` is the same with that allocator.
+//! `commit_rate <empty folder> [rows]`, or `commit_rate <empty folder> busy [commits]`;
+//! `commit_rate_mimalloc` is the same with that allocator.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,7 +19,12 @@ pub(crate) fn main() {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().expect("a folder to write to");
     let folder = Path::new(&folder);
-    let rows: u64 = arguments.next().map_or(2_000_000, |rows| rows.parse().unwrap());
+    let first = arguments.next();
+    if first.as_deref() == Some("busy") {
+        let commits = arguments.next().map_or(5000, |commits| commits.parse().unwrap());
+        return measure_busy(&folder.join("busy"), commits);
+    }
+    let rows: u64 = first.map_or(2_000_000, |rows| rows.parse().unwrap());
     println!(
         "{:>6} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8}",
         "group", "rows", "rows/s", "p50 µs", "p99 µs", "max µs", "RSS MB"
@@ -59,6 +66,53 @@ fn measure(folder: &Path, group: u64, rows: u64) {
         "       {} MB on disk; close {closing:?}, open {clean:?}, open after a crash {replay:?}",
         size >> 20
     );
+}
+
+/// Two hundred requests a commit: each overwrites the record of one device of four hundred, and adds
+/// an entry to the event log.
+fn measure_busy(folder: &Path, commits: u64) {
+    let store = open(folder);
+    let mut took = Vec::new();
+    let (begun, spent) = (Instant::now(), cpu());
+    for number in 0..commits {
+        let batch = busy(number);
+        let commit = Instant::now();
+        store.commit(&batch).unwrap();
+        took.push(commit.elapsed());
+    }
+    let wall = begun.elapsed();
+    drop(store);
+    let (all, cpu) = (begun.elapsed(), cpu() - spent);
+    took.sort();
+    let at = |percent: usize| took[(took.len() - 1) * percent / 100].as_micros();
+    println!(
+        "busy: {:.0} commits/s, p50 {} µs, p99 {} µs, max {} µs; {:.0} commits/s with the close, {:.2} µs CPU a key, {} MB resident",
+        commits as f64 / wall.as_secs_f64(),
+        at(50),
+        at(99),
+        at(100),
+        commits as f64 / all.as_secs_f64(),
+        cpu.as_secs_f64() * 1e6 / (commits * 400) as f64,
+        resident_mb()
+    );
+}
+
+fn busy(number: u64) -> Batch {
+    let mut batch = Batch::default();
+    for request in 0..200 {
+        let device = (request * 2 + number % 2).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        batch.put(format!("r/device/{device:016x}"), [number as u8; 200]);
+        batch.put(format!("o/{:016x}", number * 200 + request), [number as u8; 250]);
+    }
+    batch
+}
+
+/// What the process has computed so far, in ticks of ten milliseconds.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks = |at: usize| fields[at].parse::<u64>().unwrap();
+    Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
 fn open(folder: &Path) -> SledStore {

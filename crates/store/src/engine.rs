@@ -1,13 +1,13 @@
-//! The store over sled: one tree, read through [`Read`], written through the redo log.
+//! The store over sled: one tree, read through [`Read`], written through the redo logs.
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{OnceLock, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use service::store::{Batch, Durable, Pair, Read, Store, StoreError};
 
-use crate::apply;
 use crate::envelope;
 use crate::fault::{Fault, guarded};
 use crate::folder::FolderLock;
@@ -18,21 +18,29 @@ use crate::opening::OpenOptions;
 use crate::range;
 use crate::redo::{self, Write};
 use crate::room::Room;
+use crate::rows::Rows;
 
 /// How long the drop of a poisoned store waits for sled, which can hang in its last flush.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How many records a scan reads between two commits' turns.
-const STRETCH: usize = 256;
-
 /// A service's database in sled.
+///
+/// ```text
+/// commit ─► active log, fdatasync ─► fresh layer (memory) ─► done
+///                  │ when it is full        │
+///                  ▼                        ▼
+///              full log               frozen layer ─► applier's thread ─► sled, flush, fsync
+///                  ▲                                          │
+///                  └────────────── voided, empty ◄────────────┘
+/// ```
+///
+/// Readers see the fresh layer over the frozen one over sled. A commit waits only when both logs are
+/// full. What was written often since the last turn goes into sled once.
 #[derive(Debug)]
 pub struct SledStore {
-    db: Option<sled::Db>,
-    writer: Mutex<Writer>,
-    /// Held for writing while a batch is applied, so that readers see all of it or nothing.
-    showing: RwLock<()>,
-    poison: OnceLock<String>,
+    /// Until the store is dropped.
+    rows: Option<Arc<Rows>>,
+    writer: Mutex<Option<Writer>>,
     path: PathBuf,
     known_schema: u32,
     meta: Mutex<Meta>,
@@ -44,12 +52,11 @@ pub struct SledStore {
 struct Writer {
     journal: Journal,
     room: Room,
-    scratch: Vec<u8>,
 }
 
 impl SledStore {
     pub(crate) fn assemble(
-        db: sled::Db,
+        rows: Arc<Rows>,
         journal: Journal,
         lock: FolderLock,
         room: Room,
@@ -57,14 +64,8 @@ impl SledStore {
         options: &OpenOptions,
     ) -> SledStore {
         SledStore {
-            db: Some(db),
-            writer: Mutex::new(Writer {
-                journal,
-                room,
-                scratch: Vec::new(),
-            }),
-            showing: RwLock::new(()),
-            poison: OnceLock::new(),
+            rows: Some(rows),
+            writer: Mutex::new(Some(Writer { journal, room })),
             path: options.path.clone(),
             known_schema: options.schema,
             meta: Mutex::new(meta),
@@ -95,7 +96,7 @@ impl SledStore {
 
     /// Whether a failed commit or a panic has closed the store; only opening it anew helps.
     pub fn is_poisoned(&self) -> bool {
-        self.poison.get().is_some()
+        self.rows.as_ref().is_none_or(|rows| rows.is_poisoned())
     }
 
     /// Writes the metadata of a new store, and brings it into sled for good.
@@ -105,126 +106,78 @@ impl SledStore {
         self.checkpoint_now()
     }
 
-    /// Brings everything into sled and onto the disk, and empties the redo log.
+    /// Brings everything into sled and onto the disk, and empties the redo logs.
     pub(crate) fn checkpoint_now(&self) -> Result<(), StoreError> {
-        let mut writer = self.writer.lock();
-        let db = self.live()?;
-        writer.journal.checkpoint(db).map_err(|fault| self.fail(fault))
+        self.write(|rows, writer| {
+            let done = writer.journal.checkpoint(rows);
+            done.map_err(|error| unrecorded(rows, error))
+        })
     }
 
     fn commit_with(&self, batch: &Batch, meta: Option<Meta>) -> Result<Durable, StoreError> {
         limits::check(batch)?;
-        let mut writer = self.writer.lock();
-        let db = self.live()?;
         let meta = meta.map(Meta::encode);
         let meta = meta.as_deref().map(|meta| (meta::KEY, Some(meta)));
         let writes: Vec<_> = batch.iter().chain(meta).collect();
-        if writes.is_empty() {
-            return Ok(Durable::attest());
-        }
-        writer.room.admit(weight(&writes))?;
-        let recorded = writer.journal.record(db, &writes);
-        recorded.map_err(|error| self.unrecorded(error))?;
-        self.apply(db, &writes, &mut writer)?;
-        Ok(Durable::attest())
-    }
-
-    /// Shows readers what is on disk now. A failure poisons the store before anybody may read again.
-    fn apply(&self, db: &sled::Db, writes: &[Write<'_>], writer: &mut Writer) -> Result<(), StoreError> {
-        let Writer { journal, scratch, .. } = writer;
-        let hidden = self.showing.write();
-        apply::apply(db, writes, scratch, &journal.points).map_err(|fault| self.fail(fault))?;
-        drop(hidden);
-        journal.applied(writes).map_err(|fault| self.fail(fault))
-    }
-
-    fn unrecorded(&self, error: Unrecorded) -> StoreError {
-        match error {
-            Unrecorded::Refused(fault) => fault.told(&self.path),
-            Unrecorded::Broken(fault) => self.fail(fault),
-        }
-    }
-
-    /// sled, unless the store is poisoned.
-    fn live(&self) -> Result<&sled::Db, StoreError> {
-        if let Some(cause) = self.poison.get() {
-            return Err(StoreError::Engine(format!(
-                "closed since a failure, open it anew: {cause}"
-            )));
-        }
-        self.db
-            .as_ref()
-            .ok_or_else(|| StoreError::Engine("closed".to_owned()))
-    }
-
-    /// Poisons the store, and says why.
-    fn fail(&self, fault: Fault) -> StoreError {
-        let error = fault.told(&self.path);
-        tracing::error!(path = %self.path.display(), %error, "the store is closed until it is opened anew");
-        // The first cause stays.
-        let _ = self.poison.set(error.to_string());
-        error
-    }
-
-    /// A failed read near `key`. Damage is named and leaves the store open; a panic closes it.
-    fn unread(&self, key: &[u8], fault: Fault) -> StoreError {
-        match fault {
-            Fault::Corrupt(_) => envelope::damaged(key, "its page or one on the way to it is damaged"),
-            Fault::Panicked(_) => self.fail(fault),
-            other => other.told(&self.path),
-        }
-    }
-
-    /// Hands every record from `start` on to `visit`, until that returns `false`. Commits get their
-    /// turn after every stretch, so a walk longer than that is no point in time.
-    fn walk(
-        &self,
-        start: Vec<u8>,
-        mut visit: impl FnMut(&[u8], &[u8]) -> Result<bool, StoreError>,
-    ) -> Result<(), StoreError> {
-        let mut last = start.clone();
-        let mut records = self.live()?.range(start..);
-        loop {
-            let _shown = self.showing.read();
-            self.live()?;
-            for _ in 0..STRETCH {
-                let next = guarded(|| records.next().transpose());
-                let Some((key, record)) = next.map_err(|fault| self.unread(&last, fault))? else {
-                    return Ok(());
-                };
-                if *key != *meta::KEY && !visit(&key, &record)? {
-                    return Ok(());
-                }
-                last.clear();
-                last.extend_from_slice(&key);
+        self.write(|rows, writer| {
+            if writes.is_empty() {
+                return Ok(Durable::attest());
             }
-        }
+            writer.room.admit(weight(&writes), rows.pending_bytes())?;
+            let record = writer.journal.record(rows, &writes);
+            rows.show(&record.map_err(|error| unrecorded(rows, error))?);
+            Ok(Durable::attest())
+        })
+    }
+
+    /// Runs `action` as the one writer, unless the store is poisoned.
+    fn write<T>(
+        &self,
+        action: impl FnOnce(&Rows, &mut Writer) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut writer = self.writer.lock();
+        let rows = self.rows()?;
+        rows.live()?;
+        action(rows, writer.as_mut().ok_or_else(closed)?)
+    }
+
+    fn rows(&self) -> Result<&Rows, StoreError> {
+        self.rows.as_deref().ok_or_else(closed)
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Engine("closed".to_owned())
+}
+
+fn unrecorded(rows: &Rows, error: Unrecorded) -> StoreError {
+    match error {
+        Unrecorded::Refused(fault) => fault.told(&rows.path),
+        // The applier may have said why.
+        Unrecorded::Broken(fault) => rows.live().err().unwrap_or_else(|| rows.fail(fault)),
     }
 }
 
 impl Read for SledStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let _shown = self.showing.read();
-        let db = self.live()?;
+        let rows = self.rows()?;
         if key == meta::KEY {
-            return Ok(None);
+            return rows.live().map(|_| None);
         }
-        let record = guarded(|| db.get(key)).map_err(|fault| self.unread(key, fault))?;
-        record
-            .map(|record| envelope::open(key, &record).map(<[u8]>::to_vec))
-            .transpose()
+        rows.get(key)
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
         let mut found = Vec::new();
+        let rows = self.rows()?;
         if limit == 0 {
-            return self.live().map(|_| found);
+            return rows.live().map(|_| found);
         }
-        self.walk(range::start(prefix, after), |key, record| {
-            if !key.starts_with(prefix) {
+        rows.walk(range::start(prefix, after), |record| {
+            if !record.key().starts_with(prefix) {
                 return Ok(false);
             }
-            found.push((key.to_vec(), envelope::open(key, record)?.to_vec()));
+            found.push((record.key().to_vec(), record.payload()?.to_vec()));
             Ok(found.len() < limit)
         })?;
         Ok(found)
@@ -236,8 +189,16 @@ impl Store for SledStore {
         self.commit_with(batch, None)
     }
 
+    /// When there is none, what is in the logs is brought into sled, which is then owed no room.
     fn has_room(&self) -> Result<(), StoreError> {
-        self.writer.lock().room.admit(0)
+        self.write(|rows, writer| {
+            let refused = writer.room.admit(0, rows.pending_bytes());
+            if refused.is_err() {
+                let hurried = writer.journal.hurry(rows);
+                hurried.map_err(|fault| rows.fail(fault))?;
+            }
+            refused
+        })
     }
 
     fn epoch(&self) -> u64 {
@@ -246,48 +207,63 @@ impl Store for SledStore {
 
     fn verify(&self) -> Result<u64, StoreError> {
         let mut records = 0;
-        self.walk(Vec::new(), |key, record| {
-            envelope::open(key, record)?;
+        self.rows()?.walk(Vec::new(), |record| {
+            record.payload()?;
             records += 1;
             Ok(true)
         })?;
-        let writer = self.writer.lock();
-        self.live()?;
-        writer.journal.verify().map_err(|fault| fault.told(&self.path))?;
+        self.write(|rows, writer| {
+            let sound = writer.journal.verify();
+            sound.map_err(|error| unrecorded(rows, error))
+        })?;
         Ok(records)
     }
 
     fn size_on_disk(&self) -> Result<u64, StoreError> {
-        let log = self.writer.lock().journal.length();
-        let db = self.live()?;
-        let rows = guarded(|| db.size_on_disk()).map_err(|fault| fault.told(&self.path))?;
-        Ok(rows + log)
+        let told = |fault: Fault| fault.told(&self.path);
+        let db = self.rows()?.live()?;
+        let mut size = guarded(|| db.size_on_disk()).map_err(told)?;
+        for log in redo::FILES {
+            let metadata = fs::metadata(self.path.join(log));
+            size += metadata.map_err(|error| told(error.into()))?.len();
+        }
+        Ok(size)
     }
 }
 
 impl Drop for SledStore {
     fn drop(&mut self) {
-        let closed = self.is_poisoned() || self.checkpoint_now().is_err();
-        let Some(db) = self.db.take() else { return };
-        if closed {
-            return drop_aside(db, &self.path);
+        let sound = self.checkpoint_now().is_ok();
+        let (Some(rows), Some(writer)) = (self.rows.take(), self.writer.get_mut().take()) else {
+            return;
+        };
+        let applier = writer.journal.close();
+        let close = move || {
+            // What it failed at, it has told.
+            let _ = applier.join();
+            drop(rows);
+        };
+        if sound {
+            close_here(close);
+        } else {
+            close_aside(close, &self.path);
         }
-        // sled's last flush may panic; there is nobody left to tell.
-        let _ = guarded(|| {
-            drop(db);
-            Ok(())
-        });
     }
 }
 
-/// Drops a failed database on a thread of its own, which is left behind if sled does not come back.
-pub(crate) fn drop_aside(db: sled::Db, path: &Path) {
+/// sled's last flush may panic; there is nobody left to tell.
+fn close_here(close: impl FnOnce()) {
+    let _ = guarded(|| {
+        close();
+        Ok(())
+    });
+}
+
+/// Closes a failed database on a thread of its own, which is left behind if sled does not come back.
+pub(crate) fn close_aside(close: impl FnOnce() + Send + 'static, path: &Path) {
     let (done, wait) = mpsc::channel();
     std::thread::spawn(move || {
-        let _ = guarded(|| {
-            drop(db);
-            Ok(())
-        });
+        close_here(close);
         let _ = done.send(());
     });
     if wait.recv_timeout(CLOSE_PATIENCE).is_err() {
@@ -300,15 +276,40 @@ fn weight(writes: &[Write<'_>]) -> u64 {
 }
 
 #[cfg(any(test, feature = "conformance"))]
+#[allow(clippy::expect_used, reason = "for tests, which fail here")]
 impl SledStore {
-    /// Lets the next commit or checkpoint that comes to `point` stop there, as a crash would. The store
-    /// is then poisoned, and its folder is what the crash would have left.
+    /// Lets whoever comes to `point` next stop there, as a crash would. The store is then poisoned, and
+    /// its folder is what the crash would have left.
     pub fn stop_at(&self, point: crate::conformance::Failpoint) {
-        self.writer.lock().journal.points.arm(point);
+        self.points().stop(point);
     }
 
-    /// A checkpoint now, which else comes when the redo log is full and when the store is dropped.
+    /// Lets the applier wait at `point` when it comes there, until [`Self::release`].
+    pub fn hold_at(&self, point: crate::conformance::Failpoint) {
+        self.points().hold(point);
+    }
+
+    /// Waits until the applier waits where [`Self::hold_at`] said.
+    pub fn wait_until_held(&self) {
+        self.points().wait_until_held();
+    }
+
+    /// Lets the applier go on.
+    pub fn release(&self) {
+        self.points().release();
+    }
+
+    /// A checkpoint now, which else comes when the store is dropped.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         self.checkpoint_now()
+    }
+
+    /// What a full log does: the other one takes the commits, the applier begins its work.
+    pub fn turn(&self) -> Result<(), StoreError> {
+        self.write(|rows, writer| writer.journal.hurry(rows).map_err(|fault| rows.fail(fault)))
+    }
+
+    fn points(&self) -> &crate::failpoint::Failpoints {
+        &self.rows().expect("the store is open").points
     }
 }

@@ -1,26 +1,35 @@
-//! The order in which a store's bytes reach the disk: redo log, sled, checkpoint.
+//! The order in which a store's bytes reach the disk: the active redo log, and, when that is full, the
+//! other one, while the applier brings the full one into sled.
 
-use std::fs::File;
-use std::io;
-use std::path::Path;
+use std::mem;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use crate::failpoint::{Failpoint, Failpoints};
-use crate::fault::{Fault, guarded};
-use crate::off_log::OffLog;
+use bytes::Bytes;
+
+use crate::applier::{Applier, Work};
+use crate::failpoint::Failpoint;
+use crate::fault::Fault;
+use crate::recovery::Logs;
 use crate::redo::{self, AppendError, Redo, Write};
+use crate::room::Watch;
+use crate::rows::Rows;
 
-/// How much may be applied before sled's file is synced. sled takes what `sync_file_range` has written
-/// for safe and soon reuses the segments it replaces; about one segment's worth keeps that true.
-const SYNC_EVERY_BYTES: u64 = 512 << 10;
+/// How often a commit that waits for the applier looks whether the disk has become full.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
-/// The redo log, and sled's files as the operating system sees them.
+/// The redo logs, and the way to the applier.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    redo: Redo,
-    file: File,
-    off_log: OffLog,
-    unsynced: u64,
-    pub(crate) points: Failpoints,
+    active: Redo,
+    /// The other log, unless the applier has it.
+    spare: Option<Redo>,
+    work: Sender<Work>,
+    renewed: Receiver<Redo>,
+    watch: Watch,
+    applier: JoinHandle<()>,
 }
 
 /// Why a batch did not get into the log.
@@ -32,65 +41,122 @@ pub(crate) enum Unrecorded {
 }
 
 impl Journal {
-    /// Of the store in `folder`, which sled has opened.
-    pub(crate) fn new(redo: Redo, folder: &Path) -> io::Result<Journal> {
+    /// Starts the applier, with what the last process left to do.
+    pub(crate) fn start(rows: &Arc<Rows>, logs: Logs, watch: Watch) -> Result<Journal, Fault> {
+        let (work, to_do) = mpsc::channel();
+        let (done, renewed) = mpsc::channel();
+        let applier = Applier::new(Arc::clone(rows), watch.clone(), &rows.path)?;
+        let applier = thread::Builder::new()
+            .name("store-applier".to_owned())
+            .spawn(move || applier.run(&to_do, &done))?;
+        let (active, spare) = match logs {
+            Logs::OneInUse { active, spare } => (active, Some(spare)),
+            Logs::BothInUse { active, full, layer } => {
+                // It has begun to listen; if it does not, the first wait for the log tells.
+                let successor = active.number();
+                let _ = work.send(Work {
+                    redo: full,
+                    layer,
+                    successor,
+                });
+                (active, None)
+            }
+        };
         Ok(Journal {
-            redo,
-            file: File::open(folder.join("db"))?,
-            off_log: OffLog::of(folder),
-            unsynced: 0,
-            points: Failpoints::default(),
+            active,
+            spare,
+            work,
+            renewed,
+            watch,
+            applier,
         })
     }
 
-    /// Makes `writes` durable, after a checkpoint where one is due. They are to be applied next.
-    pub(crate) fn record(&mut self, db: &sled::Db, writes: &[Write<'_>]) -> Result<(), Unrecorded> {
-        if self.redo.is_due(redo::size(writes)) {
-            self.checkpoint(db)?;
+    /// Makes `writes` durable, in the other log when this one is full. The record is to be shown next.
+    pub(crate) fn record(&mut self, rows: &Rows, writes: &[Write<'_>]) -> Result<Bytes, Unrecorded> {
+        if self.active.is_full(redo::size(writes)) {
+            self.fetch_spare()?;
+            self.turn(rows)?;
         }
-        self.redo.append(writes)?;
-        self.points.reach(Failpoint::Appended)?;
-        self.redo.sync().map_err(Fault::from)?;
-        self.points.reach(Failpoint::Synced)?;
+        let record = self.active.append(writes)?;
+        rows.points.reach(Failpoint::Appended)?;
+        self.active.sync().map_err(Fault::from)?;
+        rows.points.reach(Failpoint::Synced)?;
+        Ok(record)
+    }
+
+    /// Begins to bring everything into sled, if the applier has nothing to do.
+    pub(crate) fn hurry(&mut self, rows: &Rows) -> Result<(), Fault> {
+        if self.spare.is_none() {
+            self.spare = self.renewed.try_recv().ok();
+        }
+        match self.spare {
+            Some(_) if !self.active.is_empty() => self.turn(rows),
+            _ => Ok(()),
+        }
+    }
+
+    /// Brings everything into sled and onto the disk, and leaves both logs empty.
+    pub(crate) fn checkpoint(&mut self, rows: &Rows) -> Result<(), Unrecorded> {
+        self.fetch_spare()?;
+        if !self.active.is_empty() {
+            self.turn(rows)?;
+            self.fetch_spare()?;
+        }
         Ok(())
     }
 
-    /// Takes note that `writes` have been applied.
-    pub(crate) fn applied(&mut self, writes: &[Write<'_>]) -> Result<(), Fault> {
-        self.unsynced += redo::size(writes);
-        if self.unsynced >= SYNC_EVERY_BYTES {
-            self.file.sync_data()?;
-            self.unsynced = 0;
+    /// Checks both logs as they lie on disk, when the applier has given back the one it has.
+    pub(crate) fn verify(&mut self) -> Result<(), Unrecorded> {
+        self.fetch_spare()?;
+        let logs = [Some(&self.active), self.spare.as_ref()];
+        logs.into_iter()
+            .flatten()
+            .try_for_each(Redo::verify)
+            .map_err(Unrecorded::Refused)
+    }
+
+    /// Lets the applier end when it has done what it has; the thread, to be waited for.
+    pub(crate) fn close(self) -> JoinHandle<()> {
+        self.applier
+    }
+
+    /// Waits until the other log is here and empty. On a disk that is full this may take for ever, so
+    /// that is refused.
+    fn fetch_spare(&mut self) -> Result<(), Unrecorded> {
+        while self.spare.is_none() {
+            match self.renewed.recv_timeout(LOOK_AGAIN_AFTER) {
+                Ok(redo) => self.spare = Some(redo),
+                Err(RecvTimeoutError::Timeout) if self.watch.starves() => {
+                    return Err(Unrecorded::Refused(Fault::Full));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(Unrecorded::Broken(gone())),
+            }
         }
         Ok(())
     }
 
-    /// Brings everything applied to disk, and then begins the log anew. sled's flush reaches neither
-    /// the files' metadata nor the drive's cache, nor the pages outside its log.
-    pub(crate) fn checkpoint(&mut self, db: &sled::Db) -> Result<(), Fault> {
-        if self.redo.is_empty() {
-            return Ok(());
-        }
-        guarded(|| db.flush())?;
-        self.off_log.sync()?;
-        self.file.sync_all()?;
-        self.unsynced = 0;
-        self.points.reach(Failpoint::Flushed)?;
-        self.redo.renew()?;
-        self.points.reach(Failpoint::Renewed)?;
-        self.redo.sync()?;
-        Ok(self.redo.trim()?)
+    /// Puts the other log, which is here and empty, in the place of this one.
+    fn turn(&mut self, rows: &Rows) -> Result<(), Fault> {
+        let mut next = self.spare.take().ok_or_else(gone)?;
+        next.begin_with(self.active.next());
+        let successor = next.number();
+        let redo = mem::replace(&mut self.active, next);
+        rows.points.reach(Failpoint::Turned)?;
+        let layer = rows.freeze();
+        self.work
+            .send(Work {
+                redo,
+                layer,
+                successor,
+            })
+            .map_err(|_| gone())
     }
+}
 
-    /// Checks the log as it lies on disk.
-    pub(crate) fn verify(&self) -> Result<(), Fault> {
-        self.redo.verify()
-    }
-
-    /// Bytes of the log on disk.
-    pub(crate) fn length(&self) -> u64 {
-        self.redo.length()
-    }
+fn gone() -> Fault {
+    Fault::Panicked("the thread that brings the redo log into the database has ended".to_owned())
 }
 
 impl From<Fault> for Unrecorded {

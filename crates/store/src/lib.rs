@@ -3,10 +3,13 @@
 //!
 //! Invariants:
 //!
-//! - A commit is one sled `Batch`, one `flush` (sled's `sync_file_range`), then an fsync of the file
-//!   of ours: sled alone reaches neither the file's metadata nor the drive's cache.
-//! - Once a write has begun and failed, the store is *poisoned*: sled may show readers what no disk
-//!   holds, so every later call is refused until the store is dropped and opened anew.
+//! - A commit is one record in a redo log and one fdatasync. It is then shown to readers from memory,
+//!   and brought into sled later, when the log is full: see [`SledStore`].
+//! - A log is voided only when sled has all of it and sled's files are fsynced: sled's own flush
+//!   reaches neither the file's metadata nor the drive's cache.
+//! - Readers see nothing that is not on disk.
+//! - Once a write has begun and failed, the store is *poisoned*: what sled holds in memory is not to be
+//!   trusted, so every later call is refused until the store is dropped and opened anew.
 //! - Every value lies in an envelope with a checksum over key and payload, checked on each read. A
 //!   damaged record is named, never served.
 //! - A commit is refused before it begins when the disk has less room than the reserve, since sled
@@ -19,7 +22,7 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 
-mod apply;
+mod applier;
 mod ballast;
 mod engine;
 mod envelope;
@@ -28,6 +31,7 @@ mod fault;
 mod files;
 mod folder;
 mod journal;
+mod layers;
 mod limits;
 mod memory;
 mod memory_blobs;
@@ -40,6 +44,7 @@ mod recovery;
 mod redo;
 mod repair;
 mod room;
+mod rows;
 
 pub use engine::SledStore;
 pub use files::Files;

@@ -28,9 +28,8 @@ impl Meta {
         bytes
     }
 
-    /// Reads the record as it was stored, envelope and all.
-    pub(crate) fn decode(record: &[u8]) -> Result<Meta, StoreError> {
-        let payload = envelope::open(KEY, record)?;
+    /// Reads the record's payload.
+    pub(crate) fn decode(payload: &[u8]) -> Result<Meta, StoreError> {
         Self::parse(payload).ok_or_else(|| envelope::damaged(KEY, "it is too short"))
     }
 

@@ -1,18 +1,20 @@
 //! Opening a store: lock, snapshots, sled, metadata; and what is tried when one of them fails.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use service::store::{Store, StoreError};
 
 use crate::ballast::Ballast;
-use crate::engine::{SledStore, drop_aside};
+use crate::engine::{SledStore, close_aside};
 use crate::fault::{Fault, guarded};
 use crate::folder::{self, FolderLock, patiently};
 use crate::journal::Journal;
 use crate::meta::{self, Meta};
-use crate::recovery;
+use crate::recovery::{self, Logs};
 use crate::repair;
 use crate::room::Room;
+use crate::rows::Rows;
 
 /// sled moves any page over a quarter of a segment out of its log into a file that it does not
 /// fsync. Two megabytes keep pages of 17 values of 30 KiB in the log.
@@ -55,7 +57,7 @@ impl SledStore {
         let lock = FolderLock::acquire(path)?;
         let mut ballast = Ballast::of(path);
         let started = start_with_remedies(&options, &lock, &mut ballast)?;
-        let stored = stored_meta(&started.db, path)?;
+        let stored = stored_meta(&started.rows)?;
         let new = stored.is_none();
         let meta = stored.unwrap_or(Meta {
             schema: options.schema,
@@ -69,7 +71,9 @@ impl SledStore {
             });
         }
         let room = Room::new(options.path.clone(), options.reserve_bytes, ballast);
-        let store = SledStore::assemble(started.db, started.journal, lock, room, meta, &options);
+        let journal = Journal::start(&started.rows, started.logs, room.watch());
+        let journal = journal.map_err(|fault| fault.told(path))?;
+        let store = SledStore::assemble(started.rows, journal, lock, room, meta, &options);
         if new {
             store.write_meta()?;
             folder::sync_all(path).map_err(|error| Fault::from(error).told(path))?;
@@ -82,12 +86,12 @@ impl SledStore {
 }
 
 struct Started {
-    db: sled::Db,
-    journal: Journal,
+    rows: Arc<Rows>,
+    logs: Logs,
     repaired: bool,
 }
 
-/// Starts sled and replays the redo log. A full disk is answered with the ballast, once.
+/// Starts sled and replays the redo logs. A full disk is answered with the ballast, once.
 fn start_with_remedies(
     options: &OpenOptions,
     lock: &FolderLock,
@@ -113,13 +117,13 @@ fn start(options: &OpenOptions, patient: bool) -> Result<Started, Fault> {
         Err(fault) => return Err(fault),
     };
     match recovery::recover(&db, &options.path) {
-        Ok(journal) => Ok(Started {
-            db,
-            journal,
+        Ok((logs, layers)) => Ok(Started {
+            rows: Arc::new(Rows::new(db, layers, &options.path)),
+            logs,
             repaired,
         }),
         Err(fault) => {
-            drop_aside(db, &options.path);
+            close_aside(move || drop(db), &options.path);
             Err(fault)
         }
     }
@@ -151,15 +155,19 @@ fn open_without_snapshots(options: &OpenOptions, what: String) -> Result<sled::D
 }
 
 /// The store's metadata; `None` when it is new. Rows without it are not taken for a new store.
-fn stored_meta(db: &sled::Db, path: &Path) -> Result<Option<Meta>, StoreError> {
-    let told = |fault: Fault| fault.told(path);
-    if let Some(record) = guarded(|| db.get(meta::KEY)).map_err(told)? {
-        return Meta::decode(&record).map(Some);
+fn stored_meta(rows: &Rows) -> Result<Option<Meta>, StoreError> {
+    if let Some(payload) = rows.get(meta::KEY)? {
+        return Meta::decode(&payload).map(Some);
     }
-    match guarded(|| db.iter().next().transpose()).map_err(told)? {
-        None => Ok(None),
-        Some(_) => Err(crate::envelope::damaged(meta::KEY, "it is missing")),
+    let mut is_empty = true;
+    rows.walk(Vec::new(), |_| {
+        is_empty = false;
+        Ok(false)
+    })?;
+    if is_empty {
+        return Ok(None);
     }
+    Err(crate::envelope::damaged(meta::KEY, "it is missing"))
 }
 
 fn report_repair(store: &SledStore, path: &Path) -> Result<(), StoreError> {

@@ -1,26 +1,25 @@
 //! Listeners for principals.
 
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use session::{Connection, Limits, Peer};
-use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use crate::{FrontDoorConfig, FrontDoorError, Shared, tls};
+use crate::{
+    FrontDoorConfig, FrontDoorError, Shared,
+    entrance::{Entrance, Guest, Refusals},
+    tls,
+};
 
-/// Connections beyond the limit that are still heard, to be told that the server is busy.
-const OVERFLOW: usize = 256;
 /// Connections that the operating system holds until they are accepted.
 const BACKLOG: u32 = 1_024;
-/// Pause after the operating system refused to accept (no file descriptors are left).
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound listener that is not open yet.
 pub(crate) struct Gate {
@@ -78,6 +77,7 @@ impl Gate {
         self,
         config: &FrontDoorConfig,
         shared: Arc<Shared>,
+        entrance: Arc<Entrance>,
         end: CancellationToken,
     ) -> Result<(), FrontDoorError> {
         let address = self.address;
@@ -90,7 +90,7 @@ impl Gate {
             site: config.site.clone(),
             limits: Arc::new(config.limits.clone()),
             acceptor: self.acceptor,
-            places: Arc::new(Semaphore::new(config.limits.connections + OVERFLOW)),
+            entrance,
             shared,
         };
         tokio::spawn(porter.accept_all(listener, end));
@@ -103,48 +103,52 @@ struct Porter {
     site: String,
     limits: Arc<Limits>,
     acceptor: Option<TlsAcceptor>,
-    places: Arc<Semaphore>,
+    entrance: Arc<Entrance>,
     shared: Arc<Shared>,
 }
 
 impl Porter {
     async fn accept_all(self, listener: TcpListener, end: CancellationToken) {
         let porter = Arc::new(self);
+        let accepting = porter.accept(listener);
+        tokio::select! {
+            () = end.cancelled() => {}
+            () = accepting => {}
+        }
+    }
+
+    async fn accept(self: &Arc<Self>, listener: TcpListener) {
+        let mut refusals = Refusals::of("principals");
         loop {
-            let accepted = tokio::select! {
-                () = end.cancelled() => return,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, address)) => porter.clone().take_in(stream, address),
+            let (stream, address) = match listener.accept().await {
+                Ok(accepted) => accepted,
                 Err(error) => {
-                    metrics::counter!("muster_accept_errors_total").increment(1);
-                    warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(PAUSE).await;
+                    refusals.sit_out(&error, &self.entrance).await;
+                    continue;
                 }
+            };
+            refusals.over();
+            if let Some(guest) = self.entrance.enter(address.ip()).await {
+                let _ = stream.set_nodelay(true);
+                let porter = self.clone();
+                tokio::spawn(async move { porter.welcome(stream, address, guest).await });
             }
         }
     }
 
-    fn take_in(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
-            metrics::counter!("muster_turned_away_total").increment(1);
-            return;
-        };
-        let _ = stream.set_nodelay(true);
-        tokio::spawn(async move {
-            self.welcome(stream, address).await;
-            drop(place);
-        });
-    }
-
-    async fn welcome(&self, stream: TcpStream, address: SocketAddr) {
+    async fn welcome(&self, stream: TcpStream, address: SocketAddr, mut guest: Guest) {
         let Some(acceptor) = &self.acceptor else {
             let connection = self.connection(Peer::Believed, address);
-            return task::run(stream, connection, &self.shared).await;
+            return task::run(stream, connection, &self.shared, guest).await;
         };
         let patience = Duration::from_millis(self.limits.connect_ms);
-        let stream = match tokio::time::timeout(patience, acceptor.accept(stream)).await {
+        let handshake = tokio::time::timeout(patience, acceptor.accept(stream));
+        let shaken = tokio::select! {
+            // Counted; a line for each would let a flood fill the log.
+            () = guest.dismissed() => return debug!(%address, "others waited, and its TLS handshake did not end"),
+            shaken = handshake => shaken,
+        };
+        let stream = match shaken {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return refused(address, &error.to_string()),
             Err(_) => return refused(address, "the TLS handshake took too long"),
@@ -152,7 +156,7 @@ impl Porter {
         match tls::peer(&self.site, stream.get_ref().1.peer_certificates()) {
             Ok(peer) => {
                 let connection = self.connection(peer, address);
-                task::run(stream, connection, &self.shared).await;
+                task::run(stream, connection, &self.shared, guest).await;
             }
             Err(why) => refused(address, &why),
         }

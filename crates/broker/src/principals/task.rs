@@ -16,7 +16,7 @@ use tokio::{
 };
 use tracing::{debug, info};
 
-use crate::{mailbox::Mailbox, shared::Shared};
+use crate::{entrance::Guest, mailbox::Mailbox, shared::Shared};
 
 /// How long the last words may take to reach the client.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -33,6 +33,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     connection: Connection,
     shared: &Shared,
+    guest: Guest,
 ) {
     let id = connection.id();
     let mailbox = shared.open_mailbox(id);
@@ -41,6 +42,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         stream,
         connection,
         shared,
+        guest,
         mailbox,
         out: Bytes::new(),
         unflushed: false,
@@ -52,6 +54,8 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         mut stream,
         mut connection,
         mut out,
+        lost,
+        guest,
         ..
     } = task;
     let cause = connection.over().unwrap_or(Cause::Network);
@@ -61,14 +65,18 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         stream.write_all(&last).await?;
         stream.shutdown().await
     };
-    let _ = tokio::time::timeout(LAST_WORDS, farewell).await;
+    if !lost {
+        let _ = tokio::time::timeout(LAST_WORDS, farewell).await;
+    }
     drop(stream);
+    drop(guest);
     shared.close_mailbox(id);
     // A will is one of its last wishes.
     shared.with_door(|door, now| {
         door.serve(&mut connection, now);
         door.gone(id, cause, now);
     });
+    metrics::counter!("muster_connections_ended_total", "cause" => cause.word()).increment(1);
     match cause {
         Cause::Clean | Cause::Network | Cause::ServerShutdown => debug!(id, cause = cause.word(), "gone"),
         _ => info!(id, cause = cause.word(), address = connection.address(), "let go"),
@@ -79,21 +87,31 @@ struct Task<'a, S> {
     stream: S,
     connection: Connection,
     shared: &'a Shared,
+    guest: Guest,
     mailbox: Mailbox,
     out: Bytes,
     unflushed: bool,
     alarm: Pin<Box<Sleep>>,
+    /// Nothing more can be said to it, or needs to be.
     lost: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Task<'_, S> {
     /// Moves whatever can be moved; ready when the connection is over and nothing more can be written.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.guest.is_dismissed(cx) {
+            self.connection.closed();
+            self.lost = true;
+            return Poll::Ready(());
+        }
         loop {
             let mut moved = self.take_posts(cx);
             moved |= self.take_bytes(cx);
             if self.connection.has_wishes() {
                 self.shared.serve(&mut self.connection);
+                if self.connection.caller().is_some() {
+                    self.guest.admitted();
+                }
             }
             moved |= self.watch_time(cx);
             moved |= self.give_bytes(cx);

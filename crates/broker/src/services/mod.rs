@@ -13,7 +13,7 @@ use std::{
 use bytes::BytesMut;
 use contract::id::ServiceName;
 use parking_lot::Mutex;
-use session::{Leaving, LinkEvent, ServiceLink};
+use session::{Leaving, Limits, LinkEvent, ServiceLink};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -24,13 +24,16 @@ use tracing::{info, warn};
 
 use crate::{
     FrontDoorConfig, FrontDoorError, Shared,
+    entrance::{Entrance, Guest, Refusals},
     router::{Parcel, Router, ServiceRouterLink},
 };
 
 /// How often a silent connection is looked at.
 const LOOK: Duration = Duration::from_secs(1);
-/// Pause after the operating system refused to accept.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Connections that have joined, and such as have not: a service has one, and one that it replaces.
+const PLACES: (usize, usize) = (16, 64);
+/// How long one may be silent when others wait for its place, milliseconds: all are on this machine.
+const SILENT_MS: u64 = 500;
 /// How long the last words may take.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Envelopes written in one go.
@@ -73,16 +76,25 @@ struct Desk {
 
 impl Desk {
     async fn accept_all(self: Arc<Desk>, listener: TcpListener) {
+        let entrance = Entrance::new(&Limits {
+            connections: PLACES.0,
+            handshakes: PLACES.1,
+            silent_ms: SILENT_MS,
+            ..Limits::default()
+        });
+        let mut refusals = Refusals::of("services");
         loop {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let _ = stream.set_nodelay(true);
-                    tokio::spawn(self.clone().attend(stream));
-                }
+            let (stream, address) = match listener.accept().await {
+                Ok(accepted) => accepted,
                 Err(error) => {
-                    warn!(%error, "cannot accept a service's connection");
-                    tokio::time::sleep(PAUSE).await;
+                    refusals.sit_out(&error, &entrance).await;
+                    continue;
                 }
+            };
+            refusals.over();
+            if let Some(guest) = entrance.enter(address.ip()).await {
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(self.clone().attend(stream, guest));
             }
         }
     }
@@ -124,7 +136,7 @@ impl Desk {
         newest
     }
 
-    async fn attend(self: Arc<Desk>, stream: TcpStream) {
+    async fn attend(self: Arc<Desk>, stream: TcpStream, guest: Guest) {
         let link = ServiceLink::new(self.shared.root.clone(), self.secret.clone(), self.shared.now());
         let (up, inbox) = mpsc::unbounded_channel();
         let mut attendance = Attendance {
@@ -133,6 +145,7 @@ impl Desk {
             up,
             joined: None,
             replaced: CancellationToken::new(),
+            guest,
         };
         let (why, leaving) = attendance.run(stream, inbox).await;
         attendance.leave(&why, leaving);
@@ -152,6 +165,7 @@ struct Attendance {
     up: mpsc::UnboundedSender<Parcel>,
     joined: Option<Joined>,
     replaced: CancellationToken,
+    guest: Guest,
 }
 
 impl Attendance {
@@ -171,6 +185,7 @@ impl Attendance {
             // Writing is one of several: a service that does not read is still noticed, and still heard.
             tokio::select! {
                 () = self.replaced.cancelled() => return lost("a newer connection took its place"),
+                () = self.guest.dismissed() => return lost("others wait, and it did not say who it is"),
                 _ = look.tick() => {
                     if !self.link.is_alive(desk.shared.now()) {
                         return lost("silent for too long");
@@ -223,6 +238,7 @@ impl Attendance {
     }
 
     async fn join(&mut self, service: ServiceName) -> Result<(), String> {
+        self.guest.admitted();
         let desk = self.desk.clone();
         let generation = desk.generation.fetch_add(1, Ordering::Relaxed) + 1;
         desk.enter(service, generation, self.replaced.clone());

@@ -15,10 +15,10 @@ pub(super) fn list(view: &View<'_>, request: &ListAlerts) -> Result<AlertsListed
         state::OPEN_ALERTS
     };
     let keep = |alert: &Alert| request.device_id.is_empty() || alert.device_id == request.device_id;
-    let (alerts, next_page) = page::read(view, prefix, &request.page, request.page_size, keep)?;
+    let page = page::list(view, prefix, &request.page, request.page_size, keep)?;
     Ok(AlertsListed {
-        alerts,
-        next_page,
+        alerts: page.rows,
+        next_page: page.next,
         ..AlertsListed::default()
     })
 }

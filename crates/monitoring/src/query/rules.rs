@@ -6,11 +6,10 @@ use service::{Fault, View, page};
 use crate::state;
 
 pub(super) fn list(view: &View<'_>, request: &ListRules) -> Result<RulesListed, Fault> {
-    let (rules, next_page) =
-        page::read::<Rule>(view, state::RULES, &request.page, request.page_size, |_| true)?;
+    let page = page::list::<Rule>(view, state::RULES, &request.page, request.page_size, |_| true)?;
     Ok(RulesListed {
-        rules,
-        next_page,
+        rules: page.rows,
+        next_page: page.next,
         ..RulesListed::default()
     })
 }

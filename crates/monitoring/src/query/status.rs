@@ -29,10 +29,10 @@ pub(super) fn list(view: &View<'_>, request: &ListStatus) -> Result<StatusListed
         )
     })?;
     let keep = |s: &DeviceStatus| wanted == Connectivity::Unspecified || s.connectivity() == wanted;
-    let (devices, next_page) = page::read(view, state::STATUSES, &request.page, request.page_size, keep)?;
+    let page = page::list(view, state::STATUSES, &request.page, request.page_size, keep)?;
     Ok(StatusListed {
-        devices,
-        next_page,
+        devices: page.rows,
+        next_page: page.next,
         ..StatusListed::default()
     })
 }

@@ -1,17 +1,22 @@
 //! Lists that come in pages, read up to a limit.
 
+use std::io::{self, IsTerminal};
+
 use anyhow::Result;
 use contract::{id::ServiceName, limits, wire::Wire};
 
 use super::{Global, global, order::Order, print};
 
+/// What a person reads at a glance. A program that read only so much would miss the rest unnoticed.
+const GLANCE: usize = 100;
+
 /// How much of a list is wanted.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Limit {
-    /// Show at most this many
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    limit: usize,
-    /// Show them all
+    /// Show at most this many [default: 100 on a terminal, else all]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Show them all, on a terminal too
     #[arg(long, conflicts_with = "limit")]
     all: bool,
     /// Sort by this column of the table; `-COLUMN` turns the order round. Reads the whole list
@@ -29,6 +34,8 @@ pub(super) struct Page {
 pub(super) struct Listed<Item> {
     pub(super) items: Vec<Item>,
     more: bool,
+    /// Whoever gave a limit knows that there may be more.
+    asked: bool,
     /// How it is to be sorted and how much of it is then wanted.
     sort: Option<(Order, usize)>,
 }
@@ -37,14 +44,19 @@ impl Limit {
     /// No limit.
     pub(super) fn all() -> Limit {
         Limit {
-            limit: 0,
+            limit: None,
             all: true,
             sort: None,
         }
     }
 
     fn count(&self) -> usize {
-        if self.all { usize::MAX } else { self.limit }
+        match self.limit {
+            _ if self.all => usize::MAX,
+            Some(limit) => limit,
+            None if io::stdout().is_terminal() => GLANCE,
+            None => usize::MAX,
+        }
     }
 
     /// Asks page after page. `take` opens a reply: its items and the name of the next page.
@@ -72,7 +84,13 @@ impl Limit {
                 let more = !next.is_empty() || items.len() > count;
                 items.truncate(count);
                 let sort = self.sort.clone().map(|order| (order, self.count()));
-                return Ok(Listed { items, more, sort });
+                let asked = self.limit.is_some();
+                return Ok(Listed {
+                    items,
+                    more,
+                    asked,
+                    sort,
+                });
             }
             token = next;
         }
@@ -113,7 +131,7 @@ impl<Item: serde::Serialize> Listed<Item> {
         } else {
             print::table(headings, self.items.iter().map(row).collect())?;
         }
-        if self.more {
+        if self.more && !self.asked {
             print::note("there are more: --limit N, or --all");
         }
         Ok(())

@@ -15,6 +15,7 @@ mod order;
 mod person;
 mod print;
 mod progress;
+mod recover;
 mod rollout;
 mod run_agent;
 mod shell;
@@ -80,6 +81,9 @@ enum Command {
     Monitor(monitor::Monitor),
     /// Run the reference device agent.
     Agent(run_agent::RunAgent),
+    /// Get back in when every admin's certificate is lost.
+    #[command(subcommand)]
+    Recover(recover::Recover),
     /// Print a completion script for your shell.
     Completion(shell::Completion),
     /// Write man pages into a folder.
@@ -118,6 +122,7 @@ impl Cli {
             Command::Events(command) => command.run(global),
             Command::Monitor(command) => command.run(global),
             Command::Agent(command) => command.run(global),
+            Command::Recover(command) => command.run(global),
             Command::Completion(command) => command.run(),
             Command::Man(command) => command.run(),
         }

@@ -67,7 +67,10 @@ fn run(global: &Global, parts: &Parts) -> Result<()> {
 
 async fn serve(global: &Global, config: &Config, parts: &Parts) -> Result<()> {
     let running = up::start(config, parts).await?;
-    say_bound(global, &running.bound)?;
+    // Nobody may read it any more (`muster up | head -1`): that is no reason not to serve.
+    if let Err(error) = say_bound(global, &running.bound) {
+        tracing::warn!("nobody reads where it can be reached: {error:#}");
+    }
     // Without systemd there is nobody to notify.
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
     running.until(stop_signal()).await

@@ -53,6 +53,10 @@ pub struct Config {
     pub overlap: Duration,
     /// Connections at the same time.
     pub max_connections: usize,
+    /// Connections that are not through with TLS and CONNECT.
+    pub handshakes: usize,
+    /// Connections of one address.
+    pub per_address: usize,
     /// What is logged, as tracing's filter.
     pub log: String,
     /// Logs as JSON.
@@ -99,12 +103,14 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         services: reader.loopback("listen.services", "127.0.0.1:0"),
         http: reader.address("listen.http", "127.0.0.1:8080"),
         insecure: reader.optional_loopback("listen.insecure_test"),
-        state: reader.value("state.folder", PathBuf::from("state")),
+        state: reader
+            .optional_path("state.folder")
+            .unwrap_or_else(|| PathBuf::from("state")),
         // Four stores share a small machine; more helps only when the fleet outgrows it.
         cache_bytes: reader.mebibytes("state.cache_mib", 64),
         // Room for a segment of each store and the ballast that brings a full disk back.
         reserve_bytes: reader.mebibytes("state.reserve_mib", 64),
-        passphrase_file: reader.optional("pki.passphrase_file"),
+        passphrase_file: reader.optional_path("pki.passphrase_file"),
         device_lifetime: reader.duration("pki.device_lifetime", "90d"),
         overlap: reader.duration("pki.overlap", "1h"),
         release_keys: reader.value("rollout.release_keys", vec![PathBuf::from("release/release.pub")]),
@@ -113,7 +119,9 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         grace: reader.duration("monitoring.grace", "30s"),
         retire_wait: reader.duration("registry.retire_wait", "7d"),
         max_connections: reader.value("limits.connections", 20_000),
-        log: reader.value("log.filter", "info,rumqttd=error,rustls=error".to_owned()),
+        handshakes: reader.value("limits.handshakes", 2_048),
+        per_address: reader.value("limits.per_address", 10_000),
+        log: reader.text("log.filter", "info,rumqttd=error,rustls=error"),
         log_json: reader.value("log.json", false),
     }
 }

@@ -1,6 +1,11 @@
 //! Takes settings one by one and collects what is wrong with them.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use figment::{
     Figment,
@@ -17,6 +22,8 @@ const OPTIONS: [&str; 3] = ["dir", "as", "server"];
 /// The settings of one file and the environment.
 pub(super) struct Reader {
     figment: Figment,
+    /// What the environment says, letter by letter.
+    environment: BTreeMap<String, String>,
     file: String,
     known: BTreeSet<&'static str>,
     mistakes: Vec<String>,
@@ -25,15 +32,18 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn open(path: &Path) -> Result<Reader, Failure> {
         let file = path.display().to_string();
-        let figment = Figment::new()
-            .merge(Toml::file(path))
-            .merge(Env::prefixed("MUSTER_").ignore(&OPTIONS).split("__"));
+        let environment = Env::prefixed("MUSTER_").ignore(&OPTIONS).split("__");
+        let figment = Figment::new().merge(Toml::file(path)).merge(environment.clone());
         // A file that is no TOML has no settings to name.
         if let Err(error) = figment.extract::<Dict>() {
             return Err(Failure::usage(format!("{file}: {error}")));
         }
         Ok(Reader {
             figment,
+            environment: environment
+                .iter()
+                .map(|(name, text)| (name.to_string(), text))
+                .collect(),
             file,
             known: BTreeSet::new(),
             mistakes: Vec::new(),
@@ -81,6 +91,25 @@ impl Reader {
         }
     }
 
+    /// A setting that is a text. Figment takes the environment's `123` for a number; as a text it is what was
+    /// written, with its leading zeros.
+    pub(super) fn optional_text(&mut self, name: &'static str) -> Option<String> {
+        self.known.insert(name);
+        let is_text = matches!(self.figment.find_value(name), Ok(Value::String(..)));
+        match self.environment.get(name) {
+            Some(written) if !is_text => Some(written.trim().to_owned()),
+            _ => self.optional(name),
+        }
+    }
+
+    pub(super) fn text(&mut self, name: &'static str, default: &str) -> String {
+        self.optional_text(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    pub(super) fn optional_path(&mut self, name: &'static str) -> Option<PathBuf> {
+        self.optional_text(name).map(PathBuf::from)
+    }
+
     /// A setting that parses, with a default that does.
     pub(super) fn parsed<T>(
         &mut self,
@@ -91,7 +120,7 @@ impl Reader {
     where
         T: ParsedDefault,
     {
-        let text = self.value(name, default.to_owned());
+        let text = self.text(name, default);
         parse(text).unwrap_or_else(|mistake| {
             self.mistakes.push(format!("{name}: {mistake}"));
             parse(default.to_owned()).unwrap_or_else(|_| T::blank())

@@ -21,12 +21,12 @@ pub(super) fn server_key(config: &Config) -> Result<String> {
     String::from_utf8(read_secret(&config.folder.pki("server.key"))?).context("server.key is no PEM")
 }
 
-pub(super) fn roots(config: &Config) -> Result<String> {
+pub(crate) fn roots(config: &Config) -> Result<String> {
     read_text(&config.folder.pki("root.pem"))
 }
 
 /// Opens the issuing CA: refused when key and certificate do not match, when it is no CA or has expired.
-pub(super) fn issuing(config: &Config) -> Result<Authority> {
+pub(crate) fn issuing(config: &Config) -> Result<Authority> {
     let path = config.folder.pki("issuing.key");
     let file = read_secret(&path)?;
     let passphrase = match (&config.passphrase_file, pki::is_sealed(&file)) {
@@ -41,7 +41,7 @@ pub(super) fn issuing(config: &Config) -> Result<Authority> {
         (_, false) => None,
     };
     let key: Zeroizing<String> = pki::open_key(&file, passphrase.as_deref().map(String::as_str))
-        .with_context(|| format!("cannot open {}", path.display()))?;
+        .map_err(|error| Failure::usage(format!("cannot open {}: {error}", path.display())))?;
     let chain = read_text(&config.folder.pki("issuing.pem"))?;
     Authority::open(&chain, &key, wall_ms()).context("the issuing CA cannot be used")
 }

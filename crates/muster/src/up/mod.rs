@@ -2,8 +2,8 @@
 
 mod bus_file;
 mod http;
-mod keys;
-mod services;
+pub(crate) mod keys;
+pub(crate) mod services;
 mod telemetry;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -116,6 +116,8 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
     let secret = bus_file::secret(config)?;
     let limits = Limits {
         connections: config.max_connections,
+        handshakes: config.handshakes,
+        per_address: config.per_address,
         ..Limits::default()
     };
     let door = broker::start(

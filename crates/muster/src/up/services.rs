@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use bus::BusConfig;
 use contract::id::ServiceName;
 use host::{Clock, Executor, Host, HostConfig, NoEffects, OpenStore};
+use pki::Authority;
 use service::{
     Service,
     store::{Blobs, Store, StoreError},
@@ -39,21 +40,10 @@ pub(super) fn start(
         end,
     };
     match name {
-        ServiceName::Registry => {
-            let settings = registry::Settings {
-                retire_wait_ms: config.retire_wait.as_millis() as u64,
-            };
-            place.start(registry::Registry::new(settings), |_| Arc::new(NoEffects))
-        }
+        ServiceName::Registry => place.start(registry(config), |_| Arc::new(NoEffects)),
         ServiceName::Provisioning => {
             let authority = Arc::new(keys::issuing(config)?);
-            let settings = provisioning::Settings {
-                device_lifetime_ms: config.device_lifetime.as_millis() as u64,
-                overlap_ms: config.overlap.as_millis() as u64,
-                ..provisioning::Settings::default()
-            };
-            let roots = keys::roots(config)?;
-            let service = provisioning::Provisioning::new(settings, roots, &authority);
+            let service = provisioning(config, &authority)?;
             place.start(service, |blobs| {
                 Arc::new(ProvisioningEffects(provisioning::Effects::new(authority, blobs)))
             })
@@ -72,6 +62,24 @@ pub(super) fn start(
         }
         ServiceName::FrontDoor => bail!("the front door is no service"),
     }
+}
+
+/// The registry, as configured.
+pub(crate) fn registry(config: &Config) -> registry::Registry {
+    registry::Registry::new(registry::Settings {
+        retire_wait_ms: config.retire_wait.as_millis() as u64,
+    })
+}
+
+/// Provisioning, as configured.
+pub(crate) fn provisioning(config: &Config, authority: &Authority) -> Result<provisioning::Provisioning> {
+    let settings = provisioning::Settings {
+        device_lifetime_ms: config.device_lifetime.as_millis() as u64,
+        overlap_ms: config.overlap.as_millis() as u64,
+        ..provisioning::Settings::default()
+    };
+    let roots = keys::roots(config)?;
+    Ok(provisioning::Provisioning::new(settings, roots, authority))
 }
 
 struct ProvisioningEffects(provisioning::Effects);
@@ -105,7 +113,7 @@ impl Place<'_> {
         service: S,
         executor: impl FnOnce(Arc<dyn Blobs>) -> Arc<dyn Executor>,
     ) -> Result<Host> {
-        let folder = self.config.path(&self.config.state).join(self.name.word());
+        let folder = folder(self.config, self.name);
         let blobs: Arc<dyn Blobs> =
             Arc::new(Files::open(folder.join("files"))?.with_reserve(self.config.reserve_bytes));
         let executor = executor(blobs.clone());
@@ -122,7 +130,7 @@ impl Place<'_> {
             bootstrap: self.bootstrap()?,
             clock: self.clock.clone(),
         };
-        let open = opener(self.config, folder.join("db"));
+        let open = opener(self.config, self.name);
         Ok(host::start(
             service,
             host_config,
@@ -147,7 +155,18 @@ impl Place<'_> {
     }
 }
 
-fn opener(config: &Config, path: PathBuf) -> OpenStore {
+fn folder(config: &Config, name: ServiceName) -> PathBuf {
+    config.path(&config.state).join(name.word())
+}
+
+/// Where a service's database lies.
+pub(crate) fn database(config: &Config, name: ServiceName) -> PathBuf {
+    folder(config, name).join("db")
+}
+
+/// Opens a service's database.
+pub(crate) fn opener(config: &Config, name: ServiceName) -> OpenStore {
+    let path = database(config, name);
     let (cache_bytes, reserve_bytes) = (config.cache_bytes, config.reserve_bytes);
     Box::new(move || -> Result<Arc<dyn Store>, StoreError> {
         let options = OpenOptions {

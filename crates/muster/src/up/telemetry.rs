@@ -11,6 +11,8 @@ pub fn log_to_stderr(filter: &str, json: bool) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // Told on standard error too, and a thread would die of it when nobody reads there.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     // A second call, as tests make it, changes nothing.
     let _ = if json {

@@ -6,11 +6,12 @@ use service::{Fault, Outcome};
 use super::{Situation, revoke::RECEIPT};
 use crate::{
     DAY_MS, event,
-    state::{self, Revocation},
+    state::{self, Record, Revocation},
 };
 
 pub(super) fn decide(s: &Situation<'_>, m: &Kicked) -> Result<Outcome, Fault> {
     let mut outcome = Outcome::default();
+    forget_revocation(s, &mut outcome, m)?;
     let key = state::revocation_key(&m.revocation);
     let Some(mut revocation) = s.view.load::<Revocation>(&key)? else {
         return Ok(outcome);
@@ -30,6 +31,23 @@ pub(super) fn decide(s: &Situation<'_>, m: &Kicked) -> Result<Outcome, Fault> {
         outcome.put(key, &revocation);
     }
     Ok(outcome)
+}
+
+/// The certificate needs no further receipt: without this, each start of the front door would send one for
+/// every certificate that was ever revoked.
+fn forget_revocation(s: &Situation<'_>, outcome: &mut Outcome, m: &Kicked) -> Result<(), Fault> {
+    let Some(record) = state::record(s.view, &m.serial)? else {
+        return Ok(());
+    };
+    if !record.revocation.is_empty() && record.revocation == m.revocation {
+        let settled = Record {
+            revocation: String::new(),
+            ..record
+        };
+        outcome.put(state::certificate_key(&m.serial), &settled);
+        event::fact(outcome, &settled);
+    }
+    Ok(())
 }
 
 /// No receipt came in time. The front door is away: it closes them before it lets anybody in. Whoever waits

@@ -7,6 +7,7 @@ mod kicked;
 mod last_admin;
 mod list;
 mod planning;
+mod purge;
 mod record;
 mod refused;
 mod renew;
@@ -64,7 +65,7 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
         Request::Used(m) => used::decide(s, &m),
         Request::Kicked(m) => kicked::decide(s, &m),
         Request::Claims(_) | Request::Show(_) | Request::List(_) | Request::Authorities(_) => {
-            Err(Refusal::new(Code::UnknownVerb, "this is a query, not a command").into())
+            Err(Refusal::new(Code::Internal, "this verb is a query").into())
         }
     }
 }
@@ -80,6 +81,8 @@ pub(crate) fn wake(s: &mut Situation<'_>, key: &str) -> Result<Outcome, Fault> {
         (used::RETIRE, serial) => used::retire(s, serial),
         (signed::UNUSED, serial) => signed::expire_unused(s, serial),
         (revoke::RECEIPT, revocation) => kicked::give_up(s, revocation),
+        (refused::REFUSED, party) => refused::tell_further(s, party),
+        (purge::PURGE, _) => purge::decide(s),
         (list::LIST_WAKE, _) => list::make(s),
         _ => Ok(Outcome::default()),
     }

@@ -8,7 +8,7 @@ use contract::{
 use pki::{Csr, Plan, Profile, Serial, Subject, SubjectKind, Validity};
 use service::{Fault, Outcome};
 
-use super::Situation;
+use super::{Situation, purge};
 use crate::{
     effects, policy,
     state::{self, Clock, KeyUse, Record},
@@ -64,7 +64,7 @@ pub(super) fn plan(
         validity,
     );
     let record = recorded(s, wanted, &plan, key);
-    write(outcome, &record);
+    write(s, outcome, &record)?;
     let ticket = format!("{SIGN}/{}", plan.serial.to_hex());
     outcome.effect(ticket.clone(), effects::SIGN, record.plan.clone());
     outcome.answer = service::Answer::Later(ticket);
@@ -89,12 +89,12 @@ fn recorded(s: &Situation<'_>, wanted: &Wanted<'_>, plan: &Plan, key: String) ->
         certificate: Some(certificate),
         plan: serde_json::to_vec(plan).unwrap_or_default(),
         key,
-        revocation: String::new(),
+        ..Record::default()
     }
 }
 
-/// Writes a record with all that finds it.
-pub(super) fn write(outcome: &mut Outcome, record: &Record) {
+/// Writes a record with all that finds it, now and when it is to be forgotten.
+pub(super) fn write(s: &Situation<'_>, outcome: &mut Outcome, record: &Record) -> Result<(), Fault> {
     let certificate = record.certificate();
     let Certificate {
         serial,
@@ -116,6 +116,7 @@ pub(super) fn write(outcome: &mut Outcome, record: &Record) {
         revoked: false,
     };
     outcome.put(state::key_key(&record.key), &key);
+    purge::begin(s, outcome)
 }
 
 /// A serial that no certificate has. A second draw has never been needed yet; where a few do not help, the

@@ -40,7 +40,7 @@ pub(super) fn decide(s: &Situation<'_>, m: &RecordCertificate) -> Result<Outcome
         key: found.key,
         ..Record::default()
     };
-    planning::write(&mut outcome, &record);
+    planning::write(s, &mut outcome, &record)?;
     event::fact(&mut outcome, &record);
     event::issued(&mut outcome, &certificate);
     Ok(outcome)

@@ -1,14 +1,24 @@
-//! A refused request for a certificate is told to those who watch, too: somebody tries.
+//! A refused request for a certificate is told to those who watch, too: somebody tries. Whoever tries in a
+//! loop does not fill the event log: after the first, one event a minute counts the others.
 
 use contract::{
+    Refusal,
     id::{Kind, ServiceName},
+    limits,
     v1::DeviceFact,
 };
 use service::{Answer, Caller, Fault, Outcome};
 
 use super::Situation;
-use crate::event;
+use crate::{
+    event,
+    state::{self, Refusals},
+};
 
+/// The word before the party in the wake-up that tells of further refusals.
+pub(super) const REFUSED: &str = "refused";
+/// The time between two events about one party.
+const TOLD_EVERY_MS: i64 = 60_000;
 /// The subject under which the attempts of unknown devices are gathered: whoever holds a claim may think of
 /// any id, and a subject lasts for ever.
 const UNKNOWN: &str = "unknown";
@@ -29,9 +39,51 @@ pub(super) fn told(
         caller.principal.id.as_str()
     };
     let mut outcome = Outcome::default();
-    event::refused(&mut outcome, subject, caller, &refusal);
+    let party = format!("{}/{subject}", caller.principal.kind.word());
+    let key = state::refusals_key(&party);
+    let mut refusals = described(caller, &refusal);
+    match s.view.load::<Refusals>(&key)? {
+        Some(former) => refusals.count = former.count.saturating_add(1),
+        None => {
+            event::refused(&mut outcome, subject, &refusals);
+            refusals = Refusals::default();
+            outcome.wake_at(wake_key(&party), s.now_ms.saturating_add(TOLD_EVERY_MS));
+        }
+    }
+    outcome.put(key, &refusals);
     outcome.answer = Answer::Refused(refusal);
     Ok(outcome)
+}
+
+/// A minute after the last event: what has come since is told, or the party is forgotten.
+pub(super) fn tell_further(s: &Situation<'_>, party: &str) -> Result<Outcome, Fault> {
+    let mut outcome = Outcome::default();
+    let key = state::refusals_key(party);
+    let since: Refusals = s.view.load(&key)?.unwrap_or_default();
+    let Some((_, subject)) = party.split_once('/').filter(|_| since.count > 0) else {
+        outcome.delete(key);
+        return Ok(outcome);
+    };
+    event::refused(&mut outcome, subject, &since);
+    outcome.put(key, &Refusals::default());
+    outcome.wake_at(wake_key(party), s.now_ms.saturating_add(TOLD_EVERY_MS));
+    Ok(outcome)
+}
+
+fn wake_key(party: &str) -> String {
+    format!("{REFUSED}/{party}")
+}
+
+/// One refusal. Its message may quote the request, and is cut.
+fn described(caller: &Caller, refusal: &Refusal) -> Refusals {
+    Refusals {
+        count: 1,
+        kind: caller.principal.kind.word().into(),
+        id: caller.principal.id.to_string(),
+        batch: caller.batch.as_ref().map(ToString::to_string).unwrap_or_default(),
+        code: refusal.code.word().into(),
+        message: refusal.message.chars().take(limits::TEXT_CHARS).collect(),
+    }
 }
 
 /// Everybody but a claim has a name that was vouched for.

@@ -161,6 +161,7 @@ fn close_batch(s: &Situation<'_>, outcome: &mut Outcome, batch: &str) -> Result<
             ..claim
         };
         outcome.put(state::batch_key(batch), &closed);
+        event::claim_fact(outcome, &closed);
     }
     Ok(())
 }

@@ -6,16 +6,18 @@ use contract::{
     v1::{Certificate, CertificateStatus, Claim, ClaimMade, Signed},
 };
 use prost::Message;
-use service::{Fault, Outcome};
+use service::{Fault, Outcome, View};
 
 use super::{Situation, planning};
 use crate::{
-    effects, event,
+    DAY_MS, HOUR_MS, effects, event,
     state::{self, Record},
 };
 
 /// The word before the serial in the wake-up of a certificate that nobody uses.
 pub(super) const UNUSED: &str = "unused";
+/// How late that wake-up may be.
+const OVERSLEPT_MS: i64 = HOUR_MS as i64;
 
 pub(super) fn decide(s: &mut Situation<'_>, serial: &str, result: &[u8]) -> Result<Outcome, Fault> {
     let Some(record) = state::record(s.view, serial)?.filter(|r| r.status() == CertificateStatus::Planned)
@@ -24,7 +26,13 @@ pub(super) fn decide(s: &mut Situation<'_>, serial: &str, result: &[u8]) -> Resu
     };
     let signed = effects::Signed::decode(result).unwrap_or_default();
     if signed.pem.is_empty() {
-        return failed(s, &record, &signed.failure);
+        // The executor itself failed when there is no reason either.
+        let why = Some(signed.failure.as_str()).filter(|why| !why.is_empty());
+        return failed(
+            s,
+            &record,
+            why.unwrap_or("the work failed; the server's log says more"),
+        );
     }
     let mut outcome = Outcome::default();
     let record = issued(record, &signed);
@@ -43,6 +51,7 @@ pub(super) fn decide(s: &mut Situation<'_>, serial: &str, result: &[u8]) -> Resu
     if certificate.kind == Kind::Claim.word() {
         if let Some(claim) = state::batch(s.view, &certificate.id)? {
             event::claim_made(&mut outcome, &claim);
+            event::claim_fact(&mut outcome, &claim);
         }
         let made = ClaimMade {
             request_id: String::new(),
@@ -88,7 +97,7 @@ fn failed(s: &Situation<'_>, record: &Record, why: &str) -> Result<Outcome, Faul
         &certificate.serial,
     ));
     outcome.delete(state::end_key(certificate.not_after_ms, &certificate.serial));
-    if !is_shared(s, record)? {
+    if !is_shared(s.view, record)? {
         outcome.delete(state::key_key(&record.key));
     }
     if let Some(claim) = state::batch(s.view, &certificate.batch)? {
@@ -111,19 +120,39 @@ fn failed(s: &Situation<'_>, record: &Record, why: &str) -> Result<Outcome, Faul
 }
 
 /// Whether another certificate of this party is for the same key, which then stays its own.
-fn is_shared(s: &Situation<'_>, record: &Record) -> Result<bool, Fault> {
+pub(super) fn is_shared(view: &View<'_>, record: &Record) -> Result<bool, Fault> {
     let Certificate { serial, kind, id, .. } = record.certificate();
-    let records = state::records_of(s.view, &kind, &id, usize::MAX)?;
+    let records = state::records_of(view, &kind, &id, usize::MAX)?;
     Ok(records
         .iter()
         .any(|r| r.key == record.key && r.certificate().serial != serial))
 }
 
-/// What was issued and never used is withdrawn.
+/// What was issued and never used is withdrawn. If this service slept through that moment, or the clock was
+/// set, the holder could not use it either, and has another day.
 pub(super) fn expire_unused(s: &Situation<'_>, serial: &str) -> Result<Outcome, Fault> {
     let mut outcome = Outcome::default();
-    if let Some(record) = state::record(s.view, serial)?.filter(|r| r.status() == CertificateStatus::Issued) {
+    let Some(record) = state::record(s.view, serial)?.filter(|r| r.status() == CertificateStatus::Issued)
+    else {
+        return Ok(outcome);
+    };
+    let until_ms = match record.unused_until_ms {
+        0 => {
+            let issued_at_ms = record.certificate().issued_at_ms;
+            issued_at_ms.saturating_add_unsigned(s.service.settings.unused_ms)
+        }
+        put_off => put_off,
+    };
+    if s.now_ms.saturating_sub(until_ms) <= OVERSLEPT_MS {
         super::used::retire_record(&mut outcome, record);
+        return Ok(outcome);
     }
+    let unused_until_ms = s.now_ms.saturating_add_unsigned(DAY_MS);
+    let put_off = Record {
+        unused_until_ms,
+        ..record
+    };
+    outcome.put(state::certificate_key(serial), &put_off);
+    outcome.wake_at(format!("{UNUSED}/{serial}"), unused_until_ms);
     Ok(outcome)
 }

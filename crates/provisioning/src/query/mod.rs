@@ -8,12 +8,13 @@ use contract::{
     },
     wire::Reply,
 };
-use service::{Fault, QueryContext, View};
+use service::{
+    Fault, QueryContext, View,
+    page::{self, Page},
+};
 
 use crate::{
-    Provisioning, Request, effects,
-    page::{self, Page},
-    policy,
+    Provisioning, Request, effects, policy,
     state::{self, ListState, Record},
 };
 
@@ -28,10 +29,7 @@ pub(crate) fn answer(
         Request::Show(m) => Ok(Box::new(show(view, &m.serial)?)),
         Request::List(m) => Ok(Box::new(list(view, &m)?)),
         Request::Claims(m) => {
-            let page = page::fill(state::BATCHES, &m.page, m.page_size, |after, limit| {
-                let rows = view.list::<Claim>(state::BATCHES, after, limit)?;
-                Ok(rows.into_iter().map(|(key, claim)| (key, Some(claim))).collect())
-            })?;
+            let page = page::list::<Claim>(view, state::BATCHES, &m.page, m.page_size, |_| true)?;
             Ok(Box::new(ClaimsListed {
                 claims: page.rows,
                 next_page: page.next,
@@ -39,7 +37,7 @@ pub(crate) fn answer(
             }))
         }
         Request::Authorities(_) => Ok(Box::new(authorities(service, view, cx)?)),
-        _ => Err(Refusal::new(Code::UnknownVerb, "this is a command, not a query").into()),
+        _ => Err(Refusal::new(Code::Internal, "this verb is a command").into()),
     }
 }
 

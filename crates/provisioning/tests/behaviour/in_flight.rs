@@ -35,6 +35,38 @@ fn statuses(world: &mut World, kind: &str, id: &str) -> Vec<CertificateStatus> {
 }
 
 #[test]
+fn an_executor_that_fails_is_answered_for_and_leaves_nothing() {
+    let (mut world, before) = asked();
+    world.fail_effects();
+    let refused = world.answer_since::<v1::Signed>(before, "sign-1").unwrap();
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code, "internal");
+    assert!(refused.message.contains("log"), "{}", refused.message);
+    assert_eq!(statuses(&mut world, "devices", "pump-7"), []);
+    world.sign("pump-7", "lot").unwrap();
+}
+
+#[test]
+fn a_revocation_list_whose_executor_fails_is_made_again() {
+    let mut world = World::new();
+    world.claim("lot", 9);
+    let serial = world.sign("pump-7", "lot").unwrap().serial;
+    let request = v1::Revoke {
+        serial,
+        ..Default::default()
+    };
+    world.ask_over::<v1::Revoked>(ADA, "", "", "revoke", &request);
+    world.hold_effects = true;
+    world.wait(600);
+    world.fail_effects();
+    world.wait(60_000);
+    let authorities: v1::Authorities = world
+        .ask(ADA, "authorities", &v1::GetAuthorities::default())
+        .unwrap();
+    assert_eq!(authorities.crl_number, 2);
+}
+
+#[test]
 fn a_device_that_is_retired_before_the_signature_gets_no_certificate() {
     let (mut world, before) = asked();
     world.tell_device("pump-7", Stage::Retired);

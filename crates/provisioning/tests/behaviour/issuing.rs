@@ -149,6 +149,19 @@ fn what_is_never_used_is_withdrawn() {
 }
 
 #[test]
+fn what_could_not_be_used_while_the_service_was_away_has_another_day() {
+    let mut world = World::new();
+    world.claim("lot", 9);
+    let signed = world.sign("pump-7", "lot").unwrap();
+    world.wait(9 * 86_400_000);
+    assert_eq!(world.status(&signed.serial), CertificateStatus::Issued);
+    world.wait(86_399_999);
+    assert_eq!(world.status(&signed.serial), CertificateStatus::Issued);
+    world.wait(1);
+    assert_eq!(world.status(&signed.serial), CertificateStatus::Retired);
+}
+
+#[test]
 fn a_key_of_somebody_else_or_a_request_for_another_name_is_refused() {
     let mut world = World::new();
     world.tell_device("pump-8", Stage::Registered);

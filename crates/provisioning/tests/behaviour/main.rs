@@ -6,6 +6,8 @@ mod founding;
 mod in_flight;
 mod issuing;
 mod people;
+mod purging;
+mod refusing;
 mod revoking;
 mod sequences;
 mod world;

@@ -37,7 +37,7 @@ fn kicked(world: &mut World, serial: &str, sessions: u32) {
         .filter(|f| f.topic.contains("/facts/provisioning/certificate/"))
         .filter_map(|f| prost::Message::decode(f.payload.as_ref()).ok())
         .map(|f: v1::Fact| <v1::CertificateFact as prost::Message>::decode(f.value.as_slice()).unwrap())
-        .rfind(|f| f.serial == serial)
+        .rfind(|f| f.serial == serial && !f.revocation.is_empty())
         .unwrap()
         .revocation;
     let receipt = v1::Kicked {
@@ -237,6 +237,52 @@ fn a_receipt_that_comes_late_is_still_told() {
     assert!(world.events().contains(&closed), "the front door was away");
     kicked(&mut world, &serial, 1);
     assert_eq!(world.events().iter().filter(|e| **e == closed).count(), 1);
+}
+
+#[test]
+fn a_fact_names_its_revocation_until_the_receipt_came() {
+    let (mut world, first) = with_device();
+    let revocation = |world: &World, serial: &str| {
+        let fact: v1::CertificateFact = world.fact("certificate", serial).unwrap();
+        assert_eq!(fact.status(), CertificateStatus::Revoked);
+        fact.revocation
+    };
+    revoke(&mut world, &by_serial(&first));
+    assert!(!revocation(&world, &first).is_empty());
+    kicked(&mut world, &first, 1);
+    assert_eq!(revocation(&world, &first), "");
+    // The front door was away for longer than the receipt is waited for.
+    world.wait(1_000);
+    let second = world.sign("pump-7", "lot").unwrap().serial;
+    let _: Option<Result<v1::Revoked, v1::Rejection>> =
+        world.ask_over(ADA, "", "", "revoke", &by_serial(&second));
+    world.wait(5_000);
+    world.wait(86_400_000);
+    assert!(!revocation(&world, &second).is_empty());
+    kicked(&mut world, &second, 0);
+    assert_eq!(revocation(&world, &second), "");
+    let closed = format!("certificates/{second} closed");
+    assert!(!world.events().contains(&closed), "too late to be news");
+}
+
+#[test]
+fn the_front_door_is_told_what_a_batch_opens_until_it_is_revoked() {
+    let (mut world, _) = with_device();
+    let claim = |world: &World| -> v1::Claim { world.fact("claim", "lot").unwrap() };
+    let told = claim(&world);
+    assert_eq!((told.id_prefix.as_str(), told.revoked), ("pump-", false));
+    let facts = world
+        .frames
+        .iter()
+        .filter(|f| f.topic.contains("/provisioning/claim/"));
+    assert_eq!(facts.count(), 1, "a signature changes nothing of it");
+    let batch = v1::Revoke {
+        kind: "claims".into(),
+        id: "lot".into(),
+        ..Default::default()
+    };
+    revoke(&mut world, &batch);
+    assert!(claim(&world).revoked);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Provisioning in its host loop, with a registry and a front door that the test plays.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use contract::{
     Leaf, Principal, Root, ServiceName, Topic,
@@ -201,6 +201,13 @@ impl World {
         self.round(Vec::new());
     }
 
+    /// Days pass, each with its wake-ups.
+    pub(crate) fn days(&mut self, days: u64) {
+        for _ in 0..days {
+            self.wait(DAY);
+        }
+    }
+
     /// Asks as somebody; the answer that came, now or later within this round.
     pub(crate) fn ask<R: Wire>(&mut self, who: &str, verb: &str, request: &impl Wire) -> Answered<R> {
         self.ask_over(who, "", "", verb, request).expect("an answer")
@@ -260,12 +267,33 @@ impl World {
         })
     }
 
+    /// The events so far, as `subject name`; one that was sent again after a restart counts once.
     pub(crate) fn events(&self) -> Vec<String> {
         let events = self.frames.iter().filter(|f| f.purpose() == Purpose::Event);
-        events
+        let events = events.map(|f| Event::decode(f.payload.as_ref()).unwrap());
+        let by_sequence: BTreeMap<_, _> = events
+            .map(|e| (e.sequence, format!("{} {}", e.subject, e.name)))
+            .collect();
+        by_sequence.into_values().collect()
+    }
+
+    /// The data of the last event of this name about this subject.
+    pub(crate) fn event_data(&self, subject: &str, name: &str) -> serde_json::Value {
+        let events = self.frames.iter().filter(|f| f.purpose() == Purpose::Event);
+        let event = events
             .map(|f| Event::decode(f.payload.as_ref()).unwrap())
-            .map(|e| format!("{} {}", e.subject, e.name))
-            .collect()
+            .rfind(|e| e.subject == subject && e.name == name);
+        serde_json::from_slice(&event.expect("an event").data).unwrap()
+    }
+
+    /// What the service last said of a thing, over all facts it has published; `None`: it is gone.
+    pub(crate) fn fact<M: Message + Default>(&self, entity: &str, id: &str) -> Option<M> {
+        let facts = self.frames.iter().filter(|f| f.purpose() == Purpose::Fact);
+        let fact = facts
+            .map(|f| Fact::decode(f.payload.as_ref()).unwrap())
+            .rfind(|f| f.entity == entity && f.id == id)
+            .expect("a fact");
+        (!fact.deleted).then(|| M::decode(fact.value.as_slice()).unwrap())
     }
 
     /// Rounds until nothing follows from the last.
@@ -281,6 +309,17 @@ impl World {
             effect.payload.clear();
         }
         self.round(Vec::new());
+    }
+
+    /// The executor fails on what was ordered, and has no result.
+    pub(crate) fn fail_effects(&mut self) {
+        self.hold_effects = false;
+        let failed = std::mem::take(&mut self.effects).into_iter();
+        let failed = failed.map(|effect| Input::EffectDone {
+            id: effect.id,
+            result: Vec::new(),
+        });
+        self.round(failed.collect());
     }
 
     fn run_effects(&mut self) {

@@ -58,7 +58,7 @@ pub(crate) fn command(
         | Request::List(_)
         | Request::Standing(_)
         | Request::Groups(_)
-        | Request::People(_) => Err(Refusal::new(Code::UnknownVerb, "this is a query, not a command").into()),
+        | Request::People(_) => Err(Refusal::new(Code::Internal, "this verb is a query").into()),
     }
 }
 

@@ -2,9 +2,12 @@
 
 use contract::v1::{Criticality, Device, DevicesListed, ListDevices, Restriction, Stage};
 use contract::{Id, Refusal};
-use service::{Fault, View, store::StoreError};
+use service::{
+    Fault, View,
+    page::{self, Page},
+    store::StoreError,
+};
 
-use super::page::{self, Ask, Page};
 use crate::{choice, policy, state};
 
 pub(super) fn devices(view: &View<'_>, m: &ListDevices) -> Result<DevicesListed, Fault> {
@@ -21,10 +24,10 @@ pub(super) fn devices(view: &View<'_>, m: &ListDevices) -> Result<DevicesListed,
 }
 
 fn in_all(view: &View<'_>, m: &ListDevices, filter: &Filter<'_>) -> Result<Page<Device>, Fault> {
-    let ask = Ask::read(m.page_size, &m.page, state::DEVICES)?;
     let prefix = state::device_key(&m.prefix);
-    let read = |after: Option<&[u8]>, limit| view.list::<Device>(&prefix, after, limit);
-    page::fill(ask, state::DEVICES, read, |device| filter.matches(device))
+    page::list(view, &prefix, &m.page, m.page_size, |device| {
+        filter.matches(device)
+    })
 }
 
 /// By the membership index: as many point reads as there are members.
@@ -35,20 +38,18 @@ fn in_group(
     group: &str,
 ) -> Result<Page<Device>, Fault> {
     state::group(view, "group", group)?;
-    let members = state::members(group);
-    let ask = Ask::read(m.page_size, &m.page, &members)?;
-    let prefix = state::member_key(group, &m.prefix);
-    let read = |after: Option<&[u8]>, limit| -> Result<Vec<(Vec<u8>, Device)>, StoreError> {
+    let (members, prefix) = (state::members(group), state::member_key(group, &m.prefix));
+    page::fill(&prefix, &m.page, m.page_size, |after, limit| {
         let mut devices = Vec::new();
         for (key, _) in view.scan(prefix.as_bytes(), after, limit)? {
             let id = String::from_utf8_lossy(&key[members.len()..]).into_owned();
-            let device = state::device_or_twin(view, &id)?;
             let reason = "it is a member of a group, but there is no such device";
-            devices.push((key, device.ok_or(StoreError::Damaged { key: id, reason })?));
+            let device = state::device_or_twin(view, &id)?;
+            let device = device.ok_or(StoreError::Damaged { key: id, reason })?;
+            devices.push((key, Some(device).filter(|device| filter.matches(device))));
         }
         Ok(devices)
-    };
-    page::fill(ask, &members, read, |device| filter.matches(device))
+    })
 }
 
 /// What must hold of a listed device.

@@ -1,7 +1,6 @@
 //! The queries: answered from what is committed, in bounded pages.
 
 mod list;
-mod page;
 mod rosters;
 mod show;
 
@@ -18,6 +17,6 @@ pub(crate) fn answer(view: &View<'_>, caller: &Principal, request: Request) -> R
         Request::List(m) => Box::new(list::devices(view, &m)?),
         Request::Groups(m) => Box::new(rosters::groups(view, &m)?),
         Request::People(m) => Box::new(rosters::people(view, &m)?),
-        _ => return Err(Refusal::new(Code::UnknownVerb, "this is a command, not a query").into()),
+        _ => return Err(Refusal::new(Code::Internal, "this verb is a command").into()),
     })
 }

@@ -91,6 +91,24 @@ fn from_planned_to_active() {
 }
 
 #[test]
+fn a_revoked_certificate_takes_no_stage_back_and_the_next_one_changes_none() {
+    let mut w = World::new();
+    w.activate("pump-7");
+    let before = w.device("pump-7");
+    w.events();
+    for status in [
+        CertificateStatus::Revoked,
+        CertificateStatus::Retired,
+        CertificateStatus::Issued,
+        CertificateStatus::Active,
+    ] {
+        w.certificate("devices", "pump-7", status);
+        assert_eq!(w.device("pump-7"), before, "{status:?}");
+    }
+    assert_eq!(w.events(), []);
+}
+
+#[test]
 fn a_report_may_overtake_the_fact_of_its_certificate() {
     let mut w = World::new();
     w.ask::<Changed>(ADA, "register", &register("a")).unwrap();
@@ -173,6 +191,31 @@ fn a_device_without_a_receipt_is_retired_at_its_deadline_even_after_a_restart() 
     let device = w.device("a");
     assert!(device.stage() == Stage::Retired && !device.erased);
     assert_eq!(device.changed_by, "services/registry");
+}
+
+#[test]
+fn a_deadline_that_passed_while_the_service_was_away_leaves_time_for_the_receipt() {
+    let mut w = World::new();
+    w.activate("a");
+    w.activate("b");
+    retire(&mut w, "a").unwrap();
+    retire(&mut w, "b").unwrap();
+    w.now_ms += 2 * 3_600_000;
+    w.restart();
+    w.wait(0);
+    let device = w.device("a");
+    assert_eq!(
+        (device.stage(), device.retire_deadline_ms),
+        (Stage::Retiring, w.now_ms + 1_000)
+    );
+    w.ask::<Done>("devices/a", "erased", &Erased::default()).unwrap();
+    w.wait(1_000);
+    assert!(w.device("a").erased);
+    let device = w.device("b");
+    assert!(
+        device.stage() == Stage::Retired && !device.erased,
+        "it was given one more time"
+    );
 }
 
 #[test]

@@ -200,12 +200,7 @@ fn enlist(out: &mut Outcome, rollout: &Rollout, muster: Muster, now: i64) {
         .iter()
         .flat_map(|wave| (0..wave.devices).map(|_| wave.number));
     for (wave, (_, device)) in places.zip(muster.fit) {
-        let holding = Holding {
-            rollout_id: rollout.rollout_id.clone(),
-            wave,
-            artifact_id: rollout.artifact_id.clone(),
-        };
-        out.put(state::held(&device), &holding);
+        out.put(state::held(&device), &Holding::new(rollout, wave));
         let key = state::update(&rollout.rollout_id, wave, &device);
         out.put(key, &update(device, wave, UpdateState::Waiting, String::new()));
     }

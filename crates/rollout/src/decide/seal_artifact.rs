@@ -16,6 +16,9 @@ use crate::{
     state::{self, Newest, Sealing},
 };
 
+/// The word before the artifact in the effect's id, which is the caller's ticket too.
+const TICKET: &str = "seal";
+
 pub(super) fn decide(view: &View<'_>, request: &SealArtifact) -> Result<Outcome, Fault> {
     let id = request::artifact_id(&request.artifact_id)?;
     let Some(mut artifact) = view.load::<Artifact>(state::artifact(id))? else {
@@ -32,7 +35,7 @@ pub(super) fn decide(view: &View<'_>, request: &SealArtifact) -> Result<Outcome,
         return Err(Refusal::new(Code::Busy, message).retry_after_ms(1_000).into());
     }
     artifact.version += 1;
-    let ticket = format!("seal/{id}/{}/{}", artifact.added_at_ms, artifact.version);
+    let ticket = format!("{TICKET}/{id}/{}/{}", artifact.added_at_ms, artifact.version);
     let order = Order::new(id, &artifact.manifest.clone().unwrap_or_default());
     let mut out = Outcome {
         answer: Answer::Later(ticket.clone()),
@@ -46,19 +49,33 @@ pub(super) fn decide(view: &View<'_>, request: &SealArtifact) -> Result<Outcome,
 
 /// The executor has come to a result.
 pub(crate) fn on_effect(view: &View<'_>, id: &str, result: &[u8], now: i64) -> Result<Outcome, Fault> {
+    let Some(artifact_id) = artifact_of(id) else {
+        return Ok(Outcome::default());
+    };
     let sealed = Sealed::decode(result).unwrap_or_default();
-    let artifact_id = sealed.artifact_id.clone();
-    let Some(sealing) = view.load::<Sealing>(state::sealing(&artifact_id))? else {
+    let Some(sealing) = view.load::<Sealing>(state::sealing(artifact_id))? else {
         return Ok(Outcome::default());
     };
     if sealing.ticket != id {
         return Ok(Outcome::default());
     }
     let mut out = Outcome::default();
-    out.delete(state::sealing(&artifact_id));
-    let reply = settle(view, sealed, now, &mut out)?;
+    out.delete(state::sealing(artifact_id));
+    let reply = if sealed.artifact_id == artifact_id {
+        settle(view, sealed, now, &mut out)?
+    } else {
+        // The executor itself failed.
+        let message = "the image could not be checked, the server's log says more; seal it again";
+        Err(Refusal::new(Code::Internal, message))
+    };
     out.complete(id, reply);
     Ok(out)
+}
+
+/// The artifact that an effect is about, if it is one that seals.
+fn artifact_of(effect: &str) -> Option<&str> {
+    let (word, rest) = effect.split_once('/')?;
+    (word == TICKET).then_some(rest.split_once('/')?.0)
 }
 
 fn settle(

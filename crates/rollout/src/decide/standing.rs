@@ -13,27 +13,31 @@ use crate::{
 };
 
 /// A device that goes out of service is not updated any more: called off while it waits, failed once it
-/// has begun.
+/// has begun. One that said that it succeeded, and now runs the firmware, has.
 pub(crate) fn on_fact(view: &View<'_>, change: FactChange<'_>, now: i64) -> Result<Outcome, Fault> {
     if change.owner != ServiceName::Registry || change.entity != "device" {
         return Ok(Outcome::default());
     }
     let fact = change.value.and_then(|value| DeviceFact::decode(value).ok());
-    let Some(reason) = policy::out_of_service(fact.as_ref()) else {
-        return Ok(Outcome::default());
-    };
+    let reason = policy::out_of_service(fact.as_ref());
     let Some((holding, update)) = campaign::held(view, change.id)? else {
         return Ok(Outcome::default());
     };
+    if reason.is_none() && !holding.claims_success {
+        return Ok(Outcome::default());
+    }
     let Some(mut campaign) = Campaign::load(view, &holding.rollout_id, now)? else {
         return Ok(Outcome::default());
     };
-    let end = if update.state() == UpdateState::Waiting {
-        UpdateState::Canceled
-    } else {
-        UpdateState::Failed
+    let (end, why) = match reason {
+        Some(reason) if update.state() == UpdateState::Waiting => (UpdateState::Canceled, reason),
+        Some(reason) => (UpdateState::Failed, reason),
+        None if policy::runs(fact.as_ref(), &campaign.rollout.firmware_version) => {
+            (UpdateState::Succeeded, "")
+        }
+        None => return Ok(Outcome::default()),
     };
-    campaign.settle(update, end, reason);
+    campaign.settle(update, end, why);
     campaign.advance()?;
     Ok(campaign.finish())
 }

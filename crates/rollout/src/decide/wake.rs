@@ -7,6 +7,7 @@ use service::{Fault, Outcome, View};
 use crate::{
     campaign::{self, Campaign},
     executor::{DISCARD, Order},
+    policy,
     state::{self, Sealing},
 };
 
@@ -32,7 +33,17 @@ fn time_out(view: &View<'_>, rollout: &str, device: &str, now: i64) -> Result<Ou
         return Ok(Outcome::default());
     }
     go_on(view, rollout, now, |campaign| {
-        campaign.settle(update, UpdateState::TimedOut, "the device took too long");
+        if policy::is_overslept(holding.timeout_at_ms, now) {
+            let ms = campaign.rollout.timeout_ms.min(policy::ANOTHER_MS);
+            campaign.give_time(&update, holding, ms);
+            return Ok(());
+        }
+        let why = if holding.claims_success {
+            "the device said that it succeeded, but never told the registry that it runs the new version"
+        } else {
+            "the device took too long"
+        };
+        campaign.settle(update, UpdateState::TimedOut, why);
         campaign.advance()
     })
 }

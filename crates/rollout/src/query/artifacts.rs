@@ -6,11 +6,10 @@ use service::{Fault, View, page};
 use crate::state;
 
 pub(super) fn list(view: &View<'_>, request: &ListArtifacts) -> Result<ArtifactsListed, Fault> {
-    let (artifacts, next_page) =
-        page::read::<Artifact>(view, state::ARTIFACTS, &request.page, request.page_size, |_| true)?;
+    let page = page::list::<Artifact>(view, state::ARTIFACTS, &request.page, request.page_size, |_| true)?;
     Ok(ArtifactsListed {
-        artifacts,
-        next_page,
+        artifacts: page.rows,
+        next_page: page.next,
         ..ArtifactsListed::default()
     })
 }

@@ -7,7 +7,7 @@ use contract::{
 use service::{Fault, View, store::Blobs};
 
 use crate::{
-    campaign, policy, request,
+    campaign, request,
     state::{self, Sealing},
 };
 
@@ -20,8 +20,8 @@ pub(super) fn get(
 ) -> Result<Block, Fault> {
     let id = request::artifact_id(&request.artifact_id)?;
     request::block_length("length", request.length as usize)?;
-    let open = campaign::held(view, device)?;
-    if !open.is_some_and(|(holding, update)| holding.artifact_id == id && policy::is_begun(update.state())) {
+    let update = campaign::under_way(view, device)?;
+    if update.is_none_or(|(holding, _)| holding.artifact_id != id) {
         let message = "this image is not assigned to you; ask `assignment` what is";
         return Err(Refusal::new(Code::Denied, message).at("artifact_id").into());
     }

@@ -20,11 +20,10 @@ pub(super) fn show(view: &View<'_>, request: &ShowRollout) -> Result<RolloutShow
 }
 
 pub(super) fn list(view: &View<'_>, request: &ListRollouts) -> Result<RolloutsListed, Fault> {
-    let (rollouts, next_page) =
-        page::read::<Rollout>(view, state::ROLLOUTS, &request.page, request.page_size, |_| true)?;
+    let page = page::list::<Rollout>(view, state::ROLLOUTS, &request.page, request.page_size, |_| true)?;
     Ok(RolloutsListed {
-        rollouts,
-        next_page,
+        rollouts: page.rows,
+        next_page: page.next,
         ..RolloutsListed::default()
     })
 }
@@ -35,10 +34,10 @@ pub(super) fn updates(view: &View<'_>, request: &ListUpdates) -> Result<UpdatesL
         .map_err(|_| Refusal::invalid("state", "there is no such state; leave it out for all"))?;
     let keep = |update: &DeviceUpdate| wanted == UpdateState::Unspecified || update.state() == wanted;
     let prefix = state::updates(&rollout.rollout_id);
-    let (updates, next_page) = page::read(view, &prefix, &request.page, request.page_size, keep)?;
+    let page = page::list(view, &prefix, &request.page, request.page_size, keep)?;
     Ok(UpdatesListed {
-        updates,
-        next_page,
+        updates: page.rows,
+        next_page: page.next,
         ..UpdatesListed::default()
     })
 }

@@ -29,6 +29,28 @@ fn signed_uploaded_sealed() {
 }
 
 #[test]
+fn a_check_that_fails_is_answered_and_can_be_asked_for_again() {
+    let mut world = World::new();
+    let image = image(1);
+    let signed = sign(&manifest(&image), &release_key());
+    let artifact = world.open_artifact(signed).unwrap().artifact_id;
+    for (n, block) in image.chunks(32 * 1024).enumerate() {
+        world.put(&artifact, n as u64 * 32 * 1024, block).unwrap();
+    }
+    world.effects_wait = true;
+    let request = SealArtifact {
+        artifact_id: artifact.clone(),
+        ..SealArtifact::default()
+    };
+    let promised = world.ask_as::<_, ArtifactSealed>(&operator(), "seal-artifact", &request, "seal");
+    assert!(promised.is_none());
+    let answer = world.fail_effects();
+    assert_eq!(answer[0].rejected, "internal");
+    world.effects_wait = false;
+    assert!(world.seal(&artifact).unwrap().artifact.unwrap().complete);
+}
+
+#[test]
 fn what_is_not_signed_by_a_known_key_over_these_bytes_is_untrusted() {
     let good = sign(&manifest(&image(1)), &release_key());
     let mut cases = vec![(

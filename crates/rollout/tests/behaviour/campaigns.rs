@@ -29,12 +29,12 @@ fn waves_follow_one_another_and_the_least_critical_go_first() {
         .unwrap();
     assert_eq!(assigned(&mut world), ["d3"]);
     world.report(3, "r1", U::Downloading).unwrap();
-    world.report(3, "r1", U::Succeeded).unwrap();
+    world.succeed(3, "r1");
     assert_eq!(assigned(&mut world), ["d1"]);
-    world.report(1, "r1", U::Succeeded).unwrap();
+    world.succeed(1, "r1");
     assert_eq!(assigned(&mut world), ["d0", "d2"]);
-    world.report(0, "r1", U::Succeeded).unwrap();
-    world.report(2, "r1", U::Succeeded).unwrap();
+    world.succeed(0, "r1");
+    world.succeed(2, "r1");
     assert_eq!(
         end_reason(&mut world, "r1"),
         (RolloutState::Succeeded, String::new())
@@ -94,7 +94,7 @@ fn within_the_threshold_it_goes_on() {
         .unwrap();
     world.report(0, "r1", U::Failed).unwrap();
     assert_eq!(world.show("r1").waves.iter().filter(|w| w.started).count(), 1);
-    world.report(1, "r1", U::Succeeded).unwrap();
+    world.succeed(1, "r1");
     assert_eq!(world.show("r1").waves.iter().filter(|w| w.started).count(), 2);
 }
 
@@ -207,7 +207,7 @@ fn paused_starts_nobody_and_resumed_goes_on() {
     );
     world.steer("pause", "r1").unwrap();
     world.pushes();
-    world.report(0, "r1", U::Succeeded).unwrap();
+    world.succeed(0, "r1");
     assert!(world.pushes().is_empty());
     assert!(!world.show("r1").waves[1].started);
     world.restart();
@@ -259,7 +259,7 @@ fn aborted_calls_off_all_but_those_that_install() {
     let states: Vec<_> = world.updates("r1").iter().map(DeviceUpdate::state).collect();
     assert_eq!(states, [U::Canceled, U::Installing, U::Canceled, U::Canceled]);
     assert_eq!(world.assignment(1).rollout_id, "r1", "it may look again");
-    world.report(1, "r1", U::Succeeded).unwrap();
+    world.succeed(1, "r1");
     world.report(0, "r1", U::Installing).unwrap();
     assert_eq!(world.update("r1", 0).state(), U::Canceled);
     assert_eq!(world.show("r1").state(), RolloutState::Aborted);
@@ -290,10 +290,10 @@ fn reports_come_late_twice_and_out_of_order() {
         world.report(0, "r1", state).unwrap();
     }
     assert_eq!(world.rows(), rows);
-    world.report(0, "r1", U::Succeeded).unwrap();
+    world.succeed(0, "r1");
     let rows = world.rows();
     world.report(0, "r1", U::Failed).unwrap();
-    world.report(0, "r1", U::Succeeded).unwrap();
+    world.succeed(0, "r1");
     assert_eq!(world.rows(), rows);
 }
 
@@ -305,13 +305,13 @@ fn a_device_that_is_silent_times_out_and_its_late_success_changes_nothing() {
             (m.waves, m.timeout_ms, m.success_percent) = (vec![100], 60_000, 50)
         })
         .unwrap();
-    world.report(0, "r1", U::Succeeded).unwrap();
+    world.succeed(0, "r1");
     world.later(59_999);
     assert_eq!(world.update("r1", 1).state(), U::Assigned);
     world.later(1);
     assert_eq!(world.update("r1", 1).state(), U::TimedOut);
     assert_eq!(world.show("r1").state(), RolloutState::Succeeded);
-    world.report(1, "r1", U::Succeeded).unwrap();
+    world.succeed(1, "r1");
     assert_eq!(world.update("r1", 1).state(), U::TimedOut);
 }
 
@@ -329,8 +329,8 @@ fn devices_that_go_out_of_service() {
     assert_eq!(world.update("r1", 0).detail, "the device is suspended");
     world.device(2, |f| f.set_stage(Stage::Retiring));
     assert_eq!(world.update("r1", 2).state(), U::Canceled, "it had not begun");
-    world.report(1, "r1", U::Succeeded).unwrap();
-    world.report(3, "r1", U::Succeeded).unwrap();
+    world.succeed(1, "r1");
+    world.succeed(3, "r1");
     assert_eq!(world.show("r1").state(), RolloutState::Succeeded);
 }
 

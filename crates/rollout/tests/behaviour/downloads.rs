@@ -67,7 +67,7 @@ fn nobody_reads_what_is_not_assigned() {
         "it waits"
     );
     assert_eq!(world.assignment(1).rollout_id, "");
-    world.report(0, "r1", UpdateState::Succeeded).unwrap();
+    world.succeed(0, "r1");
     assert_eq!(
         block(&mut world, 0, &artifact, 0, 9).unwrap_err().code,
         "denied",

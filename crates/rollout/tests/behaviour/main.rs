@@ -9,5 +9,6 @@
 mod artifacts;
 mod campaigns;
 mod downloads;
+mod proofs;
 mod sequences;
 mod world;

@@ -48,7 +48,7 @@ fn input() -> impl Strategy<Value = Input> {
         6 => (0..DEVICES, 0..ROLLOUTS, 2..10).prop_map(|(device, rollout, state)| Input::Report { device, rollout, state }),
         8 => (0..DEVICES).prop_map(|device| Input::Follow { device }),
         2 => prop_oneof![Just(1), Just(30_000), Just(61_000)].prop_map(|ms| Input::Later { ms }),
-        1 => (0..DEVICES, 1..4).prop_map(|(device, restriction)| Input::Fact { device, restriction }),
+        2 => (0..DEVICES, 1..4).prop_map(|(device, restriction)| Input::Fact { device, restriction }),
     ]
 }
 
@@ -83,13 +83,15 @@ fn apply(world: &mut World, artifact: &str, input: &Input) {
         Input::Follow { device } => {
             let assignment = world.assignment(*device);
             if !assignment.rollout_id.is_empty() {
-                world
-                    .report(*device, &assignment.rollout_id, UpdateState::Succeeded)
-                    .unwrap();
+                world.succeed(*device, &assignment.rollout_id);
             }
         }
         Input::Later { ms } => world.later(*ms),
-        Input::Fact { device, restriction } => world.device(*device, |fact| fact.restriction = *restriction),
+        // Somebody restricts or releases it; it may have gone back to its former firmware, too.
+        Input::Fact { device, restriction } => world.device(*device, |fact| {
+            fact.restriction = *restriction;
+            fact.firmware_version = "1.0.0".into();
+        }),
     }
 }
 

@@ -109,6 +109,16 @@ impl World {
         }
     }
 
+    /// The executor fails on what it was ordered, and has no result.
+    pub(crate) fn fail_effects(&mut self) -> Vec<Frame> {
+        let pending = self.host.pending_effects(&self.store).unwrap();
+        let failed = pending.into_iter().map(|effect| Input::EffectDone {
+            id: effect.id,
+            result: Vec::new(),
+        });
+        self.run(failed.collect())
+    }
+
     pub(crate) fn later(&mut self, ms: i64) {
         let end = self.now + ms;
         while let Some(at) = self.host.next_wake().filter(|at| *at <= end) {
@@ -392,6 +402,13 @@ impl World {
             ..UpdateReport::default()
         };
         self.ask(&device(n), "report", &message)
+    }
+
+    /// A device that runs the new firmware: it tells the registry, and then that it succeeded.
+    pub(crate) fn succeed(&mut self, n: usize, rollout: &str) {
+        let version = self.show(rollout).firmware_version;
+        self.device(n, |fact| fact.firmware_version = version);
+        self.report(n, rollout, UpdateState::Succeeded).unwrap();
     }
 
     pub(crate) fn assignment(&mut self, n: usize) -> Assignment {

@@ -13,6 +13,7 @@ use super::{Call, Group, HostLoop};
 use crate::{
     keys,
     outcome::Answer,
+    planted::{self, Mistake},
     record::{AnswerRecord, Number, TicketRecord},
     service::{Now, Service},
     store::{Read, StoreError},
@@ -35,6 +36,9 @@ impl<S: Service> HostLoop<S> {
         if let Err(refusal) = check_name(&call.request_id) {
             self.refuse(call, &refusal, group);
             return Ok(true);
+        }
+        if planted::is(Mistake::DedupeForgotten) {
+            return Ok(false);
         }
         let key = keys::answer(&call.caller.principal, call.verb.name, &call.request_id);
         let view = View::new(base, &group.batch);

@@ -3,6 +3,7 @@
 use contract::v1::Frame;
 
 use super::query::Query;
+use crate::planted::{self, Mistake};
 use crate::store::{Batch, Durable};
 
 /// Something to be done in the world; at least once.
@@ -87,8 +88,13 @@ impl<R> Group<R> {
     }
 
     fn release(self) -> Released<R> {
-        let mut frames = self.facts;
-        frames.extend(self.replies);
+        let (first, second) = if planted::is(Mistake::FactAfterReply) {
+            (self.replies, self.facts)
+        } else {
+            (self.facts, self.replies)
+        };
+        let mut frames = first;
+        frames.extend(second);
         frames.extend(self.requests);
         frames.extend(self.events);
         frames.retain(|frame| frame.purpose != 0);

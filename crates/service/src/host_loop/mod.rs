@@ -29,6 +29,7 @@ pub use self::{
 use crate::{
     follower::Cursor,
     keys,
+    planted::{self, Mistake},
     record::{CursorRecord, EffectRecord, Heads, Number, RequestRecord},
     service::{Context, Service},
     store::{Read, StoreError},
@@ -83,6 +84,8 @@ pub struct HostLoop<S: Service> {
     taken: u64,
     taken_stored: u64,
     following: Vec<Following>,
+    /// Queries that wait until everything is known of those followed. The front door keeps them too.
+    postponed: Vec<Query<S::Request>>,
     next_wake: Option<i64>,
     connected: bool,
     beacon_at: Option<u64>,
@@ -117,6 +120,7 @@ impl<S: Service> HostLoop<S> {
             taken,
             taken_stored: taken,
             following,
+            postponed: Vec::new(),
             next_wake,
             connected: false,
             beacon_at: None,
@@ -126,6 +130,9 @@ impl<S: Service> HostLoop<S> {
 
     /// The effects whose result is not known: to be run (again) at start.
     pub fn pending_effects(&self, base: &dyn Read) -> Result<Vec<Effect>, StoreError> {
+        if planted::is(Mistake::EffectForgotten) {
+            return Ok(Vec::new());
+        }
         let pairs = base.scan(keys::EFFECT, None, usize::MAX)?;
         let effects = pairs.into_iter().filter_map(|(key, value)| {
             let record = EffectRecord::decode(value.as_slice()).ok()?;
@@ -173,6 +180,9 @@ impl<S: Service> HostLoop<S> {
         for input in inputs {
             self.take(input, &mut group, base, cx)?;
         }
+        if self.is_whole() {
+            group.queries.append(&mut self.postponed);
+        }
         self.sweep_answers(&mut group, base, cx.now)?;
         self.speak_up(&mut group, cx.now.mono_ms);
         if self.heads != heads {
@@ -205,6 +215,7 @@ impl<S: Service> HostLoop<S> {
             Input::Disconnected => {
                 self.connected = false;
                 self.following.iter_mut().for_each(Following::disconnected);
+                self.postponed.clear();
                 Ok(())
             }
             Input::Taken { event } => {
@@ -245,7 +256,12 @@ impl<S: Service> HostLoop<S> {
                 group.requests.push(requests::frame(&tag, record));
             }
         }
-        for (_, value) in base.scan(keys::EVENT, Some(&keys::event(self.taken)), RESENT_EVENTS)? {
+        let events = if planted::is(Mistake::OutboxForgotten) {
+            0
+        } else {
+            RESENT_EVENTS
+        };
+        for (_, value) in base.scan(keys::EVENT, Some(&keys::event(self.taken)), events)? {
             group.events.push(self.event_frame(&value)?);
         }
         Ok(())

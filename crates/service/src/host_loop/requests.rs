@@ -44,6 +44,7 @@ impl<S: Service> HostLoop<S> {
     ) -> Result<(), StoreError> {
         if let Some(query) = Query::of_the_host(&mut call) {
             match query {
+                Ok(query) if query.asks_for_grants() && !self.is_whole() => self.postponed.push(query),
                 Ok(query) => group.queries.push(query),
                 Err(refusal) => self.refuse(&call, &refusal, group),
             }

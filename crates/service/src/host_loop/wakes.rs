@@ -5,6 +5,7 @@ use prost::Message;
 use super::{Group, HostLoop};
 use crate::{
     keys,
+    planted::{self, Mistake},
     record::Number,
     service::{Context, Service},
     store::{Read, StoreError},
@@ -70,7 +71,7 @@ impl<S: Service> HostLoop<S> {
             group.batch.delete(time_key.clone());
             group.wakes_changed = true;
         }
-        if let Some(at) = at_ms {
+        if let Some(at) = at_ms.filter(|_| !planted::is(Mistake::WakeLost)) {
             let value = u64::try_from(at).unwrap_or_default();
             group.batch.put(keys::wake(at, name), vec![1]);
             group.batch.put(time_key, Number { value }.encode_to_vec());

@@ -32,16 +32,14 @@ impl Acks {
         self.len
     }
 
-    /// A publish waits from now on. False: one with this packet id does already.
-    pub(super) fn expect(&mut self, service: ServiceName, packet_id: u16, now_ms: u64) -> bool {
-        if self
-            .by_service
-            .values()
-            .flatten()
-            .any(|w| w.packet_id == packet_id)
-        {
-            return false;
-        }
+    /// Whether a publish with this packet id waits.
+    pub(super) fn awaits(&self, packet_id: u16) -> bool {
+        let mut waiting = self.by_service.values().flatten();
+        waiting.any(|w| w.packet_id == packet_id)
+    }
+
+    /// A publish waits from now on.
+    pub(super) fn expect(&mut self, service: ServiceName, packet_id: u16, now_ms: u64) {
         let waiting = Waiting {
             packet_id,
             since_ms: now_ms,
@@ -49,7 +47,6 @@ impl Acks {
         };
         self.by_service.entry(service).or_default().push_back(waiting);
         self.len += 1;
-        true
     }
 
     pub(super) fn settle(&mut self, service: ServiceName, packet_id: u16, reason: u8, text: String) {
@@ -100,13 +97,11 @@ mod tests {
     #[test]
     fn acks_leave_in_order_for_each_service() {
         let mut acks = Acks::default();
-        assert!(
-            acks.expect(Registry, 1, 10) && acks.expect(Registry, 2, 11) && acks.expect(Monitoring, 3, 12)
-        );
-        assert!(
-            !acks.expect(Monitoring, 1, 13),
-            "a packet id is used once at a time"
-        );
+        for (service, id, at) in [(Registry, 1, 10), (Registry, 2, 11), (Monitoring, 3, 12)] {
+            assert!(!acks.awaits(id));
+            acks.expect(service, id, at);
+            assert!(acks.awaits(id));
+        }
         acks.settle(Registry, 2, 0, String::new());
         assert!(acks.take(Registry).is_empty());
         acks.settle(Monitoring, 3, 0, String::new());

@@ -25,13 +25,24 @@ impl Connection {
                     // A wall clock that jumps is looked at again within the hour.
                     now.mono_ms + left.min(3_600_000)
                 });
-                [silence, give_up, expiry].into_iter().flatten().min()
+                let choked = self.is_choked().then(|| match open.choked_ms {
+                    Some(at) => at + self.limits.stalled_ms,
+                    // Now, to note the time.
+                    None => now.mono_ms,
+                });
+                [silence, give_up, expiry, choked].into_iter().flatten().min()
             }
         }
     }
 
     /// Time has passed.
     pub fn on_time(&mut self, now: Now) {
+        let choked = self.is_choked();
+        if let Phase::Open(open) = &mut self.phase
+            && choked
+        {
+            open.choked_ms.get_or_insert(now.mono_ms);
+        }
         let farewell = match &self.phase {
             Phase::Silent { until_ms, .. } if now.mono_ms >= *until_ms => {
                 Farewell::new(Reason::ProtocolError, Cause::ProtocolError, "no CONNECT came")
@@ -55,6 +66,11 @@ impl Connection {
                 Cause::KeepAlive,
                 "silent for too long",
             ));
+        }
+        let choked = open.choked_ms.filter(|_| self.is_choked());
+        if choked.is_some_and(|at| now.mono_ms >= at + self.limits.stalled_ms) {
+            let text = "you take nothing of what waits for you; connect again and replay what you missed";
+            return Some(Farewell::new(Reason::QuotaExceeded, Cause::Slow, text));
         }
         if open
             .acks

@@ -48,6 +48,8 @@ struct Open {
     standing: Arc<Standing>,
     keep_alive_ms: Option<u64>,
     heard_ms: u64,
+    /// Since when it takes nothing while so much waits that it is not read either.
+    choked_ms: Option<u64>,
     acks: Acks,
     queue: Queue,
     stalled: VecDeque<Forward>,
@@ -225,6 +227,7 @@ impl Connection {
             standing: admitted.standing,
             keep_alive_ms: Some(u64::from(keep_alive_s) * 1500),
             heard_ms: now.mono_ms,
+            choked_ms: None,
             acks: Acks::default(),
             queue: Queue::default(),
             stalled: VecDeque::new(),
@@ -311,7 +314,7 @@ impl Connection {
         let too_much = open.queue.is_over(&self.limits);
         if too_much {
             let text = "you take your messages too slowly; connect again and replay what you missed";
-            self.leave(Farewell::new(Reason::QuotaExceeded, Cause::Kicked, text));
+            self.leave(Farewell::new(Reason::QuotaExceeded, Cause::Slow, text));
         }
     }
 
@@ -353,9 +356,12 @@ impl Connection {
         }
     }
 
-    /// What is to be written to the client.
+    /// What is to be written to the client, who has taken all that was given before.
     pub fn take_output(&mut self) -> Bytes {
         let output = self.protocol.take_output();
+        if let Phase::Open(open) = &mut self.phase {
+            open.choked_ms = None;
+        }
         self.flush();
         output
     }
@@ -368,9 +374,14 @@ impl Connection {
             Phase::Open(open) => {
                 open.acks.len() < usize::from(self.limits.receive_maximum)
                     && open.stalled.is_empty()
-                    && self.protocol.output_len() < OUTPUT_BYTES
+                    && !self.is_choked()
             }
         }
+    }
+
+    /// Whether so much waits to be written that the client is not read.
+    fn is_choked(&self) -> bool {
+        self.protocol.output_len() >= OUTPUT_BYTES
     }
 
     /// Whether the door must serve it.

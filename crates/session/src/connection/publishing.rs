@@ -31,9 +31,22 @@ impl Connection {
         let Phase::Open(open) = &mut self.phase else {
             return;
         };
+        // Before anything else: whatever would answer this publish would acknowledge the one that waits.
+        if publish.packet_id.is_some_and(|id| open.acks.awaits(id)) {
+            return self.on_repeat(&publish);
+        }
         match check(&self.root, open, &publish) {
             Ok(verb) => self.accept(verb, publish, now),
             Err(refusal) => self.refuse_publish(&publish, &refusal),
+        }
+    }
+
+    /// A publish with the packet id of one that waits: a duplicate joins it, and gets its PUBACK.
+    fn on_repeat(&mut self, publish: &Publish) {
+        if !publish.duplicate {
+            let text = "a packet id is used again before its PUBACK";
+            self.protocol.dismiss(Reason::ProtocolError, text);
+            self.broken(Reason::ProtocolError, text.into());
         }
     }
 
@@ -54,11 +67,8 @@ impl Connection {
             }
             return;
         }
-        if packet_id.is_some_and(|id| !open.acks.expect(verb.service, id, now.mono_ms)) {
-            return self.broken(
-                Reason::ProtocolError,
-                "a packet id is used again before its PUBACK".into(),
-            );
+        if let Some(id) = packet_id {
+            open.acks.expect(verb.service, id, now.mono_ms);
         }
         self.wishes.push_back(Wish::Forward(Box::new(Forward {
             verb,

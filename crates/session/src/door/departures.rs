@@ -6,7 +6,10 @@ use contract::{
     id::{Id, Kind, Principal, ServiceName},
     v1::{CertificateStatus, Kicked},
 };
-use service::Now;
+use service::{
+    Now,
+    planted::{self, Mistake},
+};
 
 use super::Door;
 use crate::{
@@ -61,6 +64,7 @@ impl Door {
                     self.review(kind, id);
                 }
                 Change::Certificate(serial) => self.review_certificate(&serial),
+                Change::Batch(id) => self.review_batch(&id),
             }
         }
         self.send_receipts();
@@ -97,6 +101,15 @@ impl Door {
         }
     }
 
+    fn review_batch(&mut self, id: &str) {
+        let Some(serial) = self.copies.batch(id).map(|batch| batch.serial.clone()) else {
+            return;
+        };
+        for connection in self.directory.over(&serial) {
+            self.review_session(connection);
+        }
+    }
+
     fn review_certificate(&mut self, serial: &str) {
         let sessions = self.directory.over(serial);
         for connection in &sessions {
@@ -113,7 +126,10 @@ impl Door {
             revocation,
             serial: serial.to_owned(),
             sessions: sessions.len() as u32,
-            open: sessions.into_iter().collect(),
+            open: sessions
+                .into_iter()
+                .filter(|_| !planted::is(Mistake::KickMissed))
+                .collect(),
         });
     }
 

@@ -80,9 +80,10 @@ impl Door {
             return;
         }
         if who.kind != Kind::Service {
-            // The message goes before the acknowledgement, so that whoever waits for both has both.
-            self.deliver(&who, &frame);
-            return self.settle(from, &frame);
+            if !self.copies.has_caught_up(from) {
+                return self.hold(from, who, frame);
+            }
+            return self.hand_over(from, &who, &frame);
         }
         self.settle(from, &frame);
         match ServiceName::from_word(who.id.as_str()) {
@@ -90,6 +91,12 @@ impl Door {
             Some(keeper) => self.lanes[place(keeper)].pass(frame),
             None => self.counts.strays += 1,
         }
+    }
+
+    /// The message goes before the acknowledgement, so that whoever waits for both has both.
+    pub(super) fn hand_over(&mut self, from: ServiceName, who: &Principal, frame: &Frame) {
+        self.deliver(who, frame);
+        self.settle(from, frame);
     }
 
     /// Puts a message before a principal's sessions that want it. A claim's belongs to one connection.
@@ -133,6 +140,7 @@ impl Door {
         };
         let changes = self.copies.on_page(from, page, now.mono_ms);
         self.on_changes(changes);
+        self.release_held(from);
         self.tick(now);
     }
 
@@ -186,6 +194,7 @@ impl Door {
                 if let Ok(fact) = Fact::decode(frame.payload.as_ref()) {
                     let changes = self.copies.on_fact(from, &fact, now.mono_ms);
                     self.on_changes(changes);
+                    self.release_held(from);
                 }
             }
         }

@@ -6,6 +6,7 @@
 mod admission;
 mod departures;
 mod frames;
+mod held;
 mod notices;
 mod presence;
 mod wishes;
@@ -18,9 +19,12 @@ use contract::{
     v1::{Frame, Purpose},
     wire::{self, Encoding, Wire},
 };
-use service::Now;
+use service::{
+    Now,
+    planted::{self, Mistake},
+};
 
-use self::{departures::Departures, notices::Notices};
+use self::{departures::Departures, held::Held, notices::Notices};
 use crate::{
     cause::{Cause, Farewell},
     connection::Post,
@@ -80,6 +84,7 @@ pub struct Door {
     lanes: [Lane; 4],
     posts: VecDeque<(u64, Post)>,
     departures: Departures,
+    held: Held,
     notices: Notices,
     snapshot: u64,
     counts: Counts,
@@ -97,6 +102,7 @@ impl Door {
             lanes,
             posts: VecDeque::new(),
             departures: Departures::default(),
+            held: Held::default(),
             notices: Notices::default(),
             snapshot: 0,
             counts: Counts::default(),
@@ -107,6 +113,11 @@ impl Door {
     /// Whether principals can be let in: the copies of facts are whole.
     pub fn is_whole(&self) -> bool {
         self.copies.is_whole()
+    }
+
+    /// What it knows of devices, people and certificates.
+    pub fn copies(&self) -> &Copies {
+        &self.copies
     }
 
     /// How it is.
@@ -150,6 +161,11 @@ impl Door {
         if service == ServiceName::Monitoring {
             self.tell_snapshot(now);
         }
+        // What is missing of its facts is asked before all else: answers wait for it.
+        if let Some(question) = self.copies.poll(service, now.mono_ms) {
+            self.ask(service, "facts", &question);
+            self.lanes[place(service)].hurry_last();
+        }
         self.tick(now);
         self.lanes[place(service)].link()
     }
@@ -158,6 +174,7 @@ impl Door {
     pub fn link_down(&mut self, service: ServiceName, leaving: Leaving) {
         self.lanes[place(service)].link_down(leaving);
         self.copies.disconnected(service);
+        self.held.forget(service);
     }
 
     /// Time has passed; to be called a few times a second.
@@ -198,7 +215,8 @@ impl Door {
         let Some(session) = self.directory.get_mut(connection) else {
             return;
         };
-        if !session.leaving {
+        let missed = farewell.cause == Cause::Kicked && planted::is(Mistake::KickMissed);
+        if !session.leaving && !missed {
             session.leaving = true;
             self.posts.push_back((connection, Post::Leave(farewell)));
         }

@@ -1,11 +1,14 @@
 //! Granting what connections ask for.
 
-use contract::filter::Filter;
-use service::Now;
+use contract::{ServiceName, filter::Filter};
+use service::{
+    Now,
+    planted::{self, Mistake},
+};
 
 use super::{Door, place};
 use crate::{
-    connection::{Connection, Forward, Wish},
+    connection::{Connection, Forward, Post, Wish},
     lane::{Full, Origin},
     policy,
     protocol::Subscription,
@@ -92,7 +95,12 @@ impl Door {
             false => lane.push(frame, origin, turn),
         };
         match (pushed, packet_id) {
-            (Ok(_), Some(_)) => self.counts.requests += 1,
+            (Ok(_), Some(packet_id)) => {
+                self.counts.requests += 1;
+                if planted::is(Mistake::AckInMemory) {
+                    self.acknowledge_at_once(id, verb.service, packet_id);
+                }
+            }
             (Ok(_), None) => {
                 self.counts.requests += 1;
                 self.count_unheld(id, 1);
@@ -113,6 +121,17 @@ impl Door {
                 turn,
             }),
         }
+    }
+
+    /// The planted mistake that other brokers make: what is in memory is acknowledged.
+    fn acknowledge_at_once(&mut self, connection: u64, service: ServiceName, packet_id: u16) {
+        let settled = Post::Settled {
+            service,
+            packet_id,
+            reason: 0,
+            text: String::new(),
+        };
+        self.posts.push_back((connection, settled));
     }
 
     /// Requests at QoS 0 are not held back by the client's own window: they have a share of the same size.

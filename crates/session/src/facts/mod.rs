@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use contract::{
     id::{Principal, ServiceName},
     v1::{
-        Beacon, CertificateFact, CertificateStatus, DeviceFact, Fact, FactsAfter, FactsPage, PrincipalFact,
-        Restriction, Role, Stage,
+        Beacon, CertificateFact, CertificateStatus, Claim, DeviceFact, Fact, FactsAfter, FactsPage,
+        PrincipalFact, Restriction, Role, Stage,
     },
 };
 use prost::Message;
@@ -45,6 +45,17 @@ pub struct KnownCertificate {
     pub revocation: String,
 }
 
+/// A batch of claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownBatch {
+    /// What the ids that it opens begin with.
+    pub id_prefix: String,
+    /// The serial of its certificate.
+    pub serial: String,
+    /// It opens nothing any more.
+    pub revoked: bool,
+}
+
 /// Something that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
@@ -54,6 +65,8 @@ pub enum Change {
     Person(String),
     /// A certificate's status, by serial.
     Certificate(String),
+    /// What a batch of claims opens.
+    Batch(String),
 }
 
 /// The copies, kept by one follower for each owner.
@@ -63,6 +76,7 @@ pub struct Copies {
     devices: HashMap<String, KnownDevice>,
     people: HashMap<String, KnownPerson>,
     certificates: HashMap<String, KnownCertificate>,
+    batches: HashMap<String, KnownBatch>,
 }
 
 struct Copy {
@@ -88,6 +102,7 @@ impl Default for Copies {
             devices: HashMap::new(),
             people: HashMap::new(),
             certificates: HashMap::new(),
+            batches: HashMap::new(),
         }
     }
 }
@@ -108,9 +123,23 @@ impl Copies {
         self.certificates.get(serial)
     }
 
+    /// A batch of claims.
+    pub fn batch(&self, id: &str) -> Option<&KnownBatch> {
+        self.batches.get(id)
+    }
+
     /// Whether both copies hold all their owners had when they last answered.
     pub fn is_whole(&self) -> bool {
         self.registry.follower.is_whole() && self.provisioning.follower.is_whole()
+    }
+
+    /// Whether the copy holds what this owner has told; true of those whose facts are not copied.
+    pub fn has_caught_up(&self, owner: ServiceName) -> bool {
+        match owner {
+            ServiceName::Registry => self.registry.follower.is_whole(),
+            ServiceName::Provisioning => self.provisioning.follower.is_whole(),
+            _ => true,
+        }
     }
 
     /// Whether an owner has been silent for too long.
@@ -226,6 +255,15 @@ impl Copies {
                 });
                 set(&mut self.certificates, &id, known).then_some(Change::Certificate(id))
             }
+            (ServiceName::Provisioning, "claim") => {
+                let claim = value.and_then(|v| Claim::decode(v.as_slice()).ok());
+                let known = claim.map(|c| KnownBatch {
+                    id_prefix: c.id_prefix,
+                    serial: c.serial,
+                    revoked: c.revoked,
+                });
+                set(&mut self.batches, &id, known).then_some(Change::Batch(id))
+            }
             _ => None,
         }
     }
@@ -248,7 +286,11 @@ impl Copies {
                 gone.extend(unnamed("principal", self.people.keys().cloned().collect()));
                 gone
             }
-            _ => unnamed("certificate", self.certificates.keys().cloned().collect()),
+            _ => {
+                let mut gone = unnamed("certificate", self.certificates.keys().cloned().collect());
+                gone.extend(unnamed("claim", self.batches.keys().cloned().collect()));
+                gone
+            }
         };
         gone.into_iter()
             .filter_map(|(entity, id)| self.apply(owner, &entity, &id, None))

@@ -56,6 +56,8 @@ pub(crate) struct Publish {
     /// `None` at QoS 0.
     pub(crate) packet_id: Option<u16>,
     pub(crate) exactly_once: bool,
+    /// It may have been sent before.
+    pub(crate) duplicate: bool,
     pub(crate) retain: bool,
     pub(crate) topic: String,
     pub(crate) payload: Bytes,
@@ -75,6 +77,10 @@ pub(crate) struct Subscription {
 impl Protocol {
     /// Reads on to the end of the first packet that `bytes` completes; says how many bytes that took.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> (Vec<Heard>, usize) {
+        if let Err((reason, text)) = self.place.walk(bytes) {
+            self.dismiss(reason, text);
+            return (vec![Heard::Broken(reason, text.into())], bytes.len());
+        }
         let mut cursor = Cursor::new(bytes);
         let events = self.core.recv(&mut cursor);
         let consumed = usize::try_from(cursor.position()).unwrap_or(bytes.len());
@@ -83,23 +89,51 @@ impl Protocol {
 }
 
 pub(super) fn read(packet: GenericPacket<u16>) -> Heard {
-    Heard::Packet(match packet {
+    let packet = match take(packet) {
+        Ok(packet) => packet,
+        Err((reason, text)) => return Heard::Broken(reason, text.into()),
+    };
+    match fault(&packet) {
+        Some(text) => Heard::Broken(Reason::ProtocolError, text.into()),
+        None => Heard::Packet(packet),
+    }
+}
+
+/// What the library lets pass, in one version or in both.
+fn fault(packet: &Packet) -> Option<&'static str> {
+    let packet_id = match packet {
+        Packet::Publish(publish) => publish.packet_id,
+        Packet::Subscribe { packet_id, .. } | Packet::Unsubscribe { packet_id, .. } => Some(*packet_id),
+        _ => None,
+    };
+    if packet_id == Some(0) {
+        return Some("a packet id is never 0"); // MQTT-2.2.1-3
+    }
+    let topic = match packet {
+        Packet::Publish(publish) => &publish.topic,
+        Packet::Connect(Hello { will: Some(will), .. }) => &will.topic,
+        _ => return None,
+    };
+    // MQTT-4.7.3-1, 4.7.3-2. A topic with a wildcard is refused as one that is nobody's.
+    (topic.is_empty() || topic.contains('\0')).then_some("a topic has at least one character, and no zero")
+}
+
+fn take(packet: GenericPacket<u16>) -> Result<Packet, (Reason, &'static str)> {
+    Ok(match packet {
         GenericPacket::V3_1_1Connect(p) => Packet::Connect(hello_v3(&p)),
         GenericPacket::V5_0Connect(p) => {
             if p.props()
                 .iter()
                 .any(|p| matches!(p, Property::AuthenticationMethod(_)))
             {
-                return Heard::Broken(
-                    Reason::ProtocolError,
-                    "enhanced authentication is not supported".into(),
-                );
+                return Err((Reason::ProtocolError, "enhanced authentication is not supported"));
             }
             Packet::Connect(hello_v5(&p))
         }
         GenericPacket::V3_1_1Publish(p) => Packet::Publish(Publish {
             packet_id: p.packet_id(),
             exactly_once: p.qos() == Qos::ExactlyOnce,
+            duplicate: p.dup(),
             retain: p.retain(),
             topic: p.topic_name().to_owned(),
             payload: Bytes::copy_from_slice(p.payload().as_slice()),
@@ -107,10 +141,18 @@ pub(super) fn read(packet: GenericPacket<u16>) -> Heard {
         }),
         GenericPacket::V5_0Publish(p) => Packet::Publish(publish_v5(&p)),
         GenericPacket::V3_1_1Puback(_) | GenericPacket::V5_0Puback(_) => Packet::Acknowledged,
-        GenericPacket::V3_1_1Subscribe(p) => Packet::Subscribe {
-            packet_id: p.packet_id(),
-            subscriptions: subscriptions(p.entries()),
-        },
+        GenericPacket::V3_1_1Subscribe(p) => {
+            let reserved = |entry: &packet::SubEntry| entry.sub_opts().to_buffer()[0] > 2;
+            if p.entries().iter().any(reserved) {
+                // MQTT-3.8.3-4
+                let text = "the upper six bits of a subscription's QoS are 0";
+                return Err((Reason::Malformed, text));
+            }
+            Packet::Subscribe {
+                packet_id: p.packet_id(),
+                subscriptions: subscriptions(p.entries()),
+            }
+        }
         GenericPacket::V5_0Subscribe(p) => Packet::Subscribe {
             packet_id: p.packet_id(),
             subscriptions: subscriptions(p.entries()),
@@ -175,6 +217,7 @@ fn publish_v5(p: &packet::v5_0::Publish) -> Publish {
     let mut publish = Publish {
         packet_id: p.packet_id(),
         exactly_once: p.qos() == Qos::ExactlyOnce,
+        duplicate: p.dup(),
         retain: p.retain(),
         topic: p.topic_name().to_owned(),
         payload: Bytes::copy_from_slice(p.payload().as_slice()),

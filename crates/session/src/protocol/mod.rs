@@ -2,6 +2,7 @@
 //!
 //! The library parses, numbers and bounds; what is acknowledged, and when, is ours to say.
 
+mod header;
 mod incoming;
 mod outgoing;
 
@@ -54,6 +55,8 @@ pub(crate) enum Heard {
 pub(crate) struct Protocol {
     core: Connection<role::Server>,
     out: BytesMut,
+    /// Where in a packet the client is.
+    place: header::Place,
     /// Messages at QoS 1 that the client has not acknowledged.
     in_flight: usize,
 }
@@ -65,6 +68,7 @@ impl Protocol {
         Protocol {
             core: Connection::with_options(Version::Undetermined, options),
             out: BytesMut::new(),
+            place: header::Place::default(),
             in_flight: 0,
         }
     }
@@ -90,7 +94,13 @@ impl Protocol {
         let mut closing = false;
         for event in events {
             match event {
-                Event::NotifyPacketReceived(packet) => heard.push(incoming::read(packet)),
+                Event::NotifyPacketReceived(packet) => {
+                    let packet = incoming::read(packet);
+                    if let Heard::Broken(reason, text) = &packet {
+                        self.dismiss(*reason, text);
+                    }
+                    heard.push(packet);
+                }
                 Event::RequestSendPacket { packet, .. } => {
                     self.out.extend_from_slice(&packet.to_continuous_buffer());
                 }

@@ -43,6 +43,23 @@ fn a_revocation_without_sessions_is_receipted_at_once() {
 }
 
 #[test]
+fn what_has_its_receipt_gets_no_other() {
+    let mut world = World::new();
+    let settled = contract::v1::CertificateFact {
+        serial: "01".into(),
+        kind: "devices".into(),
+        id: "pump-7".into(),
+        status: CertificateStatus::Revoked as i32,
+        not_after_ms: i64::MAX,
+        revocation: String::new(),
+    };
+    world.tell_certificate("01", "devices", "pump-7", CertificateStatus::Revoked);
+    assert!(receipt(&mut world).is_some());
+    world.tell_fact(ServiceName::Provisioning, "certificate", "01", &settled);
+    assert!(receipt(&mut world).is_none());
+}
+
+#[test]
 fn suspended_and_retired_devices_lose_their_sessions() {
     for (stage, restriction) in [
         (Stage::Active, Restriction::Suspended),

@@ -2,9 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod admission;
+mod duplicates;
 mod events;
 mod kicks;
+mod mutations;
 mod packets;
 mod promise;
 mod refusals;
+mod slow;
+mod strictness;
 mod world;

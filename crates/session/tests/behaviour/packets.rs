@@ -13,14 +13,14 @@ fn remaining(len: usize) -> Vec<u8> {
     }
 }
 
-fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![first];
     out.extend(remaining(body.len()));
     out.extend_from_slice(body);
     out
 }
 
-fn text(s: &str) -> Vec<u8> {
+pub(crate) fn text(s: &str) -> Vec<u8> {
     let mut out = (s.len() as u16).to_be_bytes().to_vec();
     out.extend_from_slice(s.as_bytes());
     out
@@ -58,6 +58,12 @@ pub(crate) fn publish(v5: bool, qos: u8, id: u16, topic: &str, payload: &[u8]) -
     }
     body.extend_from_slice(payload);
     packet(0x30 | (qos << 1), &body)
+}
+
+/// The same publish, marked as sent before.
+pub(crate) fn again(mut publish: Vec<u8>) -> Vec<u8> {
+    publish[0] |= 0x08;
+    publish
 }
 
 pub(crate) fn subscribe(v5: bool, id: u16, filter: &str) -> Vec<u8> {

@@ -72,6 +72,42 @@ fn acknowledgements_leave_in_the_order_of_the_publishes_to_the_same_service() {
 }
 
 #[test]
+fn an_answer_waits_for_the_facts_that_were_told_before_it() {
+    let mut world = World::new();
+    let device = world.device(true);
+    let operator = world.dial(contract::Kind::Operator, "ada", "0a");
+    world.open(operator, true, "ada");
+    world
+        .door
+        .link_down(ServiceName::Registry, session::Leaving::Lost);
+    let suspend = packets::publish(true, 1, 7, &up("operators/ada", "registry/suspend"), b"{}");
+    world.send(operator, &suspend);
+    world.door.link_up(ServiceName::Registry, world.now);
+    let sent = world.take(ServiceName::Registry);
+    let question = sent[0].clone();
+    assert!(
+        question.topic.ends_with("/facts"),
+        "what is missing is asked first"
+    );
+    let asked = world.only_requests(sent);
+    world.tell_device(contract::v1::Stage::Active, contract::v1::Restriction::Suspended);
+    assert_eq!(
+        world.over(device),
+        Some("kicked"),
+        "a change counts before the pages come"
+    );
+    world.reply(ServiceName::Registry, &asked[0], &Done::default());
+    assert!(world.got(operator).is_empty(), "the answer waits");
+    world.answer_nothing_new(ServiceName::Registry, &question);
+    let kinds: Vec<_> = world.got(operator).iter().map(|got| got.kind & 0xF0).collect();
+    assert_eq!(
+        kinds,
+        [0x30, 0x40],
+        "now the message and its acknowledgement come"
+    );
+}
+
+#[test]
 fn a_service_that_was_away_gets_the_window_again_and_answers_settle_it_once() {
     let mut world = World::new();
     let device = world.device(false);
@@ -89,7 +125,9 @@ fn a_service_that_was_away_gets_the_window_again_and_answers_settle_it_once() {
     );
     assert!(world.requests(ServiceName::Registry).is_empty());
     world.door.link_up(ServiceName::Registry, world.now);
-    let again = world.requests(ServiceName::Registry);
+    let sent = world.take(ServiceName::Registry);
+    world.answer_nothing_new(ServiceName::Registry, &sent[0]);
+    let again = world.only_requests(sent);
     assert_eq!(
         again.iter().map(|f| &f.payload[..]).collect::<Vec<_>>(),
         [&b"{\"model\":\"a\"}"[..], b"{\"model\":\"b\"}"]

@@ -6,7 +6,7 @@ use contract::{
     id::{Kind, Principal, ServiceName},
     topic::Leaf,
     v1::{
-        CertificateFact, CertificateStatus, DeviceFact, Event, Fact, FactsAfter, FactsPage, Frame,
+        CertificateFact, CertificateStatus, Claim, DeviceFact, Event, Fact, FactsAfter, FactsPage, Frame,
         PrincipalFact, Purpose, Restriction, Role, Stage,
     },
     wire,
@@ -161,6 +161,30 @@ impl World {
         self.tell_fact(ServiceName::Provisioning, "certificate", serial, &fact);
     }
 
+    /// What the batch `lot` opens.
+    pub(crate) fn tell_batch(&mut self, id_prefix: &str, revoked: bool) {
+        let claim = Claim {
+            batch: "lot".into(),
+            serial: "0c".into(),
+            id_prefix: id_prefix.into(),
+            revoked,
+            ..Claim::default()
+        };
+        self.tell_fact(ServiceName::Provisioning, "claim", "lot", &claim);
+    }
+
+    /// A message of so many bytes for the device.
+    pub(crate) fn tell_device_bytes(&mut self, bytes: usize) {
+        let mut frame = Frame {
+            topic: format!("{ROOT}/devices/pump-7/down/registry/configuration"),
+            payload: vec![b'x'; bytes].into(),
+            ..Frame::default()
+        };
+        frame.set_purpose(Purpose::Message);
+        self.door.on_frame(ServiceName::Registry, frame, self.now);
+        self.hand_out();
+    }
+
     /// A connection with this certificate that has said nothing yet.
     pub(crate) fn dial(&mut self, kind: Kind, id: &str, serial: &str) -> u64 {
         let peer = Peer::Certified {
@@ -261,7 +285,25 @@ impl World {
 
     /// The requests of principals among it.
     pub(crate) fn requests(&mut self, service: ServiceName) -> Vec<Frame> {
-        let mut frames = self.take(service);
+        let frames = self.take(service);
+        self.only_requests(frames)
+    }
+
+    /// An owner answers a question for facts: there is nothing that was not told.
+    pub(crate) fn answer_nothing_new(&mut self, owner: ServiceName, question: &Frame) {
+        let ask: FactsAfter = wire::decode(&question.payload, "").unwrap();
+        let page = FactsPage {
+            request_id: ask.request_id,
+            epoch: EPOCH,
+            last: ask.after,
+            complete: true,
+            ..FactsPage::default()
+        };
+        self.reply(owner, question, &page);
+    }
+
+    /// The requests of principals among these frames.
+    pub(crate) fn only_requests(&self, mut frames: Vec<Frame>) -> Vec<Frame> {
         frames.retain(|f| f.purpose() == Purpose::Request && !f.topic.contains("/services/"));
         frames
     }

@@ -1,4 +1,4 @@
-//! The two header blocks of the redo log: which generation of records counts.
+//! The two header blocks of a redo log: which generation of records counts.
 
 use service::store::StoreError;
 
@@ -9,39 +9,57 @@ pub(crate) const BLOCK: u64 = 4096;
 
 const MAGIC: [u8; 8] = *b"MSTRREDO";
 
-const FORMAT: u32 = 1;
+/// A log that had no other beside it. Such folders still open; nothing writes it any more.
+const ALONE: u32 = 1;
+
+/// A log of a pair. What knows one log only refuses it, and does not overlook the other.
+const PAIRED: u32 = 2;
 
 const BYTES: usize = 32;
 
-/// One use of the log between two checkpoints.
+/// One use of a log, from empty to voided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Generation {
-    /// Counts up from zero.
+    /// Counts up over both logs: what the lower one holds was committed first.
     pub(crate) number: u64,
     /// Random, and never told: what lies in a client's value cannot pass for a record.
     pub(crate) stamp: u64,
 }
 
+/// The header that counts, and where it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) generation: Generation,
+    /// The block it lies in; the next header goes into the other one.
+    pub(crate) offset: u64,
+    pub(crate) partner: Partner,
+}
+
+/// Whether a log was written with another beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Partner {
+    Missing,
+    Present,
+}
+
+impl Header {
+    /// The header that takes this one's place.
+    pub(crate) fn succeeded_by(self, generation: Generation) -> Header {
+        Header {
+            generation,
+            offset: BLOCK - self.offset,
+            partner: Partner::Present,
+        }
+    }
+}
+
 impl Generation {
-    /// The one that a new log begins with.
-    pub(crate) fn first() -> Generation {
+    /// With a stamp of its own.
+    pub(crate) fn numbered(number: u64) -> Generation {
         Generation {
-            number: 0,
+            number,
             stamp: rand::random(),
         }
-    }
-
-    /// The one after this.
-    pub(crate) fn next(self) -> Generation {
-        Generation {
-            number: self.number + 1,
-            stamp: rand::random(),
-        }
-    }
-
-    /// Where its header lies: every other one in the same block.
-    pub(crate) fn offset(self) -> u64 {
-        self.number % 2 * BLOCK
     }
 
     /// Its header.
@@ -50,7 +68,7 @@ impl Generation {
         let (body, sum) = bytes.split_at_mut(BYTES - 4);
         let fields = [
             &MAGIC[..],
-            &FORMAT.to_le_bytes(),
+            &PAIRED.to_le_bytes(),
             &self.number.to_le_bytes(),
             &self.stamp.to_le_bytes(),
         ];
@@ -60,50 +78,57 @@ impl Generation {
     }
 }
 
-/// What a header block holds.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Block {
-    Good(Generation),
-    Bad,
-}
-
-/// The generation that counts; `None` when neither header can be read.
+/// The header that counts; `None` when neither header can be read.
 ///
 /// One unreadable header is what a crash leaves that tore the begin of a generation. The records of
 /// the generation before it are then all there, and harmless to replay. Were it the begin of records
 /// that *count* which can no longer be read, the first record would tell.
-pub(crate) fn newest(bytes: &[u8], records: u64) -> Result<Option<Generation>, StoreError> {
-    let generation = match (block(bytes, 0)?, block(bytes, BLOCK)?) {
-        (Block::Good(one), Block::Good(other)) => {
-            return Ok(Some(if one.number > other.number { one } else { other }));
+pub(crate) fn newest(name: &str, bytes: &[u8], records: u64) -> Result<Option<Header>, StoreError> {
+    let header = match (block(name, bytes, 0)?, block(name, bytes, BLOCK)?) {
+        (Some(one), Some(other)) => {
+            let rank = |header: &Header| (header.generation.number, header.partner);
+            return Ok([one, other].into_iter().max_by_key(rank));
         }
-        (Block::Good(only), Block::Bad) | (Block::Bad, Block::Good(only)) => only,
-        (Block::Bad, Block::Bad) => return Ok(None),
+        (Some(only), None) | (None, Some(only)) => only,
+        (None, None) => return Ok(None),
     };
     let area = bytes.get(records as usize..).unwrap_or_default();
     match record::decode(area) {
-        Some(first) if first.generation.number <= generation.number => Ok(Some(generation)),
+        Some(first) if first.generation.number <= header.generation.number => Ok(Some(header)),
         _ => Err(damaged(
+            name,
             "one of its headers is damaged, and its records may be newer than the other",
         )),
     }
 }
 
-fn block(bytes: &[u8], offset: u64) -> Result<Block, StoreError> {
+/// The header in the block at `offset`, if it can be read.
+fn block(name: &str, bytes: &[u8], offset: u64) -> Result<Option<Header>, StoreError> {
     let header = bytes.get(offset as usize..).and_then(|rest| rest.first_chunk());
-    header.map_or(Ok(Block::Bad), decode)
+    let Some((format, generation)) = header.and_then(decode) else {
+        return Ok(None);
+    };
+    let partner = match format {
+        ALONE => Partner::Missing,
+        PAIRED => Partner::Present,
+        _ => {
+            return Err(damaged(
+                name,
+                "its format is unknown; use the version that wrote it",
+            ));
+        }
+    };
+    Ok(Some(Header {
+        generation,
+        offset,
+        partner,
+    }))
 }
 
-fn decode(bytes: &[u8; BYTES]) -> Result<Block, StoreError> {
+fn decode(bytes: &[u8; BYTES]) -> Option<(u32, Generation)> {
     let (body, sum) = bytes.split_at(BYTES - 4);
-    if crc32fast::hash(body).to_le_bytes() != sum || !body.starts_with(&MAGIC) {
-        return Ok(Block::Bad);
-    }
-    match fields(body) {
-        Some((FORMAT, generation)) => Ok(Block::Good(generation)),
-        Some(_) => Err(damaged("its format is unknown; use the version that wrote it")),
-        None => Ok(Block::Bad),
-    }
+    let sound = crc32fast::hash(body).to_le_bytes() == sum && body.starts_with(&MAGIC);
+    sound.then(|| fields(body)).flatten()
 }
 
 fn fields(body: &[u8]) -> Option<(u32, Generation)> {

@@ -1,9 +1,12 @@
-//! The redo log: what was committed and is not yet in sled for certain.
+//! The redo logs: what was committed and is not yet in sled for certain.
 //!
-//! One file, written in place. Two header blocks, used in turn, name the *generation* and its secret
-//! *stamp*; behind them lie the generation's records, one a commit, each with the stamp, its number
-//! and a checksum over all of it. A new generation makes every older record void by one small write,
-//! so the file is neither cut nor allocated anew, and a sync of it carries no metadata.
+//! Two files, used in turn: while what is in the full one is brought into sled, the other takes the
+//! commits. Each is written in place. Two header blocks, used in turn as well, name the *generation*
+//! and its secret *stamp*; behind them lie the generation's records, one a commit, each with the
+//! stamp, its number and a checksum over all of it. A new generation makes every older record void by
+//! one small write, so the file is neither cut nor allocated anew, and a sync of it carries no
+//! metadata. Generations count up over both files, and so do records from a full log to the next: a
+//! full one that has lost its end is found out.
 
 mod header;
 mod record;
@@ -14,40 +17,39 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
+use bytes::Bytes;
 use service::store::StoreError;
 
 use crate::fault::Fault;
-use header::Generation;
-pub(crate) use record::{Write, size};
+use header::{Generation, Header, Partner};
+pub(crate) use record::{Write, size, writes};
 
-/// The log's name in the store's folder.
-pub(crate) const FILE: &str = "redo";
+/// The logs' names in the store's folder.
+pub(crate) const FILES: [&str; 2] = ["redo", "redo-2"];
 
 /// Where the records begin, behind the two header blocks.
 const RECORDS: u64 = 2 * header::BLOCK;
 
-/// A checkpoint is due when the log would outgrow this. Larger ones made commits no cheaper, and this
-/// much is replayed in about a second.
+/// A log is full when a record would let it outgrow this. It also bounds what is held in memory.
 const TARGET_BYTES: u64 = 8 << 20;
 
 /// The file grows by this much, so that most commits find their blocks allocated.
 const STEP_BYTES: u64 = 256 << 10;
 
-/// A buffer that a large batch has grown beyond this is given back.
-const KEPT_BUFFER_BYTES: usize = 1 << 20;
-
-/// The open log of one store.
+/// One of the two open logs of a store.
 #[derive(Debug)]
 pub(crate) struct Redo {
+    name: &'static str,
     file: File,
-    generation: Generation,
+    header: Header,
+    /// The number of the generation's first record.
+    first: u64,
     /// How many records the generation has.
     records: u64,
     /// Where the next record goes.
     end: u64,
     /// How long the file is.
     length: u64,
-    buffer: Vec<u8>,
 }
 
 /// What a log file turned out to be.
@@ -55,7 +57,7 @@ pub(crate) enum Opened {
     /// There is none, or none that was ever finished or can still be read.
     Unusable(&'static str),
     /// A log, and the bytes of its file, from which [`Redo::replay`] reads.
-    Usable(Redo, Vec<u8>),
+    Usable(Redo, Bytes),
 }
 
 /// Why an append failed.
@@ -67,64 +69,101 @@ pub(crate) enum AppendError {
 }
 
 impl Redo {
-    /// Makes an empty log. The caller fsyncs the folder.
-    pub(crate) fn create(folder: &Path) -> io::Result<Redo> {
-        let path = folder.join(FILE);
+    /// Makes an empty log whose generation is above `number`. The caller fsyncs the folder.
+    pub(crate) fn create(folder: &Path, name: &'static str, number: u64) -> io::Result<Redo> {
         let file = File::options()
             .read(true)
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(path)?;
-        let older = Generation::first();
-        let generation = older.next();
+            .open(folder.join(name))?;
+        let older = Header {
+            generation: Generation::numbered(number),
+            offset: 0,
+            partner: Partner::Present,
+        };
+        let header = older.succeeded_by(Generation::numbered(number + 1));
         file.set_len(RECORDS)?;
-        file.write_all_at(&older.encode(), older.offset())?;
-        file.write_all_at(&generation.encode(), generation.offset())?;
+        file.write_all_at(&older.generation.encode(), older.offset)?;
+        file.write_all_at(&header.generation.encode(), header.offset)?;
         file.sync_all()?;
-        Ok(Redo {
-            file,
-            generation,
-            records: 0,
-            end: RECORDS,
-            length: RECORDS,
-            buffer: Vec::new(),
-        })
+        Ok(Redo::from_parts(name, file, header, RECORDS))
     }
 
-    /// Opens the log in `folder`.
-    pub(crate) fn open(folder: &Path) -> Result<Opened, Fault> {
-        let path = folder.join(FILE);
-        let file = match File::options().read(true).write(true).open(path) {
+    /// Opens the log of this name in `folder`.
+    pub(crate) fn open(folder: &Path, name: &'static str) -> Result<Opened, Fault> {
+        let file = match File::options().read(true).write(true).open(folder.join(name)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Opened::Unusable("it is missing"));
             }
             Err(error) => return Err(error.into()),
         };
-        let bytes = read_whole(&file)?;
-        let Some(generation) = header::newest(&bytes, RECORDS)? else {
+        let bytes = Bytes::from(read_whole(&file)?);
+        let Some(header) = header::newest(name, &bytes, RECORDS)? else {
             return Ok(Opened::Unusable("both of its headers are damaged"));
         };
-        let redo = Redo {
-            file,
-            generation,
-            records: 0,
-            end: RECORDS,
-            length: bytes.len() as u64,
-            buffer: Vec::new(),
-        };
+        let redo = Redo::from_parts(name, file, header, bytes.len() as u64);
         Ok(Opened::Usable(redo, bytes))
     }
 
+    fn from_parts(name: &'static str, file: File, header: Header, length: u64) -> Redo {
+        Redo {
+            name,
+            file,
+            header,
+            first: 0,
+            records: 0,
+            end: RECORDS,
+            length,
+        }
+    }
+
     /// The writes of every whole record in `bytes`, in the order of the commits. What follows the last
-    /// one must be the torn record of a commit that was never acknowledged.
+    /// one must be the torn record of a commit that was never acknowledged; the next record takes its
+    /// place.
     pub(crate) fn replay<'a>(&mut self, bytes: &'a [u8]) -> Result<Vec<Write<'a>>, StoreError> {
-        let found = scan::scan(bytes, RECORDS as usize, self.generation)?;
+        let found = scan::scan(self.name, bytes, RECORDS as usize, self.header.generation)?;
+        self.first = found.first;
         self.records = found.records;
         self.end = found.end as u64;
         Ok(found.writes)
+    }
+
+    /// Checks that this log goes on where `older` ends. Generations alternate, so one that is not the
+    /// next has been read from a header that was void.
+    pub(crate) fn check_follows(&self, older: &Redo) -> Result<(), StoreError> {
+        if self.number() != older.number() + 1 {
+            return Err(damaged(older.name, "one of its headers is damaged"));
+        }
+        if self.is_empty() || (!older.is_empty() && older.next() == self.first) {
+            return Ok(());
+        }
+        Err(scan::damaged_record(
+            older.name,
+            older.records,
+            "it does not fit its checksum, and the other log goes on from it",
+        ))
+    }
+
+    /// Whether the log was written when there was no other.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.header.partner == Partner::Missing
+    }
+
+    /// Says in both headers, for good, that there is another log.
+    pub(crate) fn pair(&mut self) -> io::Result<()> {
+        for _ in 0..2 {
+            self.write_header(self.header.generation)?;
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    /// The generation's number.
+    pub(crate) fn number(&self) -> u64 {
+        self.header.generation.number
     }
 
     /// Whether nothing has been written since the last generation began.
@@ -132,33 +171,46 @@ impl Redo {
         self.records == 0
     }
 
-    /// Whether a record of `bytes` should wait for a checkpoint. One larger than the log goes into an
+    /// The number of the record that comes next.
+    pub(crate) fn next(&self) -> u64 {
+        self.first + self.records
+    }
+
+    /// Gives an empty log the number of its first record.
+    pub(crate) fn begin_with(&mut self, number: u64) {
+        self.first = number;
+    }
+
+    /// Whether a record of `bytes` should go into the other log. One larger than a log goes into an
     /// empty one.
-    pub(crate) fn is_due(&self, bytes: u64) -> bool {
+    pub(crate) fn is_full(&self, bytes: u64) -> bool {
         !self.is_empty() && self.end + bytes > TARGET_BYTES
     }
 
-    /// Writes the record of `writes`. It is on disk only after [`Self::sync`].
-    pub(crate) fn append(&mut self, writes: &[Write<'_>]) -> Result<(), AppendError> {
-        record::encode(self.generation, self.records, writes, &mut self.buffer);
-        let record_end = self.end + self.buffer.len() as u64;
-        if record_end > self.length {
-            let padded = record_end.next_multiple_of(STEP_BYTES) - self.end;
-            self.buffer.resize(padded as usize, 0);
-        }
-        let write_end = self.end + self.buffer.len() as u64;
-        let written = self.file.write_all_at(&self.buffer, self.end);
-        self.buffer.clear();
-        self.buffer.shrink_to(KEPT_BUFFER_BYTES);
-        match written {
+    /// Writes the record of `writes`, and returns it. It is on disk only after [`Self::sync`].
+    pub(crate) fn append(&mut self, writes: &[Write<'_>]) -> Result<Bytes, AppendError> {
+        let record = record::encode(self.header.generation, self.next(), writes);
+        let end = self.end + record.len() as u64;
+        let written = self.file.write_all_at(&record, self.end);
+        match written.and_then(|()| self.grow(end)) {
             Ok(()) => {
-                self.length = self.length.max(write_end);
-                self.end = record_end;
+                self.end = end;
                 self.records += 1;
-                Ok(())
+                Ok(Bytes::from(record))
             }
             Err(error) => Err(self.undo(error)),
         }
+    }
+
+    /// Adds zeros behind a record that ends beyond the file's end.
+    fn grow(&mut self, end: u64) -> io::Result<()> {
+        if end <= self.length {
+            return Ok(());
+        }
+        let length = end.next_multiple_of(STEP_BYTES);
+        self.file.write_all_at(&vec![0; (length - end) as usize], end)?;
+        self.length = length;
+        Ok(())
     }
 
     /// Voids what a failed write may have left.
@@ -178,14 +230,20 @@ impl Redo {
         self.file.sync_data()
     }
 
-    /// Begins a new generation, which voids every record there is. Only when all of them are in sled
-    /// and on disk; and to be synced before the next append.
-    pub(crate) fn renew(&mut self) -> io::Result<()> {
-        let next = self.generation.next();
-        self.file.write_all_at(&next.encode(), next.offset())?;
-        self.generation = next;
+    /// Begins a new generation with a number above `number`, which voids every record there is. Only
+    /// when all of them are in sled and on disk; and to be synced before the next append.
+    pub(crate) fn renew(&mut self, number: u64) -> io::Result<()> {
+        self.write_header(Generation::numbered(number.max(self.number()) + 1))?;
+        self.first = 0;
         self.records = 0;
         self.end = RECORDS;
+        Ok(())
+    }
+
+    fn write_header(&mut self, generation: Generation) -> io::Result<()> {
+        let header = self.header.succeeded_by(generation);
+        self.file.write_all_at(&generation.encode(), header.offset)?;
+        self.header = header;
         Ok(())
     }
 
@@ -201,26 +259,23 @@ impl Redo {
     /// Reads the file again and checks that it holds what was written.
     pub(crate) fn verify(&self) -> Result<(), Fault> {
         let bytes = read_whole(&self.file)?;
-        if header::newest(&bytes, RECORDS)? != Some(self.generation) {
-            return Err(damaged("its header is not what was written").into());
+        let newest = header::newest(self.name, &bytes, RECORDS)?;
+        if newest.map(|header| header.generation) != Some(self.header.generation) {
+            return Err(damaged(self.name, "its header is not what was written").into());
         }
-        let found = scan::scan(&bytes, RECORDS as usize, self.generation)?;
+        let found = scan::scan(self.name, &bytes, RECORDS as usize, self.header.generation)?;
         if (found.records, found.end as u64) != (self.records, self.end) {
-            return Err(scan::damaged_record(found.records, "it is not what was written").into());
+            let reason = "it is not what was written";
+            return Err(scan::damaged_record(self.name, found.records, reason).into());
         }
         Ok(())
-    }
-
-    /// Bytes on disk.
-    pub(crate) fn length(&self) -> u64 {
-        self.length
     }
 }
 
 /// The error that names the log.
-pub(crate) fn damaged(reason: &'static str) -> StoreError {
+pub(crate) fn damaged(name: &str, reason: &'static str) -> StoreError {
     StoreError::Damaged {
-        key: FILE.to_owned(),
+        key: name.to_owned(),
         reason,
     }
 }

@@ -26,20 +26,30 @@ pub(crate) fn size(writes: &[Write<'_>]) -> u64 {
     (HEADER + writes.iter().map(bytes).sum::<usize>()) as u64
 }
 
-/// Puts the record into `out`, replacing what it held.
-pub(crate) fn encode(generation: Generation, number: u64, writes: &[Write<'_>], out: &mut Vec<u8>) {
-    out.clear();
-    out.reserve(size(writes) as usize);
+/// The record, in a buffer of its own length.
+pub(crate) fn encode(generation: Generation, number: u64, writes: &[Write<'_>]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(size(writes) as usize);
     out.extend_from_slice(&generation.stamp.to_le_bytes());
     out.extend_from_slice(&generation.number.to_le_bytes());
     out.extend_from_slice(&number.to_le_bytes());
     out.resize(HEADER, 0);
-    writes.iter().for_each(|write| encode_write(*write, out));
+    writes.iter().for_each(|write| encode_write(*write, &mut out));
     let length = (out.len() - HEADER) as u32;
     let (header, payload) = out.split_at_mut(HEADER);
     let (fields, sum) = header.split_at_mut(SUM_AT);
     fields[SUM_AT - 4..].copy_from_slice(&length.to_le_bytes());
     sum.copy_from_slice(&checksum(fields, payload).to_le_bytes());
+    out
+}
+
+/// The writes of a record that [`encode`] has just made.
+pub(crate) fn writes(record: &[u8]) -> impl Iterator<Item = Write<'_>> {
+    let mut rest = record.get(HEADER..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (write, after) = decode_write(rest)?;
+        rest = after;
+        Some(write)
+    })
 }
 
 /// The record at the beginning of `bytes`, if a whole one lies there.

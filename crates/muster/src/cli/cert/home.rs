@@ -19,20 +19,20 @@ use crate::folder::{read_secret, write_public, write_secret};
 const STAGED: &str = "next-key.pem";
 
 /// Where an identity lies, or is to lie.
-pub(super) struct Home(PathBuf);
+pub(in crate::cli) struct Home(PathBuf);
 
 /// A key on its way to a certificate.
-pub(super) struct Key {
+pub(in crate::cli) struct Key {
     pem: Zeroizing<String>,
     fresh: bool,
 }
 
 impl Home {
-    pub(super) fn at(path: PathBuf) -> Home {
+    pub(in crate::cli) fn at(path: PathBuf) -> Home {
         Home(path)
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::cli) fn path(&self) -> &Path {
         &self.0
     }
 
@@ -42,7 +42,7 @@ impl Home {
     }
 
     /// A new key, or the one that an earlier attempt left without an answer.
-    pub(super) fn stage_key(&self) -> Result<Key> {
+    pub(in crate::cli) fn stage_key(&self) -> Result<Key> {
         let path = self.0.join(STAGED);
         if path.exists() {
             let pem = String::from_utf8(read_secret(&path)?).context("the key is no PEM")?;
@@ -77,7 +77,7 @@ impl Home {
     }
 
     /// Writes the identity over the former one, if there was any.
-    pub(super) fn fill(&self, key: &Key, certificate: &str, roots: &str) -> Result<()> {
+    pub(in crate::cli) fn fill(&self, key: &Key, certificate: &str, roots: &str) -> Result<()> {
         write_public(&self.0.join("roots.pem"), roots.as_bytes())?;
         write_secret(&self.0.join("key.pem"), key.pem.as_bytes())?;
         write_public(&self.0.join("certificate.pem"), certificate.as_bytes())?;
@@ -85,7 +85,8 @@ impl Home {
         fs::remove_file(&staged).with_context(|| format!("cannot remove {}", staged.display()))
     }
 
-    fn discard(&self, key: &Key) -> io::Result<()> {
+    /// Throws a key away that came to nothing, unless an earlier attempt left it.
+    pub(in crate::cli) fn discard(&self, key: &Key) -> io::Result<()> {
         if !key.fresh {
             return Ok(());
         }
@@ -97,6 +98,11 @@ impl Home {
 }
 
 impl Key {
+    /// The key itself, PEM.
+    pub(in crate::cli) fn pem(&self) -> &str {
+        &self.pem
+    }
+
     /// The request to certify it under this id, PEM.
     pub(super) fn csr(&self, id: &str) -> Result<String> {
         Ok(pki::csr_for(&self.pem, id)?)

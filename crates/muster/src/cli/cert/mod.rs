@@ -2,7 +2,7 @@
 
 mod authorities;
 mod claim;
-mod home;
+pub(in crate::cli) mod home;
 mod issue;
 mod list;
 mod revoke;

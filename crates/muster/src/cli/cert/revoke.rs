@@ -119,10 +119,12 @@ fn sessions(revoked: &Revoked) -> String {
                 anybody in again"
             .to_owned();
     }
-    format!(
-        "{} sessions closed after {} ms",
-        revoked.sessions_closed, revoked.closed_after_ms
-    )
+    let ms = revoked.closed_after_ms;
+    match revoked.sessions_closed {
+        0 => "no session was open".to_owned(),
+        1 => format!("1 session closed after {ms} ms"),
+        count => format!("{count} sessions closed after {ms} ms"),
+    }
 }
 
 #[cfg(test)]
@@ -155,12 +157,14 @@ mod tests {
 
     #[test]
     fn a_missing_receipt_is_not_called_zero_sessions() {
-        let closed = Revoked {
-            sessions_closed: 2,
+        let closed = |sessions_closed| Revoked {
+            sessions_closed,
             closed_after_ms: 7,
             ..Revoked::default()
         };
-        assert_eq!(sessions(&closed), "2 sessions closed after 7 ms");
+        assert_eq!(sessions(&closed(0)), "no session was open");
+        assert_eq!(sessions(&closed(1)), "1 session closed after 7 ms");
+        assert_eq!(sessions(&closed(2)), "2 sessions closed after 7 ms");
         let missing = Revoked {
             receipt_missing: true,
             ..Revoked::default()

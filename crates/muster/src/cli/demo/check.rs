@@ -184,62 +184,68 @@ fn subjects(
 }
 
 fn check_events(report: &mut Report, story: &Story, expected: &Expected) {
-    let all = expected.devices.len();
-    let mut count = |check: &str, there: usize, wanted: usize| {
-        report.check(check, there == wanted, format!("{there} of {wanted}"));
+    check_beginnings(report, story, expected.devices.len());
+    check_updates(report, story, expected);
+    check_protection(report, story, expected);
+}
+
+/// Each step that every device takes once.
+fn check_beginnings(report: &mut Report, story: &Story, all: usize) {
+    type Condition = fn(&Value) -> bool;
+    let any: Condition = |_| true;
+    let device: Condition = |data| data["kind"] == "devices";
+    let active: Condition = |data| data["to"] == "STAGE_ACTIVE";
+    let steps = [
+        (
+            "every device was registered",
+            ServiceName::Registry,
+            "registered",
+            any,
+        ),
+        (
+            "every device was issued one certificate",
+            ServiceName::Provisioning,
+            "issued",
+            device,
+        ),
+        ("and used it", ServiceName::Provisioning, "activated", device),
+        (
+            "every device became active",
+            ServiceName::Registry,
+            "moved",
+            active,
+        ),
+        ("every device came online", ServiceName::Monitoring, "online", any),
+    ];
+    for (check, service, name, condition) in steps {
+        let there = subjects(story, service, name, condition).len();
+        report.check(check, there == all, format!("{there} of {all}"));
+    }
+}
+
+fn check_updates(report: &mut Report, story: &Story, expected: &Expected) {
+    let ended = |state: &'static str| {
+        subjects(story, ServiceName::Rollout, "updated", move |data: &Value| {
+            data["state"] == state
+        })
     };
-    let any = |_: &Value| true;
-    count(
-        "every device was registered",
-        subjects(story, ServiceName::Registry, "registered", any).len(),
-        all,
-    );
-    let device = |data: &Value| data["kind"] == "devices";
-    count(
-        "every device was issued one certificate",
-        subjects(story, ServiceName::Provisioning, "issued", device).len(),
-        all,
-    );
-    count(
-        "and used it",
-        subjects(story, ServiceName::Provisioning, "activated", device).len(),
-        all,
-    );
-    let active = |data: &Value| data["to"] == "STAGE_ACTIVE";
-    count(
-        "every device became active",
-        subjects(story, ServiceName::Registry, "moved", active).len(),
-        all,
-    );
-    count(
-        "every device came online",
-        subjects(story, ServiceName::Monitoring, "online", any).len(),
-        all,
-    );
-    let ended = |state: &'static str| move |data: &Value| data["state"] == state;
-    let good = subjects(
-        story,
-        ServiceName::Rollout,
-        "updated",
-        ended("UPDATE_STATE_SUCCEEDED"),
-    );
-    count(
+    let good = ended("UPDATE_STATE_SUCCEEDED").len();
+    let healthy = expected.devices.len() - expected.sick.len();
+    report.check(
         "the healthy ones were updated",
-        good.len(),
-        all - expected.sick.len(),
+        good == healthy,
+        format!("{good} of {healthy}"),
     );
-    let back = subjects(
-        story,
-        ServiceName::Rollout,
-        "updated",
-        ended("UPDATE_STATE_ROLLED_BACK"),
-    );
+    let back = ended("UPDATE_STATE_ROLLED_BACK");
     let sick: BTreeSet<_> = expected.sick.iter().map(|id| format!("devices/{id}")).collect();
     report.check(
         "exactly the sick ones went back",
         back == sick,
         format!("{} of {}", back.len(), sick.len()),
     );
+}
+
+fn check_protection(report: &mut Report, story: &Story, expected: &Expected) {
     let intruder = |data: &Value| data["device_id"] == expected.quarantined.as_str();
     let alerts = subjects(story, ServiceName::Monitoring, "raised", intruder).len();
     report.check(

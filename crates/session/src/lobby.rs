@@ -1,0 +1,298 @@
+//! Connections that have not said who they are yet: how many there may be, and which of them makes way.
+//!
+//! A connection costs a file descriptor before anybody knows whose it is. So those that are *silent* (in the
+//! TLS handshake, or before their CONNECT is granted) have a number of their own, and each address has a share
+//! of it. When there is no place, the longest silent goes first: a device that has something to say gets in.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+};
+
+use crate::limits::Limits;
+
+/// One address may have so much of the silent connections: a quarter.
+const SHARE: usize = 4;
+
+/// Where a connection comes from: what one client can hardly have more than one of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Origin {
+    /// The machine itself: a proxy, or a measurement. It has no share of its own.
+    Loopback,
+    /// An IPv4 address.
+    V4([u8; 4]),
+    /// The network that one IPv6 client usually has, a /64.
+    V6([u8; 8]),
+}
+
+impl Origin {
+    fn of(address: IpAddr) -> Origin {
+        match address.to_canonical() {
+            address if address.is_loopback() => Origin::Loopback,
+            IpAddr::V4(address) => Origin::V4(address.octets()),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, e, f, g, h, ..] = address.octets();
+                Origin::V6([a, b, c, d, e, f, g, h])
+            }
+        }
+    }
+}
+
+/// What becomes of a connection that has just been made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// It has this place, until [`Lobby::left`].
+    Come(u64),
+    /// The silent connection at this place goes first; ask again when it has left.
+    Dismiss(u64),
+    /// Nobody has been silent for long; ask again when somebody has left, or at this time at the latest.
+    Wait {
+        /// Monotonic milliseconds.
+        until_ms: u64,
+    },
+    /// Its address has all the connections it may, or everybody has.
+    Away,
+}
+
+#[derive(Debug)]
+struct Silent {
+    since_ms: u64,
+    dismissed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Share {
+    open: usize,
+    silent: BTreeSet<u64>,
+}
+
+/// All connections of principals, by where they come from.
+#[derive(Debug)]
+pub struct Lobby {
+    /// Connections in all, silent or not.
+    most: usize,
+    handshakes: usize,
+    per_address: usize,
+    patience_ms: u64,
+    last: u64,
+    /// By place, which is by age.
+    silent: BTreeMap<u64, Silent>,
+    origins: HashMap<u64, Origin>,
+    shares: HashMap<Origin, Share>,
+}
+
+impl Lobby {
+    /// An empty one.
+    pub fn new(limits: &Limits) -> Lobby {
+        Lobby {
+            most: limits.sockets(),
+            handshakes: limits.handshakes.max(1),
+            per_address: limits.per_address,
+            patience_ms: limits.silent_ms,
+            last: 0,
+            silent: BTreeMap::new(),
+            origins: HashMap::new(),
+            shares: HashMap::new(),
+        }
+    }
+
+    /// A connection has been made.
+    pub fn enter(&mut self, address: IpAddr, now_ms: u64) -> Entry {
+        let origin = Origin::of(address);
+        if origin != Origin::Loopback
+            && let Some(share) = self.shares.get(&origin)
+        {
+            let silent = share.silent.len() >= self.handshakes.div_ceil(SHARE);
+            if silent || share.open >= self.per_address {
+                let oldest = share.silent.iter().copied().find(|at| self.may_stay(*at));
+                return match self.make_way(oldest, now_ms) {
+                    Some(entry @ Entry::Dismiss(_)) => entry,
+                    _ => Entry::Away,
+                };
+            }
+        }
+        if self.silent.len() >= self.handshakes || self.origins.len() >= self.most {
+            let oldest = self.silent.keys().copied().find(|at| self.may_stay(*at));
+            return self.make_way(oldest, now_ms).unwrap_or(Entry::Away);
+        }
+        self.last += 1;
+        self.silent.insert(
+            self.last,
+            Silent {
+                since_ms: now_ms,
+                dismissed: false,
+            },
+        );
+        self.origins.insert(self.last, origin);
+        let share = self.shares.entry(origin).or_default();
+        share.open += 1;
+        share.silent.insert(self.last);
+        Entry::Come(self.last)
+    }
+
+    fn may_stay(&self, place: u64) -> bool {
+        self.silent.get(&place).is_some_and(|silent| !silent.dismissed)
+    }
+
+    /// Dismisses the oldest, if it has been silent for long. `None`: nobody is silent.
+    fn make_way(&mut self, oldest: Option<u64>, now_ms: u64) -> Option<Entry> {
+        let place = oldest?;
+        let silent = self.silent.get_mut(&place)?;
+        let until_ms = silent.since_ms + self.patience_ms;
+        if now_ms < until_ms {
+            return Some(Entry::Wait { until_ms });
+        }
+        silent.dismissed = true;
+        Some(Entry::Dismiss(place))
+    }
+
+    /// No file can be opened: the longest silent goes, if anybody is silent.
+    pub fn dismiss_oldest(&mut self) -> Option<u64> {
+        let place = self.silent.keys().copied().find(|at| self.may_stay(*at))?;
+        self.silent.get_mut(&place)?.dismissed = true;
+        Some(place)
+    }
+
+    /// The connection at this place has said who it is, and was let in. False: it was dismissed just before.
+    pub fn admitted(&mut self, place: u64) -> bool {
+        let stays = self.may_stay(place);
+        if stays {
+            self.hush(place);
+        }
+        stays
+    }
+
+    /// The connection at this place is closed.
+    pub fn left(&mut self, place: u64) {
+        self.hush(place);
+        let Some(origin) = self.origins.remove(&place) else {
+            return;
+        };
+        if let Some(share) = self.shares.get_mut(&origin) {
+            share.open -= 1;
+            if share.open == 0 {
+                self.shares.remove(&origin);
+            }
+        }
+    }
+
+    /// It counts among the silent no longer.
+    fn hush(&mut self, place: u64) {
+        self.silent.remove(&place);
+        if let Some(share) = self.origins.get(&place).and_then(|o| self.shares.get_mut(o)) {
+            share.silent.remove(&place);
+        }
+    }
+
+    /// How many are silent.
+    pub fn silent(&self) -> usize {
+        self.silent.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lobby(connections: usize, handshakes: usize, per_address: usize) -> Lobby {
+        Lobby::new(&Limits {
+            connections,
+            handshakes,
+            per_address,
+            silent_ms: 2_000,
+            ..Limits::default()
+        })
+    }
+
+    fn from(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn come(lobby: &mut Lobby, address: &str, now_ms: u64) -> u64 {
+        match lobby.enter(from(address), now_ms) {
+            Entry::Come(place) => place,
+            other => panic!("{address} at {now_ms}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_longest_silent_makes_way_when_it_has_had_its_time() {
+        let mut lobby = lobby(100, 4, 100);
+        let places: Vec<_> = (1..=4)
+            .map(|n| come(&mut lobby, &format!("10.0.0.{n}"), 1_000 + n))
+            .collect();
+        let device = from("10.0.1.1");
+        assert_eq!(lobby.enter(device, 1_500), Entry::Wait { until_ms: 3_001 });
+        assert_eq!(lobby.enter(device, 3_001), Entry::Dismiss(places[0]));
+        assert_eq!(
+            lobby.enter(device, 3_001),
+            Entry::Wait { until_ms: 3_002 },
+            "its place is free when it has left"
+        );
+        lobby.left(places[0]);
+        assert!(matches!(lobby.enter(device, 3_001), Entry::Come(_)));
+    }
+
+    #[test]
+    fn who_is_let_in_is_silent_no_longer_and_makes_way_for_nobody() {
+        let mut lobby = lobby(1, 2, 100);
+        let device = come(&mut lobby, "10.0.0.1", 0);
+        assert!(lobby.admitted(device));
+        come(&mut lobby, "10.0.0.2", 0);
+        let last = come(&mut lobby, "10.0.0.3", 0);
+        assert!(lobby.admitted(last));
+        assert_eq!(lobby.silent(), 1);
+        let dismissed = lobby.enter(from("10.0.0.4"), 9_000);
+        assert_eq!(dismissed, Entry::Dismiss(device + 1));
+        assert!(!lobby.admitted(device + 1), "too late");
+        lobby.left(device + 1);
+        let another = come(&mut lobby, "10.0.0.4", 9_000);
+        assert!(lobby.admitted(another));
+        assert_eq!(
+            lobby.enter(from("10.0.0.5"), 99_000),
+            Entry::Away,
+            "all have sessions"
+        );
+    }
+
+    #[test]
+    fn one_address_has_a_share_of_the_silent_and_turns_away_only_itself() {
+        let mut lobby = lobby(100, 8, 100);
+        let first = come(&mut lobby, "10.0.0.1", 0);
+        come(&mut lobby, "10.0.0.1", 0);
+        assert_eq!(lobby.enter(from("10.0.0.1"), 1_000), Entry::Away);
+        assert_eq!(lobby.enter(from("::ffff:10.0.0.1"), 1_000), Entry::Away);
+        come(&mut lobby, "10.0.0.2", 1_000);
+        assert_eq!(lobby.enter(from("10.0.0.1"), 2_000), Entry::Dismiss(first));
+    }
+
+    #[test]
+    fn one_address_has_a_share_of_all_and_a_network_is_one_address() {
+        let mut lobby = lobby(100, 100, 2);
+        for n in 1..=2 {
+            let place = come(&mut lobby, &format!("2001:db8::{n}"), 0);
+            assert!(lobby.admitted(place));
+        }
+        assert_eq!(lobby.enter(from("2001:db8::3"), 9_000), Entry::Away);
+        come(&mut lobby, "2001:db8:0:1::1", 9_000);
+        for _ in 0..20 {
+            come(&mut lobby, "127.0.0.1", 9_000);
+        }
+    }
+
+    #[test]
+    fn what_has_left_leaves_nothing_behind() {
+        let mut lobby = lobby(4, 4, 4);
+        for n in 0..50 {
+            let place = come(&mut lobby, "10.0.0.1", n);
+            if n % 2 == 0 {
+                assert!(lobby.admitted(place));
+            }
+            lobby.left(place);
+        }
+        assert!(lobby.silent.is_empty() && lobby.origins.is_empty() && lobby.shares.is_empty());
+        let silent = come(&mut lobby, "10.0.0.1", 60);
+        assert_eq!(lobby.dismiss_oldest(), Some(silent));
+        assert_eq!(lobby.dismiss_oldest(), None, "once is enough");
+    }
+}

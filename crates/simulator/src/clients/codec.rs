@@ -1,0 +1,170 @@
+//! MQTT as a client writes and reads it, by hand: both versions, as much as the world's clients use. It
+//! shares no line with the server's side, so that a mistake there is not made here too.
+
+/// What a server sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Packet {
+    Connack {
+        code: u8,
+    },
+    Suback {
+        id: u16,
+        codes: Vec<u8>,
+    },
+    Puback {
+        id: u16,
+        reason: u8,
+    },
+    Publish {
+        topic: String,
+        id: Option<u16>,
+        payload: Vec<u8>,
+    },
+    Pong,
+    Disconnect {
+        reason: u8,
+    },
+    /// No packet that the server may send.
+    Nonsense,
+}
+
+pub(crate) fn connect(v5: bool, client_id: &str, keep_alive_s: u16) -> Vec<u8> {
+    let mut body = text("MQTT");
+    body.extend([if v5 { 5 } else { 4 }, 0x02]);
+    body.extend(keep_alive_s.to_be_bytes());
+    if v5 {
+        body.push(0);
+    }
+    body.extend(text(client_id));
+    packet(0x10, &body)
+}
+
+pub(crate) fn subscribe(v5: bool, id: u16, filters: &[String]) -> Vec<u8> {
+    let mut body = id.to_be_bytes().to_vec();
+    if v5 {
+        body.push(0);
+    }
+    for filter in filters {
+        body.extend(text(filter));
+        body.push(1);
+    }
+    packet(0x82, &body)
+}
+
+pub(crate) fn publish(v5: bool, id: u16, dup: bool, topic: &str, payload: &[u8]) -> Vec<u8> {
+    let mut body = text(topic);
+    body.extend(id.to_be_bytes());
+    if v5 {
+        body.push(0);
+    }
+    body.extend_from_slice(payload);
+    packet(if dup { 0x3A } else { 0x32 }, &body)
+}
+
+pub(crate) fn puback(id: u16) -> Vec<u8> {
+    packet(0x40, &id.to_be_bytes())
+}
+
+pub(crate) fn ping() -> Vec<u8> {
+    vec![0xC0, 0]
+}
+
+pub(crate) fn disconnect() -> Vec<u8> {
+    vec![0xE0, 0]
+}
+
+/// Takes the first whole packet out of a buffer.
+pub(crate) fn take(v5: bool, buffer: &mut Vec<u8>) -> Option<Packet> {
+    let mut length = 0usize;
+    for n in 0..4 {
+        let byte = *buffer.get(n + 1)?;
+        length |= usize::from(byte & 0x7F) << (7 * n);
+        if byte & 0x80 == 0 {
+            let whole = n + 2 + length;
+            if buffer.len() < whole {
+                return None;
+            }
+            let bytes: Vec<u8> = buffer.drain(..whole).collect();
+            return Some(read(v5, bytes[0], &bytes[n + 2..]).unwrap_or(Packet::Nonsense));
+        }
+    }
+    buffer.clear();
+    Some(Packet::Nonsense)
+}
+
+fn read(v5: bool, first: u8, body: &[u8]) -> Option<Packet> {
+    let id = || Some(u16::from_be_bytes([*body.first()?, *body.get(1)?]));
+    Some(match first >> 4 {
+        2 => Packet::Connack { code: *body.get(1)? },
+        3 => return read_publish(v5, first, body),
+        4 => Packet::Puback {
+            id: id()?,
+            reason: body.get(2).copied().unwrap_or_default(),
+        },
+        9 => {
+            let at = if v5 { 2 + properties(&body[2..])? } else { 2 };
+            Packet::Suback {
+                id: id()?,
+                codes: body.get(at..)?.to_vec(),
+            }
+        }
+        13 => Packet::Pong,
+        14 => Packet::Disconnect {
+            reason: body.first().copied().unwrap_or_default(),
+        },
+        _ => return None,
+    })
+}
+
+fn read_publish(v5: bool, first: u8, body: &[u8]) -> Option<Packet> {
+    let length = usize::from(u16::from_be_bytes([*body.first()?, *body.get(1)?]));
+    let topic = std::str::from_utf8(body.get(2..2 + length)?).ok()?.to_owned();
+    let mut at = 2 + length;
+    let mut id = None;
+    if first & 0x06 != 0 {
+        id = Some(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?]));
+        at += 2;
+    }
+    if v5 {
+        at += properties(body.get(at..)?)?;
+    }
+    Some(Packet::Publish {
+        topic,
+        id,
+        payload: body.get(at..)?.to_vec(),
+    })
+}
+
+/// How long the properties are, their length included.
+fn properties(bytes: &[u8]) -> Option<usize> {
+    let mut length = 0usize;
+    for n in 0..4 {
+        let byte = *bytes.get(n)?;
+        length |= usize::from(byte & 0x7F) << (7 * n);
+        if byte & 0x80 == 0 {
+            return Some(n + 1 + length);
+        }
+    }
+    None
+}
+
+fn text(text: &str) -> Vec<u8> {
+    let mut bytes = (text.len() as u16).to_be_bytes().to_vec();
+    bytes.extend_from_slice(text.as_bytes());
+    bytes
+}
+
+fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    let mut length = body.len();
+    loop {
+        let more = if length > 0x7F { 0x80 } else { 0 };
+        bytes.push((length & 0x7F) as u8 | more);
+        length >>= 7;
+        if length == 0 {
+            break;
+        }
+    }
+    bytes.extend_from_slice(body);
+    bytes
+}

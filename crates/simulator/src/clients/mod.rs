@@ -1,0 +1,54 @@
+//! The world's clients: devices, an operator and an integrator, each a program with a memory of what it was
+//! promised.
+
+mod codec;
+pub(crate) mod device;
+pub(crate) mod integrator;
+mod mqtt;
+pub(crate) mod operator;
+
+use contract::Principal;
+use session::Peer;
+
+pub(crate) use self::mqtt::{Got, Mqtt};
+use crate::{invariant::Violation, witness::Witness};
+
+/// What a client knows of the world while it acts.
+pub(crate) struct Scene<'a> {
+    pub(crate) now_ms: u64,
+    pub(crate) witness: &'a mut Witness,
+    pub(crate) dice: &'a mut crate::dice::Dice,
+    pub(crate) story: &'a mut crate::story::Story,
+}
+
+/// How a client wants to connect.
+pub(crate) struct Dial {
+    pub(crate) peer: Peer,
+    pub(crate) mqtt: Mqtt,
+}
+
+/// A program on the far side of the network.
+pub(crate) trait Client {
+    /// How it connects, if it wants to.
+    fn dial(&mut self, scene: &mut Scene<'_>) -> Option<Dial>;
+
+    /// Something has come over its connection. False: it hangs up.
+    fn on_got(&mut self, got: Got, mqtt: &mut Mqtt, scene: &mut Scene<'_>) -> Result<bool, Violation>;
+
+    /// Time to act. False: it hangs up.
+    fn act(&mut self, mqtt: &mut Mqtt, scene: &mut Scene<'_>) -> Result<bool, Violation>;
+
+    /// Its connection is gone.
+    fn on_lost(&mut self, scene: &mut Scene<'_>);
+
+    /// It loses power: only what it keeps on its disk stays.
+    fn lose_power(&mut self) {}
+
+    /// What it still waits for, when everything should have come.
+    fn waits_for(&self, witness: &Witness) -> Option<String>;
+}
+
+/// The filter of everything that is for a principal.
+pub(crate) fn down_filter(who: &Principal) -> String {
+    crate::world::root().down_filter(who)
+}

@@ -1,0 +1,233 @@
+//! The operator: a list of things to do, each sent under its own name until it is answered.
+
+use std::collections::VecDeque;
+
+use contract::{ServiceName, topic::Leaf};
+use serde_json::{Value, json};
+
+use super::{Client, Dial, Got, Mqtt, Scene, down_filter};
+use crate::{
+    genesis::{self, OPERATOR},
+    invariant::{Invariant, Violation},
+    plan::Act,
+    witness::{Witness, orders::Order},
+};
+
+/// Orders under way at the same time.
+const WINDOW: usize = 6;
+/// An order without an answer is sent once more after this time, milliseconds.
+const IMPATIENT_MS: u64 = 15_000;
+
+struct Open {
+    request_id: String,
+    topic: String,
+    payload: Value,
+    sent_ms: u64,
+    packet_id: Option<u16>,
+}
+
+/// The operator.
+pub(crate) struct Operator {
+    acts: VecDeque<(u64, Act)>,
+    open: Vec<Open>,
+    count: u64,
+    pause_ms: u64,
+    v5: bool,
+}
+
+impl Operator {
+    pub(crate) fn new(acts: Vec<(u64, Act)>, v5: bool) -> Operator {
+        Operator {
+            acts: acts.into(),
+            open: Vec::new(),
+            count: 0,
+            pause_ms: 0,
+            v5,
+        }
+    }
+
+    fn up(service: ServiceName, verb: &str) -> String {
+        let who = format!("operators/{OPERATOR}").parse();
+        who.map_or_else(
+            |_| String::new(),
+            |who| crate::world::root().up(&who, service, verb),
+        )
+    }
+
+    /// The next thing to do becomes an order.
+    fn order(&mut self, act: &Act, mqtt: &mut Mqtt, scene: &mut Scene<'_>) {
+        self.count += 1;
+        let request_id = format!("o-{}", self.count);
+        let (service, verb, mut payload) = spell(act, self.count);
+        payload["request_id"] = json!(request_id);
+        let topic = Operator::up(service, verb);
+        scene.story.tell(scene.now_ms, || {
+            format!("{OPERATOR} orders {request_id}: {act:?}")
+        });
+        scene
+            .witness
+            .ordered(Order::new(&request_id, act.clone(), scene.now_ms));
+        let packet_id = Some(mqtt.publish(&topic, payload.to_string().as_bytes()));
+        self.open.push(Open {
+            request_id,
+            topic,
+            payload,
+            sent_ms: scene.now_ms,
+            packet_id,
+        });
+    }
+
+    fn send_again(&mut self, mqtt: &mut Mqtt, now_ms: u64, older_than_ms: u64) {
+        for open in &mut self.open {
+            if now_ms.saturating_sub(open.sent_ms) >= older_than_ms {
+                open.packet_id = Some(mqtt.publish(&open.topic, open.payload.to_string().as_bytes()));
+                open.sent_ms = now_ms;
+            }
+        }
+    }
+
+    fn on_answer(&mut self, leaf: Leaf, payload: &[u8], scene: &mut Scene<'_>) -> Result<(), Violation> {
+        let value: Value = serde_json::from_slice(payload).unwrap_or_default();
+        let request_id = value["request_id"].as_str().unwrap_or_default().to_owned();
+        if request_id.is_empty() {
+            return Ok(());
+        }
+        scene.story.tell(scene.now_ms, || {
+            let shown: String = value.to_string().chars().take(120).collect();
+            format!("{OPERATOR} hears {leaf:?} to {request_id}: {shown}")
+        });
+        scene
+            .witness
+            .answered(&request_id, leaf == Leaf::Accepted, &value, scene.now_ms)?;
+        self.open.retain(|open| open.request_id != request_id);
+        Ok(())
+    }
+}
+
+/// How an act is said on the wire.
+fn spell(act: &Act, count: u64) -> (ServiceName, &'static str, Value) {
+    use ServiceName::{Monitoring, Provisioning, Registry};
+    let on_device = |device: &str| json!({ "device_id": device, "reason": "the plan says so" });
+    match act {
+        Act::MakeBatch => {
+            let csr = genesis::request("lot", genesis::BATCH_KEY).unwrap_or_default();
+            let expires = (genesis::WALL_MS + 300 * 24 * 3_600_000).to_string();
+            (
+                Provisioning,
+                "put-claim",
+                json!({ "batch": "lot", "csr": csr, "uses": 1000, "expires_ms": expires }),
+            )
+        }
+        Act::Register(device) => (Registry, "register", json!({ "device_id": device })),
+        Act::Rename(device) => (
+            Registry,
+            "change",
+            json!({ "device_id": device, "name": format!("name {count}") }),
+        ),
+        Act::Suspend(device) => (Registry, "suspend", on_device(device)),
+        Act::Quarantine(device) => (Registry, "quarantine", on_device(device)),
+        Act::Release(device) => (Registry, "release", on_device(device)),
+        Act::Retire(device, wait_ms) => {
+            let mut payload = on_device(device);
+            payload["wait_ms"] = json!(wait_ms.to_string());
+            (Registry, "retire", payload)
+        }
+        Act::Revoke(device) => (
+            Provisioning,
+            "revoke",
+            json!({ "kind": "devices", "id": device, "reason": "superseded" }),
+        ),
+        Act::Group(device) => (
+            Registry,
+            "put-group",
+            json!({ "group_id": format!("group-of-{device}"), "description": format!("{count}") }),
+        ),
+        Act::Rule => (
+            Monitoring,
+            "put-rule",
+            json!({ "rule": {
+                "rule_id": "hot",
+                "metric": "temperature",
+                "comparison": "COMPARISON_ABOVE",
+                "threshold": 80.0 + count as f64,
+            } }),
+        ),
+        Act::List => (Registry, "list", json!({})),
+    }
+}
+
+impl Client for Operator {
+    fn dial(&mut self, scene: &mut Scene<'_>) -> Option<Dial> {
+        if scene.now_ms < self.pause_ms {
+            return None;
+        }
+        let peer = genesis::genesis().ok()?.operator.clone();
+        let who = format!("operators/{OPERATOR}").parse().ok()?;
+        let mqtt = Mqtt::begin(self.v5, OPERATOR, vec![down_filter(&who)], scene.now_ms);
+        Some(Dial { peer, mqtt })
+    }
+
+    fn on_got(&mut self, got: Got, mqtt: &mut Mqtt, scene: &mut Scene<'_>) -> Result<bool, Violation> {
+        match got {
+            Got::Ready => {
+                self.send_again(mqtt, scene.now_ms, 0);
+                Ok(true)
+            }
+            Got::Acknowledged { id, .. } => {
+                if let Some(open) = self.open.iter_mut().find(|open| open.packet_id == Some(id)) {
+                    open.packet_id = None;
+                }
+                Ok(true)
+            }
+            Got::Message { topic, payload } => {
+                if let Some(contract::Topic::Down { leaf, .. }) = crate::world::root().parse_topic(&topic)
+                    && leaf != Leaf::Push
+                {
+                    self.on_answer(leaf, &payload, scene)?;
+                }
+                Ok(true)
+            }
+            Got::Refused(code) => {
+                scene
+                    .story
+                    .tell(scene.now_ms, || format!("{OPERATOR} is not let in ({code:#x})"));
+                self.pause_ms = scene.now_ms + 1_000;
+                Ok(false)
+            }
+            Got::LetGo(_) => Ok(false),
+            Got::Broken(what) => Err(Violation {
+                invariant: Invariant::Answered,
+                seen: format!("{OPERATOR}: {what}"),
+                at_ms: scene.now_ms,
+            }),
+        }
+    }
+
+    fn act(&mut self, mqtt: &mut Mqtt, scene: &mut Scene<'_>) -> Result<bool, Violation> {
+        if !mqtt.is_ready() {
+            return Ok(true);
+        }
+        self.send_again(mqtt, scene.now_ms, IMPATIENT_MS);
+        while self.open.len() < WINDOW && self.acts.front().is_some_and(|(at, _)| *at <= scene.now_ms) {
+            if let Some((_, act)) = self.acts.pop_front() {
+                self.order(&act, mqtt, scene);
+            }
+        }
+        Ok(true)
+    }
+
+    fn on_lost(&mut self, scene: &mut Scene<'_>) {
+        for open in &mut self.open {
+            open.packet_id = None;
+        }
+        self.pause_ms = scene.now_ms + scene.dice.between(20, 500);
+    }
+
+    fn waits_for(&self, _witness: &Witness) -> Option<String> {
+        if let Some((at, act)) = self.acts.front() {
+            return Some(format!("{OPERATOR} has not ordered {act:?}, planned for {at} ms"));
+        }
+        let open = self.open.first()?;
+        Some(format!("{OPERATOR} has no answer to {}", open.request_id))
+    }
+}

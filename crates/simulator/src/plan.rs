@@ -1,0 +1,177 @@
+//! What a seed decides beforehand: who there is, what is done, and what goes wrong when. A plan can be cut
+//! down, so that a failing one becomes a short story.
+
+use contract::ServiceName;
+
+use crate::dice::Dice;
+
+/// Something that an operator does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Makes the claim certificate.
+    MakeBatch,
+    /// Registers a device.
+    Register(String),
+    /// Gives a device another name.
+    Rename(String),
+    /// Shuts it out.
+    Suspend(String),
+    /// Leaves it only what repairs it.
+    Quarantine(String),
+    /// Lifts a restriction.
+    Release(String),
+    /// Ends its life; it has so many milliseconds to erase its keys.
+    Retire(String, u64),
+    /// Revokes its certificates.
+    Revoke(String),
+    /// Makes a group or describes it anew.
+    Group(String),
+    /// Makes a rule.
+    Rule,
+    /// Asks for a list.
+    List,
+}
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A service is killed in its next round.
+    KillService(ServiceName),
+    /// Its disk fails in its next commit.
+    DiskFails(ServiceName),
+    /// Its disk is full for so long.
+    DiskFull(ServiceName, u64),
+    /// It does nothing for so long.
+    Pause(ServiceName, u64),
+    /// Its connection to the front door breaks.
+    CutService(ServiceName),
+    /// A service's state is brought back from a backup, as a history of its own.
+    Restore(ServiceName),
+    /// The front door is killed.
+    KillFrontDoor,
+    /// Everything is killed.
+    KillAll,
+    /// A client's connection breaks, wherever its bytes are.
+    CutClient(usize),
+    /// A client's packets vanish for so long; nobody is told.
+    Silence(usize, u64),
+    /// A client loses power.
+    Unplug(usize),
+    /// The network is slow for so long.
+    SlowNetwork(u64),
+    /// The wall clock jumps.
+    Clock(i64),
+}
+
+/// What a run is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Where all other chance comes from.
+    pub seed: u64,
+    /// How many devices.
+    pub devices: usize,
+    /// When what happens, milliseconds.
+    pub acts: Vec<(u64, Act)>,
+    /// When what goes wrong, milliseconds.
+    pub faults: Vec<(u64, Fault)>,
+    /// When nothing new happens any more. What follows is time to finish.
+    pub busy_ms: u64,
+}
+
+/// How long everything has to come to rest, milliseconds of simulated time: longer than the longest wait of
+/// any part (a request is given up after half a minute, a dead link noticed in as much), and than a wall clock
+/// that was put back holds up what was planned by it.
+pub(crate) const SETTLE_MS: u64 = 420_000;
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn of(seed: u64) -> Plan {
+        let mut dice = Dice::new(seed, 1);
+        let devices = dice.between(1, 5) as usize;
+        let busy_ms = dice.between(8_000, 40_000);
+        let names: Vec<_> = (0..devices).map(device_name).collect();
+        let mut acts = vec![(0, Act::MakeBatch)];
+        acts.extend(
+            names
+                .iter()
+                .map(|name| (dice.below(3_000), Act::Register(name.clone()))),
+        );
+        for _ in 0..dice.between(3, 30) {
+            let at = dice.between(2_000, busy_ms);
+            acts.push((at, act(&mut dice, &names)));
+        }
+        acts.sort_by_key(|(at, _)| *at);
+        let calm = dice.percent(10);
+        let count = if calm { 0 } else { dice.between(1, 24) };
+        let mut faults: Vec<_> = (0..count)
+            .map(|_| (dice.between(200, busy_ms), fault(&mut dice, devices)))
+            .collect();
+        if !calm && dice.percent(40) {
+            // What is lost at the very end is not shown by what comes after it.
+            let last = dice
+                .pick(&ServiceName::KEEPERS)
+                .copied()
+                .unwrap_or(ServiceName::Registry);
+            faults.push((busy_ms - dice.between(1, 400), Fault::KillService(last)));
+        }
+        faults.sort_by_key(|(at, _)| *at);
+        Plan {
+            seed,
+            devices,
+            acts,
+            faults,
+            busy_ms,
+        }
+    }
+}
+
+/// The name of the device in this place.
+pub(crate) fn device_name(place: usize) -> String {
+    format!("d-{place}")
+}
+
+fn act(dice: &mut Dice, names: &[String]) -> Act {
+    let name = dice.pick(names).cloned().unwrap_or_default();
+    match dice.below(100) {
+        0..20 => Act::Rename(name),
+        20..32 => Act::Suspend(name),
+        32..42 => Act::Quarantine(name),
+        42..62 => Act::Release(name),
+        62..70 => Act::Revoke(name),
+        70..76 => Act::Retire(name, 5_000),
+        76..84 => Act::Group(name),
+        84..88 => Act::Rule,
+        _ => Act::List,
+    }
+}
+
+fn fault(dice: &mut Dice, devices: usize) -> Fault {
+    let service = dice
+        .pick(&ServiceName::KEEPERS)
+        .copied()
+        .unwrap_or(ServiceName::Registry);
+    // The operator and the integrator are clients too.
+    let client = dice.below(devices as u64 + 2) as usize;
+    match dice.below(100) {
+        0..16 => Fault::KillService(service),
+        16..26 => Fault::DiskFails(service),
+        26..32 => Fault::DiskFull(service, dice.between(500, 20_000)),
+        32..38 => Fault::Pause(service, dice.between(500, 20_000)),
+        38..48 => Fault::CutService(service),
+        48..51 => {
+            let kept = [ServiceName::Monitoring, ServiceName::Rollout];
+            Fault::Restore(dice.pick(&kept).copied().unwrap_or(ServiceName::Monitoring))
+        }
+        51..58 => Fault::KillFrontDoor,
+        58..62 => Fault::KillAll,
+        62..78 => Fault::CutClient(client),
+        78..85 => Fault::Silence(client, dice.between(1_000, 40_000)),
+        85..91 => Fault::Unplug(client),
+        91..96 => Fault::SlowNetwork(dice.between(1_000, 8_000)),
+        _ => {
+            // Beyond five minutes back the authority refuses to sign until the clock is right.
+            let jump = dice.between(1, 240_000) as i64;
+            Fault::Clock(if dice.percent(50) { jump } else { -jump })
+        }
+    }
+}

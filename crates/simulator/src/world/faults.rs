@@ -1,0 +1,156 @@
+//! What goes wrong, as the plan says, and how it is put right again.
+
+use contract::ServiceName;
+use session::Leaving;
+
+use super::World;
+use crate::{
+    disk::Fate,
+    keeper::Ending,
+    plan::Fault,
+    planted::{self, Mistake},
+};
+
+impl World<'_> {
+    pub(super) fn do_faults(&mut self) {
+        while let Some((at, fault)) = self.plan.faults.get(self.next_fault).copied() {
+            if at > self.now_ms {
+                return;
+            }
+            self.next_fault += 1;
+            self.figures.faults += 1;
+            self.story.tell(self.now_ms, || format!("fault: {fault:?}"));
+            self.do_fault(fault);
+        }
+        if self.dice.below(1_000) == 0 {
+            for place in self.places.values_mut() {
+                place.backup = Some(place.keeper.disk().backup());
+            }
+        }
+    }
+
+    fn do_fault(&mut self, fault: Fault) {
+        match fault {
+            Fault::KillService(service) => self.end_next_round(service),
+            Fault::DiskFails(service) => {
+                let fate = self.fate();
+                self.set_ending(service, Ending::DiskFails(fate));
+            }
+            Fault::DiskFull(service, ms) => {
+                if let Some(place) = self.places.get_mut(&service) {
+                    place.keeper.disk().set_full(true);
+                    place.full_until_ms = self.now_ms + ms;
+                }
+            }
+            Fault::Pause(service, ms) => {
+                if let Some(place) = self.places.get_mut(&service) {
+                    place.paused_ms = self.now_ms + ms;
+                }
+            }
+            Fault::CutService(service) => self.cut_link(service, Leaving::Lost),
+            Fault::Restore(service) => self.restore(service),
+            Fault::KillFrontDoor => self.kill_front_door(),
+            Fault::KillAll => {
+                self.kill_front_door();
+                for service in ServiceName::KEEPERS {
+                    self.kill_service(service);
+                }
+            }
+            Fault::CutClient(n) => self.hang_up(n, false),
+            Fault::Silence(n, ms) => {
+                let until = self.now_ms + ms;
+                if let Some(socket) = self.seats.get_mut(n).and_then(|seat| seat.socket.as_mut()) {
+                    socket.silent_until_ms = until;
+                }
+            }
+            Fault::Unplug(n) => {
+                self.hang_up(n, false);
+                if let Some(seat) = self.seats.get_mut(n) {
+                    seat.client.lose_power();
+                }
+            }
+            Fault::SlowNetwork(ms) => self.slow_until_ms = self.now_ms + ms,
+            Fault::Clock(ms) => self.wall_offset_ms += ms,
+        }
+    }
+
+    fn fate(&mut self) -> Fate {
+        if self.dice.percent(50) {
+            Fate::Lost
+        } else {
+            Fate::Kept
+        }
+    }
+
+    fn end_next_round(&mut self, service: ServiceName) {
+        let fate = self.fate();
+        let ending = match self.dice.below(3) {
+            0 => Ending::KilledUndecided,
+            1 => Ending::KilledCommitting(fate),
+            _ => Ending::KilledPublishing {
+                frames: self.dice.below(10).saturating_sub(4) as usize,
+                picky: self.dice.percent(60),
+            },
+        };
+        self.set_ending(service, ending);
+    }
+
+    fn set_ending(&mut self, service: ServiceName, ending: Ending) {
+        if let Some(place) = self.places.get_mut(&service) {
+            place.ending = Some(ending);
+        }
+    }
+
+    fn kill_front_door(&mut self) {
+        if self.front.take().is_none() {
+            return;
+        }
+        self.front_restart_ms = self.now_ms + self.dice.between(20, 4_000);
+        for seat in &mut self.seats {
+            if let Some(socket) = &mut seat.socket {
+                socket.server_gone = true;
+                socket.closed_by_server = true;
+            }
+        }
+        for service in ServiceName::KEEPERS {
+            self.cut_link(service, Leaving::Lost);
+        }
+    }
+
+    /// The newest backup takes the place of the state: another history.
+    fn restore(&mut self, service: ServiceName) {
+        self.kill_service(service);
+        let Some(place) = self.places.get_mut(&service) else {
+            return;
+        };
+        let Some(backup) = place.backup.clone() else {
+            return;
+        };
+        let disk = place.keeper.disk();
+        let reused = planted::is(Mistake::SequenceReused);
+        disk.restore(backup, disk.epoch() + u64::from(!reused) * 0x1_0000);
+        self.witness.restored(service);
+    }
+
+    /// Disks that are full no longer.
+    pub(super) fn free_disks(&mut self) {
+        for place in self.places.values_mut() {
+            if place.full_until_ms > 0 && place.full_until_ms <= self.now_ms {
+                place.full_until_ms = 0;
+                place.keeper.disk().set_full(false);
+            }
+        }
+    }
+
+    /// Faults cease. What is broken may stay broken until its part notices, and a death that waits for its
+    /// moment may still come.
+    pub(super) fn heal(&mut self) {
+        self.story.tell(self.now_ms, || "faults cease".into());
+        self.slow_until_ms = 0;
+        self.wall_offset_ms = 0;
+        for place in self.places.values_mut() {
+            place.keeper.disk().set_full(false);
+            place.paused_ms = 0;
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! The loop of the world: time passes in small steps, and in each of them everything that can happen may
+//! happen, in an order that the seed decides.
+
+mod clients;
+mod faults;
+mod rest;
+mod services;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use contract::{Root, ServiceName};
+use service::{Effect, Now};
+use store::MemoryBlobs;
+
+use crate::{
+    clients::{Client, device::Device, integrator::Integrator, operator::Operator},
+    dice::Dice,
+    disk::Disk,
+    front::Front,
+    genesis::{self, Genesis, WALL_MS},
+    invariant::{Invariant, Violation},
+    keeper::{Keeper, Process},
+    link::Link,
+    network::Socket,
+    plan::{Plan, SETTLE_MS, device_name},
+    story::Story,
+    witness::Witness,
+};
+
+/// The topics' root.
+pub(crate) fn root() -> Root {
+    // A constant that parses: a test of the contract says so.
+    "muster/v1".parse().unwrap_or_else(|_| Root::default())
+}
+
+/// What a run came to, in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Steps of the loop.
+    pub steps: u64,
+    /// Simulated time, milliseconds.
+    pub time_ms: u64,
+    /// Requests that services decided.
+    pub decided: u64,
+    /// Commits.
+    pub commits: u64,
+    /// Connections of clients.
+    pub connections: u64,
+    /// Faults that took place.
+    pub faults: u64,
+}
+
+/// What a run came to.
+pub struct Outcome {
+    /// The invariant that did not hold, if one did not.
+    pub violation: Option<Violation>,
+    /// What happened; lines only where they were asked for.
+    pub story: Story,
+    /// Numbers.
+    pub figures: Figures,
+}
+
+/// Carries out a plan. With `told`, the story has lines.
+pub fn run(plan: &Plan, told: bool) -> Outcome {
+    let mut story = if told { Story::written() } else { Story::default() };
+    let genesis = match genesis::genesis() {
+        Ok(genesis) => genesis,
+        Err(error) => {
+            story.tell(0, || format!("there is no beginning: {error:#}"));
+            let violation = Some(Violation {
+                invariant: Invariant::Progress,
+                seen: format!("{error:#}"),
+                at_ms: 0,
+            });
+            return Outcome {
+                violation,
+                story,
+                figures: Figures::default(),
+            };
+        }
+    };
+    let mut world = World::new(plan, story, genesis);
+    let violation = world.live().err();
+    if let Some(violation) = &violation {
+        world.story.tell(world.now_ms, || violation.to_string());
+    }
+    world.figures.time_ms = world.now_ms;
+    Outcome {
+        violation,
+        story: world.story,
+        figures: world.figures,
+    }
+}
+
+/// A service as the world holds it.
+struct Place {
+    keeper: Box<dyn Keeper>,
+    link: Link,
+    /// When it starts again, if it is not running.
+    restart_ms: u64,
+    /// When it connects again.
+    connect_ms: u64,
+    /// It does nothing until then.
+    paused_ms: u64,
+    /// Its disk is full until then; 0: it is not.
+    full_until_ms: u64,
+    /// When its loop runs even if nothing has arrived.
+    round_ms: u64,
+    /// What the next round comes to.
+    ending: Option<crate::keeper::Ending>,
+    /// Effects under way, and when they are done.
+    effects: Vec<(u64, Effect)>,
+    /// The newest backup.
+    backup: Option<BTreeMap<Vec<u8>, Vec<u8>>>,
+}
+
+struct Seat {
+    client: Box<dyn Client>,
+    socket: Option<Socket>,
+}
+
+pub(crate) struct World<'a> {
+    plan: &'a Plan,
+    now_ms: u64,
+    wall_offset_ms: i64,
+    dice: Dice,
+    entropy: Dice,
+    front: Option<Front>,
+    front_restart_ms: u64,
+    front_tick_ms: u64,
+    boots: u64,
+    places: BTreeMap<ServiceName, Place>,
+    seats: Vec<Seat>,
+    next_connection: u64,
+    slow_until_ms: u64,
+    next_fault: usize,
+    witness: Witness,
+    story: Story,
+    figures: Figures,
+}
+
+/// Something that may happen in a step.
+#[derive(Debug, Clone, Copy)]
+enum Action {
+    ToServer(usize),
+    ToClient(usize),
+    ClientActs(usize),
+    Mail,
+    Out,
+    FrontTick,
+    LinkUp(ServiceName),
+    ToService(ServiceName),
+    ToFront(ServiceName),
+    Round(ServiceName),
+    Query(ServiceName),
+    Effects(ServiceName),
+    Connect(ServiceName),
+}
+
+impl<'a> World<'a> {
+    fn new(plan: &'a Plan, story: Story, genesis: &'static Genesis) -> World<'a> {
+        let mut places = BTreeMap::new();
+        let mut rows = BTreeMap::new();
+        for (n, service) in ServiceName::KEEPERS.into_iter().enumerate() {
+            let disk = Disk::new(0x1000 + n as u64);
+            rows.insert(service, disk.rows());
+            let place = Place {
+                keeper: keeper(service, disk, genesis),
+                link: Link::default(),
+                restart_ms: 0,
+                connect_ms: 0,
+                paused_ms: 0,
+                full_until_ms: 0,
+                round_ms: 0,
+                ending: None,
+                effects: Vec::new(),
+                backup: None,
+            };
+            places.insert(service, place);
+        }
+        let mut dice = Dice::new(plan.seed, 2);
+        let seats = seats(plan, &mut dice);
+        World {
+            plan,
+            now_ms: 0,
+            wall_offset_ms: 0,
+            dice,
+            entropy: Dice::new(plan.seed, 3),
+            front: None,
+            front_restart_ms: 0,
+            front_tick_ms: 0,
+            boots: 0,
+            places,
+            seats,
+            next_connection: 1,
+            slow_until_ms: 0,
+            next_fault: 0,
+            witness: Witness::new(rows),
+            story,
+            figures: Figures::default(),
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            wall_ms: WALL_MS + self.now_ms as i64 + self.wall_offset_ms,
+            mono_ms: self.now_ms,
+        }
+    }
+
+    fn live(&mut self) -> Result<(), Violation> {
+        let mut look_ms = self.plan.busy_ms;
+        let mut healed = false;
+        loop {
+            let moved = self.step()?;
+            self.figures.steps += 1;
+            if self.now_ms < self.plan.busy_ms {
+                self.do_faults();
+            } else if !healed {
+                healed = true;
+                self.heal();
+            } else if self.now_ms >= look_ms {
+                look_ms = self.now_ms + 500;
+                match self.unrest() {
+                    None => return self.witness.at_rest(self.now_ms),
+                    Some(why) if self.now_ms > self.plan.busy_ms + SETTLE_MS => {
+                        // If it is a copy that differs, that says more than that something waits.
+                        self.witness.at_rest(self.now_ms)?;
+                        return Err(self.violation(Invariant::Progress, why));
+                    }
+                    Some(_) => {}
+                }
+            }
+            self.now_ms += if moved { self.dice.between(1, 6) } else { 20 };
+        }
+    }
+
+    fn violation(&self, invariant: Invariant, seen: String) -> Violation {
+        Violation {
+            invariant,
+            seen,
+            at_ms: self.now_ms,
+        }
+    }
+
+    /// One step: everything that can happen gets its chance. Whether anything did.
+    fn step(&mut self) -> Result<bool, Violation> {
+        self.free_disks();
+        self.start_what_is_down();
+        let mut actions = self.actions();
+        for n in (1..actions.len()).rev() {
+            actions.swap(n, self.dice.below(n as u64 + 1) as usize);
+        }
+        let mut moved = false;
+        for (n, action) in actions.into_iter().enumerate() {
+            if self.act(action)? {
+                self.story.mark(self.now_ms << 8 | n as u64);
+                moved = true;
+            }
+        }
+        self.bury();
+        Ok(moved)
+    }
+
+    fn actions(&self) -> Vec<Action> {
+        let mut actions = vec![Action::Mail, Action::Out, Action::FrontTick];
+        for n in 0..self.seats.len() {
+            actions.extend([Action::ToServer(n), Action::ToClient(n), Action::ClientActs(n)]);
+        }
+        for service in ServiceName::KEEPERS {
+            actions.extend([
+                Action::LinkUp(service),
+                Action::ToService(service),
+                Action::ToFront(service),
+                Action::Round(service),
+                Action::Query(service),
+                Action::Effects(service),
+                Action::Connect(service),
+            ]);
+        }
+        actions
+    }
+
+    fn act(&mut self, action: Action) -> Result<bool, Violation> {
+        match action {
+            Action::ToServer(n) => Ok(self.bytes_to_server(n)),
+            Action::ToClient(n) => self.bytes_to_client(n),
+            Action::ClientActs(n) => self.client_acts(n),
+            Action::Mail => Ok(self.take_mail()),
+            Action::Out => Ok(self.deliver_out()),
+            Action::FrontTick => Ok(self.front_tick()),
+            Action::LinkUp(service) => Ok(self.pump_up(service)),
+            Action::ToService(service) => Ok(self.message_to_service(service)),
+            Action::ToFront(service) => Ok(self.envelope_to_front(service)),
+            Action::Round(service) => self.round(service),
+            Action::Query(service) => self.query(service),
+            Action::Effects(service) => Ok(self.effects(service)),
+            Action::Connect(service) => Ok(self.connect(service)),
+        }
+    }
+}
+
+fn seats(plan: &Plan, dice: &mut Dice) -> Vec<Seat> {
+    let seat = |client: Box<dyn Client>| Seat { client, socket: None };
+    let mut seats = vec![
+        seat(Box::new(Operator::new(plan.acts.clone(), dice.percent(70)))),
+        seat(Box::new(Integrator::new(dice.percent(70)))),
+    ];
+    for place in 0..plan.devices {
+        if let Ok(id) = device_name(place).parse() {
+            // They go on for a moment, so that what goes wrong last goes wrong with something.
+            let device = Device::new(id, place, dice.percent(60), plan.busy_ms + 1_000);
+            seats.push(seat(Box::new(device)));
+        }
+    }
+    seats
+}
+
+fn keeper(service: ServiceName, disk: Disk, genesis: &'static Genesis) -> Box<dyn Keeper> {
+    let blobs = Arc::new(MemoryBlobs::new());
+    let nothing = || Box::new(|_: &Effect| Vec::new());
+    match service {
+        ServiceName::Provisioning => {
+            let authority = genesis.authority.clone();
+            let settings = provisioning::Settings::default();
+            let service = provisioning::Provisioning::new(settings, genesis.roots_pem.clone(), &authority);
+            let effects = provisioning::Effects::new(authority, blobs.clone());
+            let run = Box::new(move |effect: &Effect| effects.run(effect));
+            Box::new(Process::new(
+                service,
+                disk,
+                blobs,
+                run,
+                genesis.provisioning.clone(),
+            ))
+        }
+        ServiceName::Rollout => {
+            let service = rollout::Rollout::new(genesis.release_keys.clone());
+            let executor = rollout::SealExecutor { blobs: blobs.clone() };
+            let run = Box::new(move |effect: &Effect| executor.run(effect));
+            Box::new(Process::new(service, disk, blobs, run, Vec::new()))
+        }
+        ServiceName::Monitoring => {
+            let service = monitoring::Monitoring::new(monitoring::Settings::default());
+            Box::new(Process::new(service, disk, blobs, nothing(), Vec::new()))
+        }
+        ServiceName::Registry | ServiceName::FrontDoor => {
+            let service = registry::Registry::new(registry::Settings::default());
+            Box::new(Process::new(
+                service,
+                disk,
+                blobs,
+                nothing(),
+                genesis.registry.clone(),
+            ))
+        }
+    }
+}

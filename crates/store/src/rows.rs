@@ -1,0 +1,202 @@
+//! The rows as everybody sees them: what is in sled, under what is on its way there. Shared by
+//! readers, the committing thread and the applier.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use itertools::{EitherOrBoth, Itertools};
+use parking_lot::RwLock;
+use service::store::StoreError;
+use sled::IVec;
+
+use crate::envelope;
+use crate::failpoint::Failpoints;
+use crate::fault::{Fault, guarded};
+use crate::layers::{Layer, Layers};
+use crate::meta;
+use crate::redo::Write;
+
+/// How many records a walk reads between two commits' turns.
+const STRETCH: usize = 256;
+
+/// One store's rows.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    db: sled::Db,
+    /// Held for reading through a stretch of a walk, so that a walk sees all of a commit or nothing,
+    /// and so that no layer goes which it still needs.
+    pub(crate) layers: RwLock<Layers>,
+    poison: OnceLock<String>,
+    pub(crate) path: PathBuf,
+    pub(crate) points: Failpoints,
+}
+
+/// A record on its way to a reader.
+pub(crate) enum Record<'a> {
+    /// In memory.
+    Pending(Write<'a>),
+    /// In sled, in its envelope.
+    Stored(IVec, IVec),
+}
+
+impl Record<'_> {
+    /// The key.
+    pub(crate) fn key(&self) -> &[u8] {
+        match self {
+            Record::Pending((key, _)) => key,
+            Record::Stored(key, _) => key,
+        }
+    }
+
+    /// The value, its checksum found right.
+    pub(crate) fn payload(&self) -> Result<&[u8], StoreError> {
+        match self {
+            Record::Pending((_, value)) => Ok(value.unwrap_or_default()),
+            Record::Stored(key, record) => envelope::open(key, record),
+        }
+    }
+
+    /// Whether there is something to see: not a removal, and not the store's own record.
+    fn is_visible(&self) -> bool {
+        !matches!(self, Record::Pending((_, None))) && self.key() != meta::KEY
+    }
+}
+
+impl Rows {
+    /// Of the store in `path`.
+    pub(crate) fn new(db: sled::Db, layers: Layers, path: &Path) -> Rows {
+        Rows {
+            db,
+            layers: RwLock::new(layers),
+            poison: OnceLock::new(),
+            path: path.to_owned(),
+            points: Failpoints::default(),
+        }
+    }
+
+    /// sled, unless the store is poisoned.
+    pub(crate) fn live(&self) -> Result<&sled::Db, StoreError> {
+        match self.poison.get() {
+            None => Ok(&self.db),
+            Some(cause) => Err(StoreError::Engine(format!(
+                "closed since a failure, open it anew: {cause}"
+            ))),
+        }
+    }
+
+    /// Whether a failure has closed the store.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poison.get().is_some()
+    }
+
+    /// Poisons the store, and says why.
+    pub(crate) fn fail(&self, fault: Fault) -> StoreError {
+        let error = fault.told(&self.path);
+        tracing::error!(path = %self.path.display(), %error, "the store is closed until it is opened anew");
+        // The first cause stays.
+        let _ = self.poison.set(error.to_string());
+        error
+    }
+
+    /// A failed read near `key`. Damage is named and leaves the store open; a panic closes it.
+    fn unread(&self, key: &[u8], fault: Fault) -> StoreError {
+        match fault {
+            Fault::Corrupt(_) => envelope::damaged(key, "its page or one on the way to it is damaged"),
+            Fault::Panicked(_) => self.fail(fault),
+            other => other.told(&self.path),
+        }
+    }
+
+    /// The payload under `key`, whoever's it is.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let db = self.live()?;
+        if let Some(pending) = self.layers.read().get(key) {
+            return Ok(pending.map(|value| value.to_vec()));
+        }
+        // What was in no layer then is in sled by now, or came later.
+        let record = guarded(|| db.get(key)).map_err(|fault| self.unread(key, fault))?;
+        let payload = record.map(|record| envelope::open(key, &record).map(<[u8]>::to_vec));
+        payload.transpose()
+    }
+
+    /// Hands every record from `start` on to `visit`, until that returns `false`. Commits get their
+    /// turn after every stretch, so a walk longer than that is no point in time.
+    pub(crate) fn walk(
+        &self,
+        mut start: Vec<u8>,
+        mut visit: impl FnMut(&Record<'_>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        while self.stretch(&mut start, &mut visit)? {}
+        Ok(())
+    }
+
+    /// Walks one stretch and moves `start` behind it; whether there may be more. sled is asked anew
+    /// each time: its iterators keep a copy of the leaf they are in, which lacks what has been brought
+    /// in since.
+    fn stretch(
+        &self,
+        start: &mut Vec<u8>,
+        visit: &mut impl FnMut(&Record<'_>) -> Result<bool, StoreError>,
+    ) -> Result<bool, StoreError> {
+        let layers = self.layers.read();
+        let db = self.live()?;
+        let from = start.clone();
+        let mut met = 0;
+        for record in merged(&layers, db, &from).take(STRETCH) {
+            let record = record.map_err(|fault| self.unread(start, fault))?;
+            if record.is_visible() && !visit(&record)? {
+                return Ok(false);
+            }
+            start.clear();
+            start.extend_from_slice(record.key());
+            met += 1;
+        }
+        start.push(0);
+        Ok(met == STRETCH)
+    }
+
+    /// Shows readers what a commit has written.
+    pub(crate) fn show(&self, record: &bytes::Bytes) {
+        self.layers
+            .write()
+            .fresh
+            .take(record, crate::redo::writes(record));
+    }
+
+    /// Sets what is in the full log apart.
+    pub(crate) fn freeze(&self) -> Arc<Layer> {
+        self.layers.write().freeze()
+    }
+
+    /// Forgets the frozen layer, all of which sled has.
+    pub(crate) fn settle(&self) {
+        let settled = self.layers.write().frozen.take();
+        // Freed outside the lock.
+        drop(settled);
+    }
+
+    /// What sled has yet to take in, in bytes.
+    pub(crate) fn pending_bytes(&self) -> u64 {
+        self.layers.read().bytes()
+    }
+}
+
+/// Everything from `start` on in key order, removals included; the layers hide what sled has.
+fn merged<'a>(
+    layers: &'a Layers,
+    db: &sled::Db,
+    start: &[u8],
+) -> impl Iterator<Item = Result<Record<'a>, Fault>> + use<'a> {
+    let mut stored = db.range(start..);
+    let stored = std::iter::from_fn(move || guarded(|| stored.next().transpose()).transpose());
+    layers
+        .range(start)
+        .merge_join_by(stored, |pending, stored| match stored {
+            Ok((key, _)) => pending.0.cmp(key.as_ref()),
+            Err(_) => std::cmp::Ordering::Greater,
+        })
+        .map(|either| match either {
+            EitherOrBoth::Left(pending) | EitherOrBoth::Both(pending, _) => Ok(Record::Pending(pending)),
+            EitherOrBoth::Right(stored) => stored.map(|(key, record)| Record::Stored(key, record)),
+        })
+}

@@ -1,0 +1,65 @@
+//! An installation under load, for one fault after the other.
+
+use std::time::{Duration, Instant};
+
+use contract::ServiceName;
+
+use crate::{
+    checkup::{Vitals, checkup, memory_kib},
+    crew::Crew,
+    load::Load,
+    tally::Tally,
+    world::World,
+};
+
+/// A `muster up`, its crew, and the load they make.
+pub struct Scene {
+    /// The installation.
+    pub world: World,
+    /// Who makes the traffic.
+    pub crew: Crew,
+    /// The traffic.
+    pub load: Load,
+    before_kib: u64,
+}
+
+impl Scene {
+    /// A fresh installation with these settings, under load.
+    pub async fn set(settings: &[(&str, &str)]) -> Scene {
+        let folder = tempfile::tempdir().unwrap();
+        Scene::on(folder, settings).await
+    }
+
+    /// The same in a folder of one's own choosing.
+    pub async fn on(folder: tempfile::TempDir, settings: &[(&str, &str)]) -> Scene {
+        let world = World::on(folder, settings).await;
+        let crew = Crew::enlist(&world).await;
+        let load = Load::begin(&crew, &world.endpoint()).await;
+        let before_kib = memory_kib(&[world.server().pid()]);
+        Scene {
+            world,
+            crew,
+            load,
+            before_kib,
+        }
+    }
+
+    /// Waits until all services have acknowledged something after `since`; how long that took.
+    pub async fn recovered(&self, since: Instant) -> Duration {
+        self.load.recovered(&ServiceName::KEEPERS, since).await
+    }
+
+    /// The journal against the services, then the four checks.
+    pub async fn end(self, tally: Tally) {
+        // Everybody gets through once more, so that the journal ends in acknowledgements.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let journal = self.load.end().await;
+        let endpoint = self.world.endpoint();
+        let mut auditor = self.crew.connect(&endpoint, &self.crew.admin, "audit").await;
+        let verdict = journal.audit(&mut auditor).await;
+        tally.print(verdict.acknowledged, verdict.lost.len());
+        verdict.demand_nothing_lost();
+        let vitals = [Vitals::from(self.world.server())];
+        checkup(&endpoint, &self.crew.probe, &vitals, self.before_kib).await;
+    }
+}
