@@ -157,9 +157,13 @@ fn fault(dice: &mut Dice, devices: usize) -> Fault {
         16..26 => Fault::DiskFails(service),
         26..32 => Fault::DiskFull(service, dice.between(500, 20_000)),
         32..38 => Fault::Pause(service, dice.between(500, 20_000)),
-        38..48 => Fault::CutService(service),
-        48..51 => {
-            let kept = [ServiceName::Monitoring, ServiceName::Rollout];
+        38..44 => Fault::CutService(service),
+        44..51 => {
+            let kept = [
+                ServiceName::Monitoring,
+                ServiceName::Monitoring,
+                ServiceName::Rollout,
+            ];
             Fault::Restore(dice.pick(&kept).copied().unwrap_or(ServiceName::Monitoring))
         }
         51..58 => Fault::KillFrontDoor,

@@ -17,6 +17,8 @@ use crate::{
 const WINDOW: usize = 4;
 /// Refused connections in a row until it takes its certificate for dead and claims anew.
 const REFUSALS: u32 = 6;
+/// A request without an answer is sent again after this time, milliseconds.
+const IMPATIENT_MS: u64 = 10_000;
 /// Time between two reports, milliseconds.
 const PACE: (u64, u64) = (80, 900);
 
@@ -38,8 +40,8 @@ pub(crate) struct Device {
     /// The batch's certificate, as the factory put it in.
     batch: Option<Peer>,
     attempt: usize,
-    /// The request that is under way as a claim.
-    asked: bool,
+    /// Since when the request is under way that it made as a claim.
+    asked_ms: Option<u64>,
     refusals: u32,
     retiring: bool,
     gone: bool,
@@ -65,7 +67,7 @@ impl Device {
             former: None,
             batch: None,
             attempt: 0,
-            asked: false,
+            asked_ms: None,
             refusals: 0,
             retiring: false,
             gone: false,
@@ -113,7 +115,7 @@ impl Device {
             &self.up(ServiceName::Provisioning, "sign"),
             payload.to_string().as_bytes(),
         );
-        self.asked = true;
+        self.asked_ms = Some(scene.now_ms);
         scene.story.tell(scene.now_ms, || {
             format!("{} asks for a certificate ({})", self.id, self.request_id())
         });
@@ -168,7 +170,7 @@ impl Device {
                 .tell(scene.now_ms, || format!("{} has certificate {serial}", self.id));
         }
         self.certified = Some(peer);
-        self.asked = false;
+        self.asked_ms = None;
         self.refusals = 0;
         Ok(())
     }
@@ -199,7 +201,7 @@ impl Device {
                     format!("{} gets no certificate: {value}", self.id)
                 });
                 self.attempt += 1;
-                self.asked = false;
+                self.asked_ms = None;
                 // It was only shut out for a while, perhaps.
                 self.certified = self.former.take();
                 self.pause_ms = scene.now_ms + 2_000;
@@ -307,6 +309,10 @@ impl Client for Device {
     }
 
     fn act(&mut self, mqtt: &mut Mqtt, scene: &mut Scene<'_>) -> Result<bool, Violation> {
+        // An answer that was promised is lost with the service that had it: the repeat gets it.
+        if mqtt.is_ready() && self.asked_ms.is_some_and(|at| scene.now_ms > at + IMPATIENT_MS) {
+            self.ask(mqtt, scene);
+        }
         if !mqtt.is_ready() || self.certified.is_none() || self.retiring {
             return Ok(true);
         }
@@ -331,7 +337,7 @@ impl Client for Device {
     }
 
     fn on_lost(&mut self, scene: &mut Scene<'_>) {
-        self.asked = false;
+        self.asked_ms = None;
         self.erased = None;
         self.beats.clear();
         for report in &mut self.open {

@@ -34,6 +34,8 @@ pub(crate) struct Witness {
     reports: Reports,
     pub(crate) orders: Orders,
     batch: Option<Peer>,
+    /// Up to where each copy was found equal.
+    compared: BTreeMap<(ServiceName, ServiceName), (u64, u64)>,
     /// Certificates whose revocation was answered: when, by serial.
     dead_serials: BTreeMap<String, u64>,
     /// States that are final, as they were first seen: fact and value.
@@ -53,6 +55,7 @@ impl Witness {
             reports: Reports::default(),
             orders: Orders::default(),
             batch: None,
+            compared: BTreeMap::new(),
             dead_serials: BTreeMap::new(),
             retired: BTreeSet::new(),
             revoked: BTreeSet::new(),
@@ -193,7 +196,24 @@ impl Witness {
                 self.on_registry_event(event, at_ms)?;
             }
         }
-        self.look_at_states(service, at_ms)
+        self.look_at_states(service, at_ms)?;
+        self.look_at_copies(service, at_ms)
+    }
+
+    /// Who holds an owner's facts up to its last one holds what they are (I10).
+    fn look_at_copies(&mut self, service: ServiceName, at_ms: u64) -> Result<(), Violation> {
+        for owner in ServiceName::KEEPERS {
+            let (Some(rows), Some(owned)) = (self.rows.get(&service), self.rows.get(&owner)) else {
+                continue;
+            };
+            let held = inspect::cursor(rows, owner).unwrap_or_default();
+            let (_, head) = inspect::heads(owned).unwrap_or_default();
+            if held == (owned.epoch(), head) && self.compared.get(&(service, owner)) != Some(&held) {
+                self.demand_copy(service, owner, at_ms)?;
+                self.compared.insert((service, owner), held);
+            }
+        }
+        Ok(())
     }
 
     fn on_registry_event(&mut self, event: &contract::v1::Event, at_ms: u64) -> Result<(), Violation> {
@@ -397,27 +417,27 @@ impl Witness {
 
     /// What a service holds of others' facts is what they are (I10).
     fn demand_copies(&self, service: ServiceName, at_ms: u64) -> Result<(), Violation> {
+        let mut owners = ServiceName::KEEPERS.into_iter();
+        owners.try_for_each(|owner| self.demand_copy(service, owner, at_ms))
+    }
+
+    fn demand_copy(&self, service: ServiceName, owner: ServiceName, at_ms: u64) -> Result<(), Violation> {
         let Some(rows) = self.rows.get(&service) else {
             return Ok(());
         };
-        for owner in ServiceName::KEEPERS {
-            let held = inspect::copies(rows, owner).unwrap_or_default();
-            if held.is_empty() {
-                continue;
-            }
-            let facts = self.facts(owner, at_ms)?;
-            if held != facts {
-                return Err(Violation {
-                    invariant: Invariant::Copies,
-                    seen: format!(
-                        "{service}'s copy of {owner}'s facts differs: {}",
-                        difference(&held, &facts)
-                    ),
-                    at_ms,
-                });
-            }
+        let held = inspect::copies(rows, owner).unwrap_or_default();
+        let facts = self.facts(owner, at_ms)?;
+        if held.is_empty() || held == facts {
+            return Ok(());
         }
-        Ok(())
+        Err(Violation {
+            invariant: Invariant::Copies,
+            seen: format!(
+                "{service}'s copy of {owner}'s facts differs: {}",
+                difference(&held, &facts)
+            ),
+            at_ms,
+        })
     }
 
     /// What the operator was told last of a device is how it is (I2).
