@@ -224,7 +224,9 @@ impl Follower {
     }
 
     fn question_id(&self) -> String {
-        format!("facts-{}", self.question)
+        // Also by what is held: after a restart an older question's page may still come.
+        let Cursor { epoch, sequence } = self.cursor;
+        format!("facts-{}-{epoch:x}-{sequence}", self.question)
     }
 }
 
