@@ -224,6 +224,7 @@ impl<'a> World<'a> {
                 match self.unrest() {
                     None => return self.witness.at_rest(self.now_ms),
                     Some(why) if self.now_ms > self.plan.busy_ms + SETTLE_MS => {
+                        self.story.tell(self.now_ms, || format!("no rest: {why}"));
                         // If it is a copy that differs, that says more than that something waits.
                         self.witness.at_rest(self.now_ms)?;
                         return Err(self.violation(Invariant::Progress, why));
