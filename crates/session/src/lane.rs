@@ -66,6 +66,12 @@ enum Item {
 /// Whose message without a promise it is, and its verb.
 type Sender = (String, &'static str);
 
+impl Item {
+    fn is_passing(&self) -> bool {
+        matches!(self, Item::Passing(_))
+    }
+}
+
 /// The window is full; the request comes back.
 #[derive(Debug)]
 pub(crate) struct Full(pub(crate) Box<Frame>);
@@ -246,8 +252,8 @@ impl Lane {
 
     fn next(&mut self) -> Option<Frame> {
         loop {
-            if self.is_careful() && self.out > 0 && matches!(self.unsent.front(), Some(Item::Request(_))) {
-                return None;
+            if self.is_blocked() && matches!(self.unsent.front(), Some(Item::Request(_))) {
+                return self.next_passing().or_else(|| self.next_receipt());
             }
             match self.unsent.pop_front() {
                 Some(Item::Passing(frame)) => return Some(*frame),
@@ -264,15 +270,38 @@ impl Lane {
                         ..slot.frame.clone()
                     });
                 }
-                None => return self.receipts.remove(&self.receipts_turn.pop_front()?),
+                None => return self.next_receipt(),
             }
         }
     }
 
+    /// What is passed on goes ahead of requests that must wait: the answer to the one that is out may depend
+    /// on it.
+    fn next_passing(&mut self) -> Option<Frame> {
+        let passing = self.unsent.iter().position(Item::is_passing)?;
+        match self.unsent.remove(passing)? {
+            Item::Passing(frame) => Some(*frame),
+            Item::Request(_) => None,
+        }
+    }
+
+    fn next_receipt(&mut self) -> Option<Frame> {
+        self.receipts.remove(&self.receipts_turn.pop_front()?)
+    }
+
     /// Whether there may be something to send.
     pub(crate) fn has_work(&self) -> bool {
-        let blocked = self.is_careful() && self.out > 0;
-        self.linked && ((!self.unsent.is_empty() && !blocked) || !self.receipts.is_empty())
+        let sendable = if self.is_blocked() {
+            self.unsent.iter().any(Item::is_passing)
+        } else {
+            !self.unsent.is_empty()
+        };
+        self.linked && (sendable || !self.receipts.is_empty())
+    }
+
+    /// Requests go one at a time, and one is out.
+    fn is_blocked(&self) -> bool {
+        self.is_careful() && self.out > 0
     }
 
     fn is_careful(&self) -> bool {
@@ -466,6 +495,26 @@ mod tests {
             2,
             "a window that emptied is trusted again"
         );
+    }
+
+    #[test]
+    fn what_is_passed_on_does_not_wait_behind_requests_that_must() {
+        let mut lane = lane();
+        for topic in ["a", "b"] {
+            ask(&mut lane, topic);
+        }
+        for _ in 0..2 {
+            lane.link_up();
+            lane.take(9, 9999);
+            lane.link_down(Leaving::Lost);
+        }
+        lane.link_up();
+        assert_eq!(topics(&lane.take(9, 9999)), ["a"]);
+        lane.pass(frame("the page that a waits for"));
+        assert!(lane.has_work());
+        lane.receipt("devices/a".into(), "heartbeat", frame("beat"));
+        assert_eq!(topics(&lane.take(9, 9999)), ["the page that a waits for", "beat"]);
+        assert!(!lane.has_work());
     }
 
     #[test]
