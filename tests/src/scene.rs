@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use client::Endpoint;
 use contract::ServiceName;
 
 use crate::{
+    chaos::Chaos,
     checkup::{Vitals, checkup, memory_kib},
     crew::Crew,
     load::Load,
@@ -34,7 +36,25 @@ impl Scene {
     pub async fn on(folder: tempfile::TempDir, settings: &[(&str, &str)]) -> Scene {
         let world = World::on(folder, settings).await;
         let crew = Crew::enlist(&world).await;
-        let load = Load::begin(&crew, &world.endpoint()).await;
+        let endpoint = world.endpoint();
+        Scene::played(world, crew, &endpoint).await
+    }
+
+    /// The same behind a bad network, which is fair at first.
+    pub async fn behind_chaos() -> (Scene, Chaos) {
+        let world = World::new().await;
+        let crew = Crew::enlist(&world).await;
+        let chaos = Chaos::before(world.endpoint().port).await;
+        let endpoint = Endpoint {
+            host: "127.0.0.1".into(),
+            port: chaos.port(),
+        };
+        (Scene::played(world, crew, &endpoint).await, chaos)
+    }
+
+    /// The load goes to this endpoint.
+    async fn played(world: World, crew: Crew, endpoint: &Endpoint) -> Scene {
+        let load = Load::begin(&crew, endpoint).await;
         let before_kib = memory_kib(&[world.server().pid()]);
         Scene {
             world,

@@ -5,102 +5,57 @@
 
 use std::time::{Duration, Instant};
 
-use client::Endpoint;
 use contract::ServiceName;
 use world::{
-    Crew, Load, Tally, Vitals, World,
+    Scene, Tally,
     chaos::{Chaos, Weather},
-    checkup, memory_kib, times,
+    times,
 };
 
-/// An installation behind a bad network, under load.
-struct Scene {
-    world: World,
-    crew: Crew,
-    chaos: Chaos,
-    load: Load,
-    before_kib: u64,
-}
-
-impl Scene {
-    async fn set() -> Scene {
-        let world = World::new().await;
-        let crew = Crew::enlist(&world).await;
-        let chaos = Chaos::before(world.endpoint().port).await;
-        let endpoint = Endpoint {
-            host: "127.0.0.1".into(),
-            port: chaos.port(),
-        };
-        let load = Load::begin(&crew, &endpoint).await;
-        let before_kib = memory_kib(&[world.server().pid()]);
-        Scene {
-            world,
-            crew,
-            chaos,
-            load,
-            before_kib,
-        }
-    }
-
-    /// Fair again, and how long it takes until all services acknowledge.
-    async fn clears(&self) -> Duration {
-        self.chaos.turns(Weather::Fair);
-        self.load.recovered(&ServiceName::KEEPERS, Instant::now()).await
-    }
-
-    /// The journal against the services, then the four checks.
-    async fn end(self, tally: Tally) {
-        // Everybody gets through once more, so that the journal ends in acknowledgements.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let journal = self.load.end().await;
-        let endpoint = self.world.endpoint();
-        let mut auditor = self.crew.connect(&endpoint, &self.crew.admin, "audit").await;
-        let verdict = journal.audit(&mut auditor).await;
-        tally.print(verdict.acknowledged, verdict.lost.len());
-        verdict.demand_nothing_lost();
-        let vitals = [Vitals::from(self.world.server())];
-        checkup(&endpoint, &self.crew.probe, &vitals, self.before_kib).await;
-    }
+/// Fair again, and how long it takes until all services acknowledge.
+async fn clears(scene: &Scene, chaos: &Chaos) -> Duration {
+    chaos.turns(Weather::Fair);
+    scene.recovered(Instant::now()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_are_cut_at_any_byte_and_nothing_is_lost() {
-    let scene = Scene::set().await;
+    let (scene, chaos) = Scene::behind_chaos().await;
     let mut tally = Tally::of("connections cut at any byte");
     let wanted = times("FIRE_CUTS", 300);
-    while scene.chaos.cuts() < wanted {
+    while chaos.cuts() < wanted {
         // From within the TLS handshake (some 4 kB) to well after a few requests.
-        scene.chaos.turns(Weather::CutWithin(10_000));
+        chaos.turns(Weather::CutWithin(10_000));
         tokio::time::sleep(Duration::from_millis(500)).await;
-        tally.recovered(scene.clears().await);
+        tally.recovered(clears(&scene, &chaos).await);
     }
-    println!("{} connections were cut", scene.chaos.cuts());
+    println!("{} connections were cut", chaos.cuts());
     scene.end(tally).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_and_a_dripping_network_lose_nothing() {
-    let scene = Scene::set().await;
+    let (scene, chaos) = Scene::behind_chaos().await;
     let mut tally = Tally::of("network slow (300 ms), dripping (1 byte in 2 ms)");
     for weather in [
         Weather::Slow(Duration::from_millis(300)),
         Weather::Drip(Duration::from_millis(2)),
     ] {
-        scene.chaos.turns(weather);
+        chaos.turns(weather);
         let begun = Instant::now();
-        let took = scene.load.recovered(&ServiceName::KEEPERS, begun).await;
+        let took = scene.recovered(begun).await;
         println!("{weather:?}: all services acknowledge after {took:?}");
         tokio::time::sleep(Duration::from_secs(3)).await;
-        tally.recovered(scene.clears().await);
+        tally.recovered(clears(&scene, &chaos).await);
     }
     scene.end(tally).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_that_falls_silent_loses_nothing() {
-    let scene = Scene::set().await;
+    let (scene, chaos) = Scene::behind_chaos().await;
     let mut tally = Tally::of("network silent, connections open, 15 s");
-    scene.chaos.turns(Weather::Silent);
+    chaos.turns(Weather::Silent);
     let others = scene
         .crew
         .connect(&scene.world.endpoint(), &scene.crew.probe, "")
@@ -115,6 +70,6 @@ async fn a_network_that_falls_silent_loses_nothing() {
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     others.client.disconnect().await;
-    tally.recovered(scene.clears().await);
+    tally.recovered(clears(&scene, &chaos).await);
     scene.end(tally).await;
 }

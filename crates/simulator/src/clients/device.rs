@@ -106,7 +106,7 @@ impl Device {
     }
 
     /// Asks for a certificate. The same request until it is answered: the answer may be on its way.
-    fn ask(&mut self, mqtt: &mut Mqtt, scene: &mut Scene<'_>) {
+    fn ask(&mut self, mqtt: &mut Mqtt, scene: &mut Scene) {
         let Ok(csr) = genesis::request(self.id.as_str(), self.place * 8 + self.attempt % 8) else {
             return;
         };
@@ -121,7 +121,7 @@ impl Device {
         });
     }
 
-    fn report(&mut self, mqtt: &mut Mqtt, scene: &mut Scene<'_>, number: u64) -> u16 {
+    fn report(&mut self, mqtt: &mut Mqtt, scene: &mut Scene, number: u64) -> u16 {
         let payload =
             json!({ "request_id": format!("r-{number}"), "attributes": { "n": number.to_string() } });
         scene
@@ -134,7 +134,7 @@ impl Device {
     }
 
     /// What is not acknowledged is sent again, in order, before anything new.
-    fn resume(&mut self, mqtt: &mut Mqtt, scene: &mut Scene<'_>) {
+    fn resume(&mut self, mqtt: &mut Mqtt, scene: &mut Scene) {
         let numbers: Vec<_> = self.open.iter().map(|report| report.number).collect();
         for (place, number) in numbers.into_iter().enumerate() {
             let id = self.report(mqtt, scene, number);
@@ -156,7 +156,7 @@ impl Device {
         self.erased = Some(id);
     }
 
-    fn on_certificate(&mut self, payload: &Value, scene: &mut Scene<'_>) -> Result<(), Violation> {
+    fn on_certificate(&mut self, payload: &Value, scene: &mut Scene) -> Result<(), Violation> {
         let pem = payload["certificate"].as_str().unwrap_or_default();
         let peer = genesis::peer(pem).map_err(|error| Violation {
             invariant: Invariant::Certificates,
@@ -180,7 +180,7 @@ impl Device {
         topic: &str,
         payload: &[u8],
         mqtt: &mut Mqtt,
-        scene: &mut Scene<'_>,
+        scene: &mut Scene,
     ) -> Result<bool, Violation> {
         let Some(contract::Topic::Down {
             service, name, leaf, ..
@@ -224,7 +224,7 @@ impl Device {
         Ok(true)
     }
 
-    fn retire(&mut self, mqtt: &mut Mqtt, scene: &mut Scene<'_>) {
+    fn retire(&mut self, mqtt: &mut Mqtt, scene: &mut Scene) {
         scene
             .story
             .tell(scene.now_ms, || format!("{} erases its keys", self.id));
@@ -234,7 +234,7 @@ impl Device {
 }
 
 impl Client for Device {
-    fn dial(&mut self, scene: &mut Scene<'_>) -> Option<Dial> {
+    fn dial(&mut self, scene: &mut Scene) -> Option<Dial> {
         if self.gone || scene.now_ms < self.pause_ms {
             return None;
         }
@@ -251,7 +251,7 @@ impl Client for Device {
         Some(Dial { peer, mqtt })
     }
 
-    fn on_got(&mut self, got: Got, mqtt: &mut Mqtt, scene: &mut Scene<'_>) -> Result<bool, Violation> {
+    fn on_got(&mut self, got: Got, mqtt: &mut Mqtt, scene: &mut Scene) -> Result<bool, Violation> {
         match got {
             Got::Ready if self.certified.is_some() => {
                 self.refusals = 0;
@@ -308,7 +308,7 @@ impl Client for Device {
         }
     }
 
-    fn act(&mut self, mqtt: &mut Mqtt, scene: &mut Scene<'_>) -> Result<bool, Violation> {
+    fn act(&mut self, mqtt: &mut Mqtt, scene: &mut Scene) -> Result<bool, Violation> {
         // An answer that was promised is lost with the service that had it: the repeat gets it.
         if mqtt.is_ready() && self.asked_ms.is_some_and(|at| scene.now_ms > at + IMPATIENT_MS) {
             self.ask(mqtt, scene);
@@ -336,7 +336,7 @@ impl Client for Device {
         Ok(true)
     }
 
-    fn on_lost(&mut self, scene: &mut Scene<'_>) {
+    fn on_lost(&mut self, scene: &mut Scene) {
         self.asked_ms = None;
         self.erased = None;
         self.beats.clear();

@@ -62,7 +62,7 @@ impl Integrator {
         service: ServiceName,
         event: Value,
         mqtt: &mut Mqtt,
-        scene: &mut Scene<'_>,
+        scene: &mut Scene,
     ) -> Result<(), Violation> {
         let sequence = number(&event["sequence"]);
         let Some(stream) = self.streams.get_mut(&service) else {
@@ -100,7 +100,7 @@ impl Integrator {
         Ok(())
     }
 
-    fn take_next(&mut self, service: ServiceName, scene: &mut Scene<'_>) -> Result<(), Violation> {
+    fn take_next(&mut self, service: ServiceName, scene: &mut Scene) -> Result<(), Violation> {
         let Some(stream) = self.streams.get_mut(&service) else {
             return Ok(());
         };
@@ -120,7 +120,7 @@ impl Integrator {
         &mut self,
         service: ServiceName,
         event: &Value,
-        scene: &mut Scene<'_>,
+        scene: &mut Scene,
     ) -> Result<(), Violation> {
         scene.witness.event_seen(service, event, scene.now_ms)?;
         let sequence = number(&event["sequence"]);
@@ -143,7 +143,7 @@ impl Integrator {
         service: ServiceName,
         marker: &Value,
         mqtt: &mut Mqtt,
-        scene: &mut Scene<'_>,
+        scene: &mut Scene,
     ) -> Result<(), Violation> {
         let epoch = marker["epoch"].as_str().unwrap_or_default();
         let complete = marker["complete"] == json!(true);
@@ -178,7 +178,7 @@ fn number(value: &Value) -> u64 {
 }
 
 impl Client for Integrator {
-    fn dial(&mut self, scene: &mut Scene<'_>) -> Option<Dial> {
+    fn dial(&mut self, scene: &mut Scene) -> Option<Dial> {
         if scene.now_ms < self.pause_ms {
             return None;
         }
@@ -192,7 +192,7 @@ impl Client for Integrator {
         Some(Dial { peer, mqtt })
     }
 
-    fn on_got(&mut self, got: Got, mqtt: &mut Mqtt, scene: &mut Scene<'_>) -> Result<bool, Violation> {
+    fn on_got(&mut self, got: Got, mqtt: &mut Mqtt, scene: &mut Scene) -> Result<bool, Violation> {
         match got {
             Got::Ready => {
                 for service in ServiceName::KEEPERS {
@@ -231,11 +231,11 @@ impl Client for Integrator {
         }
     }
 
-    fn act(&mut self, _mqtt: &mut Mqtt, _scene: &mut Scene<'_>) -> Result<bool, Violation> {
+    fn act(&mut self, _mqtt: &mut Mqtt, _scene: &mut Scene) -> Result<bool, Violation> {
         Ok(true)
     }
 
-    fn on_lost(&mut self, scene: &mut Scene<'_>) {
+    fn on_lost(&mut self, scene: &mut Scene) {
         for stream in self.streams.values_mut() {
             stream.asking = false;
             stream.ahead.clear();

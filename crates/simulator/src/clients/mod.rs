@@ -14,11 +14,12 @@ pub(crate) use self::mqtt::{Got, Mqtt};
 use crate::{invariant::Violation, witness::Witness};
 
 /// What a client knows of the world while it acts.
-pub(crate) struct Scene<'a> {
+pub(crate) struct Scene {
+    /// Simulated time, milliseconds.
     pub(crate) now_ms: u64,
-    pub(crate) witness: &'a mut Witness,
-    pub(crate) dice: &'a mut crate::dice::Dice,
-    pub(crate) story: &'a mut crate::story::Story,
+    pub(crate) witness: Witness,
+    pub(crate) dice: crate::dice::Dice,
+    pub(crate) story: crate::story::Story,
 }
 
 /// How a client wants to connect.
@@ -30,16 +31,16 @@ pub(crate) struct Dial {
 /// A program on the far side of the network.
 pub(crate) trait Client {
     /// How it connects, if it wants to.
-    fn dial(&mut self, scene: &mut Scene<'_>) -> Option<Dial>;
+    fn dial(&mut self, scene: &mut Scene) -> Option<Dial>;
 
     /// Something has come over its connection. False: it hangs up.
-    fn on_got(&mut self, got: Got, mqtt: &mut Mqtt, scene: &mut Scene<'_>) -> Result<bool, Violation>;
+    fn on_got(&mut self, got: Got, mqtt: &mut Mqtt, scene: &mut Scene) -> Result<bool, Violation>;
 
     /// Time to act. False: it hangs up.
-    fn act(&mut self, mqtt: &mut Mqtt, scene: &mut Scene<'_>) -> Result<bool, Violation>;
+    fn act(&mut self, mqtt: &mut Mqtt, scene: &mut Scene) -> Result<bool, Violation>;
 
     /// Its connection is gone.
-    fn on_lost(&mut self, scene: &mut Scene<'_>);
+    fn on_lost(&mut self, scene: &mut Scene);
 
     /// It loses power: only what it keeps on its disk stays.
     fn lose_power(&mut self) {}

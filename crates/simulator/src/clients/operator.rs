@@ -55,7 +55,7 @@ impl Operator {
     }
 
     /// The next thing to do becomes an order.
-    fn order(&mut self, act: &Act, mqtt: &mut Mqtt, scene: &mut Scene<'_>) {
+    fn order(&mut self, act: &Act, mqtt: &mut Mqtt, scene: &mut Scene) {
         self.count += 1;
         let request_id = format!("o-{}", self.count);
         let (service, verb, mut payload) = spell(act, self.count);
@@ -86,7 +86,7 @@ impl Operator {
         }
     }
 
-    fn on_answer(&mut self, leaf: Leaf, payload: &[u8], scene: &mut Scene<'_>) -> Result<(), Violation> {
+    fn on_answer(&mut self, leaf: Leaf, payload: &[u8], scene: &mut Scene) -> Result<(), Violation> {
         let value: Value = serde_json::from_slice(payload).unwrap_or_default();
         let request_id = value["request_id"].as_str().unwrap_or_default().to_owned();
         if request_id.is_empty() {
@@ -157,7 +157,7 @@ fn spell(act: &Act, count: u64) -> (ServiceName, &'static str, Value) {
 }
 
 impl Client for Operator {
-    fn dial(&mut self, scene: &mut Scene<'_>) -> Option<Dial> {
+    fn dial(&mut self, scene: &mut Scene) -> Option<Dial> {
         if scene.now_ms < self.pause_ms {
             return None;
         }
@@ -167,7 +167,7 @@ impl Client for Operator {
         Some(Dial { peer, mqtt })
     }
 
-    fn on_got(&mut self, got: Got, mqtt: &mut Mqtt, scene: &mut Scene<'_>) -> Result<bool, Violation> {
+    fn on_got(&mut self, got: Got, mqtt: &mut Mqtt, scene: &mut Scene) -> Result<bool, Violation> {
         match got {
             Got::Ready => {
                 self.send_again(mqtt, scene.now_ms, 0);
@@ -203,7 +203,7 @@ impl Client for Operator {
         }
     }
 
-    fn act(&mut self, mqtt: &mut Mqtt, scene: &mut Scene<'_>) -> Result<bool, Violation> {
+    fn act(&mut self, mqtt: &mut Mqtt, scene: &mut Scene) -> Result<bool, Violation> {
         if !mqtt.is_ready() {
             return Ok(true);
         }
@@ -216,7 +216,7 @@ impl Client for Operator {
         Ok(true)
     }
 
-    fn on_lost(&mut self, scene: &mut Scene<'_>) {
+    fn on_lost(&mut self, scene: &mut Scene) {
         for open in &mut self.open {
             open.packet_id = None;
         }

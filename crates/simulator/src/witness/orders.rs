@@ -56,9 +56,11 @@ impl Orders {
     }
 
     /// Whether nothing has been ordered about a device since it was ordered to be restricted.
-    pub(crate) fn is_last_about(&self, device: &str, act: &Act) -> bool {
+    pub(crate) fn is_last_about(&self, device: &str, request_id: &str) -> bool {
         let mut about = self.0.iter().filter(|order| subject(&order.act) == Some(device));
-        about.next_back().is_some_and(|order| order.act == *act)
+        about
+            .next_back()
+            .is_some_and(|order| order.request_id == request_id)
     }
 
     /// Whether a device was shut out at this time: it was suspended, the operator knew, and no release had

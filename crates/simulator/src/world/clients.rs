@@ -4,7 +4,6 @@ use super::{Seat, World};
 use contract::v1::Restriction;
 
 use crate::{
-    clients::Scene,
     front::Front,
     invariant::{Invariant, Violation},
     network::{Socket, take},
@@ -12,8 +11,12 @@ use crate::{
 
 impl World<'_> {
     fn network_luck(&mut self) -> bool {
-        let percent = if self.now_ms < self.slow_until_ms { 6 } else { 75 };
-        self.dice.percent(percent)
+        let percent = if self.scene.now_ms < self.slow_until_ms {
+            6
+        } else {
+            75
+        };
+        self.scene.dice.percent(percent)
     }
 
     /// Some bytes arrive at the front door.
@@ -27,7 +30,7 @@ impl World<'_> {
         if socket.to_server.is_empty() {
             return false;
         }
-        if !luck || socket.silent_until_ms > self.now_ms {
+        if !luck || socket.silent_until_ms > self.scene.now_ms {
             return true;
         }
         let Some(front) = self.front.as_mut().filter(|front| front.has(socket.id)) else {
@@ -38,15 +41,15 @@ impl World<'_> {
         if !front.wants(socket.id) {
             return false;
         }
-        let whole = self.dice.percent(70);
+        let whole = self.scene.dice.percent(70);
         let length = socket.to_server.len();
         let most = if whole {
             length
         } else {
-            self.dice.between(1, length as u64) as usize
+            self.scene.dice.between(1, length as u64) as usize
         };
         let bytes = take(&mut socket.to_server, most);
-        self.story.mark(bytes.len() as u64);
+        self.scene.story.mark(bytes.len() as u64);
         front.receive(socket.id, &bytes, now);
         true
     }
@@ -55,13 +58,7 @@ impl World<'_> {
     pub(super) fn bytes_to_client(&mut self, n: usize) -> Result<bool, Violation> {
         let luck = self.network_luck();
         let World {
-            seats,
-            front,
-            dice,
-            witness,
-            story,
-            now_ms,
-            ..
+            seats, front, scene, ..
         } = self;
         let Some(Seat { client, socket: slot }) = seats.get_mut(n) else {
             return Ok(false);
@@ -71,21 +68,15 @@ impl World<'_> {
             socket.to_client.extend(front.output(socket.id));
         }
         let ended = socket.closed_by_server || socket.server_gone;
-        if socket.silent_until_ms > *now_ms || (socket.to_client.is_empty() && !ended) {
+        if socket.silent_until_ms > scene.now_ms || (socket.to_client.is_empty() && !ended) {
             return Ok(false);
         }
         if !luck {
             return Ok(true);
         }
-        let mut scene = Scene {
-            now_ms: *now_ms,
-            witness,
-            dice,
-            story,
-        };
         if socket.to_client.is_empty() {
             *slot = None;
-            client.on_lost(&mut scene);
+            client.on_lost(scene);
             return Ok(true);
         }
         let length = socket.to_client.len();
@@ -95,10 +86,10 @@ impl World<'_> {
             scene.dice.between(1, length as u64) as usize
         };
         let bytes = take(&mut socket.to_client, most);
-        for got in socket.mqtt.receive(&bytes, *now_ms) {
-            let stays = client.on_got(got, &mut socket.mqtt, &mut scene)?;
+        for got in socket.mqtt.receive(&bytes, scene.now_ms) {
+            let stays = client.on_got(got, &mut socket.mqtt, scene)?;
             if let Some(device) = scene.witness.take_told_restricted() {
-                demand_known(front.as_ref(), &device, *now_ms)?;
+                demand_known(front.as_ref(), &device, scene.now_ms)?;
             }
             if !stays {
                 socket.mqtt.goodbye();
@@ -113,15 +104,9 @@ impl World<'_> {
     /// The client ends its connection. What it said last may still arrive.
     pub(super) fn hang_up(&mut self, n: usize, politely: bool) {
         let now = self.now();
-        let heard = politely && self.dice.percent(70);
+        let heard = politely && self.scene.dice.percent(70);
         let World {
-            seats,
-            front,
-            dice,
-            witness,
-            story,
-            now_ms,
-            ..
+            seats, front, scene, ..
         } = self;
         let Some(seat) = seats.get_mut(n) else { return };
         let Some(mut socket) = seat.socket.take() else {
@@ -134,25 +119,16 @@ impl World<'_> {
             }
             front.close(socket.id, now);
         }
-        let mut scene = Scene {
-            now_ms: *now_ms,
-            witness,
-            dice,
-            story,
-        };
-        seat.client.on_lost(&mut scene);
+        seat.client.on_lost(scene);
     }
 
     pub(super) fn client_acts(&mut self, n: usize) -> Result<bool, Violation> {
-        let luck = self.dice.percent(30);
+        let luck = self.scene.dice.percent(30);
         let now = self.now();
         let World {
             seats,
             front,
-            dice,
-            witness,
-            story,
-            now_ms,
+            scene,
             next_connection,
             figures,
             ..
@@ -160,14 +136,8 @@ impl World<'_> {
         let Some(seat) = seats.get_mut(n).filter(|_| luck) else {
             return Ok(false);
         };
-        let mut scene = Scene {
-            now_ms: *now_ms,
-            witness,
-            dice,
-            story,
-        };
         let Some(socket) = &mut seat.socket else {
-            let Some(dial) = seat.client.dial(&mut scene) else {
+            let Some(dial) = seat.client.dial(scene) else {
                 return Ok(false);
             };
             let id = *next_connection;
@@ -179,15 +149,15 @@ impl World<'_> {
                 figures.connections += 1;
                 seat.socket = Some(Socket::new(id, dial.mqtt));
             } else {
-                seat.client.on_lost(&mut scene);
+                seat.client.on_lost(scene);
             }
             return Ok(taken);
         };
-        if socket.mqtt.is_dead(*now_ms) {
+        if socket.mqtt.is_dead(scene.now_ms) {
             self.hang_up(n, false);
             return Ok(true);
         }
-        let stays = seat.client.act(&mut socket.mqtt, &mut scene)?;
+        let stays = seat.client.act(&mut socket.mqtt, scene)?;
         let spoke = !socket.mqtt.out.is_empty();
         if !stays {
             self.hang_up(n, true);

@@ -14,15 +14,17 @@ use crate::{
 impl World<'_> {
     pub(super) fn do_faults(&mut self) {
         while let Some((at, fault)) = self.plan.faults.get(self.next_fault).copied() {
-            if at > self.now_ms {
+            if at > self.scene.now_ms {
                 return;
             }
             self.next_fault += 1;
             self.figures.faults += 1;
-            self.story.tell(self.now_ms, || format!("fault: {fault:?}"));
+            self.scene
+                .story
+                .tell(self.scene.now_ms, || format!("fault: {fault:?}"));
             self.do_fault(fault);
         }
-        if self.dice.below(1_000) == 0 {
+        if self.scene.dice.below(1_000) == 0 {
             for place in self.places.values_mut() {
                 place.backup = Some(place.keeper.disk().backup());
             }
@@ -39,12 +41,12 @@ impl World<'_> {
             Fault::DiskFull(service, ms) => {
                 if let Some(place) = self.places.get_mut(&service) {
                     place.keeper.disk().set_full(true);
-                    place.full_until_ms = self.now_ms + ms;
+                    place.full_until_ms = self.scene.now_ms + ms;
                 }
             }
             Fault::Pause(service, ms) => {
                 if let Some(place) = self.places.get_mut(&service) {
-                    place.paused_ms = self.now_ms + ms;
+                    place.paused_ms = self.scene.now_ms + ms;
                 }
             }
             Fault::CutService(service) => self.cut_link(service, Leaving::Lost),
@@ -58,7 +60,7 @@ impl World<'_> {
             }
             Fault::CutClient(n) => self.hang_up(n, false),
             Fault::Silence(n, ms) => {
-                let until = self.now_ms + ms;
+                let until = self.scene.now_ms + ms;
                 if let Some(socket) = self.seats.get_mut(n).and_then(|seat| seat.socket.as_mut()) {
                     socket.silent_until_ms = until;
                 }
@@ -69,13 +71,13 @@ impl World<'_> {
                     seat.client.lose_power();
                 }
             }
-            Fault::SlowNetwork(ms) => self.slow_until_ms = self.now_ms + ms,
+            Fault::SlowNetwork(ms) => self.slow_until_ms = self.scene.now_ms + ms,
             Fault::Clock(ms) => self.wall_offset_ms += ms,
         }
     }
 
     fn fate(&mut self) -> Fate {
-        if self.dice.percent(50) {
+        if self.scene.dice.percent(50) {
             Fate::Lost
         } else {
             Fate::Kept
@@ -84,12 +86,12 @@ impl World<'_> {
 
     fn end_next_round(&mut self, service: ServiceName) {
         let fate = self.fate();
-        let ending = match self.dice.below(3) {
+        let ending = match self.scene.dice.below(3) {
             0 => Ending::KilledUndecided,
             1 => Ending::KilledCommitting(fate),
             _ => Ending::KilledPublishing {
-                frames: self.dice.below(10).saturating_sub(4) as usize,
-                picky: self.dice.percent(60),
+                frames: self.scene.dice.below(10).saturating_sub(4) as usize,
+                picky: self.scene.dice.percent(60),
             },
         };
         self.set_ending(service, ending);
@@ -105,7 +107,7 @@ impl World<'_> {
         if self.front.take().is_none() {
             return;
         }
-        self.front_restart_ms = self.now_ms + self.dice.between(20, 4_000);
+        self.front_restart_ms = self.scene.now_ms + self.scene.dice.between(20, 4_000);
         for seat in &mut self.seats {
             if let Some(socket) = &mut seat.socket {
                 socket.server_gone = true;
@@ -129,13 +131,13 @@ impl World<'_> {
         let disk = place.keeper.disk();
         let reused = planted::is(Mistake::SequenceReused);
         disk.restore(backup, disk.epoch() + u64::from(!reused) * 0x1_0000);
-        self.witness.restored(service);
+        self.scene.witness.restored(service);
     }
 
     /// Disks that are full no longer.
     pub(super) fn free_disks(&mut self) {
         for place in self.places.values_mut() {
-            if place.full_until_ms > 0 && place.full_until_ms <= self.now_ms {
+            if place.full_until_ms > 0 && place.full_until_ms <= self.scene.now_ms {
                 place.full_until_ms = 0;
                 place.keeper.disk().set_full(false);
             }
@@ -145,7 +147,7 @@ impl World<'_> {
     /// Faults cease. What is broken may stay broken until its part notices, and a death that waits for its
     /// moment may still come.
     pub(super) fn heal(&mut self) {
-        self.story.tell(self.now_ms, || "faults cease".into());
+        self.scene.story.tell(self.scene.now_ms, || "faults cease".into());
         self.slow_until_ms = 0;
         self.wall_offset_ms = 0;
         for place in self.places.values_mut() {

@@ -13,7 +13,7 @@ use service::{Effect, Now};
 use store::MemoryBlobs;
 
 use crate::{
-    clients::{Client, device::Device, integrator::Integrator, operator::Operator},
+    clients::{Client, Scene, device::Device, integrator::Integrator, operator::Operator},
     dice::Dice,
     disk::Disk,
     front::Front,
@@ -82,12 +82,15 @@ pub fn run(plan: &Plan, told: bool) -> Outcome {
     let mut world = World::new(plan, story, genesis);
     let violation = world.live().err();
     if let Some(violation) = &violation {
-        world.story.tell(world.now_ms, || violation.to_string());
+        world
+            .scene
+            .story
+            .tell(world.scene.now_ms, || violation.to_string());
     }
-    world.figures.time_ms = world.now_ms;
+    world.figures.time_ms = world.scene.now_ms;
     Outcome {
         violation,
-        story: world.story,
+        story: world.scene.story,
         figures: world.figures,
     }
 }
@@ -121,9 +124,8 @@ struct Seat {
 
 pub(crate) struct World<'a> {
     plan: &'a Plan,
-    now_ms: u64,
+    scene: Scene,
     wall_offset_ms: i64,
-    dice: Dice,
     entropy: Dice,
     front: Option<Front>,
     front_restart_ms: u64,
@@ -134,8 +136,6 @@ pub(crate) struct World<'a> {
     next_connection: u64,
     slow_until_ms: u64,
     next_fault: usize,
-    witness: Witness,
-    story: Story,
     figures: Figures,
 }
 
@@ -182,9 +182,13 @@ impl<'a> World<'a> {
         let seats = seats(plan, &mut dice);
         World {
             plan,
-            now_ms: 0,
+            scene: Scene {
+                now_ms: 0,
+                witness: Witness::new(rows),
+                dice,
+                story,
+            },
             wall_offset_ms: 0,
-            dice,
             entropy: Dice::new(plan.seed, 3),
             front: None,
             front_restart_ms: 0,
@@ -195,16 +199,14 @@ impl<'a> World<'a> {
             next_connection: 1,
             slow_until_ms: 0,
             next_fault: 0,
-            witness: Witness::new(rows),
-            story,
             figures: Figures::default(),
         }
     }
 
     fn now(&self) -> Now {
         Now {
-            wall_ms: WALL_MS + self.now_ms as i64 + self.wall_offset_ms,
-            mono_ms: self.now_ms,
+            wall_ms: WALL_MS + self.scene.now_ms as i64 + self.wall_offset_ms,
+            mono_ms: self.scene.now_ms,
         }
     }
 
@@ -214,25 +216,27 @@ impl<'a> World<'a> {
         loop {
             let moved = self.step()?;
             self.figures.steps += 1;
-            if self.now_ms < self.plan.busy_ms {
+            if self.scene.now_ms < self.plan.busy_ms {
                 self.do_faults();
             } else if !healed {
                 healed = true;
                 self.heal();
-            } else if self.now_ms >= look_ms {
-                look_ms = self.now_ms + 500;
+            } else if self.scene.now_ms >= look_ms {
+                look_ms = self.scene.now_ms + 500;
                 match self.unrest() {
-                    None => return self.witness.at_rest(self.now_ms),
-                    Some(why) if self.now_ms > self.plan.busy_ms + SETTLE_MS => {
-                        self.story.tell(self.now_ms, || format!("no rest: {why}"));
+                    None => return self.scene.witness.at_rest(self.scene.now_ms),
+                    Some(why) if self.scene.now_ms > self.plan.busy_ms + SETTLE_MS => {
+                        self.scene
+                            .story
+                            .tell(self.scene.now_ms, || format!("no rest: {why}"));
                         // If it is a copy that differs, that says more than that something waits.
-                        self.witness.at_rest(self.now_ms)?;
+                        self.scene.witness.at_rest(self.scene.now_ms)?;
                         return Err(self.violation(Invariant::Progress, why));
                     }
                     Some(_) => {}
                 }
             }
-            self.now_ms += if moved { self.dice.between(1, 6) } else { 20 };
+            self.scene.now_ms += if moved { self.scene.dice.between(1, 6) } else { 20 };
         }
     }
 
@@ -240,7 +244,7 @@ impl<'a> World<'a> {
         Violation {
             invariant,
             seen,
-            at_ms: self.now_ms,
+            at_ms: self.scene.now_ms,
         }
     }
 
@@ -250,12 +254,12 @@ impl<'a> World<'a> {
         self.start_what_is_down();
         let mut actions = self.actions();
         for n in (1..actions.len()).rev() {
-            actions.swap(n, self.dice.below(n as u64 + 1) as usize);
+            actions.swap(n, self.scene.dice.below(n as u64 + 1) as usize);
         }
         let mut moved = false;
         for (n, action) in actions.into_iter().enumerate() {
             if self.act(action)? {
-                self.story.mark(self.now_ms << 8 | n as u64);
+                self.scene.story.mark(self.scene.now_ms << 8 | n as u64);
                 moved = true;
             }
         }

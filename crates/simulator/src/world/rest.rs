@@ -35,7 +35,7 @@ impl World<'_> {
         let waiting = self
             .seats
             .iter()
-            .find_map(|seat| seat.client.waits_for(&self.witness));
-        waiting.or_else(|| self.witness.waits_for())
+            .find_map(|seat| seat.client.waits_for(&self.scene.witness));
+        waiting.or_else(|| self.scene.witness.waits_for())
     }
 }

@@ -21,7 +21,7 @@ const EFFECT_MS: u64 = 120;
 
 impl World<'_> {
     fn place(&mut self, service: ServiceName) -> Option<&mut Place> {
-        let now_ms = self.now_ms;
+        let now_ms = self.scene.now_ms;
         self.places
             .get_mut(&service)
             .filter(|place| place.paused_ms <= now_ms)
@@ -29,28 +29,30 @@ impl World<'_> {
 
     /// What is down and due comes up.
     pub(super) fn start_what_is_down(&mut self) {
-        if self.front.is_none() && self.now_ms >= self.front_restart_ms {
+        if self.front.is_none() && self.scene.now_ms >= self.front_restart_ms {
             self.boots += 1;
             self.front = Some(Front::new(self.boots, Limits::default()));
             let boots = self.boots;
-            self.story
-                .tell(self.now_ms, || format!("the front door starts, boot {boots}"));
+            self.scene.story.tell(self.scene.now_ms, || {
+                format!("the front door starts, boot {boots}")
+            });
         }
-        let now_ms = self.now_ms;
+        let now_ms = self.scene.now_ms;
         for (service, place) in &mut self.places {
             if place.keeper.is_running() || now_ms < place.restart_ms || place.paused_ms > now_ms {
                 continue;
             }
             match place.keeper.start() {
                 Ok(effects) => {
-                    self.story.tell(now_ms, || {
+                    self.scene.story.tell(now_ms, || {
                         format!("{service} starts; effects to run again: {}", effects.len())
                     });
                     place.effects = effects.into_iter().map(|effect| (now_ms + 5, effect)).collect();
                     place.connect_ms = now_ms;
                 }
                 Err(error) => {
-                    self.story
+                    self.scene
+                        .story
                         .tell(now_ms, || format!("{service} does not start: {error}"));
                     place.restart_ms = now_ms + 500;
                 }
@@ -60,10 +62,10 @@ impl World<'_> {
 
     pub(super) fn front_tick(&mut self) -> bool {
         let now = self.now();
-        if self.now_ms < self.front_tick_ms {
+        if self.scene.now_ms < self.front_tick_ms {
             return false;
         }
-        self.front_tick_ms = self.now_ms + 200;
+        self.front_tick_ms = self.scene.now_ms + 200;
         if let Some(front) = &mut self.front {
             front.tick(now);
         }
@@ -77,8 +79,8 @@ impl World<'_> {
         };
         let mut moved = false;
         for id in front.with_mail() {
-            if self.dice.percent(60) {
-                front.take_mail(id, self.dice.between(1, 8) as usize, now);
+            if self.scene.dice.percent(60) {
+                front.take_mail(id, self.scene.dice.between(1, 8) as usize, now);
                 moved = true;
             }
         }
@@ -90,7 +92,7 @@ impl World<'_> {
         let Some(front) = self.front.as_mut().filter(|front| front.has_out()) else {
             return false;
         };
-        if self.dice.percent(70) {
+        if self.scene.dice.percent(70) {
             front.deliver_out(now);
         }
         true
@@ -108,7 +110,7 @@ impl World<'_> {
         if !link.up || link.to_service.len() >= ON_THE_WAY || !front.door.has_frames(service) {
             return false;
         }
-        if self.dice.percent(70)
+        if self.scene.dice.percent(70)
             && let Some((over, frames)) = front.envelope_for(service)
             && over == link.door_link
         {
@@ -118,7 +120,7 @@ impl World<'_> {
     }
 
     pub(super) fn message_to_service(&mut self, service: ServiceName) -> bool {
-        let luck = self.dice.percent(70);
+        let luck = self.scene.dice.percent(70);
         let Some(place) = self.place(service) else {
             return false;
         };
@@ -144,7 +146,7 @@ impl World<'_> {
     }
 
     pub(super) fn envelope_to_front(&mut self, service: ServiceName) -> bool {
-        let luck = self.dice.percent(70);
+        let luck = self.scene.dice.percent(70);
         let Some(front) = &mut self.front else {
             return false;
         };
@@ -165,8 +167,8 @@ impl World<'_> {
 
     pub(super) fn round(&mut self, service: ServiceName) -> Result<bool, Violation> {
         let now = self.now();
-        let luck = self.dice.percent(60);
-        let now_ms = self.now_ms;
+        let luck = self.scene.dice.percent(60);
+        let now_ms = self.scene.now_ms;
         let Some(place) = self.place(service).filter(|place| place.keeper.is_running()) else {
             return Ok(false);
         };
@@ -196,26 +198,28 @@ impl World<'_> {
                     place.ending = Some(ending);
                 }
                 if connection == Some(place.link.generation) && place.link.up {
-                    place.link.publish(round.frames, round.head, &mut self.dice);
+                    place.link.publish(round.frames, round.head, &mut self.scene.dice);
                 }
                 for effect in round.effects {
-                    let done_ms = now_ms + self.dice.between(1, EFFECT_MS);
+                    let done_ms = now_ms + self.scene.dice.between(1, EFFECT_MS);
                     place.effects.push((done_ms, effect));
                 }
                 if !alive {
-                    self.story
+                    self.scene
+                        .story
                         .tell(now_ms, || format!("{service} is killed: {ending:?}"));
                     self.flush_to_front(service);
                     self.kill_service(service);
                 }
             }
             Err(error) => {
-                self.story
+                self.scene
+                    .story
                     .tell(now_ms, || format!("{service}'s disk fails: {error}"));
                 self.lose_store(service);
             }
         }
-        self.witness.look(service, self.now_ms)?;
+        self.scene.witness.look(service, self.scene.now_ms)?;
         Ok(true)
     }
 
@@ -231,7 +235,7 @@ impl World<'_> {
 
     /// The process is killed.
     pub(super) fn kill_service(&mut self, service: ServiceName) {
-        let restart_ms = self.now_ms + self.dice.between(20, 4_000);
+        let restart_ms = self.scene.now_ms + self.scene.dice.between(20, 4_000);
         if let Some(place) = self.places.get_mut(&service) {
             place.keeper.kill();
             place.effects.clear();
@@ -245,14 +249,14 @@ impl World<'_> {
         if let Some(place) = self.places.get_mut(&service) {
             place.keeper.kill();
             place.effects.clear();
-            place.restart_ms = self.now_ms + 500;
+            place.restart_ms = self.scene.now_ms + 500;
         }
         self.cut_link(service, Leaving::Goodbye);
     }
 
     /// The connection is gone; both sides notice.
     pub(super) fn cut_link(&mut self, service: ServiceName, leaving: Leaving) {
-        let connect_ms = self.now_ms + self.dice.between(10, 1_500);
+        let connect_ms = self.scene.now_ms + self.scene.dice.between(10, 1_500);
         let Some(place) = self.places.get_mut(&service) else {
             return;
         };
@@ -274,8 +278,8 @@ impl World<'_> {
         let Some(place) = self.places.get_mut(&service) else {
             return false;
         };
-        let wants = place.keeper.is_running() && !place.link.up && self.now_ms >= place.connect_ms;
-        if !wants || place.paused_ms > self.now_ms {
+        let wants = place.keeper.is_running() && !place.link.up && self.scene.now_ms >= place.connect_ms;
+        if !wants || place.paused_ms > self.scene.now_ms {
             return false;
         }
         place.link.generation += 1;
@@ -287,8 +291,8 @@ impl World<'_> {
 
     pub(super) fn query(&mut self, service: ServiceName) -> Result<bool, Violation> {
         let now = self.now();
-        let luck = self.dice.percent(50);
-        let at_ms = self.now_ms;
+        let luck = self.scene.dice.percent(50);
+        let at_ms = self.scene.now_ms;
         let Some(place) = self.place(service).filter(|place| place.keeper.has_queries()) else {
             return Ok(false);
         };
@@ -312,9 +316,9 @@ impl World<'_> {
 
     /// Effects that are done come back as results; sometimes twice, since at least once is all that holds.
     pub(super) fn effects(&mut self, service: ServiceName) -> bool {
-        let now_ms = self.now_ms;
-        let twice = self.dice.percent(15);
-        let again_ms = now_ms + self.dice.between(1, 400);
+        let now_ms = self.scene.now_ms;
+        let twice = self.scene.dice.percent(15);
+        let again_ms = now_ms + self.scene.dice.between(1, 400);
         let Some(place) = self.place(service) else {
             return false;
         };
