@@ -71,7 +71,8 @@ async fn requests_wait_for_room_and_nothing_that_was_acknowledged_is_lost() {
         return;
     };
     let folder = tempfile::tempdir_in(disk.path()).unwrap();
-    let mut world = World::on(folder, &[("MUSTER_STATE__RESERVE_MIB", "8")]).await;
+    // More than the four stores' ballast together, which opening on a full disk sets free.
+    let mut world = World::on(folder, &[("MUSTER_STATE__RESERVE_MIB", "32")]).await;
     let admin = world.admin().await;
     world.register(&admin, &["pump-7"]).await;
     let pump = world.device(&admin, "pump-7").await;
@@ -82,6 +83,8 @@ async fn requests_wait_for_room_and_nothing_that_was_acknowledged_is_lost() {
     let _: v1::Changed = pump.ask(ServiceName::Registry, "report", &report("before")).await;
 
     let filler = fill(disk.path());
+    // A store's look at its disk may be 200 ms old; until then what fits into the log's blocks is still taken.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let waiting = {
         let client = pump.client.clone();
         let report = report("during");
