@@ -261,9 +261,13 @@ impl<S: Service> HostLoop<S> {
         } else {
             RESENT_EVENTS
         };
+        let mut missed = Vec::new();
         for (_, value) in base.scan(keys::EVENT, Some(&keys::event(self.taken)), events)? {
-            group.events.push(self.event_frame(&value)?);
+            missed.push(self.event_frame(&value)?);
         }
+        // What this round has decided already comes after them.
+        missed.append(&mut group.events);
+        group.events = missed;
         Ok(())
     }
 
