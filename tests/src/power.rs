@@ -5,8 +5,9 @@ use std::{
     fs::File,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    process::Command,
 };
+
+use crate::preload;
 
 /// What goes before every note, in the C structure's layout.
 const HEAD: usize = 40;
@@ -38,17 +39,8 @@ struct Change {
 impl Power {
     /// For the state below `state`; the rig's files are put into `folder`. `None`: there is no C compiler.
     pub fn around(state: &Path, folder: &Path) -> Option<Power> {
-        let library = folder.join("power.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/power/cache.c");
-        let built = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .args([&library, &source])
-            .args(["-ldl", "-lpthread"])
-            .output()
-            .ok()?;
-        assert!(built.status.success(), "{built:?}");
         Some(Power {
-            library,
+            library: preload::build("src/power/cache.c", folder)?,
             log: folder.join("power.log"),
             state: state.to_owned(),
         })

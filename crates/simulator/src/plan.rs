@@ -45,7 +45,9 @@ pub enum Fault {
     Pause(ServiceName, u64),
     /// Its connection to the front door breaks.
     CutService(ServiceName),
-    /// A service's state is brought back from a backup, as a history of its own.
+    /// A backup of a service's state is taken.
+    BackUp(ServiceName),
+    /// A service's state is brought back from its newest backup, as a history of its own.
     Restore(ServiceName),
     /// The front door is killed.
     KillFrontDoor,
@@ -103,9 +105,17 @@ impl Plan {
         acts.sort_by_key(|(at, _)| *at);
         let calm = dice.percent(10);
         let count = if calm { 0 } else { dice.between(1, 24) };
-        let mut faults: Vec<_> = (0..count)
-            .map(|_| (dice.between(200, busy_ms), fault(&mut dice, devices)))
-            .collect();
+        let mut faults = Vec::new();
+        for _ in 0..count {
+            let at = dice.between(200, busy_ms);
+            let fault = fault(&mut dice, devices);
+            if let Fault::Restore(service) = fault {
+                // Young enough that the same clients have seen what was after it.
+                let taken = at.saturating_sub(dice.between(200, 12_000));
+                faults.push((taken, Fault::BackUp(service)));
+            }
+            faults.push((at, fault));
+        }
         if !calm && dice.percent(40) {
             // What is lost at the very end is not shown by what comes after it.
             let last = dice

@@ -1,6 +1,7 @@
 //! What sled and the operating system report, sorted by what can be done about it.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -68,10 +69,23 @@ impl From<sled::Error> for Fault {
     }
 }
 
+thread_local! {
+    static IN_THE_ENGINE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is in a call into the engine, whose panic becomes an error. For a panic hook: sled
+/// panics where a disk fails a sync.
+pub fn panic_becomes_an_error() -> bool {
+    IN_THE_ENGINE.get()
+}
+
 /// Runs a call into sled; a panic in there becomes a fault. (The release profile
 /// unwinds as well.)
 pub(crate) fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
-    match catch_unwind(AssertUnwindSafe(call)) {
+    let outer = IN_THE_ENGINE.replace(true);
+    let outcome = catch_unwind(AssertUnwindSafe(call));
+    IN_THE_ENGINE.set(outer);
+    match outcome {
         Ok(result) => result.map_err(Fault::from),
         Err(payload) => Err(Fault::Panicked(panic_text(payload.as_ref()))),
     }
@@ -85,11 +99,12 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, guarded};
+    use super::{Fault, guarded, panic_becomes_an_error};
 
     #[test]
     fn a_panic_in_the_engine_is_a_fault() {
         let fault = guarded(|| -> sled::Result<()> { panic!("cannot find pid") });
         assert!(matches!(fault, Err(Fault::Panicked(text)) if text == "cannot find pid"));
+        assert!(!panic_becomes_an_error());
     }
 }

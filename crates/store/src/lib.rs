@@ -47,6 +47,7 @@ mod room;
 mod rows;
 
 pub use engine::SledStore;
+pub use fault::panic_becomes_an_error;
 pub use files::Files;
 pub use limits::{MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
 pub use memory::MemoryStore;

@@ -61,6 +61,7 @@ impl Serve {
 fn run(global: &Global, parts: &Parts) -> Result<()> {
     let config = global.config()?;
     up::log_to_stderr(&config.log, config.log_json);
+    up::log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(global, &config, parts))
 }

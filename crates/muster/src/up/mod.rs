@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::bus_file::BusFile;
-pub use self::telemetry::log_to_stderr;
+pub use self::telemetry::{log_panics, log_to_stderr};
 use crate::config::Config;
 
 /// Pause before a file that could not be written is tried again.

@@ -1,6 +1,6 @@
 //! Logs and metrics.
 
-use std::{io::IsTerminal, sync::OnceLock};
+use std::{io::IsTerminal, panic::PanicHookInfo, sync::OnceLock};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -20,6 +20,23 @@ pub fn log_to_stderr(filter: &str, json: bool) {
     } else {
         builder.try_init()
     };
+}
+
+/// A panic is a line in the log like any other. Where the store turns it into an error, that is told and
+/// acted on there.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let what = panic.payload_as_str().unwrap_or("no message");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    if store::panic_becomes_an_error() {
+        tracing::warn!(place, what, "the storage engine gave up");
+        return;
+    }
+    let backtrace = std::backtrace::Backtrace::capture();
+    tracing::error!(place, what, %backtrace, "a panic: this is a fault in muster");
 }
 
 /// Installs the recorder once for the process.

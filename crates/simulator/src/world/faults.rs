@@ -24,11 +24,6 @@ impl World<'_> {
                 .tell(self.scene.now_ms, || format!("fault: {fault:?}"));
             self.do_fault(fault);
         }
-        if self.scene.dice.below(1_000) == 0 {
-            for place in self.places.values_mut() {
-                place.backup = Some(place.keeper.disk().backup());
-            }
-        }
     }
 
     fn do_fault(&mut self, fault: Fault) {
@@ -50,6 +45,11 @@ impl World<'_> {
                 }
             }
             Fault::CutService(service) => self.cut_link(service, Leaving::Lost),
+            Fault::BackUp(service) => {
+                if let Some(place) = self.places.get_mut(&service) {
+                    place.backup = Some(place.keeper.disk().backup());
+                }
+            }
             Fault::Restore(service) => self.restore(service),
             Fault::KillFrontDoor => self.kill_front_door(),
             Fault::KillAll => {
