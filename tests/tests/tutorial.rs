@@ -1,4 +1,4 @@
-//! The tutorial, as typed; only its two ports are others.
+//! Pages that can be typed block by block, as typed; only their two ports are others.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -14,19 +14,47 @@ use world::{cargo_output, repository};
 
 /// How long the whole of it may take.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// The page's ports.
-const PRINCIPALS: &str = "127.0.0.1:18883";
-const HTTP: &str = "127.0.0.1:18080";
 /// Stands before each block's output.
 const MARK: &str = "== block";
 
 #[test]
 #[ignore = "takes long; tests/run runs it"]
 fn the_tutorial_does_what_it_says() {
-    let page = std::fs::read_to_string(repository().join("docs/tutorial.md")).unwrap();
-    let page = [PRINCIPALS, HTTP].into_iter().fold(page, elsewhere);
+    let said = typed_out("docs/tutorial.md", ["127.0.0.1:18883", "127.0.0.1:18080"]);
+    promised(
+        &said,
+        &[
+            ("muster device register pump-7", "registered"),
+            ("muster device quarantine pump-7", "quarantined"),
+            ("muster rollout watch r-1", "2.0.0"),
+            ("muster --as billing events", "pump-7"),
+            ("muster cert revoke --device pump-8", "revoked"),
+            ("muster device retire pump-7", "retired"),
+        ],
+    );
+}
+
+#[test]
+#[ignore = "takes long; tests/run runs it"]
+fn each_way_in_does_what_its_page_says() {
+    let said = typed_out("docs/provisioning.md", ["127.0.0.1:18884", "127.0.0.1:18084"]);
+    promised(
+        &said,
+        &[
+            ("muster cert claims", "line-7"),
+            ("--secret pump-2.secret", "provisioned"),
+            ("muster cert admit pump-3", "is admitted"),
+            ("muster cert admit pump-3", "provisioned"),
+        ],
+    );
+}
+
+/// Types a page's blocks in one shell; what it said.
+fn typed_out(page: &str, addresses: [&str; 2]) -> String {
+    let page = std::fs::read_to_string(repository().join(page)).unwrap();
+    let page = addresses.into_iter().fold(page, elsewhere);
     let blocks = blocks(&page);
-    assert!(blocks.len() > 10, "blocks marked `sh`: {}", blocks.len());
+    assert!(blocks.len() > 3, "blocks marked `sh`: {}", blocks.len());
 
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("typed.sh");
@@ -73,14 +101,16 @@ fn the_tutorial_does_what_it_says() {
     let last = said.rfind(MARK).unwrap_or(0);
     if status.is_none_or(|status| !status.success()) {
         let mut logs = String::new();
-        for name in ["up.log", "pump-7.log", "pump-8.log"] {
-            let log = std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
-            let _ = writeln!(logs, "-- {name}\n{log}");
+        for entry in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+            if entry.path().extension().is_some_and(|end| end == "log") {
+                let log = std::fs::read_to_string(entry.path()).unwrap();
+                let _ = writeln!(logs, "-- {}\n{log}", entry.path().display());
+            }
         }
         panic!("{status:?} at\n{}\n{logs}", &said[last..]);
     }
     println!("{said}");
-    promised(&said);
+    said
 }
 
 /// A page with an address on a port that is free.
@@ -118,25 +148,12 @@ fn typed(blocks: &[String]) -> String {
     script
 }
 
-/// What the page tells its reader to see.
-fn promised(said: &str) {
-    let output_of = |command: &str| {
+/// What the page tells its reader to see: in the output of the block with this command, these words.
+fn promised(said: &str, expectations: &[(&str, &str)]) {
+    for (command, expected) in expectations {
         let block = said.split(MARK).find(|block| block.contains(command));
         let block = block.unwrap_or_else(|| panic!("no block with `{command}`"));
-        block
-            .split_once("--\n")
-            .map_or("", |(_, output)| output)
-            .to_owned()
-    };
-    for (command, expected) in [
-        ("muster device register pump-7", "registered"),
-        ("muster device quarantine pump-7", "quarantined"),
-        ("muster rollout watch r-1", "2.0.0"),
-        ("muster --as billing events", "pump-7"),
-        ("muster cert revoke --device pump-8", "revoked"),
-        ("muster device retire pump-7", "retired"),
-    ] {
-        let output = output_of(command);
+        let output = block.split_once("--\n").map_or("", |(_, output)| output);
         assert!(
             output.contains(expected),
             "`{expected}` after `{command}`:\n{output}"

@@ -43,6 +43,8 @@ pub struct Claim {
     pub certificate_pem: String,
     /// Its key, PEM.
     pub key_pem: String,
+    /// The device's own one-time secret, where the batch wants one.
+    pub secret: Option<String>,
 }
 
 /// What a device says of itself.

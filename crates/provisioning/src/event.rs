@@ -1,6 +1,6 @@
 //! The only place where events and facts are made.
 
-use contract::v1::{Certificate, CertificateFact, Claim};
+use contract::v1::{Certificate, CertificateFact, Claim, WaitingDevice};
 use serde_json::{Value, json};
 use service::{FactDraft, Outcome};
 
@@ -118,4 +118,14 @@ pub(crate) fn claim_made(outcome: &mut Outcome, claim: &Claim) {
         "serial": claim.serial,
     });
     outcome.event(format!("claims/{}", claim.batch), "made", data);
+}
+
+/// A device waits for an operator's word, or has it.
+pub(crate) fn admission(outcome: &mut Outcome, name: &'static str, waiting: &WaitingDevice) {
+    let data = json!({
+        "device_id": waiting.device_id,
+        "batch": waiting.batch,
+        "fingerprint": waiting.fingerprint,
+    });
+    outcome.event(format!("admissions/{}", waiting.device_id), name, data);
 }

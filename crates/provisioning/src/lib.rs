@@ -25,6 +25,8 @@
 //! - A fact names a revocation only until its receipt came.
 //! - A device that the registry retires and a person that it disables have no certificate that counts.
 //! - Of refused requests there is one event a minute for each party at most.
+//! - A one-time secret opens a device once; wrong ones lock it for a while, and no answer says which it was.
+//! - A key that an operator must admit has no certificate before, and no other key gets one in its place.
 //! - A claim opens a device only as long as no certificate of it is in use: one that was revoked, has ended
 //!   or was never used does not stand in the way.
 #![forbid(unsafe_code)]
@@ -65,6 +67,8 @@ pub struct Settings {
     pub crl_lifetime_ms: u64,
     /// Revocations within this time come into one list.
     pub crl_delay_ms: u64,
+    /// Certificates a minute under one batch, where the batch does not say.
+    pub per_minute: u32,
     /// How long a certificate is remembered after its end.
     pub retention_ms: u64,
 }
@@ -80,6 +84,8 @@ impl Default for Settings {
             receipt_ms: 5_000,
             crl_lifetime_ms: 7 * DAY_MS,
             crl_delay_ms: 500,
+            // Fifty a second, and half a thousand at once: leaves the signer's other half to renewals.
+            per_minute: 3_000,
             // Whoever looks into an incident of the last quarter still finds its certificates.
             retention_ms: 90 * DAY_MS,
         }

@@ -12,8 +12,12 @@ use crate::state::{KeyUse, Record};
 
 /// The longest life of an operator's or integrator's certificate, milliseconds: two years.
 const PERSON_LIFETIME_MAX_MS: u64 = 730 * crate::DAY_MS;
+/// More than any machine signs.
+const PER_MINUTE_MAX: u32 = 1_000_000;
 /// The longest life of a claim, milliseconds: a year.
 const CLAIM_LIFETIME_MAX_MS: i64 = 365 * crate::DAY_MS as i64;
+/// The longest life of a device's one-time secret, milliseconds: a year, as it may be printed on the device.
+const SECRET_LIFETIME_MAX_MS: i64 = 365 * crate::DAY_MS as i64;
 /// How far the clock may stand behind the last certificate.
 const CLOCK_SLACK_MS: i64 = 5 * 60_000;
 /// Certificates of one device that can be used at the same time, those being signed included.
@@ -105,12 +109,16 @@ pub(crate) fn room(records: &[Record], now_ms: i64, max: usize, message: &str) -
     Err(Refusal::new(Code::Limit, message))
 }
 
-/// Whether a batch may ask for this device. One sentence for all that a stranger must not learn.
-pub(crate) fn batch(claim: Option<&Claim>, device: &str, now_ms: i64) -> Result<(), Refusal> {
-    let denied = Err(Refusal::new(Code::Denied, "this claim does not open this device"));
-    let Some(claim) = claim else { return denied };
+/// One sentence for all that a stranger must not learn.
+pub(crate) fn not_opened() -> Refusal {
+    Refusal::new(Code::Denied, "this claim does not open this device")
+}
+
+/// The batch, if it may ask for this device.
+pub(crate) fn batch<'a>(claim: Option<&'a Claim>, device: &str, now_ms: i64) -> Result<&'a Claim, Refusal> {
+    let claim = claim.ok_or_else(not_opened)?;
     if claim.revoked || now_ms > claim.expires_ms || !device.starts_with(&claim.id_prefix) {
-        return denied;
+        return Err(not_opened());
     }
     if claim.used >= claim.uses {
         return Err(Refusal::new(
@@ -118,7 +126,7 @@ pub(crate) fn batch(claim: Option<&Claim>, device: &str, now_ms: i64) -> Result<
             "this claim has been used as often as it may",
         ));
     }
-    Ok(())
+    Ok(claim)
 }
 
 /// An operator or an integrator that is known and not disabled.
@@ -167,6 +175,33 @@ pub(crate) fn claim_lifetime(expires_ms: i64, now_ms: i64) -> Result<u64, Refusa
         Some(..60_000) => Err(Refusal::invalid("expires_ms", "a claim lasts a minute at least")),
         _ => Err(Refusal::invalid("expires_ms", "a claim lasts a year at most")),
     }
+}
+
+/// How fast a batch may be used, certificates a minute; 0 leaves it to the configuration.
+pub(crate) fn rate(per_minute: u32) -> Result<(), Refusal> {
+    if per_minute <= PER_MINUTE_MAX {
+        return Ok(());
+    }
+    let message = format!("a claim gives {PER_MINUTE_MAX} certificates a minute at most");
+    Err(Refusal::invalid("per_minute", message))
+}
+
+/// How long a device's one-time secret lasts from now.
+pub(crate) fn secret_lifetime(expires_ms: i64, now_ms: i64) -> Result<(), Refusal> {
+    match expires_ms.checked_sub(now_ms) {
+        Some(60_000..=SECRET_LIFETIME_MAX_MS) => Ok(()),
+        Some(..60_000) => Err(Refusal::invalid("expires_ms", "a secret lasts a minute at least")),
+        _ => Err(Refusal::invalid("expires_ms", "a secret lasts a year at most")),
+    }
+}
+
+/// A SHA-256 in the form in which it is kept.
+pub(crate) fn sha256(field: &str, text: &str) -> Result<String, Refusal> {
+    let digest = text.to_ascii_lowercase();
+    if digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Ok(digest);
+    }
+    Err(Refusal::invalid(field, "a SHA-256 is written in 64 hex digits"))
 }
 
 /// What device ids of a batch begin with: itself the beginning of an id.
@@ -256,21 +291,19 @@ mod tests {
             ..Claim::default()
         };
         assert!(batch(Some(&claim(2, 1, "pump-")), "pump-7", 100).is_ok());
+        let (narrow, open) = (claim(2, 1, "fan-"), claim(2, 1, ""));
+        let revoked = Claim {
+            revoked: true,
+            ..open.clone()
+        };
         let silent = [
             batch(None, "pump-7", 1),
-            batch(Some(&claim(2, 1, "fan-")), "pump-7", 1),
-            batch(Some(&claim(2, 1, "")), "pump-7", 101),
-            batch(
-                Some(&Claim {
-                    revoked: true,
-                    ..claim(2, 1, "")
-                }),
-                "pump-7",
-                1,
-            ),
+            batch(Some(&narrow), "pump-7", 1),
+            batch(Some(&open), "pump-7", 101),
+            batch(Some(&revoked), "pump-7", 1),
         ];
         assert!(
-            silent.iter().all(|r| *r == silent[0]),
+            silent.iter().all(|r| *r == Err(not_opened())),
             "one answer for all: {silent:?}"
         );
         assert_eq!(

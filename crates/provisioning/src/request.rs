@@ -1,8 +1,8 @@
 //! What provisioning is asked: the only place where wire messages come in.
 
 use contract::v1::{
-    CertificateUsed, GetAuthorities, Issue, Kicked, ListCertificates, ListClaims, PutClaim,
-    RecordCertificate, Revoke, ShowCertificate, Sign,
+    CertificateUsed, DecideAdmission, GetAuthorities, Issue, Kicked, ListAdmissions, ListCertificates,
+    ListClaims, PutClaim, PutSecret, RecordCertificate, Revoke, ShowCertificate, Sign,
 };
 
 service::requests! {
@@ -13,6 +13,10 @@ service::requests! {
         "record" => Record(RecordCertificate),
         "put-claim" => PutClaim(PutClaim),
         "claims" => Claims(ListClaims),
+        "put-secret" => PutSecret(PutSecret),
+        "admissions" => Admissions(ListAdmissions),
+        "admit" => Admit(DecideAdmission),
+        "turn-away" => TurnAway(DecideAdmission),
         "issue" => Issue(Issue),
         "revoke" => Revoke(Revoke),
         "show" => Show(ShowCertificate),

@@ -7,6 +7,9 @@
 //! | `x{not_after, 16 hex digits}{serial}` | empty: certificates by their end |
 //! | `k{SHA-256 of the key}` | [`KeyUse`]: whose key it is |
 //! | `b{batch, folded}` | the claim |
+//! | `s{device}` | [`Secret`]: its one-time secret |
+//! | `a{device} NUL {SHA-256 of the key}` | the device that waits for an operator's word |
+//! | `q{batch, folded}` | [`Pace`]: how fast the batch is used |
 //! | `r{serial}` | [`RevokedEntry`]: in the revocation list until it ends |
 //! | `v{revocation}` | [`Revocation`]: waiting for the front door's receipt |
 //! | `f{kind}/{subject}` | [`Refusals`]: refused requests that are told together |
@@ -22,6 +25,8 @@ use service::{View, store::StoreError};
 pub(crate) const CERTIFICATES: &str = "c";
 /// All batches.
 pub(crate) const BATCHES: &str = "b";
+/// All that wait for an operator's word.
+pub(crate) const ADMISSIONS: &str = "a";
 /// All that must be in the revocation list.
 pub(crate) const REVOKED: &str = "r";
 /// The state of the revocation list.
@@ -122,6 +127,28 @@ pub(crate) struct ListState {
     /// The time of the last list published.
     #[prost(int64, tag = "7")]
     pub(crate) published_at_ms: i64,
+}
+
+/// A device's one-time secret.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Secret {
+    /// SHA-256, hex in lower case.
+    #[prost(string, tag = "1")]
+    pub(crate) sha256: String,
+    #[prost(int64, tag = "2")]
+    pub(crate) expires_ms: i64,
+    /// Wrong ones since the last lock.
+    #[prost(uint32, tag = "3")]
+    pub(crate) tries: u32,
+    #[prost(int64, tag = "4")]
+    pub(crate) locked_until_ms: i64,
+}
+
+/// How fast a batch is used: when its next certificate is due, were they asked for evenly.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Pace {
+    #[prost(int64, tag = "1")]
+    pub(crate) due_us: i64,
 }
 
 /// The latest time at which something was issued.
@@ -229,6 +256,23 @@ pub(crate) fn key_key(fingerprint: &str) -> String {
 
 pub(crate) fn batch_key(batch: &str) -> String {
     format!("{BATCHES}{}", batch.to_ascii_lowercase())
+}
+
+pub(crate) fn pace_key(batch: &str) -> String {
+    format!("q{}", batch.to_ascii_lowercase())
+}
+
+pub(crate) fn secret_key(device: &str) -> String {
+    format!("s{device}")
+}
+
+/// All keys of a device that wait for an operator's word.
+pub(crate) fn admissions_of(device: &str) -> String {
+    format!("{ADMISSIONS}{device}\0")
+}
+
+pub(crate) fn admission_key(device: &str, fingerprint: &str) -> String {
+    format!("{}{fingerprint}", admissions_of(device))
 }
 
 pub(crate) fn revoked_key(serial: &str) -> String {

@@ -60,9 +60,10 @@ pub(crate) async fn enrol<P: Platform>(body: &mut Body<P>, claim: &Claim) -> Res
     }
 }
 
-/// Whether the same request would be refused again: the answer to it is remembered.
+/// Whether the same request would be refused again: the answer to it is remembered unless it says when to
+/// try again.
 pub(crate) fn is_final(refusal: &Refusal) -> bool {
-    !matches!(refusal.code, Code::Busy | Code::Internal)
+    refusal.retry_after_ms == 0 && !matches!(refusal.code, Code::Busy | Code::Internal)
 }
 
 /// When to try again after a refusal.
@@ -112,8 +113,13 @@ async fn ask<P: Platform>(body: &Body<P>, claiming: &Identity, request: &Request
         Asking::Unreached(why)
     })?;
     let name = request.name().into();
+    let secret = settings.claim.as_ref().and_then(|claim| claim.secret.clone());
+    let first = Sign {
+        secret: secret.unwrap_or_default(),
+        ..sign(request)
+    };
     let signed = client
-        .ask_as(name, ServiceName::Provisioning, "sign", &sign(request))
+        .ask_as(name, ServiceName::Provisioning, "sign", &first)
         .await;
     client.disconnect().await;
     signed.map_err(|failed| match failed {

@@ -53,6 +53,7 @@ async fn the_device() {
     settings.claim = Some(device::Claim {
         certificate_pem: certificate.into(),
         key_pem: key.into(),
+        secret: None,
     });
     settings.release_keys = vec![public_release_key()];
     settings.about.model = "pump".into();

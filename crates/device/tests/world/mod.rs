@@ -109,6 +109,7 @@ impl World {
         Claim {
             certificate_pem,
             key_pem,
+            secret: None,
         }
     }
 

@@ -85,6 +85,8 @@ pub(super) fn word(name: &str) -> String {
         "CRITICALITY",
         "ROLE",
         "CERTIFICATE_STATUS",
+        "ADMISSION_STATUS",
+        "ADMISSION",
         "ROLLOUT_STATE",
         "UPDATE_STATE",
         "CONNECTIVITY",

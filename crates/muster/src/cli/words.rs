@@ -22,7 +22,7 @@ macro_rules! words {
 }
 
 words! {
-    CertificateStatus, Comparison, Connectivity, Criticality, Response, Restriction, Role, RolloutState,
+    Admission, AdmissionStatus, CertificateStatus, Comparison, Connectivity, Criticality, Response, Restriction, Role, RolloutState,
     Severity, Stage, UpdateState,
 }
 
@@ -99,6 +99,8 @@ mod tests {
         check::<v1::Restriction>(3);
         check::<v1::Criticality>(4);
         check::<v1::Role>(4);
+        check::<v1::Admission>(3);
+        check::<v1::AdmissionStatus>(3);
         check::<v1::CertificateStatus>(5);
         check::<v1::RolloutState>(5);
         check::<v1::UpdateState>(11);

@@ -49,6 +49,8 @@ pub struct Config {
     pub retire_wait: Duration,
     /// How long a device certificate lasts.
     pub device_lifetime: Duration,
+    /// Certificates a minute under one claim, where the claim does not say.
+    pub claims_per_minute: u32,
     /// How long the former certificate still works after the next one was first used.
     pub overlap: Duration,
     /// Connections at the same time.
@@ -112,6 +114,7 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         reserve_bytes: reader.mebibytes("state.reserve_mib", 64),
         passphrase_file: reader.optional_path("pki.passphrase_file"),
         device_lifetime: reader.duration("pki.device_lifetime", "90d"),
+        claims_per_minute: reader.value("pki.claims_per_minute", 3_000),
         overlap: reader.duration("pki.overlap", "1h"),
         release_keys: reader.value("rollout.release_keys", vec![PathBuf::from("release/release.pub")]),
         release_threshold: reader.value("rollout.threshold", 1),

@@ -75,6 +75,7 @@ pub(crate) fn registry(config: &Config) -> registry::Registry {
 pub(crate) fn provisioning(config: &Config, authority: &Authority) -> Result<provisioning::Provisioning> {
     let settings = provisioning::Settings {
         device_lifetime_ms: config.device_lifetime.as_millis() as u64,
+        per_minute: config.claims_per_minute,
         overlap_ms: config.overlap.as_millis() as u64,
         ..provisioning::Settings::default()
     };

@@ -19,6 +19,7 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &PutClaim) -> Result<Outcome, Fau
     if m.uses == 0 {
         return Err(Refusal::invalid("uses", "a claim is used once at least").into());
     }
+    policy::rate(m.per_minute)?;
     let lifetime_ms = policy::claim_lifetime(m.expires_ms, s.now_ms)?;
     let present: Option<Claim> = s.view.load(state::batch_key(batch.as_str()))?;
     if let Some(present) = present {
@@ -43,6 +44,8 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &PutClaim) -> Result<Outcome, Fau
         id_prefix: m.id_prefix.clone(),
         serial: record.certificate().serial,
         revoked: false,
+        admission: m.admission().into(),
+        per_minute: m.per_minute,
     };
     outcome.put(state::batch_key(batch.as_str()), &claim);
     Ok(outcome)

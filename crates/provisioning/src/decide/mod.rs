@@ -1,17 +1,20 @@
 //! The decisions, one verb a file.
 
+mod admission;
 mod claim;
 mod follow;
 mod issue;
 mod kicked;
 mod last_admin;
 mod list;
+mod pace;
 mod planning;
 mod purge;
 mod record;
 mod refused;
 mod renew;
 mod revoke;
+mod secret;
 mod sign;
 mod signed;
 mod used;
@@ -57,6 +60,9 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
         }
         Request::Record(m) => record::decide(s, &m),
         Request::PutClaim(m) => claim::decide(s, &m),
+        Request::PutSecret(m) => secret::decide(s, &m),
+        Request::Admit(m) => admission::admit(s, caller, &m),
+        Request::TurnAway(m) => admission::turn_away(s, caller, &m),
         Request::Issue(m) => {
             let decided = issue::decide(s, &m);
             refused::told(s, caller, decided)
@@ -64,9 +70,11 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
         Request::Revoke(m) => revoke::decide(s, &m),
         Request::Used(m) => used::decide(s, &m),
         Request::Kicked(m) => kicked::decide(s, &m),
-        Request::Claims(_) | Request::Show(_) | Request::List(_) | Request::Authorities(_) => {
-            Err(Refusal::new(Code::Internal, "this verb is a query").into())
-        }
+        Request::Claims(_)
+        | Request::Admissions(_)
+        | Request::Show(_)
+        | Request::List(_)
+        | Request::Authorities(_) => Err(Refusal::new(Code::Internal, "this verb is a query").into()),
     }
 }
 
@@ -81,6 +89,8 @@ pub(crate) fn wake(s: &mut Situation<'_>, key: &str) -> Result<Outcome, Fault> {
         (used::RETIRE, serial) => used::retire(s, serial),
         (signed::UNUSED, serial) => signed::expire_unused(s, serial),
         (revoke::RECEIPT, revocation) => kicked::give_up(s, revocation),
+        (admission::FORGET, waiting) => admission::forget(s, waiting),
+        (secret::FORGET, device) => secret::forget(s, device),
         (refused::REFUSED, party) => refused::tell_further(s, party),
         (purge::PURGE, _) => purge::decide(s),
         (list::LIST_WAKE, _) => list::make(s),

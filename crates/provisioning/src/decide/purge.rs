@@ -77,6 +77,7 @@ fn forget(s: &Situation<'_>, outcome: &mut Outcome, serial: &str) -> Result<(), 
     }
     if kind == Kind::Claim.word() && batch.is_some() {
         outcome.delete(state::batch_key(&id));
+        outcome.delete(state::pace_key(&id));
         event::no_fact(outcome, "claim", &id);
     }
     Ok(())

@@ -29,19 +29,21 @@ pub(super) fn told(
     caller: &Caller,
     decided: Result<Outcome, Fault>,
 ) -> Result<Outcome, Fault> {
-    let refusal = match decided {
-        Err(Fault::Refused(refusal)) => refusal,
-        other => return other,
+    let mut outcome = match decided {
+        Err(Fault::Refused(refusal)) => refusal_of(refusal),
+        other => other?,
+    };
+    let Answer::Refused(refusal) = &outcome.answer else {
+        return Ok(outcome);
     };
     let subject = if is_made_up(s, caller)? {
         UNKNOWN
     } else {
         caller.principal.id.as_str()
     };
-    let mut outcome = Outcome::default();
     let party = format!("{}/{subject}", caller.principal.kind.word());
     let key = state::refusals_key(&party);
-    let mut refusals = described(caller, &refusal);
+    let mut refusals = described(caller, refusal);
     match s.view.load::<Refusals>(&key)? {
         Some(former) => refusals.count = former.count.saturating_add(1),
         None => {
@@ -51,8 +53,15 @@ pub(super) fn told(
         }
     }
     outcome.put(key, &refusals);
-    outcome.answer = Answer::Refused(refusal);
     Ok(outcome)
+}
+
+/// A refusal to which changes can be added.
+pub(super) fn refusal_of(refusal: Refusal) -> Outcome {
+    Outcome {
+        answer: Answer::Refused(refusal),
+        ..Outcome::default()
+    }
 }
 
 /// A minute after the last event: what has come since is told, or the party is forgotten.

@@ -3,13 +3,14 @@
 use contract::{
     Code, Refusal,
     id::{Kind, ServiceName},
-    v1::{CertificateStatus, Claim, DeviceFact, Sign},
+    v1::{Admission, CertificateStatus, Claim, DeviceFact, Sign},
 };
-use service::{Caller, Fault, Outcome};
+use service::{Answer, Caller, Fault, Outcome};
 
 use super::{
-    Situation,
+    Situation, admission, pace,
     planning::{self, Wanted},
+    secret,
 };
 use crate::{policy, state};
 
@@ -21,32 +22,38 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
         .map(contract::Id::as_str)
         .unwrap_or_default();
     let claim = state::batch(s.view, batch)?;
-    policy::batch(claim.as_ref(), device, s.now_ms)?;
+    let claim = policy::batch(claim.as_ref(), device, s.now_ms)?.clone();
+    let mut outcome = Outcome::default();
+    if claim.admission() == Admission::Secret
+        && let Err(refusal) = secret::spend(s, &mut outcome, device, &m.secret)?
+    {
+        outcome.answer = Answer::Refused(refusal);
+        return Ok(outcome);
+    }
     let known: Option<DeviceFact> = s.view.fact(ServiceName::Registry, "device", device)?;
     policy::new_device(known.as_ref())?;
     nobody_uses_it(s, device)?;
     let csr = policy::csr(&m.csr, &planning::subject(s, Kind::Device, device)?)?;
-    let mut outcome = Outcome::default();
-    let lifetime_ms = s.service.settings.device_lifetime_ms;
-    planning::plan(
-        s,
-        &mut outcome,
-        &Wanted {
-            kind: Kind::Device,
-            id: device,
-            lifetime_ms,
-            batch,
-        },
-        &csr,
-    )?;
-    if let Some(claim) = claim {
-        let claim = Claim {
-            used: claim.used + 1,
-            version: claim.version + 1,
-            ..claim
-        };
-        outcome.put(state::batch_key(batch), &claim);
+    if claim.admission() == Admission::Manual
+        && let Err(refusal) = admission::pass(s, &mut outcome, &claim, device, &csr)?
+    {
+        outcome.answer = Answer::Refused(refusal);
+        return Ok(outcome);
     }
+    pace::step(s, &mut outcome, &claim)?;
+    let wanted = Wanted {
+        kind: Kind::Device,
+        id: device,
+        lifetime_ms: s.service.settings.device_lifetime_ms,
+        batch,
+    };
+    planning::plan(s, &mut outcome, &wanted, &csr)?;
+    let claim = Claim {
+        used: claim.used + 1,
+        version: claim.version + 1,
+        ..claim
+    };
+    outcome.put(state::batch_key(batch), &claim);
     Ok(outcome)
 }
 

@@ -3,8 +3,8 @@
 use contract::{
     Code, Refusal, limits,
     v1::{
-        Authorities, Certificate, CertificateShown, CertificateStatus, CertificatesListed, Claim,
-        ClaimsListed, ListCertificates,
+        AdmissionsListed, Authorities, Certificate, CertificateShown, CertificateStatus, CertificatesListed,
+        Claim, ClaimsListed, ListCertificates, WaitingDevice,
     },
     wire::Reply,
 };
@@ -34,6 +34,18 @@ pub(crate) fn answer(
                 claims: page.rows,
                 next_page: page.next,
                 ..ClaimsListed::default()
+            }))
+        }
+        Request::Admissions(m) => {
+            let prefix = match m.device_id.as_str() {
+                "" => state::ADMISSIONS.to_owned(),
+                device => state::admissions_of(policy::id("device_id", device)?.as_str()),
+            };
+            let page = page::list::<WaitingDevice>(view, &prefix, &m.page, m.page_size, |_| true)?;
+            Ok(Box::new(AdmissionsListed {
+                devices: page.rows,
+                next_page: page.next,
+                ..AdmissionsListed::default()
             }))
         }
         Request::Authorities(_) => Ok(Box::new(authorities(service, view, cx)?)),

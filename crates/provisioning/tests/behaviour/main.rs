@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::result_large_err)] // the contract's own message, in tests only
 
+mod admitting;
 mod founding;
 mod in_flight;
 mod issuing;

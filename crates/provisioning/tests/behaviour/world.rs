@@ -366,14 +366,23 @@ impl World {
 
     /// A batch for everything that begins with `pump-`; its key is returned.
     pub(crate) fn claim(&mut self, batch: &str, uses: u32) -> String {
+        let asked = v1::PutClaim {
+            uses,
+            per_minute: 1_000_000,
+            ..Default::default()
+        };
+        self.claim_as(batch, asked)
+    }
+
+    /// The same, with what else is asked for.
+    pub(crate) fn claim_as(&mut self, batch: &str, asked: v1::PutClaim) -> String {
         let (key, csr) = key_and_csr(batch);
         let request = v1::PutClaim {
             batch: batch.into(),
             csr,
-            uses,
             expires_ms: self.now_ms + 3_600_000,
             id_prefix: "pump-".into(),
-            ..Default::default()
+            ..asked
         };
         self.ask::<v1::ClaimMade>(ADA, "put-claim", &request).unwrap();
         key
@@ -393,11 +402,24 @@ impl World {
     /// A device asks for its first certificate under a batch.
     pub(crate) fn sign(&mut self, device: &str, batch: &str) -> Answered<v1::Signed> {
         let (_, csr) = key_and_csr(device);
-        let request = v1::Sign {
-            csr,
-            ..Default::default()
-        };
-        self.ask_over(&format!("claims/{device}"), "", batch, "sign", &request)
+        self.sign_with(
+            device,
+            batch,
+            &v1::Sign {
+                csr,
+                ..Default::default()
+            },
+        )
+    }
+
+    /// The same with a key or a secret of one's choosing.
+    pub(crate) fn sign_with(
+        &mut self,
+        device: &str,
+        batch: &str,
+        request: &v1::Sign,
+    ) -> Answered<v1::Signed> {
+        self.ask_over(&format!("claims/{device}"), "", batch, "sign", request)
             .unwrap()
     }
 

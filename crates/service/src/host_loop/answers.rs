@@ -116,7 +116,7 @@ impl<S: Service> HostLoop<S> {
             Answer::Refused(refusal) => call.rejected(root, refusal),
             Answer::Later(_) => call.taken(),
         };
-        if call.verb.repeat == Repeat::Answered {
+        if call.verb.repeat == Repeat::Answered && !may_come_again(&answer) {
             let key = keys::answer(&call.caller.principal, call.verb.name, &call.request_id);
             if let Answer::Later(ticket) = &answer {
                 let record = self.ticket_record(&call, &key);
@@ -210,6 +210,12 @@ impl<S: Service> HostLoop<S> {
         }
         Ok(())
     }
+}
+
+/// A refusal that says when to try again is not the last word, so it is not remembered: the same request may
+/// be accepted then.
+fn may_come_again(answer: &Answer) -> bool {
+    matches!(answer, Answer::Refused(refusal) if refusal.retry_after_ms > 0)
 }
 
 /// Where the ticket of an answer in progress is found.

@@ -7,11 +7,16 @@ use client::Client;
 use contract::{
     Id,
     id::ServiceName,
-    v1::{self, Authorities, ClaimMade, ClaimsListed, GetAuthorities, ListClaims, PutClaim},
+    v1::{self, Admission, Authorities, ClaimMade, ClaimsListed, GetAuthorities, ListClaims, PutClaim},
 };
 
 use super::{
-    super::{Global, global, list::Limit, print},
+    super::{
+        Global, global,
+        list::Limit,
+        print,
+        words::{self, say},
+    },
     FORMS, When,
     home::Home,
 };
@@ -30,6 +35,13 @@ pub(in crate::cli) struct Claim {
     /// Only devices whose id begins with this may use it [default: any registered device]
     #[arg(long)]
     prefix: Option<Id>,
+    /// What a device needs besides the claim: nothing, its one-time secret (`muster cert secret`), or an
+    /// operator's word about its key (`muster cert admissions`)
+    #[arg(long, default_value = "automatic", value_parser = words::parser::<Admission>())]
+    admission: Admission,
+    /// Certificates a minute [default: 3000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    per_minute: Option<u32>,
     /// Where the claim is written [default: FOLDER/claims/BATCH]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -74,6 +86,8 @@ impl Claim {
             uses: self.uses,
             expires_ms: self.expires.ms(),
             id_prefix: self.prefix.as_ref().map(Id::to_string).unwrap_or_default(),
+            admission: self.admission.into(),
+            per_minute: self.per_minute.unwrap_or_default(),
         };
         let made: ClaimMade = home.certify(client, ("put-claim", &request), &key).await?;
         home.fill(&key, &made.certificate, &authorities.roots)?;
@@ -85,6 +99,7 @@ impl Claim {
         if global.json {
             return print::json(&serde_json::json!({
                 "batch": made.batch, "serial": made.serial, "uses": self.uses,
+                "admission": say(self.admission),
                 "expires_ms": expires_ms.to_string(), "folder": home.path(),
             }));
         }
@@ -92,6 +107,7 @@ impl Claim {
             ("batch", made.batch.clone()),
             ("serial", made.serial.clone()),
             ("uses", self.uses.to_string()),
+            ("admission", say(self.admission)),
             ("expires", print::time(expires_ms)),
             ("folder", home.path().display().to_string()),
         ])
@@ -112,7 +128,16 @@ impl Claims {
         )?;
         listed.print(
             global,
-            &["batch", "used", "of", "expires", "prefix", "revoked", "serial"],
+            &[
+                "batch",
+                "used",
+                "of",
+                "expires",
+                "prefix",
+                "admission",
+                "revoked",
+                "serial",
+            ],
             row,
         )
     }
@@ -125,6 +150,7 @@ fn row(claim: &v1::Claim) -> Vec<String> {
         claim.uses.to_string(),
         print::time(claim.expires_ms),
         claim.id_prefix.clone(),
+        say(claim.admission()),
         if claim.revoked {
             "yes".into()
         } else {

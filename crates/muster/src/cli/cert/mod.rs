@@ -1,11 +1,13 @@
 //! `muster cert`
 
+mod admission;
 mod authorities;
 mod claim;
 pub(in crate::cli) mod home;
 mod issue;
 mod list;
 mod revoke;
+mod secret;
 #[cfg(test)]
 mod tests;
 mod when;
@@ -24,11 +26,37 @@ pub(super) enum Cert {
     /// roots.pem, and may ask as often as --uses says, until --expires.
     #[command(after_help = "Examples:
   muster cert claim line-7 --uses 500 --expires 90d --prefix pump-
+  muster cert claim field --uses 50 --admission secret
   muster cert claim spring --uses 20 --expires 2030-06-30 --out /mnt/factory/spring")]
     Claim(claim::Claim),
     /// List claims
     #[command(after_help = "Examples:\n  muster cert claims\n  muster --json cert claims | jq -r .batch")]
     Claims(claim::Claims),
+    /// Give a device a one-time secret, with which it asks for its first certificate
+    ///
+    /// For batches made with `--admission secret`. The secret is made here and shown once; the server keeps its
+    /// digest. A new one takes the former one's place.
+    #[command(after_help = "Examples:
+  muster cert secret pump-7 --expires 30d
+  muster cert secret pump-7 --qr
+  muster --json cert secret pump-7 | jq -r .secret > pump-7.secret")]
+    Secret(secret::Secret),
+    /// List devices that wait for an operator's word
+    #[command(
+        after_help = "Examples:\n  muster cert admissions\n  muster --json cert admissions | jq -r .fingerprint"
+    )]
+    Admissions(admission::Admissions),
+    /// Admit a waiting device's key: it gets its first certificate when it next asks
+    ///
+    /// Compare the fingerprint with what the device shows. Without --fingerprint the device's only waiting key is
+    /// meant.
+    #[command(after_help = "Examples:
+  muster cert admit pump-7
+  muster cert admit pump-7 --fingerprint 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --yes")]
+    Admit(admission::Admit),
+    /// Turn a waiting device's key away
+    #[command(after_help = "Examples:\n  muster cert turn-away pump-7 --yes")]
+    TurnAway(admission::TurnAway),
     /// List certificates; all given conditions must hold
     #[command(after_help = "Examples:
   muster cert list --kind device --expires-before 14d
@@ -64,6 +92,10 @@ impl Cert {
         match self {
             Cert::Claim(command) => command.run(global),
             Cert::Claims(command) => command.run(global),
+            Cert::Secret(command) => command.run(global),
+            Cert::Admissions(command) => command.run(global),
+            Cert::Admit(command) => command.run(global),
+            Cert::TurnAway(command) => command.run(global),
             Cert::List(command) => command.run(global),
             Cert::Show(command) => command.run(global),
             Cert::Issue(command) => command.run(global),

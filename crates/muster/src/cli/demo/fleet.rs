@@ -132,6 +132,7 @@ impl Template {
             claim: Claim {
                 certificate_pem: read_text(&claim.join("certificate.pem"))?,
                 key_pem: key,
+                secret: None,
             },
             release_key: PublicKey::from_pem(&read_text(&folder.join("release/release.pub"))?)?,
         })

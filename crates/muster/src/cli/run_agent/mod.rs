@@ -29,6 +29,7 @@ const HEALTH_CHECK_WITHIN: Duration = Duration::from_secs(60);
 #[command(after_help = "Examples:
   muster agent pump-7 --claim muster-data/claims/line-7 --model p200
   muster --server muster.example.com agent pump-7 --state /var/lib/pump --claim /etc/pump
+  muster agent pump-9 --claim muster-data/claims/field --secret ./pump-9.secret
   muster agent pump-8 --claim muster-data/claims/line-7 --health-check ./is-well --place hall-3")]
 pub(super) struct RunAgent {
     /// The device's id
@@ -39,6 +40,9 @@ pub(super) struct RunAgent {
     /// What it asks for its first certificate with: the folder that `muster cert claim` made
     #[arg(long, value_name = "FOLDER")]
     claim: Option<PathBuf>,
+    /// A file that holds its one-time secret (`muster cert secret`), where the claim's batch wants one
+    #[arg(long, value_name = "FILE", requires = "claim")]
+    secret: Option<PathBuf>,
     /// The roots it trusts [default: the claim's roots.pem, else the installation's]
     #[arg(long, value_name = "FILE")]
     roots: Option<PathBuf>,
@@ -145,7 +149,16 @@ impl RunAgent {
         Ok(Some(Claim {
             certificate_pem: read_text(&folder.join("certificate.pem"))?,
             key_pem: String::from_utf8(key).context("the claim's key is no PEM")?,
+            secret: self.secret()?,
         }))
+    }
+
+    fn secret(&self) -> Result<Option<String>> {
+        let Some(path) = &self.secret else {
+            return Ok(None);
+        };
+        let text = String::from_utf8(read_secret(path)?).context("the secret is no text")?;
+        Ok(Some(text.trim().to_owned()))
     }
 
     fn trusted(&self, global: &Global) -> Result<Vec<PublicKey>> {

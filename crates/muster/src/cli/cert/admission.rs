@@ -1,0 +1,140 @@
+//! `muster cert admissions`, `admit` and `turn-away`
+
+use anyhow::Result;
+use contract::{
+    Id,
+    id::ServiceName,
+    v1::{AdmissionStatus, AdmissionsListed, DecideAdmission, Done, ListAdmissions, WaitingDevice},
+};
+
+use super::super::{
+    Global,
+    confirm::{Confirm, Consent},
+    list::Limit,
+    print,
+    words::say,
+};
+use crate::exit::{Exit, Failure};
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Admissions {
+    /// Only this device's
+    #[arg(long, value_name = "ID")]
+    device: Option<Id>,
+    #[command(flatten)]
+    limit: Limit,
+}
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Admit {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct TurnAway {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
+#[derive(clap::Args)]
+struct Which {
+    /// The device
+    device: Id,
+    /// The key: SHA-256 of its SubjectPublicKeyInfo, hex
+    #[arg(long, value_name = "SHA256")]
+    fingerprint: Option<String>,
+}
+
+impl Admissions {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let device_id = self.device.map(|id| id.to_string()).unwrap_or_default();
+        let listed = self.limit.collect(
+            global,
+            (ServiceName::Provisioning, "admissions"),
+            |page| ListAdmissions {
+                device_id: device_id.clone(),
+                page_size: page.size,
+                page: page.token,
+                ..ListAdmissions::default()
+            },
+            |reply: AdmissionsListed| (reply.devices, reply.next_page),
+        )?;
+        listed.print(
+            global,
+            &["device", "status", "batch", "fingerprint", "asked", "decided by"],
+            row,
+        )
+    }
+}
+
+fn row(waiting: &WaitingDevice) -> Vec<String> {
+    vec![
+        waiting.device_id.clone(),
+        say(waiting.status()),
+        waiting.batch.clone(),
+        waiting.fingerprint.clone(),
+        print::time(waiting.asked_at_ms),
+        waiting.decided_by.clone(),
+    ]
+}
+
+impl Admit {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        self.which.decide(global, &self.confirm, "admit", "is admitted")
+    }
+}
+
+impl TurnAway {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        self.which
+            .decide(global, &self.confirm, "turn-away", "is turned away")
+    }
+}
+
+impl Which {
+    fn decide(&self, global: &Global, confirm: &Confirm, verb: &str, done: &str) -> Result<()> {
+        let fingerprint = match &self.fingerprint {
+            Some(given) => given.clone(),
+            None => self.only_one_waiting(global)?,
+        };
+        let key = format!("the key {fingerprint} of {}", self.device);
+        let Consent::Given = confirm.ask(global, &format!("{verb} {key}"))? else {
+            return Ok(());
+        };
+        let request = DecideAdmission {
+            request_id: String::new(),
+            device_id: self.device.to_string(),
+            fingerprint,
+        };
+        let reply: Done = global.ask(ServiceName::Provisioning, verb, &request)?;
+        if global.json {
+            return print::json(&reply);
+        }
+        print::line(format!("{key} {done}"))
+    }
+
+    fn only_one_waiting(&self, global: &Global) -> Result<String> {
+        let request = ListAdmissions {
+            device_id: self.device.to_string(),
+            ..ListAdmissions::default()
+        };
+        let listed: AdmissionsListed = global.ask(ServiceName::Provisioning, "admissions", &request)?;
+        let mut waiting = listed
+            .devices
+            .into_iter()
+            .filter(|one| one.status() == AdmissionStatus::Waiting);
+        match (waiting.next(), waiting.next()) {
+            (Some(only), None) => Ok(only.fingerprint),
+            (None, _) => Err(Failure::new(Exit::NotFound, format!("no key of {} waits", self.device)).into()),
+            _ => {
+                let message = format!("several keys of {} wait; give --fingerprint", self.device);
+                Err(Failure::usage(message).into())
+            }
+        }
+    }
+}
