@@ -13,6 +13,7 @@ mod list;
 mod monitor;
 mod order;
 mod person;
+mod policy;
 mod print;
 mod progress;
 mod recover;
@@ -79,6 +80,9 @@ enum Command {
     /// Presence, rules and alerts.
     #[command(subcommand)]
     Monitor(monitor::Monitor),
+    /// The same access policy for other brokers.
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Run the reference device agent.
     Agent(run_agent::RunAgent),
     /// Get back in when every admin's certificate is lost.
@@ -121,6 +125,7 @@ impl Cli {
             Command::Rollout(command) => command.run(global),
             Command::Events(command) => command.run(global),
             Command::Monitor(command) => command.run(global),
+            Command::Policy(command) => command.run(global),
             Command::Agent(command) => command.run(global),
             Command::Recover(command) => command.run(global),
             Command::Completion(command) => command.run(),

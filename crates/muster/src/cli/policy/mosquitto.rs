@@ -1,0 +1,223 @@
+//! The policy in Mosquitto's words (mosquitto.conf(5), `acl_file`).
+//!
+//! Mosquitto names a client by its certificate's common name (`use_identity_as_username`), which is the id. The
+//! kind is in the certificate too, and Mosquitto does not look at it: so devices have patterns, everybody else a
+//! block of their own, and whoever may do nothing a `deny`, which Mosquitto takes before anything else.
+
+use std::fmt::Write;
+
+use contract::{
+    Root,
+    id::Kind,
+    v1::{Person, Role},
+    verb::{VERBS, Verb},
+};
+
+use super::roll::{Reach, Roll, reach};
+
+/// The file of access rules.
+pub(super) fn acl(root: &Root, roll: &Roll) -> String {
+    let mut acl =
+        String::from("# Who may do what, written by `muster policy export mosquitto`. Do not edit.\n\n");
+    acl.push_str("# Any device, by its certificate's common name\n");
+    for verb in verbs(Kind::Device) {
+        let _ = writeln!(
+            acl,
+            "pattern write {root}/{}/%u/up/{}/{}",
+            Kind::Device,
+            verb.service,
+            verb.name
+        );
+    }
+    let _ = writeln!(acl, "pattern read {root}/{}/%u/down/#", Kind::Device);
+    for device in &roll.devices {
+        restricted(&mut acl, root, &device.device_id, reach(device));
+    }
+    for claim in &roll.claims {
+        let _ = writeln!(
+            acl,
+            "\n# A claim has no place on another broker\nuser {}\ntopic deny #",
+            claim.batch
+        );
+    }
+    for one in &roll.people {
+        person(&mut acl, root, one);
+    }
+    acl
+}
+
+/// The verbs that a kind of principal could use at all.
+fn verbs(kind: Kind) -> impl Iterator<Item = &'static Verb> {
+    VERBS.iter().filter(move |verb| verb.open_to(kind))
+}
+
+fn restricted(acl: &mut String, root: &Root, id: &str, reach: Reach) {
+    match reach {
+        Reach::All => {}
+        Reach::None => {
+            let _ = writeln!(acl, "\nuser {id}\ntopic deny #");
+        }
+        Reach::Repair => {
+            let _ = writeln!(acl, "\n# In quarantine\nuser {id}");
+            for verb in verbs(Kind::Device).filter(|verb| !verb.repair) {
+                let topic = format!("{root}/{}/{id}/up/{}/{}", Kind::Device, verb.service, verb.name);
+                let _ = writeln!(acl, "topic deny {topic}");
+            }
+        }
+    }
+}
+
+fn person(acl: &mut String, root: &Root, person: &Person) {
+    let id = &person.id;
+    let Some(kind) = Kind::from_word(&person.kind).filter(|_| !person.disabled) else {
+        let _ = writeln!(acl, "\n# Disabled\nuser {id}\ntopic deny #");
+        return;
+    };
+    let _ = writeln!(acl, "\nuser {id}");
+    // Nothing that the patterns give to a device of this name.
+    let _ = writeln!(acl, "topic deny {root}/{}/#", Kind::Device);
+    for verb in verbs(kind).filter(|verb| may(kind, person.role(), verb)) {
+        let _ = writeln!(
+            acl,
+            "topic write {root}/{kind}/{id}/up/{}/{}",
+            verb.service, verb.name
+        );
+    }
+    let _ = writeln!(acl, "topic read {root}/{kind}/{id}/down/#");
+    let everything = [String::from("#")];
+    let grants = match kind {
+        Kind::Operator => &everything[..],
+        _ => &person.event_filters[..],
+    };
+    for grant in grants.iter().filter_map(|grant| root.event_grant(grant)) {
+        let _ = writeln!(acl, "topic read {grant}");
+    }
+}
+
+fn may(kind: Kind, role: Role, verb: &Verb) -> bool {
+    kind != Kind::Operator || verb.least_role().is_some_and(|least| role >= least)
+}
+
+/// Where the exported files lie, and what the broker shows and listens on.
+pub(super) struct Listener<'a> {
+    pub(super) address: &'a str,
+    pub(super) folder: &'a str,
+    pub(super) certificate: &'a str,
+    pub(super) key: &'a str,
+}
+
+/// The broker's configuration.
+pub(super) fn configuration(listener: &Listener<'_>) -> String {
+    let Listener {
+        address,
+        folder,
+        certificate,
+        key,
+    } = listener;
+    let largest = contract::limits::PAYLOAD_BYTES + 4096;
+    format!(
+        "# Written by `muster policy export mosquitto`. Do not edit.\n\
+         per_listener_settings false\n\
+         allow_anonymous false\n\
+         acl_file {folder}/muster.acl\n\
+         # Nothing of Muster's is retained on another broker\n\
+         retain_available false\n\
+         max_packet_size {largest}\n\
+         max_keepalive 1200\n\
+         set_tcp_nodelay true\n\
+         \n\
+         listener {address}\n\
+         cafile {folder}/roots.pem\n\
+         crlfile {folder}/crl.pem\n\
+         certfile {certificate}\n\
+         keyfile {key}\n\
+         require_certificate true\n\
+         use_identity_as_username true\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::v1::{Claim, Device, Restriction, Stage};
+
+    use super::*;
+
+    fn roll() -> Roll {
+        let device = |id: &str, restriction: Restriction| Device {
+            device_id: id.into(),
+            stage: Stage::Active.into(),
+            restriction: restriction.into(),
+            ..Device::default()
+        };
+        let person = |kind: Kind, id: &str, role: Role, disabled| Person {
+            kind: kind.word().into(),
+            id: id.into(),
+            role: role.into(),
+            event_filters: vec!["registry/#".into()],
+            disabled,
+            ..Person::default()
+        };
+        Roll {
+            people: vec![
+                person(Kind::Operator, "ada", Role::Viewer, false),
+                person(Kind::Integrator, "erp", Role::Unspecified, false),
+                person(Kind::Operator, "bob", Role::Admin, true),
+            ],
+            claims: vec![Claim {
+                batch: "lot".into(),
+                ..Claim::default()
+            }],
+            devices: vec![
+                device("pump-1", Restriction::None),
+                device("pump-2", Restriction::Quarantined),
+                device("pump-3", Restriction::Suspended),
+            ],
+            authorities: Default::default(),
+        }
+    }
+
+    /// The lines of one user.
+    fn block<'a>(acl: &'a str, user: &str) -> Vec<&'a str> {
+        let lines = acl.lines().skip_while(|line| *line != format!("user {user}"));
+        lines.skip(1).take_while(|line| !line.is_empty()).collect()
+    }
+
+    #[test]
+    fn each_has_what_the_verb_table_gives_and_no_more() {
+        let acl = acl(&Root::default(), &roll());
+        assert!(acl.contains("pattern write muster/v1/devices/%u/up/registry/report\n"));
+        assert!(!acl.contains("pattern write muster/v1/devices/%u/up/registry/register\n"));
+        assert_eq!(block(&acl, "pump-1"), Vec::<&str>::new());
+        assert_eq!(block(&acl, "pump-3"), ["topic deny #"]);
+        assert_eq!(block(&acl, "bob"), ["topic deny #"]);
+        assert_eq!(block(&acl, "lot"), ["topic deny #"]);
+        let viewer = block(&acl, "ada");
+        assert!(viewer.contains(&"topic write muster/v1/operators/ada/up/registry/show"));
+        assert!(!viewer.contains(&"topic write muster/v1/operators/ada/up/registry/register"));
+        assert!(viewer.contains(&"topic read muster/v1/events/#"));
+        let integrator = block(&acl, "erp");
+        assert!(integrator.contains(&"topic read muster/v1/events/registry/#"));
+        assert!(!integrator.iter().any(|line| line.contains("events/#")));
+    }
+
+    #[test]
+    fn quarantine_leaves_what_repairs() {
+        let acl = acl(&Root::default(), &roll());
+        let denied = block(&acl, "pump-2");
+        for verb in verbs(Kind::Device) {
+            let line = format!(
+                "topic deny muster/v1/devices/pump-2/up/{}/{}",
+                verb.service, verb.name
+            );
+            assert_eq!(denied.contains(&line.as_str()), !verb.repair, "{}", verb.name);
+        }
+    }
+
+    #[test]
+    fn a_name_that_two_share_is_found() {
+        let mut roll = roll();
+        assert_eq!(roll.shared_names(), Vec::<String>::new());
+        roll.claims[0].batch = "Pump-1".into();
+        assert_eq!(roll.shared_names(), ["pump-1"]);
+    }
+}
