@@ -26,9 +26,12 @@ fn the_tutorial_does_what_it_says() {
         &[
             ("muster device register pump-7", "registered"),
             ("muster device quarantine pump-7", "quarantined"),
+            ("muster why connect pump-7", "what repairs it only"),
             ("muster rollout watch r-1", "2.0.0"),
             ("muster --as billing events", "pump-7"),
             ("muster cert revoke --device pump-8", "revoked"),
+            ("muster why connect pump-8", "this certificate is revoked"),
+            ("muster why connect pump-8", "exit code 5"),
             ("muster device retire pump-7", "retired"),
         ],
     );

@@ -9,7 +9,10 @@ use contract::{
     verb::{Verb, Who},
 };
 
-use crate::{facts::Copies, peer::Caller};
+use crate::{
+    facts::{KnownBatch, KnownCertificate, KnownDevice, KnownPerson},
+    peer::Caller,
+};
 
 /// What a connected principal may do at present.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,8 +33,20 @@ fn denied<T>(why: impl Into<String>) -> Result<T, Denial> {
     Err(Denial(why.into()))
 }
 
+/// What is known of those who connect: the front door's copy of the facts, or the same from elsewhere.
+pub trait Known {
+    /// A device.
+    fn device(&self, id: &str) -> Option<&KnownDevice>;
+    /// An operator or an integrator.
+    fn person(&self, who: &Principal) -> Option<&KnownPerson>;
+    /// A certificate, by serial.
+    fn certificate(&self, serial: &str) -> Option<&KnownCertificate>;
+    /// A batch of claims.
+    fn batch(&self, id: &str) -> Option<&KnownBatch>;
+}
+
 /// The standing of a caller by the facts as they are, or why it may not be here.
-pub(crate) fn standing(caller: &Caller, facts: &Copies, root: &Root) -> Result<Standing, Denial> {
+pub fn standing(caller: &Caller, facts: &impl Known, root: &Root) -> Result<Standing, Denial> {
     if !caller.serial.is_empty() {
         certificate_counts(caller, facts)?;
     }
@@ -44,7 +59,7 @@ pub(crate) fn standing(caller: &Caller, facts: &Copies, root: &Root) -> Result<S
 }
 
 /// The certificate must be known and still count, and be this principal's.
-fn certificate_counts(caller: &Caller, facts: &Copies) -> Result<(), Denial> {
+fn certificate_counts(caller: &Caller, facts: &impl Known) -> Result<(), Denial> {
     let Some(known) = facts.certificate(&caller.serial) else {
         return denied("this certificate is not known here; it was not issued by this installation's state");
     };
@@ -62,7 +77,7 @@ fn certificate_counts(caller: &Caller, facts: &Copies) -> Result<(), Denial> {
 
 /// A batch opens some ids only. One sentence for all that a stranger must not learn. Provisioning looks again,
 /// and at more, when a certificate is asked for; a batch that it has not told of is looked at there alone.
-fn claim_standing(caller: &Caller, facts: &Copies) -> Result<Standing, Denial> {
+fn claim_standing(caller: &Caller, facts: &impl Known) -> Result<Standing, Denial> {
     let batch = caller
         .batch
         .as_ref()
@@ -76,7 +91,7 @@ fn claim_standing(caller: &Caller, facts: &Copies) -> Result<Standing, Denial> {
     }
 }
 
-fn device_standing(caller: &Caller, facts: &Copies) -> Result<Standing, Denial> {
+fn device_standing(caller: &Caller, facts: &impl Known) -> Result<Standing, Denial> {
     let Some(device) = facts.device(caller.principal.id.as_str()) else {
         return denied("there is no such device; register it first");
     };
@@ -95,7 +110,7 @@ fn device_standing(caller: &Caller, facts: &Copies) -> Result<Standing, Denial> 
     }
 }
 
-fn person_standing(caller: &Caller, facts: &Copies, root: &Root) -> Result<Standing, Denial> {
+fn person_standing(caller: &Caller, facts: &impl Known, root: &Root) -> Result<Standing, Denial> {
     let Some(person) = facts.person(&caller.principal).filter(|person| !person.disabled) else {
         return denied("nobody of this name is known here, or the account is disabled");
     };

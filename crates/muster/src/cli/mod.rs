@@ -21,6 +21,8 @@ mod rollout;
 mod run_agent;
 mod shell;
 mod up;
+mod whole;
+mod why;
 mod words;
 
 use std::{
@@ -80,6 +82,9 @@ enum Command {
     /// Presence, rules and alerts.
     #[command(subcommand)]
     Monitor(monitor::Monitor),
+    /// Why something is as it is.
+    #[command(subcommand)]
+    Why(why::Why),
     /// The same access policy for other brokers.
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -125,6 +130,7 @@ impl Cli {
             Command::Rollout(command) => command.run(global),
             Command::Events(command) => command.run(global),
             Command::Monitor(command) => command.run(global),
+            Command::Why(command) => command.run(global),
             Command::Policy(command) => command.run(global),
             Command::Agent(command) => command.run(global),
             Command::Recover(command) => command.run(global),

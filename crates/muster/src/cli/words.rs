@@ -63,6 +63,11 @@ pub(super) fn owner() -> impl TypedValueParser<Value = Kind> {
     kinds(&Kind::ALL)
 }
 
+/// Reads the kind of somebody who connects.
+pub(super) fn connecting() -> impl TypedValueParser<Value = Kind> {
+    kinds(&[Kind::Device, Kind::Claim, Kind::Operator, Kind::Integrator])
+}
+
 /// Topics say `devices`, people say `device`; both are taken.
 fn kinds(kinds: &'static [Kind]) -> impl TypedValueParser<Value = Kind> {
     let values = kinds

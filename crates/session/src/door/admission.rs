@@ -14,7 +14,7 @@ use crate::{
     connection::{Admitted, Connection},
     directory::{NoRoom, Session},
     peer::{Caller, client_id_fits},
-    policy,
+    policy::{self, Known},
     protocol::{Hello, Reason},
 };
 

@@ -16,7 +16,7 @@ use crate::{
     cause::{Cause, Farewell},
     connection::Post,
     facts::Change,
-    policy,
+    policy::{self, Known},
     protocol::Reason,
 };
 

@@ -12,6 +12,8 @@ use contract::{
 use prost::Message;
 use service::follower::{Cursor, Follower, Step};
 
+use crate::policy::Known;
+
 /// A device, as far as the front door must know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownDevice {
@@ -107,27 +109,25 @@ impl Default for Copies {
     }
 }
 
-impl Copies {
-    /// A device.
-    pub fn device(&self, id: &str) -> Option<&KnownDevice> {
+impl Known for Copies {
+    fn device(&self, id: &str) -> Option<&KnownDevice> {
         self.devices.get(id)
     }
 
-    /// An operator or an integrator.
-    pub fn person(&self, who: &Principal) -> Option<&KnownPerson> {
+    fn person(&self, who: &Principal) -> Option<&KnownPerson> {
         self.people.get(&format!("{}.{}", who.kind, who.id))
     }
 
-    /// A certificate.
-    pub fn certificate(&self, serial: &str) -> Option<&KnownCertificate> {
+    fn certificate(&self, serial: &str) -> Option<&KnownCertificate> {
         self.certificates.get(serial)
     }
 
-    /// A batch of claims.
-    pub fn batch(&self, id: &str) -> Option<&KnownBatch> {
+    fn batch(&self, id: &str) -> Option<&KnownBatch> {
         self.batches.get(id)
     }
+}
 
+impl Copies {
     /// Whether both copies hold all their owners had when they last answered.
     pub fn is_whole(&self) -> bool {
         self.registry.follower.is_whole() && self.provisioning.follower.is_whole()

@@ -2,6 +2,7 @@
 
 use super::{Seat, World};
 use contract::v1::Restriction;
+use session::Known;
 
 use crate::{
     front::Front,

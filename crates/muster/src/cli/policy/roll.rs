@@ -4,16 +4,10 @@ use anyhow::Result;
 use client::Client;
 use contract::{
     id::ServiceName,
-    v1::{
-        Authorities, Claim, ClaimsListed, Device, DevicesListed, GetAuthorities, ListClaims, ListDevices,
-        ListPeople, PeopleListed, Person, Restriction, Stage,
-    },
+    v1::{Authorities, Claim, Device, GetAuthorities, Person, Restriction, Stage},
 };
 
-use super::super::{
-    global,
-    list::{Limit, Page},
-};
+use super::super::{global, whole};
 
 /// All of it, at one time or nearly so.
 pub(super) struct Roll {
@@ -25,43 +19,10 @@ pub(super) struct Roll {
 
 impl Roll {
     pub(super) async fn call(client: &Client) -> Result<Roll> {
-        let all = Limit::all();
-        let people = all.read(
-            client,
-            (ServiceName::Registry, "people"),
-            |Page { size, token }| ListPeople {
-                page_size: size,
-                page: token,
-                ..ListPeople::default()
-            },
-            |reply: PeopleListed| (reply.people, reply.next_page),
-        );
-        let people = people.await?.items;
-        let claims = all.read(
-            client,
-            (ServiceName::Provisioning, "claims"),
-            |Page { size, token }| ListClaims {
-                page_size: size,
-                page: token,
-                ..ListClaims::default()
-            },
-            |reply: ClaimsListed| (reply.claims, reply.next_page),
-        );
-        let claims = claims.await?.items;
-        let devices = all.read(
-            client,
-            (ServiceName::Registry, "list"),
-            |Page { size, token }| ListDevices {
-                page_size: size,
-                page: token,
-                ..ListDevices::default()
-            },
-            |reply: DevicesListed| (reply.devices, reply.next_page),
-        );
         Ok(Roll {
-            people,
-            claims,
-            devices: devices.await?.items,
+            people: whole::people(client).await?,
+            claims: whole::claims(client).await?,
+            devices: whole::devices(client).await?,
             authorities: global::ask(
                 client,
                 ServiceName::Provisioning,

@@ -1,0 +1,69 @@
+//! Whole lists that several commands go by.
+
+use anyhow::Result;
+use client::Client;
+use contract::{
+    id::{Principal, ServiceName},
+    v1::{
+        Certificate, CertificatesListed, Claim, ClaimsListed, Device, DevicesListed, ListCertificates,
+        ListClaims, ListDevices, ListPeople, PeopleListed, Person,
+    },
+    wire::Wire,
+};
+
+use super::list::{Limit, Page};
+
+async fn all<Request: Wire, Reply: Wire, Item>(
+    client: &Client,
+    verb: (ServiceName, &str),
+    request: impl Fn(Page) -> Request,
+    take: impl Fn(Reply) -> (Vec<Item>, String),
+) -> Result<Vec<Item>> {
+    Ok(Limit::all().read(client, verb, request, take).await?.items)
+}
+
+/// Operators and integrators.
+pub(super) async fn people(client: &Client) -> Result<Vec<Person>> {
+    let request = |Page { size, token }| ListPeople {
+        page_size: size,
+        page: token,
+        ..ListPeople::default()
+    };
+    let take = |reply: PeopleListed| (reply.people, reply.next_page);
+    all(client, (ServiceName::Registry, "people"), request, take).await
+}
+
+/// Batches.
+pub(super) async fn claims(client: &Client) -> Result<Vec<Claim>> {
+    let request = |Page { size, token }| ListClaims {
+        page_size: size,
+        page: token,
+        ..ListClaims::default()
+    };
+    let take = |reply: ClaimsListed| (reply.claims, reply.next_page);
+    all(client, (ServiceName::Provisioning, "claims"), request, take).await
+}
+
+/// Devices.
+pub(super) async fn devices(client: &Client) -> Result<Vec<Device>> {
+    let request = |Page { size, token }| ListDevices {
+        page_size: size,
+        page: token,
+        ..ListDevices::default()
+    };
+    let take = |reply: DevicesListed| (reply.devices, reply.next_page);
+    all(client, (ServiceName::Registry, "list"), request, take).await
+}
+
+/// All certificates of one owner; of a claim the owner is its batch.
+pub(super) async fn certificates_of(client: &Client, owner: &Principal) -> Result<Vec<Certificate>> {
+    let request = |Page { size, token }| ListCertificates {
+        kind: owner.kind.word().to_owned(),
+        id: owner.id.to_string(),
+        page_size: size,
+        page: token,
+        ..ListCertificates::default()
+    };
+    let take = |reply: CertificatesListed| (reply.certificates, reply.next_page);
+    all(client, (ServiceName::Provisioning, "list"), request, take).await
+}

@@ -1,0 +1,271 @@
+//! `muster why connect`
+
+use anyhow::Result;
+use contract::{
+    Id, Root,
+    id::{Kind, Principal},
+    v1::{Certificate, Connectivity, Restriction, Stage},
+};
+use host::clock::wall_ms;
+use session::{Caller, Standing, standing};
+
+use super::{
+    super::{Global, print, words},
+    answers::Answers,
+};
+use crate::exit::{Exit, Failure};
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Connect {
+    /// Who
+    id: Id,
+    /// What they are; of a claim the id is its batch
+    #[arg(long, default_value = "device", value_parser = words::connecting())]
+    kind: Kind,
+}
+
+/// What the front door would say.
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    /// In, over this certificate.
+    May(Certificate, Standing),
+    /// Out: why, and what to do where there is something.
+    MayNot(String, Option<String>),
+}
+
+impl Connect {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let who = Principal::new(self.kind, self.id);
+        let answers = global.block_on(async {
+            let (client, _inbox) = global.connect().await?;
+            let answers = Answers::about(&client, &who).await;
+            client.disconnect().await;
+            answers
+        })?;
+        let verdict = judge(&who, &answers, &global.root(), wall_ms());
+        if global.json {
+            print::json(&document(&who, &verdict, &answers))?;
+        } else {
+            print::line(sentence(&who, &verdict, &answers))?;
+        }
+        match verdict {
+            Verdict::May(..) => Ok(()),
+            Verdict::MayNot(why, next) => {
+                let next = next.map(|next| format!("; {next}")).unwrap_or_default();
+                Err(Failure::new(Exit::Denied, format!("{who} may not connect: {why}{next}")).into())
+            }
+        }
+    }
+}
+
+/// Over the newest certificate that opens, else what stands against the newest.
+fn judge(who: &Principal, answers: &Answers, root: &Root, now_ms: i64) -> Verdict {
+    let mut first = None;
+    for certificate in &answers.certificates {
+        let outcome = over(who, certificate, answers, root, now_ms);
+        if matches!(outcome, Verdict::May(..)) {
+            return outcome;
+        }
+        first.get_or_insert(outcome);
+    }
+    first.unwrap_or_else(|| without_certificate(who, answers, root))
+}
+
+fn over(who: &Principal, certificate: &Certificate, answers: &Answers, root: &Root, now_ms: i64) -> Verdict {
+    if certificate.not_after_ms <= now_ms {
+        let why = format!(
+            "its newest certificate ended on {}",
+            print::time(certificate.not_after_ms)
+        );
+        return Verdict::MayNot(why, Some(way_in(who)));
+    }
+    match standing(&caller(who, Some(certificate)), answers, root) {
+        Ok(standing) => Verdict::May(certificate.clone(), standing),
+        Err(denial) => Verdict::MayNot(denial.0, remedy(who, answers)),
+    }
+}
+
+fn without_certificate(who: &Principal, answers: &Answers, root: &Root) -> Verdict {
+    match standing(&caller(who, None), answers, root) {
+        Ok(_) => Verdict::MayNot("it has no certificate yet".to_owned(), Some(way_in(who))),
+        Err(denial) => Verdict::MayNot(denial.0, remedy(who, answers)),
+    }
+}
+
+fn caller(who: &Principal, certificate: Option<&Certificate>) -> Caller {
+    Caller {
+        principal: who.clone(),
+        batch: (who.kind == Kind::Claim).then(|| who.id.clone()),
+        serial: certificate
+            .map(|certificate| certificate.serial.clone())
+            .unwrap_or_default(),
+        not_after_ms: certificate.map(|certificate| certificate.not_after_ms),
+    }
+}
+
+fn way_in(who: &Principal) -> String {
+    match who.kind {
+        Kind::Device => {
+            "let it ask for one with a claim (`muster cert claims`, docs/provisioning.md)".to_owned()
+        }
+        Kind::Claim => format!(
+            "make another claim: muster cert claim NAME (this one was `{}`)",
+            who.id
+        ),
+        kind => format!(
+            "muster cert issue {} {}",
+            kind.word().trim_end_matches('s'),
+            who.id
+        ),
+    }
+}
+
+fn remedy(who: &Principal, answers: &Answers) -> Option<String> {
+    let id = &who.id;
+    if who.kind != Kind::Device {
+        return None;
+    }
+    let Some(device) = &answers.device else {
+        return Some(format!("muster device register {id}"));
+    };
+    match (device.stage(), device.restriction()) {
+        (Stage::Planned, _) => Some(format!("muster device move {id} registered")),
+        (Stage::Retired, _) => None,
+        (_, Restriction::Suspended) => Some(format!(
+            "{} suspended it ({}): muster device release {id}",
+            device.changed_by, device.restriction_reason
+        )),
+        _ => Some(way_in(who)),
+    }
+}
+
+fn sentence(who: &Principal, verdict: &Verdict, answers: &Answers) -> String {
+    let Verdict::May(certificate, standing) = verdict else {
+        return print::clean(&presence(answers).unwrap_or_else(|| format!("{who} was never seen")));
+    };
+    let within = if standing.repair_only {
+        ", for what repairs it only: it is quarantined"
+    } else {
+        ""
+    };
+    let seen = presence(answers)
+        .map(|seen| format!("; {seen}"))
+        .unwrap_or_default();
+    print::clean(&format!(
+        "{who} may connect over {} until {}{within}{seen}",
+        certificate.serial,
+        print::time(certificate.not_after_ms)
+    ))
+}
+
+/// Whether it is there, for a device that was ever seen.
+fn presence(answers: &Answers) -> Option<String> {
+    let status = answers.status.as_ref()?;
+    let since = print::time(status.since_ms);
+    match status.connectivity() {
+        Connectivity::Online => Some(format!("it is online since {since} from {}", status.address)),
+        Connectivity::Grace | Connectivity::Offline => {
+            Some(format!("it has been away since {since} ({})", status.cause))
+        }
+        _ => None,
+    }
+}
+
+fn document(who: &Principal, verdict: &Verdict, answers: &Answers) -> serde_json::Value {
+    let seen = presence(answers);
+    match verdict {
+        Verdict::May(certificate, standing) => serde_json::json!({
+            "who": who.to_string(), "may": true, "serial": certificate.serial,
+            "until_ms": certificate.not_after_ms.to_string(), "repair_only": standing.repair_only, "seen": seen,
+        }),
+        Verdict::MayNot(why, next) => serde_json::json!({
+            "who": who.to_string(), "may": false, "why": why, "next": next, "seen": seen,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::v1::{CertificateStatus, Device};
+
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000_000;
+
+    fn certificate(status: CertificateStatus, not_after_ms: i64) -> Certificate {
+        Certificate {
+            serial: "4f".into(),
+            kind: "devices".into(),
+            id: "pump-7".into(),
+            status: status.into(),
+            not_after_ms,
+            ..Certificate::default()
+        }
+    }
+
+    fn device(stage: Stage, restriction: Restriction) -> Device {
+        Device {
+            stage: stage.into(),
+            restriction: restriction.into(),
+            changed_by: "operators/ada".into(),
+            restriction_reason: "odd traffic".into(),
+            ..Device::default()
+        }
+    }
+
+    #[test]
+    fn it_says_what_the_front_door_would_and_what_to_do() {
+        let active = || vec![certificate(CertificateStatus::Active, NOW + 1)];
+        let good = || Some(device(Stage::Active, Restriction::None));
+        for (device, certificates, why, next) in [
+            (good(), active(), "", ""),
+            (None, active(), "no such device", "muster device register pump-7"),
+            (None, vec![], "no such device", "muster device register pump-7"),
+            (good(), vec![], "no certificate yet", "claim"),
+            (
+                good(),
+                vec![certificate(CertificateStatus::Active, NOW)],
+                "ended on",
+                "claim",
+            ),
+            (
+                good(),
+                vec![certificate(CertificateStatus::Revoked, NOW + 1)],
+                "is revoked",
+                "claim",
+            ),
+            (
+                Some(device(Stage::Planned, Restriction::None)),
+                active(),
+                "planned only",
+                "muster device move pump-7 registered",
+            ),
+            (
+                Some(device(Stage::Active, Restriction::Suspended)),
+                active(),
+                "is suspended",
+                "operators/ada suspended it (odd traffic): muster device release pump-7",
+            ),
+            (
+                Some(device(Stage::Retired, Restriction::None)),
+                active(),
+                "is retired",
+                "",
+            ),
+        ] {
+            let who = "devices/pump-7".parse().unwrap();
+            let answers = Answers::of_device(device, certificates);
+            match judge(&who, &answers, &Root::default(), NOW) {
+                Verdict::May(..) => assert_eq!(why, ""),
+                Verdict::MayNot(said, advice) => {
+                    assert!(!why.is_empty() && said.contains(why), "{said}");
+                    let advice = advice.unwrap_or_default();
+                    assert!(
+                        advice.contains(next) && advice.is_empty() == next.is_empty(),
+                        "{advice}"
+                    );
+                }
+            }
+        }
+    }
+}
