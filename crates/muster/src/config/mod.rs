@@ -1,6 +1,9 @@
 //! The configuration: one TOML file, each setting also by `MUSTER_SECTION__NAME` in the environment.
 //! This is the only place that reads either, and it names every bad setting at once.
 
+mod environment;
+#[cfg(test)]
+mod fuzz;
 mod reader;
 
 use std::{
@@ -11,7 +14,7 @@ use std::{
 
 use contract::Root;
 
-use self::reader::Reader;
+use self::{environment::Environment, reader::Reader};
 use crate::{exit::Failure, folder::Folder};
 
 /// All settings of an installation, checked.
@@ -66,6 +69,10 @@ pub struct Config {
 impl Config {
     /// Reads `muster.toml` in a folder.
     pub fn read(folder: &Path) -> Result<Config, Failure> {
+        Config::read_with(folder, Environment::of_this_process())
+    }
+
+    fn read_with(folder: &Path, environment: Environment) -> Result<Config, Failure> {
         let folder = Folder::at(folder);
         if !folder.config().exists() {
             let message = format!(
@@ -75,7 +82,7 @@ impl Config {
             );
             return Err(Failure::usage(message));
         }
-        let mut reader = Reader::open(&folder.config())?;
+        let mut reader = Reader::open(&folder.config(), environment)?;
         let config = read_all(folder, &mut reader);
         reader.finish()?;
         Ok(config)
@@ -114,13 +121,13 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         device_lifetime: reader.duration("pki.device_lifetime", "90d"),
         overlap: reader.duration("pki.overlap", "1h"),
         release_keys: reader.value("rollout.release_keys", vec![PathBuf::from("release/release.pub")]),
-        release_threshold: reader.value("rollout.threshold", 1),
+        release_threshold: reader.number("rollout.threshold", 1, 1..=artifact::SIGNATURES_MAX),
         // Longer than a restart of a router or a switch takes.
         grace: reader.duration("monitoring.grace", "30s"),
         retire_wait: reader.duration("registry.retire_wait", "7d"),
-        max_connections: reader.value("limits.connections", 20_000),
-        handshakes: reader.value("limits.handshakes", 2_048),
-        per_address: reader.value("limits.per_address", 10_000),
+        max_connections: reader.number("limits.connections", 20_000, 1..=usize::MAX),
+        handshakes: reader.number("limits.handshakes", 2_048, 1..=usize::MAX),
+        per_address: reader.number("limits.per_address", 10_000, 1..=usize::MAX),
         log: reader.text("log.filter", "info,rumqttd=error,rustls=error"),
         log_json: reader.value("log.json", false),
     }
@@ -133,7 +140,7 @@ mod tests {
     fn read(toml: &str) -> Result<Config, Failure> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("muster.toml"), toml).unwrap();
-        Config::read(folder.path())
+        Config::read_with(folder.path(), Environment::default())
     }
 
     #[test]
