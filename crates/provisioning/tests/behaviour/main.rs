@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::result_large_err)] // the contract's own message, in tests only
 
+#[path = "../../../service/testing/rows.rs"]
+mod damaged_rows;
+
 mod founding;
 mod in_flight;
 mod issuing;
@@ -9,5 +12,6 @@ mod people;
 mod purging;
 mod refusing;
 mod revoking;
+mod rows;
 mod sequences;
 mod world;
