@@ -11,7 +11,7 @@ use contract::{
 
 use super::{
     body::{Body, now_ms},
-    connecting::backoff,
+    connecting::{backoff, fitting},
 };
 use crate::{
     error::Error,
@@ -24,7 +24,10 @@ use crate::{
 /// Pause after a refusal that says nothing of when to try again: somebody has to register the device first.
 const REFUSED: Duration = Duration::from_secs(30);
 
-/// Asks until there is a certificate.
+/// The longest a server can ask to be left alone.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Asks until there is a certificate, or the one that is there is of use after all: a clock may have been set.
 pub(crate) async fn enrol<P: Platform>(body: &mut Body<P>, claim: &Claim) -> Result<Identity, Error> {
     let settings = &body.settings;
     let claiming = Identity::from_pem(&claim.certificate_pem, &claim.key_pem, &settings.roots_pem)
@@ -48,7 +51,8 @@ pub(crate) async fn enrol<P: Platform>(body: &mut Body<P>, claim: &Claim) -> Res
                 }
             },
             Err(Asking::Refused(refusal)) => {
-                pause = pause.max(after(&refusal));
+                // A batch that was refused as one does not come back as one.
+                pause = pause.max(after(&refusal).mul_f64(1.0 + rand::random::<f64>() / 5.0));
                 if is_final(&refusal) {
                     body.keys.drop_request()?;
                 }
@@ -57,6 +61,9 @@ pub(crate) async fn enrol<P: Platform>(body: &mut Body<P>, claim: &Claim) -> Res
             Err(Asking::Unreached(why)) => body.tell(Event::Disconnected { why }),
         }
         tokio::time::sleep(pause).await;
+        if let Ok(identity) = fitting(body)? {
+            return Ok(identity);
+        }
     }
 }
 
@@ -69,7 +76,7 @@ pub(crate) fn is_final(refusal: &Refusal) -> bool {
 pub(crate) fn after(refusal: &Refusal) -> Duration {
     match refusal.retry_after_ms {
         0 if is_final(refusal) => REFUSED,
-        ms => Duration::from_millis(ms),
+        ms => Duration::from_millis(ms).min(LONGEST),
     }
 }
 
@@ -134,4 +141,22 @@ fn take<P: Platform>(body: &Body<P>, request: Request, signed: Signed) -> Result
         not_after_ms: identity.not_after_ms,
     });
     Ok(identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_left_alone_for_ever() {
+        for (code, retry_after_ms, expected) in [
+            (Code::Denied, 0, REFUSED),
+            (Code::Busy, 0, Duration::ZERO),
+            (Code::Busy, 1_500, Duration::from_millis(1_500)),
+            (Code::Denied, u64::MAX, LONGEST),
+        ] {
+            let refusal = Refusal::new(code, "").retry_after_ms(retry_after_ms);
+            assert_eq!(after(&refusal), expected);
+        }
+    }
 }

@@ -7,6 +7,7 @@ mod errand;
 mod fetching;
 mod renewing;
 mod retiring;
+mod retries;
 mod session;
 mod trial;
 mod work;
