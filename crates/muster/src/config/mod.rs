@@ -151,6 +151,27 @@ mod tests {
     }
 
     #[test]
+    fn the_environment_wins_and_texts_stay_as_they_are_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let toml = "site = \"hq\"\n[state]\ncache_mib = 1\nreserve_mib = 7";
+        std::fs::write(folder.path().join("muster.toml"), toml).unwrap();
+        let variables = [
+            ("MUSTER_SITE", "0042"),
+            ("MUSTER_STATE__CACHE_MIB", "2"),
+            ("MUSTER_ROLLOUT__RELEASE_KEYS", "[\"a.pub\", \"b.pub\"]"),
+            ("MUSTER_PKI__PASSPHRASE_FILE", " 007 "),
+            ("MUSTER_LOG__JSON", "true"),
+            ("MUSTER_AS", "ada"),
+        ];
+        let environment = Environment::of(variables.map(|(name, text)| (name.to_owned(), text.to_owned())));
+        let config = Config::read_with(folder.path(), environment).unwrap();
+        assert_eq!((config.site.as_str(), config.log_json), ("0042", true));
+        assert_eq!((config.cache_bytes, config.reserve_bytes), (2 << 20, 7 << 20));
+        assert_eq!(config.release_keys, [Path::new("a.pub"), Path::new("b.pub")]);
+        assert_eq!(config.passphrase_file.as_deref(), Some(Path::new("007")));
+    }
+
+    #[test]
     fn every_mistake_is_named_at_once() {
         let toml = "site = \"a b\"\nsiet = 1\n[listen]\nprincipals = \"nowhere\"\nservices = \"8.8.8.8:1\"\n[monitoring]\ngrace = 5";
         let failure = read(toml).unwrap_err();
