@@ -96,11 +96,8 @@ fn refusal(verb: &str, payload: &[u8], correlation: &str) -> (String, String) {
     };
     let group = host.decide(vec![Input::Frame(frame)], &Nothing, &mut cx).unwrap();
     let released = group.without_writes().ok().unwrap();
-    let replies = released.frames.iter();
-    let reply = replies
-        .filter(|frame| frame.purpose() == Purpose::Reply)
-        .next_back()
-        .unwrap();
+    let mut frames = released.frames.iter();
+    let reply = frames.find(|frame| frame.purpose() == Purpose::Reply).unwrap();
     let rejection: Rejection = wire::decode(&reply.payload, "").unwrap();
     (rejection.request_id, rejection.code)
 }
