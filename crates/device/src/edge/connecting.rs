@@ -58,32 +58,40 @@ pub(crate) async fn run<P: Platform>(
             identity = identity(&mut body) => identity?,
             () = shutdown.cancelled() => return Ok(Ending::Shutdown),
         };
-        let left = match connect(&body, &identity, &shutdown).await {
-            Met::Shutdown => return Ok(Ending::Shutdown),
-            Met::TrialOver => {
-                let why = "the server could not be reached with it in time";
-                body.apply(Input::Unhealthy(why.into())).await?;
-                continue;
-            }
-            Met::End => continue,
-            Met::Refusal => Leave::Retired,
-            Met::Connection(client, inbox) => attend(&mut body, client, inbox, &identity, &shutdown).await?,
-            Met::NextConnection(client, inbox, next) => {
-                body.keys.promote()?;
-                body.tell(Event::Renewed {
-                    serial: next.serial.clone(),
-                    not_after_ms: next.not_after_ms,
-                });
-                attend(&mut body, client, inbox, &next, &shutdown).await?
-            }
-        };
-        match left {
+        match meet(&mut body, &identity, &shutdown).await? {
             Leave::Shutdown => return Ok(Ending::Shutdown),
             Leave::Again => {}
             Leave::Retired => {
                 retiring::finish(&mut body)?;
                 return Ok(Ending::Retired);
             }
+        }
+    }
+}
+
+/// Connects, and does what there is to do while there is a connection.
+async fn meet<P: Platform>(
+    body: &mut Body<P>,
+    identity: &Identity,
+    shutdown: &CancellationToken,
+) -> Result<Leave, Error> {
+    match connect(body, identity, shutdown).await {
+        Met::Shutdown => Ok(Leave::Shutdown),
+        Met::TrialOver => {
+            let why = "the server could not be reached with it in time";
+            body.apply(Input::Unhealthy(why.into())).await?;
+            Ok(Leave::Again)
+        }
+        Met::End => Ok(Leave::Again),
+        Met::Refusal => Ok(Leave::Retired),
+        Met::Connection(client, inbox) => attend(body, client, inbox, identity, shutdown).await,
+        Met::NextConnection(client, inbox, next) => {
+            body.keys.promote()?;
+            body.tell(Event::Renewed {
+                serial: next.serial.clone(),
+                not_after_ms: next.not_after_ms,
+            });
+            attend(body, client, inbox, &next, shutdown).await
         }
     }
 }

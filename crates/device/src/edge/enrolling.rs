@@ -10,7 +10,7 @@ use contract::{
 };
 
 use super::{
-    body::{Body, now_ms},
+    body::{Body, now_ms, told_whole},
     connecting::{backoff, fitting},
 };
 use crate::{
@@ -40,25 +40,18 @@ pub(crate) async fn enrol<P: Platform>(body: &mut Body<P>, claim: &Claim) -> Res
     let mut pauses = backoff();
     loop {
         let mut pause = pauses.pause(rand::random());
-        let request = body.keys.request(body.settings.device_id.as_str())?;
-        match ask(body, &claiming, &request).await {
-            Ok(signed) => match take(body, request, signed) {
-                Ok(identity) => return Ok(identity),
-                Err(Taking::Files(error)) => return Err(error),
-                Err(Taking::Unfit(why)) => {
-                    body.problem(why);
-                    body.keys.drop_request()?;
-                }
-            },
-            Err(Asking::Refused(refusal)) => {
+        match attempt(body, &claiming).await {
+            Ok(Asked::Enrolled(identity)) => return Ok(*identity),
+            Ok(Asked::Unfit(why)) => body.problem(why),
+            Ok(Asked::Refused(refusal)) => {
                 // A batch that was refused as one does not come back as one.
                 pause = pause.max(after(&refusal).mul_f64(1.0 + rand::random::<f64>() / 5.0));
-                if is_final(&refusal) {
-                    body.keys.drop_request()?;
-                }
                 body.problem(format!("no certificate: {refusal}"));
             }
-            Err(Asking::Unreached(why)) => body.tell(Event::Disconnected { why }),
+            Ok(Asked::Unreached(why)) => body.tell(Event::Disconnected { why }),
+            // A full disk: the same request goes out once there is room.
+            Err(error @ Error::Files { .. }) => body.problem(told_whole(&error)),
+            Err(error) => return Err(error),
         }
         tokio::time::sleep(pause).await;
         if let Ok(identity) = fitting(body)? {
@@ -96,6 +89,14 @@ pub(crate) fn sign(request: &Request) -> Sign {
     }
 }
 
+/// What asking came to.
+enum Asked {
+    Enrolled(Box<Identity>),
+    Unreached(String),
+    Refused(Refusal),
+    Unfit(String),
+}
+
 enum Asking {
     Unreached(String),
     Refused(Refusal),
@@ -104,6 +105,29 @@ enum Asking {
 enum Taking {
     Files(Error),
     Unfit(String),
+}
+
+/// Asks once. A request that is of no use any more is dropped.
+async fn attempt<P: Platform>(body: &Body<P>, claiming: &Identity) -> Result<Asked, Error> {
+    let request = body.keys.request(body.settings.device_id.as_str())?;
+    let signed = match ask(body, claiming, &request).await {
+        Ok(signed) => signed,
+        Err(Asking::Unreached(why)) => return Ok(Asked::Unreached(why)),
+        Err(Asking::Refused(refusal)) => {
+            if is_final(&refusal) {
+                body.keys.drop_request()?;
+            }
+            return Ok(Asked::Refused(refusal));
+        }
+    };
+    match take(body, request, signed) {
+        Ok(identity) => Ok(Asked::Enrolled(Box::new(identity))),
+        Err(Taking::Files(error)) => Err(error),
+        Err(Taking::Unfit(why)) => {
+            body.keys.drop_request()?;
+            Ok(Asked::Unfit(why))
+        }
+    }
 }
 
 async fn ask<P: Platform>(body: &Body<P>, claiming: &Identity, request: &Request) -> Result<Signed, Asking> {

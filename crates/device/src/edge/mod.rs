@@ -10,6 +10,7 @@ mod retiring;
 mod retries;
 mod session;
 mod trial;
+mod updating;
 mod work;
 
 pub(crate) use body::Body;

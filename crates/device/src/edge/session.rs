@@ -3,12 +3,7 @@
 use std::time::Duration;
 
 use client::{AskError, Client, Delivery, Identity, Inbox, Trouble};
-use contract::{
-    Code, Leaf, Topic,
-    id::ServiceName,
-    v1::{Assignment, Standing},
-    wire,
-};
+use contract::{Code, Leaf, Topic, id::ServiceName, v1::Standing, wire};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -21,20 +16,12 @@ use super::{
     retries::Retries,
     work::{Tools, Worked},
 };
-use crate::{
-    clock,
-    error::Error,
-    event::Event,
-    platform::Platform,
-    update::{Input, Stage, Task, judge, task},
-};
+use crate::{error::Error, event::Event, platform::Platform, update::task};
 
 /// Shortest pause between two looks at the clock, and before what the server takes back is asked for again.
-const AGAIN: Duration = Duration::from_secs(5);
+pub(super) const AGAIN: Duration = Duration::from_secs(5);
 /// How long a heartbeat may wait for room among what is to be sent.
 const TELL: Duration = Duration::from_secs(1);
-/// Pause before an end is told to a server that had been told and asks again.
-const TOLD_BEFORE: Duration = Duration::from_secs(30);
 
 /// Why a session is over.
 pub(crate) enum Leave {
@@ -46,16 +33,16 @@ pub(crate) enum Leave {
 
 /// A connected device.
 pub(crate) struct Session<'a, P> {
-    body: &'a mut Body<P>,
+    pub(super) body: &'a mut Body<P>,
     client: Client,
-    identity: Identity,
-    errands: Errands,
+    pub(super) identity: Identity,
+    pub(super) errands: Errands,
     retries: Retries,
     /// Assignments in a row that the server took back before an image had come.
-    taken_back: u32,
+    pub(super) taken_back: u32,
     connections: watch::Receiver<u64>,
     trouble: watch::Receiver<Option<Trouble>>,
-    is_retiring: bool,
+    pub(super) is_retiring: bool,
 }
 
 impl<'a, P: Platform> Session<'a, P> {
@@ -132,7 +119,7 @@ impl<'a, P: Platform> Session<'a, P> {
         }
     }
 
-    fn send(&mut self, errand: Errand, pause: Duration) {
+    pub(super) fn send(&mut self, errand: Errand, pause: Duration) {
         let client = self.client.clone();
         match errand {
             Errand::Report => {
@@ -159,7 +146,7 @@ impl<'a, P: Platform> Session<'a, P> {
     }
 
     /// What was asked or said before may be out of date by now.
-    fn send_afresh(&mut self, errand: Errand) {
+    pub(super) fn send_afresh(&mut self, errand: Errand) {
         self.errands.call_back(errand);
         self.send(errand, Duration::ZERO);
     }
@@ -198,7 +185,7 @@ impl<'a, P: Platform> Session<'a, P> {
         self.send(errand, pause);
     }
 
-    fn later(&mut self, errand: Errand, why: String) {
+    pub(super) fn later(&mut self, errand: Errand, why: String) {
         self.body.problem(why);
         let pause = self.retries.pause(errand, rand::random());
         self.send(errand, pause);
@@ -244,75 +231,6 @@ impl<'a, P: Platform> Session<'a, P> {
         self.errands.call_back(Errand::Work);
         self.errands.call_back(Errand::Renew);
         self.send(Errand::Erased, Duration::ZERO);
-    }
-
-    async fn assigned(&mut self, assignment: &Assignment) -> Result<Option<Leave>, Error> {
-        let current = match &self.body.journal.stage {
-            Stage::Downloading { job, .. } | Stage::Verified { job } => Some(job.rollout_id.as_str()),
-            Stage::Idle => None,
-            // What is being installed comes to its end first.
-            _ => return Ok(None),
-        };
-        let is_current = current == Some(assignment.rollout_id.as_str());
-        if assignment.canceled {
-            // Whatever took its place is asked for.
-            self.send_afresh(Errand::Assignment);
-        }
-        if assignment.canceled && !is_current {
-            return Ok(None);
-        }
-        if assignment.canceled || assignment.rollout_id.is_empty() {
-            return self.apply(Input::Unassigned).await;
-        }
-        if is_current {
-            return Ok(None);
-        }
-        let now = Some(clock::at_least(now_ms(), self.identity.not_before_ms));
-        let offer = judge(&self.body.bounds, &self.body.journal, assignment, now);
-        self.apply(Input::Offered(offer)).await
-    }
-
-    /// Something happened to the update: what is under way is no longer what is to be done.
-    async fn apply(&mut self, input: Input) -> Result<Option<Leave>, Error> {
-        let before = task(&self.body.journal);
-        let acknowledged = input == Input::Acknowledged;
-        let unassigned = input == Input::Unassigned && before.is_some();
-        self.taken_back = match input {
-            Input::Unassigned => self.taken_back.saturating_add(1),
-            Input::Fetched => 0,
-            _ => self.taken_back,
-        };
-        if let Err(error) = self.body.apply(input).await {
-            // The server tells once more what it has assigned, and work begins where the journal stands.
-            self.later(Errand::Work, told_whole(&error));
-            self.later(Errand::Assignment, "the update waits for the disk".into());
-            return Ok(None);
-        }
-        let after = task(&self.body.journal);
-        if self.is_retiring {
-            return Ok(None);
-        }
-        if before != after {
-            self.errands.call_back(Errand::Work);
-        }
-        let mut pause = Duration::ZERO;
-        match &after {
-            Some(Task::Undo) => return Ok(Some(Leave::Again)),
-            Some(Task::Try(_)) if !self.body.trial.is_some_and(|trial| trial.is_well) => {
-                return Ok(Some(Leave::Again));
-            }
-            Some(Task::Report(end)) if self.body.journal.last.as_ref() == Some(end) => pause = TOLD_BEFORE,
-            Some(Task::Report(_)) => self.send_afresh(Errand::Report),
-            None if acknowledged => self.send_afresh(Errand::Assignment),
-            // A server that assigns what it then takes back is not asked without a pause.
-            None if unassigned => {
-                self.errands.call_back(Errand::Assignment);
-                self.send(Errand::Assignment, about(AGAIN) * (self.taken_back - 1).min(12));
-            }
-            _ => {}
-        }
-        self.send(Errand::Work, pause);
-        Ok(None)
     }
 
     fn renew_if_due(&mut self, pause: Duration) {

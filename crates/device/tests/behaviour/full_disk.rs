@@ -63,6 +63,27 @@ async fn it_comes_up_beats_and_takes_its_update_once_there_is_room() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_gets_its_first_certificate_once_there_is_room() {
+    let (world, watch) = (World::new().await, Watch::default());
+    let settings = world.settings("pump-7");
+    fs::create_dir_all(&settings.folder).unwrap();
+    fill(&settings.folder, "request.pem");
+    let pump = Pump::start(&settings, &watch).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(watch.heard(|e| matches!(e, Event::Problem { what } if what.contains("request.pem"))) > 0);
+    free(&settings.folder, "request.pem");
+    fill(&settings.folder, "identity.pem");
+    let full = || watch.heard(|e| matches!(e, Event::Problem { what } if what.contains("identity.pem")));
+    while full() == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    free(&settings.folder, "identity.pem");
+    world.until("it reports", |s| !s.reports.is_empty()).await;
+    pump.stop().await;
+    assert_eq!(world.state.lock().serials, 1, "one request, one certificate");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ordered_to_retire_it_erases_its_keys_though_nothing_can_be_noted() {
     let (world, watch) = (World::new().await, Watch::default());
     let settings = world.settings("pump-7");
