@@ -160,12 +160,24 @@ fn each_outside_thing_is_named_in_its_crate_only() {
 }
 
 #[test]
+fn what_only_tests_need_no_program_names() {
+    let graph = graph();
+    for name in &graph.ours {
+        assert!(
+            !graph.normal[name].contains("muster-falsify"),
+            "{name} names muster-falsify"
+        );
+    }
+}
+
+#[test]
 fn every_crate_of_ours_has_its_place() {
     let placed: BTreeSet<&str> = CORES
         .into_iter()
         .chain(SHELLS)
         .chain([
             "muster-contract",
+            "muster-falsify",
             "muster-device",
             "muster-agent",
             "muster-bench",

@@ -57,10 +57,7 @@ async fn run(mut command: Command, within: Duration) -> Result<(), String> {
         .stderr(Stdio::null());
     let ended = tokio::time::timeout(within, command.kill_on_drop(true).status()).await;
     match ended {
-        Err(_) => Err(format!(
-            "the health check did not end within {} s",
-            within.as_secs()
-        )),
+        Err(_) => Err(format!("the health check did not end within {within:?}")),
         Ok(Err(error)) => Err(format!("the health check could not be run: {error}")),
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(Ok(status)) => Err(format!("the health check ended with {status}")),

@@ -7,6 +7,8 @@ use pki::ClientCertificate;
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
+use crate::clock::NoEarlier;
+
 /// An identity, ready to connect with.
 #[derive(Clone)]
 pub struct Identity {
@@ -45,7 +47,8 @@ impl Identity {
         for root in certificates(roots)? {
             store.add(root).map_err(|e| unfit(&e))?;
         }
-        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let time = NoEarlier::than(certificate.not_before_ms);
+        let tls = ClientConfig::builder_with_details(Arc::new(aws_lc_rs::default_provider()), Arc::new(time))
             .with_safe_default_protocol_versions()
             .map_err(|e| unfit(&e))?
             .with_root_certificates(store)

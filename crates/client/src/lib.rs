@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod clock;
 mod connection;
 mod error;
 mod identity;

@@ -75,15 +75,32 @@ fn singular(subject: &str) -> &str {
     }
 }
 
-/// Milliseconds since 1970 as RFC 3339 in UTC.
+/// The last millisecond that RFC 3339 can write: its years have four digits.
+const LATEST_MS: u64 = 253_402_300_799_999;
+
+/// Milliseconds since 1970 as RFC 3339 in UTC; what is earlier or later than can be told is told as the first or
+/// the last time that can be.
 pub fn rfc3339(ms: i64) -> String {
-    let since = Duration::from_millis(u64::try_from(ms).unwrap_or_default());
+    let since = Duration::from_millis(u64::try_from(ms).unwrap_or_default().min(LATEST_MS));
     humantime::format_rfc3339_millis(UNIX_EPOCH + since).to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_time_can_be_told() {
+        for (ms, expected) in [
+            (i64::MIN, "1970-01-01T00:00:00.000Z"),
+            (0, "1970-01-01T00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+            (253_402_300_800_000, "9999-12-31T23:59:59.999Z"),
+            (i64::MAX, "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(rfc3339(ms), expected);
+        }
+    }
 
     #[test]
     fn a_cloud_event_has_its_golden_form() {

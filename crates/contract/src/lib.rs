@@ -9,6 +9,7 @@ pub mod event;
 pub mod filter;
 pub mod id;
 pub mod limits;
+pub mod request_id;
 pub mod topic;
 pub mod verb;
 pub mod wire;

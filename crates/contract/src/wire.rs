@@ -130,7 +130,8 @@ fn named_field(error: &str) -> String {
         .to_owned()
 }
 
-fn too_deep(payload: &[u8]) -> bool {
+/// Whether JSON nests deeper than anybody should look.
+pub(crate) fn too_deep(payload: &[u8]) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for byte in payload {
         match byte {

@@ -20,12 +20,7 @@ impl Folder {
     /// Opens the folder, or makes it.
     pub(crate) fn open(path: &Path) -> Result<Folder, Error> {
         let failed = |doing| move |source| failure(path, doing, source);
-        let mut builder = DirBuilder::new();
-        builder
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(failed("making the folder"))?;
+        make(path).map_err(failed("making the folder"))?;
         let lock = options()
             .write(true)
             .create(true)
@@ -84,17 +79,18 @@ impl Folder {
             .map_err(|source| failure(&path, "writing", source))
     }
 
-    /// Overwrites a file and removes it; also what a cut left of writing it.
+    /// Overwrites a file and removes it; also what a cut left of writing it. What cannot be overwritten, as on
+    /// a full disk whose file system copies what it overwrites, is removed all the same.
     pub(crate) fn erase(&self, name: &str) -> Result<(), Error> {
-        for path in [self.path(name), fresh(&self.path(name))] {
-            let done = OpenOptions::new().write(true).open(&path).and_then(|file| {
-                overwrite(file)?;
-                fs::remove_file(&path)
-            });
-            absent_is_fine(done).map_err(|source| failure(&path, "erasing", source))?;
-        }
-        self.sync()
-            .map_err(|source| failure(&self.path, "erasing", source))
+        let paths = [self.path(name), fresh(&self.path(name))];
+        let erased = paths.map(|path| {
+            let overwritten = OpenOptions::new().write(true).open(&path).and_then(overwrite);
+            let removed = fs::remove_file(&path);
+            absent_is_fine(removed.and(overwritten)).map_err(|source| failure(&path, "erasing", source))
+        });
+        let synced = self.sync();
+        erased.into_iter().collect::<Result<(), Error>>()?;
+        synced.map_err(|source| failure(&self.path, "erasing", source))
     }
 
     /// Removes a file that holds no secret.
@@ -140,11 +136,17 @@ impl Folder {
         }
     }
 
+    /// What a full disk has taken of it is given back.
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let fresh = fresh(path);
         let mut file = options().write(true).create(true).truncate(true).open(&fresh)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        if let Err(error) = written {
+            // It may hold a part of a secret.
+            let _ = overwrite(file);
+            let _ = fs::remove_file(&fresh);
+            return Err(error);
+        }
         fs::rename(&fresh, path)?;
         self.sync()
     }
@@ -152,6 +154,17 @@ impl Folder {
     fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
+}
+
+/// Makes a folder that only its owner can look into, and lets its name outlive a cut.
+fn make(path: &Path) -> io::Result<()> {
+    let missing: Vec<_> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for folder in missing {
+        let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+        File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// What the system says of a file.

@@ -33,6 +33,16 @@
 //! # }
 //! ```
 //!
+//! # Starting images
+//!
+//! The folder's file `active` says what a start script is to start: `a` or `b`, the image in `slot-a` or `slot-b`,
+//! with ` try` behind it while that one is only tried. Where there is no such slot, it is the image that the device
+//! was delivered with. Starts are counted by [`Device::run`], three of them; an image that dies before it gets there
+//! is not counted, so a start script that has started a ` try` three times in vain starts the other one. That one,
+//! once it runs, finds that the update has failed and tells the server.
+//!
+//! # What can be relied on
+//!
 //! What holds at every instant, whatever is cut off:
 //!
 //! - A private key is on disk before its request is sent, and a certificate is used only once it is on disk.
@@ -41,7 +51,10 @@
 //! - The slot that runs is not touched until the other one has been confirmed; the sequence floor rises then,
 //!   and never falls.
 //! - The end of an update is reported until the server has acknowledged it.
-//! - Keys are erased only after the server has acknowledged the receipt.
+//! - Keys are erased only after the server has acknowledged the receipt, or refuses a device that it had ordered
+//!   to retire; then they go, whatever else fails.
+//! - A full disk stops an update and nothing else: the device comes up, says so, and goes on once there is room.
+//! - The clock is believed only from the beginning of the device's certificate on.
 #![forbid(unsafe_code)]
 
 mod clock;

@@ -4,7 +4,13 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use artifact::PublicKey;
 use client::Endpoint;
-use contract::{Id, Root};
+use contract::{Id, Root, limits};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+
+use crate::error::Error;
+
+/// The longest duration that is taken: 30 days.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How a device is set up.
 #[derive(Debug, Clone)]
@@ -98,8 +104,125 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Whether these make sense. What the server would refuse of them for ever is refused here, at once.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let wrong = |setting, why: &str| {
+            let why = why.to_owned();
+            Err(Error::Setting { setting, why })
+        };
+        let duration = |time: Duration| !time.is_zero() && time <= LONGEST;
+        let mut roots = CertificateDer::pem_slice_iter(self.roots_pem.as_bytes()).peekable();
+        if roots.peek().is_none() || roots.any(|root| root.is_err()) {
+            return wrong(
+                "roots_pem",
+                "there must be certificates in PEM form, and nothing else",
+            );
+        }
+        if !duration(self.heartbeat) {
+            return wrong("heartbeat", "it must be more than nothing and at most 30 days");
+        }
+        if !duration(self.confirm_within) {
+            return wrong(
+                "confirm_within",
+                "it must be more than nothing and at most 30 days",
+            );
+        }
+        self.about.check().or_else(|(setting, why)| wrong(setting, why))
+    }
+}
+
+impl About {
+    fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        let fits = |text: &str, most| text.chars().count() <= most && !text.contains(char::is_control);
+        let bounded = self.attributes.iter().all(|(key, value)| {
+            !key.is_empty() && fits(key, limits::KEY_CHARS) && value.chars().count() <= limits::VALUE_CHARS
+        });
+        if self.attributes.len() > limits::ENTRIES_MAX || !bounded {
+            return Err((
+                "about.attributes",
+                "at most 64, with keys of 1 to 128 and values of up to 1024 characters",
+            ));
+        }
+        let on_earth = |location: &Location| {
+            (-90.0..=90.0).contains(&location.latitude) && (-180.0..=180.0).contains(&location.longitude)
+        };
+        if !self.location.as_ref().is_none_or(on_earth) {
+            return Err((
+                "about.location",
+                "latitude is between -90 and 90, longitude between -180 and 180",
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl std::fmt::Debug for Claim {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Claim").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pki::{Charter, KeyKind, Serial};
+
+    use super::*;
+
+    fn settings() -> Settings {
+        let charter = Charter {
+            site: "harbour",
+            key: KeyKind::P256,
+            serial: Serial::from_random([1; 16]),
+            now_ms: 1_800_000_000_000,
+            lifetime_ms: 1_000_000_000,
+        };
+        let server = Endpoint {
+            host: "localhost".into(),
+            port: 8883,
+        };
+        let roots = pki::create_root(&charter).unwrap().chain_pem;
+        Settings::new("/nonexistent", "pump-7".parse().unwrap(), server, roots)
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_named() {
+        assert!(settings().check().is_ok());
+        type Change = fn(&mut Settings);
+        let cases: [(&str, Change); 8] = [
+            ("roots_pem", |s| s.roots_pem.clear()),
+            ("roots_pem", |s| {
+                s.roots_pem
+                    .push_str("-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n")
+            }),
+            ("heartbeat", |s| s.heartbeat = Duration::ZERO),
+            ("confirm_within", |s| s.confirm_within = Duration::MAX),
+            ("about.location", |s| {
+                s.about.location = Some(Location {
+                    latitude: f64::NAN,
+                    ..Location::default()
+                });
+            }),
+            ("about.attributes", |s| {
+                drop(s.about.attributes.insert(String::new(), "x".into()))
+            }),
+            ("about.attributes", |s| {
+                drop(s.about.attributes.insert("k".into(), "x".repeat(1_025)))
+            }),
+            ("about.attributes", |s| {
+                s.about
+                    .attributes
+                    .extend((0..65).map(|n| (n.to_string(), String::new())))
+            }),
+        ];
+        for (name, change) in cases {
+            let mut settings = settings();
+            change(&mut settings);
+            let refused = settings.check();
+            assert!(
+                matches!(&refused, Err(Error::Setting { setting, .. }) if *setting == name),
+                "{refused:?}"
+            );
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A client's certificate as the front door reads it.
+//! Certificates as those who meet them read them: a client's at the front door, a server's when it is recorded.
 
 use crate::key::sha256_hex;
 use crate::leaf::{AlternativeName, Leaf, ProfileError, Purpose};
@@ -51,6 +51,48 @@ impl ClientCertificate {
         let blocks = pem_text::all_blocks(chain_pem.as_bytes(), &["CERTIFICATE"]);
         let blocks = blocks.map_err(|_| ProfileError::NotParseable)?;
         ClientCertificate::parse(blocks.first().ok_or(ProfileError::NotParseable)?)
+    }
+}
+
+/// What a server certificate says, once it has been found to fit the whole server profile.
+///
+/// It names hosts and no party: whose it is, whoever presents it must say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerCertificate {
+    /// The serial number in lower-case hex, as [`Serial::to_hex`](crate::Serial::to_hex) writes it.
+    pub serial_hex: String,
+    /// The first instant of validity, in milliseconds since 1970.
+    pub not_before_ms: i64,
+    /// The last instant of validity, in milliseconds since 1970.
+    pub not_after_ms: i64,
+    /// The SHA-256 of the whole certificate, in lower-case hex.
+    pub fingerprint_sha256: String,
+    /// The SHA-256 of its SubjectPublicKeyInfo, in lower-case hex.
+    pub key_fingerprint_sha256: String,
+}
+
+impl ServerCertificate {
+    /// Reads a certificate in DER form and demands the whole server profile.
+    pub fn parse(der: &[u8]) -> Result<ServerCertificate, ProfileError> {
+        let leaf = Leaf::read(der)?;
+        if leaf.purpose != Purpose::Server {
+            return Err(ProfileError::ExtendedKeyUsage);
+        }
+        let only_hosts = leaf
+            .names
+            .iter()
+            .all(|name| matches!(name, AlternativeName::Host(_)));
+        if leaf.names.is_empty() || !only_hosts {
+            return Err(ProfileError::AlternativeName);
+        }
+        let validity = leaf.validity();
+        Ok(ServerCertificate {
+            serial_hex: leaf.serial_hex(),
+            not_before_ms: validity.not_before_ms,
+            not_after_ms: validity.not_after_ms,
+            fingerprint_sha256: sha256_hex(der),
+            key_fingerprint_sha256: sha256_hex(leaf.certificate.public_key().raw),
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use x509_parser::oid_registry::{
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
 
+use crate::ca_certificate::CaCertificate;
 use crate::plan::Host;
 use crate::validity::Validity;
 
@@ -99,6 +100,21 @@ impl<'a> Leaf<'a> {
 
     pub(crate) fn validity(&self) -> Validity {
         Validity::of(self.certificate.validity())
+    }
+
+    /// Whether it says that this authority issued it.
+    pub(crate) fn names_issuer(&self, authority: &CaCertificate) -> bool {
+        self.certificate.issuer().as_raw() == authority.subject_der
+    }
+
+    /// Whether this authority issued it.
+    pub(crate) fn is_signed_by(&self, authority: &CaCertificate) -> bool {
+        let Ok(key) = authority.spki() else {
+            return false;
+        };
+        self.names_issuer(authority)
+            && self.issuer_key_id == authority.key_id
+            && self.certificate.verify_signature(Some(&key)).is_ok()
     }
 }
 

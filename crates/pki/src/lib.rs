@@ -12,7 +12,8 @@
 //! 3. [`Plan::new`] holds all that the certificate will say. The caller records it.
 //! 4. [`Authority::sign`] signs it, reads the result back and compares it with the plan.
 //!
-//! At the front door [`ClientCertificate::parse`] demands the same profile that step 4 produced.
+//! At the front door [`ClientCertificate::parse`] demands the same profile that step 4 produced; [`issued_by`]
+//! tells whether a certificate that is there already came from step 4.
 //! [`Authority::revocation_list`] signs the list of what no longer counts.
 //!
 //! Authorities come from [`create_root`] and [`create_issuing`]; [`seal_key`] and [`open_key`] guard their
@@ -37,13 +38,14 @@ mod name;
 mod pem_text;
 mod plan;
 mod profile;
+mod provenance;
 mod request;
 mod revocation;
 mod serial;
 mod validity;
 
 pub use authority::{Authority, AuthorityError, IssuedCertificate, NewAuthority, SignError};
-pub use certificate::ClientCertificate;
+pub use certificate::{ClientCertificate, ServerCertificate};
 pub use csr::{CSR_MAX_BYTES, Csr, CsrError, CsrNameError};
 pub use founding::{Charter, FoundingError, create_issuing, create_root};
 pub use inspect::Deviation;
@@ -53,6 +55,7 @@ pub use leaf::ProfileError;
 pub use name::{NameError, Subject, SubjectKind};
 pub use plan::{Host, Plan, Profile};
 pub use profile::{ProfileMismatch, Tier};
+pub use provenance::{CHAIN_MAX_BYTES, ProvenanceError, issued_by};
 pub use request::{RequestError, csr_for};
 pub use revocation::{Reason, RevocationList, RevocationListError, Revoked};
 pub use serial::{Serial, SerialError};

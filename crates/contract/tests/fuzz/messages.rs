@@ -11,10 +11,9 @@ use contract::{
     verb::VERBS,
     wire::{self, Encoding, Wire},
 };
+use falsify::{falsify, mutated};
 use proptest::{prelude::*, strategy::Union};
 use serde_json::Value;
-
-use crate::mutation::{falsify, mutated};
 
 const CASES: u32 = 20_000;
 

@@ -1,9 +1,8 @@
 //! Topics, filters and names against references that are too slow and too plain to be wrong.
 
 use contract::{Id, Leaf, Principal, Root, ServiceName, Topic, filter::Filter, verb::VERBS};
+use falsify::falsify;
 use proptest::prelude::*;
-
-use crate::mutation::falsify;
 
 const CASES: u32 = 20_000;
 /// A level that no filter here names.

@@ -44,15 +44,15 @@ pub(crate) struct Trial {
 
 impl<P: Platform> Body<P> {
     pub(crate) fn open(settings: Settings, platform: P) -> Result<Body<P>, Error> {
+        settings.check()?;
         let bounds = bounds(&settings)?;
         let folder = Arc::new(Folder::open(&settings.folder)?);
         let slots = Slots::new(folder.clone());
         let journal = slots.journal()?;
-        slots.mark(&journal)?;
-        Ok(Body {
+        let body = Body {
             keys: Keys::new(folder.clone()),
             platform: Arc::new(platform),
-            boots: count_boot(&folder)?,
+            boots: boots_before(&folder).saturating_add(1),
             started: Instant::now(),
             trial: None,
             settings,
@@ -60,7 +60,18 @@ impl<P: Platform> Body<P> {
             slots,
             bounds,
             journal,
-        })
+        };
+        body.note_start();
+        Ok(body)
+    }
+
+    /// Notes what a start changes. A device whose disk is full must come up all the same, to say so.
+    fn note_start(&self) {
+        let marked = self.slots.mark(&self.journal);
+        let counted = self.folder.write(BOOTS, format!("{}\n", self.boots).as_bytes());
+        for failed in [marked, counted].into_iter().filter_map(Result::err) {
+            self.problem(told_whole(&failed));
+        }
     }
 
     /// The image that runs.
@@ -70,21 +81,19 @@ impl<P: Platform> Body<P> {
         Some(self.slots.image(slot, held))
     }
 
-    /// Something happened to the update: it is on disk before anybody hears of it.
+    /// Something happened to the update: it is on disk before anybody hears of it. Where the disk does not take
+    /// it, nothing has happened.
     pub(crate) async fn apply(&mut self, input: Input) -> Result<(), Error> {
         let next = step(&self.journal, input);
         if next == self.journal {
             return Ok(());
         }
         let (slots, kept) = (self.slots.clone(), next.clone());
-        blocking(move || {
-            slots.save(&kept)?;
-            match kept.stage {
-                Stage::Idle | Stage::Ended(_) => slots.tidy(None),
-                _ => Ok(()),
-            }
-        })
-        .await?;
+        if let Err(error) = blocking(move || slots.save(&kept)).await {
+            // The cut may have come after the new journal was in its place: the disk says which counts.
+            self.journal = self.slots.journal()?;
+            return Err(error);
+        }
         let before = std::mem::replace(&mut self.journal, next);
         if !matches!(self.journal.stage, Stage::Trying { .. }) {
             self.trial = None;
@@ -92,7 +101,18 @@ impl<P: Platform> Body<P> {
         if let Some(event) = told(&before, &self.journal) {
             self.platform.heard(event);
         }
+        if matches!(self.journal.stage, Stage::Idle | Stage::Ended(_)) {
+            self.tidy().await;
+        }
         Ok(())
+    }
+
+    /// What was on its way is no longer wanted.
+    async fn tidy(&self) {
+        let slots = self.slots.clone();
+        if let Err(error) = blocking(move || slots.tidy(None)).await {
+            self.problem(told_whole(&error));
+        }
     }
 
     pub(crate) fn tell(&self, event: Event) {
@@ -183,10 +203,16 @@ fn bounds(settings: &Settings) -> Result<Bounds, Error> {
     })
 }
 
-/// Counts starts; a count that cannot be read begins anew, for nothing rests on it.
-fn count_boot(folder: &Folder) -> Result<u64, Error> {
+/// Starts so far; a count that cannot be read begins anew, for nothing rests on it.
+fn boots_before(folder: &Folder) -> u64 {
     let before = folder.read_text(BOOTS).unwrap_or_default();
-    let before: u64 = before.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-    folder.write(BOOTS, format!("{}\n", before + 1).as_bytes())?;
-    Ok(before + 1)
+    before.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// An error and what the system says of it.
+pub(crate) fn told_whole(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }

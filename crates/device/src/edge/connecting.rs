@@ -14,7 +14,7 @@ use super::{
 use crate::{
     error::Error,
     event::{Ending, Event},
-    identity::read_fitting,
+    identity::{Credentials, read_fitting},
     platform::Platform,
     update::Input,
 };
@@ -22,8 +22,12 @@ use crate::{
 /// What ends the wait for a connection.
 enum Met {
     Connection(Client, Inbox),
-    /// The server refuses the device's certificate.
+    /// A connection with the next certificate, where the present one is refused.
+    NextConnection(Client, Inbox, Identity),
+    /// The server refuses a device that it has ordered to retire.
     Refusal,
+    /// The certificate has ended.
+    End,
     TrialOver,
     Shutdown,
 }
@@ -54,23 +58,7 @@ pub(crate) async fn run<P: Platform>(
             identity = identity(&mut body) => identity?,
             () = shutdown.cancelled() => return Ok(Ending::Shutdown),
         };
-        let left = match connect(&body, &identity, &shutdown).await {
-            Met::Shutdown => return Ok(Ending::Shutdown),
-            Met::TrialOver => {
-                let why = "the server could not be reached with it in time";
-                body.apply(Input::Unhealthy(why.into())).await?;
-                continue;
-            }
-            Met::Refusal => Leave::Retired,
-            Met::Connection(client, inbox) => {
-                body.tell(Event::Connected {
-                    serial: identity.serial.clone(),
-                });
-                let session = Session::new(&mut body, client, &identity)?;
-                session.run(inbox, &shutdown).await?
-            }
-        };
-        match left {
+        match meet(&mut body, &identity, &shutdown).await? {
             Leave::Shutdown => return Ok(Ending::Shutdown),
             Leave::Again => {}
             Leave::Retired => {
@@ -81,23 +69,53 @@ pub(crate) async fn run<P: Platform>(
     }
 }
 
-/// The device's identity, or its first.
-async fn identity<P: Platform>(body: &mut Body<P>) -> Result<Identity, Error> {
-    let (roots, id) = (&body.settings.roots_pem, &body.settings.device_id);
-    // The next certificate, where the present one has ended before it could be tried.
-    let mut why = None;
-    for (credentials, is_next) in [(body.keys.current()?, false), (body.keys.next()?, true)] {
-        let Some(credentials) = credentials else { continue };
-        match read_fitting(&credentials, roots, id, now_ms()) {
-            Ok(identity) => {
-                if is_next {
-                    body.keys.promote()?;
-                }
-                return Ok(identity);
-            }
-            Err(unfit) => why = Some(unfit.to_string()),
+/// Connects, and does what there is to do while there is a connection.
+async fn meet<P: Platform>(
+    body: &mut Body<P>,
+    identity: &Identity,
+    shutdown: &CancellationToken,
+) -> Result<Leave, Error> {
+    match connect(body, identity, shutdown).await {
+        Met::Shutdown => Ok(Leave::Shutdown),
+        Met::TrialOver => {
+            let why = "the server could not be reached with it in time";
+            body.apply(Input::Unhealthy(why.into())).await?;
+            Ok(Leave::Again)
+        }
+        Met::End => Ok(Leave::Again),
+        Met::Refusal => Ok(Leave::Retired),
+        Met::Connection(client, inbox) => attend(body, client, inbox, identity, shutdown).await,
+        Met::NextConnection(client, inbox, next) => {
+            body.keys.promote()?;
+            body.tell(Event::Renewed {
+                serial: next.serial.clone(),
+                not_after_ms: next.not_after_ms,
+            });
+            attend(body, client, inbox, &next, shutdown).await
         }
     }
+}
+
+/// While there is a connection.
+async fn attend<P: Platform>(
+    body: &mut Body<P>,
+    client: Client,
+    inbox: Inbox,
+    identity: &Identity,
+    shutdown: &CancellationToken,
+) -> Result<Leave, Error> {
+    body.tell(Event::Connected {
+        serial: identity.serial.clone(),
+    });
+    Session::new(body, client, identity)?.run(inbox, shutdown).await
+}
+
+/// The device's identity, or its first.
+async fn identity<P: Platform>(body: &mut Body<P>) -> Result<Identity, Error> {
+    let why = match fitting(body)? {
+        Ok(identity) => return Ok(identity),
+        Err(why) => why,
+    };
     match (body.settings.claim.clone(), why) {
         (Some(claim), why) => {
             if let Some(why) = why {
@@ -110,6 +128,30 @@ async fn identity<P: Platform>(body: &mut Body<P>) -> Result<Identity, Error> {
         (None, None) => Err(Error::NoIdentity),
         (None, Some(why)) => last_resort(body, why),
     }
+}
+
+/// The certificate that is of use now, or why there is none. The next one counts where the present one has ended
+/// before it could be tried.
+pub(super) fn fitting<P: Platform>(body: &Body<P>) -> Result<Result<Identity, Option<String>>, Error> {
+    let mut why = None;
+    for (credentials, is_next) in [(body.keys.current()?, false), (body.keys.next()?, true)] {
+        let Some(credentials) = credentials else { continue };
+        match read(body, &credentials) {
+            Ok(identity) => {
+                if is_next {
+                    body.keys.promote()?;
+                }
+                return Ok(Ok(identity));
+            }
+            Err(unfit) => why = Some(unfit),
+        }
+    }
+    Ok(Err(why))
+}
+
+fn read<P: Platform>(body: &Body<P>, credentials: &Credentials) -> Result<Identity, String> {
+    let (roots, id) = (&body.settings.roots_pem, &body.settings.device_id);
+    read_fitting(credentials, roots, id, now_ms()).map_err(|unfit| unfit.to_string())
 }
 
 /// A certificate that seems not to be valid now, and no claim: perhaps it is the clock that is wrong.
@@ -126,6 +168,8 @@ fn last_resort<P: Platform>(body: &Body<P>, why: String) -> Result<Identity, Err
 /// Connects, however long it takes.
 async fn connect<P: Platform>(body: &Body<P>, identity: &Identity, shutdown: &CancellationToken) -> Met {
     let mut pauses = backoff();
+    // Whoever has nothing better than a certificate that seems to have ended goes on trying it.
+    let has_begun_in_time = !has_ended(identity);
     loop {
         let attempt = attempt(body, identity);
         let failed = tokio::select! {
@@ -137,17 +181,44 @@ async fn connect<P: Platform>(body: &Body<P>, identity: &Identity, shutdown: &Ca
             () = shutdown.cancelled() => return Met::Shutdown,
         };
         let ConnectError::Failed { why, cause, .. } = failed;
-        // The receipt was acknowledged, or the deadline is over: the server has retired the device.
-        if cause == Cause::Refused && retiring::is_ordered(&body.folder).unwrap_or(false) {
-            return Met::Refusal;
-        }
         body.tell(Event::Disconnected { why });
+        if cause == Cause::Refused {
+            // The receipt was acknowledged, or the deadline is over: the server has retired the device.
+            if retiring::is_ordered(&body.folder).unwrap_or(false) {
+                return Met::Refusal;
+            }
+            let other = tokio::select! {
+                other = attempt_next(body) => other,
+                () = trial::over(body.trial) => return Met::TrialOver,
+                () = shutdown.cancelled() => return Met::Shutdown,
+            };
+            if let Some((client, inbox, next)) = other {
+                return Met::NextConnection(client, inbox, next);
+            }
+        }
+        if has_begun_in_time && has_ended(identity) {
+            return Met::End;
+        }
         tokio::select! {
             () = tokio::time::sleep(pauses.pause(rand::random())) => {}
             () = trial::over(body.trial) => return Met::TrialOver,
             () = shutdown.cancelled() => return Met::Shutdown,
         }
     }
+}
+
+/// Whether a certificate's time is over, as far as the device knows the time.
+pub(super) fn has_ended(identity: &Identity) -> bool {
+    now_ms().is_some_and(|now| now > identity.not_after_ms)
+}
+
+/// A device that was cut off after the server had seen its next certificate, and before it knew that, may be
+/// refused with the present one.
+async fn attempt_next<P: Platform>(body: &Body<P>) -> Option<(Client, Inbox, Identity)> {
+    let next = body.keys.next().ok().flatten()?;
+    let identity = read(body, &next).ok()?;
+    let (client, inbox) = attempt(body, &identity).await.ok()?;
+    Some((client, inbox, identity))
 }
 
 async fn attempt<P: Platform>(body: &Body<P>, identity: &Identity) -> Result<(Client, Inbox), ConnectError> {

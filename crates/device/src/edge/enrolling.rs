@@ -10,8 +10,8 @@ use contract::{
 };
 
 use super::{
-    body::{Body, now_ms},
-    connecting::backoff,
+    body::{Body, now_ms, told_whole},
+    connecting::{backoff, fitting},
 };
 use crate::{
     error::Error,
@@ -24,7 +24,10 @@ use crate::{
 /// Pause after a refusal that says nothing of when to try again: somebody has to register the device first.
 const REFUSED: Duration = Duration::from_secs(30);
 
-/// Asks until there is a certificate.
+/// The longest a server can ask to be left alone.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Asks until there is a certificate, or the one that is there is of use after all: a clock may have been set.
 pub(crate) async fn enrol<P: Platform>(body: &mut Body<P>, claim: &Claim) -> Result<Identity, Error> {
     let settings = &body.settings;
     let claiming = Identity::from_pem(&claim.certificate_pem, &claim.key_pem, &settings.roots_pem)
@@ -37,26 +40,23 @@ pub(crate) async fn enrol<P: Platform>(body: &mut Body<P>, claim: &Claim) -> Res
     let mut pauses = backoff();
     loop {
         let mut pause = pauses.pause(rand::random());
-        let request = body.keys.request(body.settings.device_id.as_str())?;
-        match ask(body, &claiming, &request).await {
-            Ok(signed) => match take(body, request, signed) {
-                Ok(identity) => return Ok(identity),
-                Err(Taking::Files(error)) => return Err(error),
-                Err(Taking::Unfit(why)) => {
-                    body.problem(why);
-                    body.keys.drop_request()?;
-                }
-            },
-            Err(Asking::Refused(refusal)) => {
-                pause = pause.max(after(&refusal));
-                if is_final(&refusal) {
-                    body.keys.drop_request()?;
-                }
+        match attempt(body, &claiming).await {
+            Ok(Asked::Enrolled(identity)) => return Ok(*identity),
+            Ok(Asked::Unfit(why)) => body.problem(why),
+            Ok(Asked::Refused(refusal)) => {
+                // A batch that was refused as one does not come back as one.
+                pause = pause.max(after(&refusal).mul_f64(1.0 + rand::random::<f64>() / 5.0));
                 body.problem(format!("no certificate: {refusal}"));
             }
-            Err(Asking::Unreached(why)) => body.tell(Event::Disconnected { why }),
+            Ok(Asked::Unreached(why)) => body.tell(Event::Disconnected { why }),
+            // A full disk: the same request goes out once there is room.
+            Err(error @ Error::Files { .. }) => body.problem(told_whole(&error)),
+            Err(error) => return Err(error),
         }
         tokio::time::sleep(pause).await;
+        if let Ok(identity) = fitting(body)? {
+            return Ok(identity);
+        }
     }
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn is_final(refusal: &Refusal) -> bool {
 pub(crate) fn after(refusal: &Refusal) -> Duration {
     match refusal.retry_after_ms {
         0 if is_final(refusal) => REFUSED,
-        ms => Duration::from_millis(ms),
+        ms => Duration::from_millis(ms).min(LONGEST),
     }
 }
 
@@ -90,6 +90,14 @@ pub(crate) fn sign(request: &Request) -> Sign {
     }
 }
 
+/// What asking came to.
+enum Asked {
+    Enrolled(Box<Identity>),
+    Unreached(String),
+    Refused(Refusal),
+    Unfit(String),
+}
+
 enum Asking {
     Unreached(String),
     Refused(Refusal),
@@ -98,6 +106,29 @@ enum Asking {
 enum Taking {
     Files(Error),
     Unfit(String),
+}
+
+/// Asks once. A request that is of no use any more is dropped.
+async fn attempt<P: Platform>(body: &Body<P>, claiming: &Identity) -> Result<Asked, Error> {
+    let request = body.keys.request(body.settings.device_id.as_str())?;
+    let signed = match ask(body, claiming, &request).await {
+        Ok(signed) => signed,
+        Err(Asking::Unreached(why)) => return Ok(Asked::Unreached(why)),
+        Err(Asking::Refused(refusal)) => {
+            if is_final(&refusal) {
+                body.keys.drop_request()?;
+            }
+            return Ok(Asked::Refused(refusal));
+        }
+    };
+    match take(body, request, signed) {
+        Ok(identity) => Ok(Asked::Enrolled(Box::new(identity))),
+        Err(Taking::Files(error)) => Err(error),
+        Err(Taking::Unfit(why)) => {
+            body.keys.drop_request()?;
+            Ok(Asked::Unfit(why))
+        }
+    }
 }
 
 async fn ask<P: Platform>(body: &Body<P>, claiming: &Identity, request: &Request) -> Result<Signed, Asking> {
@@ -140,4 +171,22 @@ fn take<P: Platform>(body: &Body<P>, request: Request, signed: Signed) -> Result
         not_after_ms: identity.not_after_ms,
     });
     Ok(identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_left_alone_for_ever() {
+        for (code, retry_after_ms, expected) in [
+            (Code::Denied, 0, REFUSED),
+            (Code::Busy, 0, Duration::ZERO),
+            (Code::Busy, 1_500, Duration::from_millis(1_500)),
+            (Code::Denied, u64::MAX, LONGEST),
+        ] {
+            let refusal = Refusal::new(code, "").retry_after_ms(retry_after_ms);
+            assert_eq!(after(&refusal), expected);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use contract::{
     id::ServiceName,
     v1::{Assignment, Changed, Done, Erased, GetAssignment, GetStanding, Report, Standing},
 };
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinSet};
 
 use super::{renewing::Renewal, work::Worked};
 
@@ -30,6 +30,22 @@ pub(crate) enum Heard {
     Worked(Worked),
     Renewed(Renewal),
     Erased(Result<(), AskError>),
+    /// It panicked, in the platform's code or in ours.
+    Broken(Errand),
+}
+
+impl Heard {
+    /// The errand that went well.
+    pub(crate) fn good_of(&self) -> Option<Errand> {
+        match self {
+            Heard::Reported(Ok(())) => Some(Errand::Report),
+            Heard::Standing(Ok(_)) => Some(Errand::Standing),
+            Heard::Assignment(Ok(_)) => Some(Errand::Assignment),
+            Heard::Worked(Worked::Input(_)) => Some(Errand::Work),
+            Heard::Renewed(Renewal::Done(_)) => Some(Errand::Renew),
+            _ => None,
+        }
+    }
 }
 
 /// All errands of a session; they end with it.
@@ -70,19 +86,26 @@ impl Errands {
             match self.tasks.join_next_with_id().await {
                 Some(Ok((id, (errand, heard)))) => {
                     // One that was called back may have returned all the same.
-                    if self
-                        .under_way
-                        .get(&errand)
-                        .is_some_and(|handle| handle.id() == id)
-                    {
-                        self.under_way.remove(&errand);
+                    if self.forget(id) == Some(errand) {
                         return heard;
                     }
                 }
-                Some(Err(_)) => {}
+                Some(Err(gone)) => {
+                    if let Some(errand) = self.forget(gone.id()) {
+                        return Heard::Broken(errand);
+                    }
+                }
                 None => std::future::pending().await,
             }
         }
+    }
+
+    /// It is no longer under way; nothing if it was called back.
+    fn forget(&mut self, id: Id) -> Option<Errand> {
+        let mut under_way = self.under_way.iter();
+        let errand = under_way.find_map(|(errand, handle)| (handle.id() == id).then_some(*errand))?;
+        self.under_way.remove(&errand);
+        Some(errand)
     }
 }
 
@@ -112,4 +135,31 @@ pub(crate) async fn erased(client: Client, erased: Vec<String>) -> Heard {
     };
     let done = client.ask::<Done>(ServiceName::Registry, "erased", &receipt);
     Heard::Erased(done.await.map(drop))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_errand_that_breaks_is_told_and_can_be_sent_again() {
+        let mut errands = Errands::default();
+        errands.send(Errand::Work, Duration::ZERO, async {
+            panic!("the platform's fault")
+        });
+        assert!(matches!(errands.next().await, Heard::Broken(Errand::Work)));
+        errands.send(Errand::Work, Duration::ZERO, async { Heard::Reported(Ok(())) });
+        assert!(matches!(errands.next().await, Heard::Reported(Ok(()))));
+    }
+
+    #[tokio::test]
+    async fn an_errand_that_is_called_back_returns_with_nothing() {
+        let mut errands = Errands::default();
+        errands.send(Errand::Report, Duration::ZERO, async { Heard::Reported(Ok(())) });
+        errands.call_back(Errand::Report);
+        errands.send(Errand::Erased, Duration::from_millis(20), async {
+            Heard::Erased(Ok(()))
+        });
+        assert!(matches!(errands.next().await, Heard::Erased(Ok(()))));
+    }
 }

@@ -9,7 +9,7 @@ use contract::{
 use tokio::task::JoinSet;
 
 use super::{
-    body::blocking,
+    body::{blocking, told_whole},
     work::{Told, Tools},
 };
 use crate::{
@@ -140,10 +140,7 @@ async fn keep<P: Platform>(
         stored
     })
     .await;
-    stored.map_err(|error| match std::error::Error::source(&error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    })
+    stored.map_err(|error| told_whole(&error))
 }
 
 async fn check<P: Platform>(tools: &Tools<P>, job: &Job) -> Result<Input, String> {

@@ -7,8 +7,10 @@ mod errand;
 mod fetching;
 mod renewing;
 mod retiring;
+mod retries;
 mod session;
 mod trial;
+mod updating;
 mod work;
 
 pub(crate) use body::Body;

@@ -26,11 +26,14 @@ pub(crate) fn is_done(folder: &Folder) -> Result<bool, Error> {
     Ok(folder.read(DONE)?.is_some())
 }
 
-/// Erases the keys. The mark comes first: a device that is cut off here goes on erasing when it starts again.
+/// Erases the keys. The mark comes first: a device that is cut off here goes on erasing when it starts again. A
+/// full disk may have no room for it until the keys are gone; they go in any case.
 pub(crate) fn finish<P: Platform>(body: &mut Body<P>) -> Result<(), Error> {
-    body.folder.write(DONE, b"")?;
-    body.keys.erase()?;
-    body.slots.tidy(None)?;
+    let marked = body.folder.write(DONE, b"");
+    let erased = body.keys.erase();
+    let tidied = body.slots.tidy(None);
+    marked.or_else(|_| body.folder.write(DONE, b""))?;
+    erased.and(tidied)?;
     body.tell(Event::Retired);
     Ok(())
 }

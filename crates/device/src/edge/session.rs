@@ -3,33 +3,25 @@
 use std::time::Duration;
 
 use client::{AskError, Client, Delivery, Identity, Inbox, Trouble};
-use contract::{
-    Code, Leaf, Topic,
-    id::ServiceName,
-    v1::{Assignment, Standing},
-    wire,
-};
+use contract::{Code, Leaf, Topic, id::ServiceName, v1::Standing, wire};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    body::{Body, about, now_ms},
+    body::{Body, about, now_ms, told_whole},
+    connecting::has_ended,
     errand::{self, Errand, Errands, Heard},
     renewing::{self, Renewal, Renewer},
     retiring,
+    retries::Retries,
     work::{Tools, Worked},
 };
-use crate::{
-    error::Error,
-    event::Event,
-    platform::Platform,
-    update::{Input, Stage, Task, judge, task},
-};
+use crate::{error::Error, event::Event, platform::Platform, update::task};
 
-/// Pause before something that failed is tried again.
-const AGAIN: Duration = Duration::from_secs(5);
-/// Pause before an end is told to a server that had been told and asks again.
-const TOLD_BEFORE: Duration = Duration::from_secs(30);
+/// Shortest pause between two looks at the clock, and before what the server takes back is asked for again.
+pub(super) const AGAIN: Duration = Duration::from_secs(5);
+/// How long a heartbeat may wait for room among what is to be sent.
+const TELL: Duration = Duration::from_secs(1);
 
 /// Why a session is over.
 pub(crate) enum Leave {
@@ -41,13 +33,16 @@ pub(crate) enum Leave {
 
 /// A connected device.
 pub(crate) struct Session<'a, P> {
-    body: &'a mut Body<P>,
+    pub(super) body: &'a mut Body<P>,
     client: Client,
-    identity: Identity,
-    errands: Errands,
+    pub(super) identity: Identity,
+    pub(super) errands: Errands,
+    retries: Retries,
+    /// Assignments in a row that the server took back before an image had come.
+    pub(super) taken_back: u32,
     connections: watch::Receiver<u64>,
     trouble: watch::Receiver<Option<Trouble>>,
-    is_retiring: bool,
+    pub(super) is_retiring: bool,
 }
 
 impl<'a, P: Platform> Session<'a, P> {
@@ -64,6 +59,8 @@ impl<'a, P: Platform> Session<'a, P> {
             client,
             identity: identity.clone(),
             errands: Errands::default(),
+            retries: Retries::default(),
+            taken_back: 0,
             connections,
             trouble,
             is_retiring,
@@ -93,8 +90,9 @@ impl<'a, P: Platform> Session<'a, P> {
                 () = tokio::time::sleep_until(beat) => {
                     beat = Instant::now() + about(self.body.settings.heartbeat);
                     let heartbeat = self.body.heartbeat();
-                    // The next one says the same.
-                    let _ = self.client.tell(ServiceName::Monitoring, "heartbeat", &heartbeat).await;
+                    // The next one says the same; whoever cannot take it must not hold up the rest.
+                    let told = self.client.tell(ServiceName::Monitoring, "heartbeat", &heartbeat);
+                    let _ = tokio::time::timeout(TELL, told).await;
                     None
                 }
                 () = tokio::time::sleep_until(look) => {
@@ -121,7 +119,7 @@ impl<'a, P: Platform> Session<'a, P> {
         }
     }
 
-    fn send(&mut self, errand: Errand, pause: Duration) {
+    pub(super) fn send(&mut self, errand: Errand, pause: Duration) {
         let client = self.client.clone();
         match errand {
             Errand::Report => {
@@ -132,7 +130,7 @@ impl<'a, P: Platform> Session<'a, P> {
             Errand::Assignment => self.errands.send(errand, pause, errand::assignment(client)),
             Errand::Work => {
                 if let Some(task) = task(&self.body.journal) {
-                    let tools = Tools::of(self.body, &client);
+                    let tools = Tools::of(self.body, &client, self.identity.not_before_ms);
                     self.errands.send(errand, pause, tools.work(task));
                 }
             }
@@ -148,24 +146,24 @@ impl<'a, P: Platform> Session<'a, P> {
     }
 
     /// What was asked or said before may be out of date by now.
-    fn send_afresh(&mut self, errand: Errand) {
+    pub(super) fn send_afresh(&mut self, errand: Errand) {
         self.errands.call_back(errand);
         self.send(errand, Duration::ZERO);
     }
 
     async fn hear(&mut self, heard: Heard) -> Result<Option<Leave>, Error> {
+        if let Some(errand) = heard.good_of() {
+            self.retries.went_well(errand);
+        }
         match heard {
             Heard::Reported(Ok(())) => self.body.tell(Event::Reported),
             Heard::Reported(Err(error)) => self.again(Errand::Report, &error),
-            Heard::Standing(Ok(standing)) => self.stand(&standing)?,
+            Heard::Standing(Ok(standing)) => self.stand(&standing),
             Heard::Standing(Err(error)) => self.again(Errand::Standing, &error),
             Heard::Assignment(Ok(assignment)) => return self.assigned(&assignment).await,
             Heard::Assignment(Err(error)) => self.again(Errand::Assignment, &error),
             Heard::Worked(Worked::Input(input)) => return self.apply(input).await,
-            Heard::Worked(Worked::Later(why)) => {
-                self.body.problem(why);
-                self.send(Errand::Work, about(AGAIN));
-            }
+            Heard::Worked(Worked::Later(why)) => self.later(Errand::Work, why),
             Heard::Renewed(renewal) => return self.renewed(renewal),
             Heard::Erased(Ok(())) => return Ok(Some(Leave::Retired)),
             Heard::Erased(Err(AskError::Refused(refusal))) if refusal.code == Code::NotAllowed => {
@@ -176,13 +174,21 @@ impl<'a, P: Platform> Session<'a, P> {
                 self.send(Errand::Work, about(AGAIN));
             }
             Heard::Erased(Err(error)) => self.again(Errand::Erased, &error),
+            Heard::Broken(errand) => self.later(errand, format!("{errand:?} panicked")),
         }
         Ok(None)
     }
 
     fn again(&mut self, errand: Errand, error: &AskError) {
         self.body.problem(error.to_string());
-        self.send(errand, about(AGAIN));
+        let pause = self.retries.pause_after(errand, error, rand::random());
+        self.send(errand, pause);
+    }
+
+    pub(super) fn later(&mut self, errand: Errand, why: String) {
+        self.body.problem(why);
+        let pause = self.retries.pause(errand, rand::random());
+        self.send(errand, pause);
     }
 
     async fn receive(&mut self, delivery: &Delivery) -> Result<Option<Leave>, Error> {
@@ -196,7 +202,7 @@ impl<'a, P: Platform> Session<'a, P> {
             return Ok(None);
         };
         match (service, name.as_str()) {
-            (ServiceName::Registry, "retire") => self.retire()?,
+            (ServiceName::Registry, "retire") => self.retire(),
             (ServiceName::Rollout, "assignment") => match wire::decode(&delivery.payload, "") {
                 Ok(assignment) => return self.assigned(&assignment).await,
                 Err(refusal) => self.body.problem(refusal.to_string()),
@@ -206,76 +212,25 @@ impl<'a, P: Platform> Session<'a, P> {
         Ok(None)
     }
 
-    fn stand(&mut self, standing: &Standing) -> Result<(), Error> {
-        if standing.retire { self.retire() } else { Ok(()) }
+    fn stand(&mut self, standing: &Standing) {
+        if standing.retire {
+            self.retire();
+        }
     }
 
-    fn retire(&mut self) -> Result<(), Error> {
+    /// A full disk may not take the order; it is carried out all the same, and the server tells it again.
+    fn retire(&mut self) {
         if self.is_retiring {
-            return Ok(());
+            return;
         }
-        retiring::order(&self.body.folder)?;
+        if let Err(error) = retiring::order(&self.body.folder) {
+            self.body.problem(told_whole(&error));
+        }
         self.is_retiring = true;
         self.body.tell(Event::RetireOrdered);
         self.errands.call_back(Errand::Work);
         self.errands.call_back(Errand::Renew);
         self.send(Errand::Erased, Duration::ZERO);
-        Ok(())
-    }
-
-    async fn assigned(&mut self, assignment: &Assignment) -> Result<Option<Leave>, Error> {
-        let current = match &self.body.journal.stage {
-            Stage::Downloading { job, .. } | Stage::Verified { job } => Some(job.rollout_id.as_str()),
-            Stage::Idle => None,
-            // What is being installed comes to its end first.
-            _ => return Ok(None),
-        };
-        let is_current = current == Some(assignment.rollout_id.as_str());
-        if assignment.canceled {
-            // Whatever took its place is asked for.
-            self.send_afresh(Errand::Assignment);
-        }
-        if assignment.canceled && !is_current {
-            return Ok(None);
-        }
-        if assignment.canceled || assignment.rollout_id.is_empty() {
-            return self.apply(Input::Unassigned).await;
-        }
-        if is_current {
-            return Ok(None);
-        }
-        let offer = judge(&self.body.bounds, &self.body.journal, assignment, now_ms());
-        self.apply(Input::Offered(offer)).await
-    }
-
-    /// Something happened to the update: what is under way is no longer what is to be done.
-    async fn apply(&mut self, input: Input) -> Result<Option<Leave>, Error> {
-        let before = task(&self.body.journal);
-        let acknowledged = input == Input::Acknowledged;
-        let unassigned = input == Input::Unassigned;
-        self.body.apply(input).await?;
-        let after = task(&self.body.journal);
-        if self.is_retiring {
-            return Ok(None);
-        }
-        if before != after {
-            self.errands.call_back(Errand::Work);
-        }
-        let mut pause = Duration::ZERO;
-        match &after {
-            Some(Task::Undo) => return Ok(Some(Leave::Again)),
-            Some(Task::Try(_)) if !self.body.trial.is_some_and(|trial| trial.is_well) => {
-                return Ok(Some(Leave::Again));
-            }
-            Some(Task::Report(end)) if self.body.journal.last.as_ref() == Some(end) => pause = TOLD_BEFORE,
-            Some(Task::Report(_)) => self.send_afresh(Errand::Report),
-            None if acknowledged || (unassigned && before.is_some()) => {
-                self.send_afresh(Errand::Assignment);
-            }
-            _ => {}
-        }
-        self.send(Errand::Work, pause);
-        Ok(None)
     }
 
     fn renew_if_due(&mut self, pause: Duration) {
@@ -299,7 +254,12 @@ impl<'a, P: Platform> Session<'a, P> {
                 self.renew_if_due(about(pause));
                 Ok(None)
             }
-            Renewal::Files(error) => Err(error),
+            Renewal::Files(error) => {
+                self.body.problem(told_whole(&error));
+                let pause = self.retries.pause(Errand::Renew, rand::random());
+                self.renew_if_due(pause);
+                Ok(None)
+            }
         }
     }
 
@@ -311,6 +271,8 @@ impl<'a, P: Platform> Session<'a, P> {
             return Ok(Some(Leave::Retired));
         }
         self.body.tell(Event::Disconnected { why });
-        Ok(None)
+        // Another certificate may be let in: the next, or a first one.
+        let is_over = cause == client::Cause::Refused && matches!(self.body.keys.next(), Ok(Some(_)));
+        Ok((is_over || has_ended(&self.identity)).then_some(Leave::Again))
     }
 }

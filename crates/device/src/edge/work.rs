@@ -16,6 +16,7 @@ use super::{
     fetching, trial,
 };
 use crate::{
+    clock,
     platform::Platform,
     update::{Bounds, End, Input, Job, Journal, Offer, Slots, Task, judge},
 };
@@ -36,10 +37,12 @@ pub(crate) struct Tools<P> {
     bounds: Bounds,
     journal: Journal,
     deadline: Instant,
+    /// It is no earlier than this.
+    floor_ms: i64,
 }
 
 impl<P: Platform> Tools<P> {
-    pub(crate) fn of(body: &Body<P>, client: &Client) -> Tools<P> {
+    pub(crate) fn of(body: &Body<P>, client: &Client, floor_ms: i64) -> Tools<P> {
         let soon = || Instant::now() + Duration::from_secs(1);
         Tools {
             client: client.clone(),
@@ -48,6 +51,7 @@ impl<P: Platform> Tools<P> {
             bounds: body.bounds.clone(),
             journal: body.journal.clone(),
             deadline: body.trial.map_or_else(soon, |trial| trial.deadline),
+            floor_ms,
         }
     }
 
@@ -66,7 +70,8 @@ impl<P: Platform> Tools<P> {
 
     /// From here on the server no longer calls it off. Whether it had before, it says when asked once more.
     async fn announce(&self, job: &Job) -> Result<Input, String> {
-        if let Offer::Unfit { why, .. } = judge(&self.bounds, &self.journal, &job.assignment(), now_ms()) {
+        let now = Some(clock::at_least(now_ms(), self.floor_ms));
+        if let Offer::Unfit { why, .. } = judge(&self.bounds, &self.journal, &job.assignment(), now) {
             return Ok(Input::Refused(why));
         }
         for state in [UpdateState::Verified, UpdateState::Installing] {

@@ -9,6 +9,7 @@ use rustls::{RootCertStore, crypto::aws_lc_rs, server::WebPkiClientVerifier};
 use rustls_pki_types::{CertificateDer, UnixTime, pem::PemObject};
 
 use super::keys::Credentials;
+use crate::clock;
 
 /// Why a certificate is of no use to the device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,8 +43,7 @@ pub(crate) fn read_fitting(
     if certificate.key_fingerprint_sha256 != own.fingerprint_sha256() {
         return Err(Unfit::OtherKey);
     }
-    // A device that does not know the time leaves the period to the server.
-    let at = now_ms.unwrap_or(certificate.not_before_ms);
+    let at = clock::at_least(now_ms, certificate.not_before_ms);
     demand_chain(&credentials.chain_pem, roots_pem, at)?;
     let identity = Identity::from_pem(&credentials.chain_pem, &credentials.key_pem, roots_pem)
         .map_err(|e| Unfit::Unusable(e.to_string()))?;
@@ -134,6 +134,7 @@ mod tests {
         for (chain, key, now, expected) in [
             (&good, &key, Some(NOW), ""),
             (&good, &key, None, ""),
+            (&good, &key, Some(NOW - 400 * DAY as i64), ""),
             (&good, &key, later, "does not chain"),
             (&good, &other_key, Some(NOW), "not for the device's key"),
             (&issue(&theirs, pump, &key), &key, Some(NOW), "does not chain"),

@@ -49,16 +49,19 @@ impl Keys {
         self.credentials(IDENTITY)
     }
 
-    /// What it will connect with.
+    /// What it will connect with. One that the disk has damaged is named in the log and asked for anew: nothing
+    /// rests on it.
     pub(crate) fn next(&self) -> Result<Option<Credentials>, Error> {
-        self.credentials(NEXT)
+        Ok(self
+            .spare(NEXT)?
+            .map(|(key_pem, chain_pem)| Credentials { key_pem, chain_pem }))
     }
 
     /// The request under way, or a new one under a fresh key. It is on disk before it is sent, so that after
     /// a cut the same request goes out again.
     pub(crate) fn request(&self, id: &str) -> Result<Request, Error> {
-        if let Some((key_pem, csr_pem)) = self.pair(REQUEST)? {
-            return Ok(Request { key_pem, csr_pem });
+        if let Some(request) = self.under_way()? {
+            return Ok(request);
         }
         let unmade = |why: String| Error::Setting {
             setting: "device_id",
@@ -68,6 +71,19 @@ impl Keys {
         let csr_pem = pki::csr_for(&key_pem, id).map_err(|e| unmade(e.to_string()))?;
         self.save(REQUEST, &key_pem, &csr_pem)?;
         Ok(Request { key_pem, csr_pem })
+    }
+
+    /// The request that a cut left, unless it is of no use: one whose certificate has come, or one that the disk
+    /// has damaged. Nothing rests on it.
+    fn under_way(&self) -> Result<Option<Request>, Error> {
+        let Some((key_pem, csr_pem)) = self.spare(REQUEST)? else {
+            return Ok(None);
+        };
+        let is_answered = [IDENTITY, NEXT]
+            .into_iter()
+            .filter_map(|name| self.pair(name).ok().flatten())
+            .any(|(certified, _)| certified == key_pem);
+        Ok((!is_answered).then_some(Request { key_pem, csr_pem }))
     }
 
     /// The request was refused: its key is of no use.
@@ -97,11 +113,10 @@ impl Keys {
         self.0.erase(NEXT)
     }
 
-    /// Erases all keys and says which there were.
+    /// Erases all keys: where one resists, the others go all the same.
     pub(crate) fn erase(&self) -> Result<(), Error> {
-        [IDENTITY, NEXT, REQUEST]
-            .into_iter()
-            .try_for_each(|name| self.0.erase(name))
+        let erased = [IDENTITY, NEXT, REQUEST].map(|name| self.0.erase(name));
+        erased.into_iter().collect()
     }
 
     /// What there is to erase.
@@ -118,6 +133,17 @@ impl Keys {
         Ok(pair.map(|(key_pem, chain_pem)| Credentials { key_pem, chain_pem }))
     }
 
+    /// A pair that can be made anew.
+    fn spare(&self, name: &str) -> Result<Option<(Zeroizing<String>, String)>, Error> {
+        match self.pair(name) {
+            Err(error @ Error::Damaged { .. }) => {
+                tracing::warn!(%error, "it is made anew");
+                Ok(None)
+            }
+            found => found,
+        }
+    }
+
     fn pair(&self, name: &str) -> Result<Option<(Zeroizing<String>, String)>, Error> {
         let Some(text) = self.0.read_text(name)?.map(Zeroizing::new) else {
             return Ok(None);
@@ -131,7 +157,8 @@ impl Keys {
 
     fn save(&self, name: &str, key_pem: &str, rest: &str) -> Result<(), Error> {
         let end = if key_pem.ends_with('\n') { "" } else { "\n" };
-        let text = Zeroizing::new(format!("{}{end}{rest}", key_pem.replace("\r\n", "\n")));
+        let key_pem = Zeroizing::new(key_pem.replace("\r\n", "\n"));
+        let text = Zeroizing::new(format!("{}{end}{rest}", *key_pem));
         self.0.write_secret(name, text.as_bytes())
     }
 }
@@ -161,6 +188,39 @@ mod tests {
         assert!(first == again && first.name() == again.name());
         keys.drop_request().unwrap();
         assert!(keys.request("pump-7").unwrap().name() != first.name());
+    }
+
+    #[test]
+    fn a_request_that_is_answered_or_damaged_is_not_sent_again() {
+        let (dir, keys) = keys();
+        let first = keys.request("pump-7").unwrap();
+        let left = std::fs::read(dir.path().join(REQUEST)).unwrap();
+        let certified = Credentials {
+            key_pem: first.key_pem.clone(),
+            chain_pem: "one\n".into(),
+        };
+        keys.enrolled(&certified).unwrap();
+        // Cut off before the request went.
+        std::fs::write(dir.path().join(REQUEST), &left).unwrap();
+        let second = keys.request("pump-7").unwrap();
+        assert!(second.key_pem != first.key_pem);
+        for damaged in [&b"nonsense"[..], b"\xFF", &left[..40], b""] {
+            std::fs::write(dir.path().join(REQUEST), damaged).unwrap();
+            let third = keys.request("pump-7").unwrap();
+            assert!(third.key_pem != second.key_pem && keys.request("pump-7").unwrap() == third);
+        }
+        assert!(keys.current().unwrap() == Some(certified));
+    }
+
+    #[test]
+    fn a_damaged_identity_is_named_and_not_replaced() {
+        let (dir, keys) = keys();
+        std::fs::write(dir.path().join(IDENTITY), b"nonsense").unwrap();
+        let refused = keys.current().map(drop).unwrap_err();
+        assert!(matches!(refused, Error::Damaged { path, .. } if path.ends_with(IDENTITY)));
+        // The next one can be had again.
+        std::fs::write(dir.path().join(NEXT), b"nonsense").unwrap();
+        assert!(keys.next().unwrap().is_none());
     }
 
     #[test]

@@ -105,3 +105,66 @@ async fn it_renews_in_time_and_goes_over_to_the_next_certificate() {
     world.until("it comes back", |s| s.reports.len() > reports).await;
     pump.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cut_off_before_it_knew_that_the_next_certificate_counts_it_is_let_in_with_that_one() {
+    let (world, watch) = (World::new().await, Watch::default());
+    world.state.lock().lifetime_ms = 100_000;
+    let settings = world.settings("pump-7");
+    let file = |name: &str| settings.folder.join(name);
+    let pump = Pump::start(&settings, &watch).await;
+    world.until("it reports", |s| !s.reports.is_empty()).await;
+    pump.stop().await;
+    let first = std::fs::read(file("identity.pem")).unwrap();
+    // A twin's identity is as good as one that was renewed.
+    std::fs::remove_file(file("identity.pem")).unwrap();
+    let reports = world.state.lock().reports.len();
+    let pump = Pump::start(&settings, &watch).await;
+    world
+        .until("it reports again", |s| s.reports.len() > reports)
+        .await;
+    pump.stop().await;
+    std::fs::rename(file("identity.pem"), file("next.pem")).unwrap();
+    std::fs::write(file("identity.pem"), &first).unwrap();
+    let serials: Vec<String> = watch
+        .events
+        .lock()
+        .iter()
+        .filter_map(|event| match event {
+            Event::Enrolled { serial, .. } => Some(serial.clone()),
+            _ => None,
+        })
+        .collect();
+    world.state.lock().refused = vec![serials[0].clone()];
+
+    let reports = world.state.lock().reports.len();
+    let pump = Pump::start(&settings, &watch).await;
+    world.until("it is let in", |s| s.reports.len() > reports).await;
+    pump.stop().await;
+    assert_eq!(
+        watch.heard(|e| matches!(e, Event::Renewed { serial, .. } if *serial == serials[1])),
+        1
+    );
+    assert!(std::fs::read(file("identity.pem")).unwrap() != first && !file("next.pem").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_ends_while_the_server_is_away_is_not_tried_for_ever() {
+    let (mut world, watch) = (World::new().await, Watch::default());
+    // Backdated by a minute.
+    world.state.lock().lifetime_ms = 62_500;
+    let pump = Pump::start(&world.settings("pump-7"), &watch).await;
+    world.until("it reports", |s| !s.reports.is_empty()).await;
+    world.state.lock().refuses_to_sign = true;
+    world.stop();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    {
+        let mut state = world.state.lock();
+        state.refuses_to_sign = false;
+        state.lifetime_ms = 3_600_000;
+    }
+    let reports = world.state.lock().reports.len();
+    world.start().await;
+    world.until("it is back", |s| s.reports.len() > reports).await;
+    pump.stop().await;
+}

@@ -6,6 +6,7 @@
 mod world;
 
 mod certificates;
+mod full_disk;
 mod killed;
 mod pump;
 mod retirement;

@@ -65,7 +65,10 @@ async fn admit(mut stream: TlsStream<TcpStream>, site: Arc<Site>, state: Arc<Mut
     };
     assert!(connect.client_id.starts_with(name));
     let who = Principal::new(kind, name.parse().unwrap());
-    let refused = state.lock().revoked && kind == Kind::Device;
+    let refused = {
+        let state = state.lock();
+        kind == Kind::Device && (state.revoked || state.refused.contains(&certificate.serial_hex))
+    };
     let code = if refused {
         ConnectReturnCode::NotAuthorized
     } else {

@@ -56,6 +56,8 @@ pub(crate) struct State {
     /// The next certificate is for somebody else.
     pub(crate) signs_for_another: bool,
     pub(crate) revoked: bool,
+    /// Serials that are not let in.
+    pub(crate) refused: Vec<String>,
     pub(crate) reports: Vec<(Id, Report)>,
     pub(crate) heartbeats: u64,
     pub(crate) assigned: HashMap<Id, Assignment>,

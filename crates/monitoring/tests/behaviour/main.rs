@@ -6,7 +6,11 @@
     reason = "a test may fail where it stands"
 )]
 
+#[path = "../../../service/testing/rows.rs"]
+mod damaged_rows;
+
 mod presence;
+mod rows;
 mod rules;
 mod sequences;
 mod snapshots;

@@ -1,6 +1,9 @@
 //! The configuration: one TOML file, each setting also by `MUSTER_SECTION__NAME` in the environment.
 //! This is the only place that reads either, and it names every bad setting at once.
 
+mod environment;
+#[cfg(test)]
+mod fuzz;
 mod reader;
 
 use std::{
@@ -11,7 +14,7 @@ use std::{
 
 use contract::Root;
 
-use self::reader::Reader;
+use self::{environment::Environment, reader::Reader};
 use crate::{exit::Failure, folder::Folder};
 
 /// All settings of an installation, checked.
@@ -68,6 +71,10 @@ pub struct Config {
 impl Config {
     /// Reads `muster.toml` in a folder.
     pub fn read(folder: &Path) -> Result<Config, Failure> {
+        Config::read_with(folder, Environment::of_this_process())
+    }
+
+    fn read_with(folder: &Path, environment: Environment) -> Result<Config, Failure> {
         let folder = Folder::at(folder);
         if !folder.config().exists() {
             let message = format!(
@@ -77,7 +84,7 @@ impl Config {
             );
             return Err(Failure::usage(message));
         }
-        let mut reader = Reader::open(&folder.config())?;
+        let mut reader = Reader::open(&folder.config(), environment)?;
         let config = read_all(folder, &mut reader);
         reader.finish()?;
         Ok(config)
@@ -117,13 +124,13 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         claims_per_minute: reader.value("pki.claims_per_minute", 3_000),
         overlap: reader.duration("pki.overlap", "1h"),
         release_keys: reader.value("rollout.release_keys", vec![PathBuf::from("release/release.pub")]),
-        release_threshold: reader.value("rollout.threshold", 1),
+        release_threshold: reader.number("rollout.threshold", 1, 1..=artifact::SIGNATURES_MAX),
         // Longer than a restart of a router or a switch takes.
         grace: reader.duration("monitoring.grace", "30s"),
         retire_wait: reader.duration("registry.retire_wait", "7d"),
-        max_connections: reader.value("limits.connections", 20_000),
-        handshakes: reader.value("limits.handshakes", 2_048),
-        per_address: reader.value("limits.per_address", 10_000),
+        max_connections: reader.number("limits.connections", 20_000, 1..=usize::MAX),
+        handshakes: reader.number("limits.handshakes", 2_048, 1..=usize::MAX),
+        per_address: reader.number("limits.per_address", 10_000, 1..=usize::MAX),
         log: reader.text("log.filter", "info,rumqttd=error,rustls=error"),
         log_json: reader.value("log.json", false),
     }
@@ -136,7 +143,7 @@ mod tests {
     fn read(toml: &str) -> Result<Config, Failure> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("muster.toml"), toml).unwrap();
-        Config::read(folder.path())
+        Config::read_with(folder.path(), Environment::default())
     }
 
     #[test]
@@ -144,6 +151,27 @@ mod tests {
         let config = read("").unwrap();
         assert_eq!(config.site, "muster");
         assert_eq!(config.grace, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn the_environment_wins_and_texts_stay_as_they_are_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let toml = "site = \"hq\"\n[state]\ncache_mib = 1\nreserve_mib = 7";
+        std::fs::write(folder.path().join("muster.toml"), toml).unwrap();
+        let variables = [
+            ("MUSTER_SITE", "0042"),
+            ("MUSTER_STATE__CACHE_MIB", "2"),
+            ("MUSTER_ROLLOUT__RELEASE_KEYS", "[\"a.pub\", \"b.pub\"]"),
+            ("MUSTER_PKI__PASSPHRASE_FILE", " 007 "),
+            ("MUSTER_LOG__JSON", "true"),
+            ("MUSTER_AS", "ada"),
+        ];
+        let environment = Environment::of(variables.map(|(name, text)| (name.to_owned(), text.to_owned())));
+        let config = Config::read_with(folder.path(), environment).unwrap();
+        assert_eq!((config.site.as_str(), config.log_json), ("0042", true));
+        assert_eq!((config.cache_bytes, config.reserve_bytes), (2 << 20, 7 << 20));
+        assert_eq!(config.release_keys, [Path::new("a.pub"), Path::new("b.pub")]);
+        assert_eq!(config.passphrase_file.as_deref(), Some(Path::new("007")));
     }
 
     #[test]

@@ -1,49 +1,46 @@
 //! Takes settings one by one and collects what is wrong with them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     net::SocketAddr,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use figment::{
     Figment,
-    providers::{Env, Format, Toml},
+    providers::{Format, Toml},
     value::{Dict, Value},
 };
 use serde::de::DeserializeOwned;
 
+use super::environment::Environment;
 use crate::exit::Failure;
 
-/// Options of the command line that the environment may give too: no settings.
-const OPTIONS: [&str; 3] = ["dir", "as", "server"];
+/// A century: longer than any device lives, and short enough to be added to a date.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The settings of one file and the environment.
 pub(super) struct Reader {
     figment: Figment,
-    /// What the environment says, letter by letter.
-    environment: BTreeMap<String, String>,
+    environment: Environment,
     file: String,
     known: BTreeSet<&'static str>,
     mistakes: Vec<String>,
 }
 
 impl Reader {
-    pub(super) fn open(path: &Path) -> Result<Reader, Failure> {
+    pub(super) fn open(path: &Path, environment: Environment) -> Result<Reader, Failure> {
         let file = path.display().to_string();
-        let environment = Env::prefixed("MUSTER_").ignore(&OPTIONS).split("__");
-        let figment = Figment::new().merge(Toml::file(path)).merge(environment.clone());
+        let figment = environment.over(Figment::new().merge(Toml::file_exact(path)));
         // A file that is no TOML has no settings to name.
         if let Err(error) = figment.extract::<Dict>() {
             return Err(Failure::usage(format!("{file}: {error}")));
         }
         Ok(Reader {
             figment,
-            environment: environment
-                .iter()
-                .map(|(name, text)| (name.to_string(), text))
-                .collect(),
+            environment,
             file,
             known: BTreeSet::new(),
             mistakes: Vec::new(),
@@ -52,15 +49,15 @@ impl Reader {
 
     /// All mistakes, if there are any.
     pub(super) fn finish(mut self) -> Result<(), Failure> {
+        let mut named = BTreeSet::new();
         if let Ok(all) = self.figment.extract::<Dict>() {
-            let mut named = Vec::new();
             name_all(&all, "", &mut named);
-            for name in named
-                .into_iter()
-                .filter(|name| !self.known.contains(name.as_str()))
-            {
-                self.mistakes.push(format!("{name}: there is no such setting"));
-            }
+        }
+        named.retain(|name| !self.is_known(name));
+        let variables = self.environment.names().filter(|name| !self.known.contains(name));
+        named.extend(variables.map(str::to_owned));
+        for name in named {
+            self.mistakes.push(format!("{name}: there is no such setting"));
         }
         if self.mistakes.is_empty() {
             return Ok(());
@@ -71,6 +68,15 @@ impl Reader {
             self.file,
             self.mistakes.len()
         )))
+    }
+
+    /// Whether this is a setting, or an empty section of settings.
+    fn is_known(&self, name: &str) -> bool {
+        let section = |known: &&str| {
+            name.strip_suffix('.')
+                .is_some_and(|section| is_below(known, section))
+        };
+        self.known.contains(name) || self.known.iter().any(section)
     }
 
     pub(super) fn value<T: DeserializeOwned>(&mut self, name: &'static str, default: T) -> T {
@@ -153,10 +159,29 @@ impl Reader {
     }
 
     pub(super) fn duration(&mut self, name: &'static str, default: &str) -> Duration {
-        self.parsed(name, default, |text| {
-            humantime::parse_duration(&text)
-                .map_err(|_| format!("`{text}` is no duration; for example `30s`, `7d`"))
+        self.parsed(name, default, |text| match humantime::parse_duration(&text) {
+            Ok(duration) if duration <= LONGEST => Ok(duration),
+            Ok(_) => Err(format!("`{text}` is longer than a century")),
+            Err(_) => Err(format!("`{text}` is no duration; for example `30s`, `7d`")),
         })
+    }
+
+    /// A number within bounds.
+    pub(super) fn number(
+        &mut self,
+        name: &'static str,
+        default: usize,
+        bounds: RangeInclusive<usize>,
+    ) -> usize {
+        let number = self.value(name, default);
+        if !bounds.contains(&number) {
+            let (least, most) = (bounds.start(), bounds.end());
+            self.mistakes.push(match *most {
+                usize::MAX => format!("{name}: {number} is less than {least}"),
+                most => format!("{name}: {number} is not between {least} and {most}"),
+            });
+        }
+        number
     }
 
     pub(super) fn mebibytes(&mut self, name: &'static str, default: u64) -> u64 {
@@ -193,16 +218,30 @@ impl ParsedDefault for Duration {
     }
 }
 
-fn name_all(dict: &Dict, prefix: &str, names: &mut Vec<String>) {
+/// Whether a name lies in a section.
+fn is_below(name: &str, section: &str) -> bool {
+    let rest = name.strip_prefix(section);
+    rest.is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The names of all values. A section without any ends in a dot; a dot that a file writes within a name is
+/// quoted, for no setting has one.
+fn name_all(dict: &Dict, prefix: &str, names: &mut BTreeSet<String>) {
     for (key, value) in dict {
-        let name = if prefix.is_empty() {
+        let key = if key.contains('.') {
+            format!("\"{key}\"")
+        } else {
             key.clone()
+        };
+        let name = if prefix.is_empty() {
+            key
         } else {
             format!("{prefix}.{key}")
         };
         match value {
+            Value::Dict(_, inner) if inner.is_empty() => drop(names.insert(name + ".")),
             Value::Dict(_, inner) => name_all(inner, &name, names),
-            _ => names.push(name),
+            _ => drop(names.insert(name)),
         }
     }
 }

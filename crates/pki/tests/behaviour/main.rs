@@ -11,5 +11,6 @@ mod issuing;
 mod keyfile;
 mod opening;
 mod openssl;
+mod provenance;
 mod revocation;
 mod world;

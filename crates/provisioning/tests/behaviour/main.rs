@@ -3,6 +3,9 @@
 #![allow(clippy::result_large_err)] // the contract's own message, in tests only
 
 mod admitting;
+#[path = "../../../service/testing/rows.rs"]
+mod damaged_rows;
+
 mod founding;
 mod in_flight;
 mod issuing;
@@ -10,5 +13,6 @@ mod people;
 mod purging;
 mod refusing;
 mod revoking;
+mod rows;
 mod sequences;
 mod world;

@@ -2,11 +2,15 @@
 // A failed unwrap is a failed test; rejections are compared whole.
 #![allow(clippy::unwrap_used, clippy::result_large_err)]
 
+#[path = "../../../service/testing/rows.rs"]
+mod damaged_rows;
+
 mod groups_and_people;
 mod lifecycle;
 mod listing;
 mod registering;
 mod reporting;
+mod rows;
 mod sequences;
 mod steps;
 mod world;

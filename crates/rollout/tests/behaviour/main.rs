@@ -6,9 +6,13 @@
     reason = "a test may fail where it stands"
 )]
 
+#[path = "../../../service/testing/rows.rs"]
+mod damaged_rows;
+
 mod artifacts;
 mod campaigns;
 mod downloads;
 mod proofs;
+mod rows;
 mod sequences;
 mod world;

@@ -229,8 +229,7 @@ fn check_name(request_id: &str) -> Result<(), Refusal> {
             "this verb needs a request_id (or MQTT 5 correlation data), so that a repeat is recognised";
         return Err(Refusal::invalid("request_id", message));
     }
-    let printable = !request_id.contains(|c: char| c.is_control());
-    if request_id.len() > limits::REQUEST_ID_BYTES || !printable {
+    if !contract::request_id::is_name(request_id) {
         let message = format!(
             "a request id has up to {} printable bytes",
             limits::REQUEST_ID_BYTES

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use contract::{
     Code, Refusal, Topic,
     id::{Principal, ServiceName},
+    request_id,
     topic::Leaf,
     v1::{FactsPage, Frame, Purpose},
     verb::{Class, Repeat},
@@ -46,14 +47,14 @@ impl<S: Service> HostLoop<S> {
             match query {
                 Ok(query) if query.asks_for_grants() && !self.is_whole() => self.postponed.push(query),
                 Ok(query) => group.queries.push(query),
-                Err(refusal) => self.refuse(&call, &refusal, group),
+                Err(refusal) => self.refuse_unread(call, &refusal, group),
             }
             return Ok(());
         }
         let parsed = match self.service.parse(call.verb, &call.payload, &call.content_type) {
             Ok(parsed) => parsed,
             Err(refusal) => {
-                self.refuse(&call, &refusal, group);
+                self.refuse_unread(call, &refusal, group);
                 return Ok(());
             }
         };
@@ -72,6 +73,12 @@ impl<S: Service> HostLoop<S> {
         }
         group.decided += 1;
         self.decide_new(call, parsed.request, group, base, cx)
+    }
+
+    /// Refuses what cannot be read, under the name that the caller gave it, as far as that can be read.
+    fn refuse_unread(&self, mut call: Call, refusal: &Refusal, group: &mut Group<S::Request>) {
+        call.name_request(request_id::salvage(&call.payload).unwrap_or_default());
+        self.refuse(&call, refusal, group);
     }
 
     fn decide_new(

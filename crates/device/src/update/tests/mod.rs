@@ -1,5 +1,6 @@
 //! The update machine and its judge, by tables, by properties, and on a real folder.
 
+mod fuzz;
 mod judging;
 mod killing;
 mod stages;

@@ -2,6 +2,8 @@
 
 mod event;
 mod follow;
+#[cfg(test)]
+mod fuzz;
 mod stream;
 
 use anyhow::Result;

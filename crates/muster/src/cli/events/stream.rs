@@ -93,7 +93,7 @@ impl Stream {
             return Verdict::Drop;
         }
         self.heard = self.heard.max(sequence);
-        if self.sight == Sight::Whole && sequence > self.cursor + 1 {
+        if self.sight == Sight::Whole && sequence > self.cursor.saturating_add(1) {
             self.behind = true;
         }
         if self.behind || sequence <= self.cursor {

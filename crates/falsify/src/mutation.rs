@@ -1,13 +1,6 @@
-//! Inputs as strangers send them: recorded ones, and what becomes of them when bytes are changed, lost,
-//! repeated or mixed.
+//! What happens to bytes between two who do not trust one another.
 
-use std::fmt::Debug;
-
-use proptest::{
-    prelude::*,
-    sample::Index,
-    test_runner::{TestError, TestRunner},
-};
+use proptest::{prelude::*, sample::Index};
 
 /// Most edits of one input: more and little is left of what was recorded.
 const EDITS: usize = 6;
@@ -15,47 +8,32 @@ const EDITS: usize = 6;
 const REPEATS: usize = 64;
 const STRETCH: usize = 48;
 
-/// Gives `check` as many values as `PROPTEST_CASES` asks for, or else `cases`; the smallest that panics comes back.
-pub(crate) fn falsify<S: Strategy>(cases: u32, values: &S, check: impl Fn(&S::Value)) -> Option<S::Value>
-where
-    S::Value: Debug,
-{
-    let mut config = ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = cases;
-    }
-    let outcome = TestRunner::new(config).run(values, |value| {
-        check(&value);
-        Ok(())
-    });
-    match outcome {
-        Ok(()) => None,
-        Err(TestError::Fail(_, value)) => Some(value),
-        Err(TestError::Abort(reason)) => panic!("no values could be made: {reason}"),
-    }
-}
-
-/// Inputs made from recorded ones.
-pub(crate) fn mutated(
+/// Inputs made from recorded ones, and now and then from nothing. `words` are pieces that mean something to
+/// whoever reads them.
+pub fn mutated(
     corpus: Vec<Vec<u8>>,
     words: &'static [&'static [u8]],
-) -> impl Strategy<Value = Vec<u8>> {
+) -> impl Strategy<Value = Vec<u8>> + use<> {
+    let noise = prop::collection::vec(any::<u8>(), 0..STRETCH);
+    prop_oneof![15 => changed(corpus, words), 1 => noise]
+}
+
+/// Inputs made from recorded ones alone.
+pub fn changed(
+    corpus: Vec<Vec<u8>>,
+    words: &'static [&'static [u8]],
+) -> impl Strategy<Value = Vec<u8>> + use<> {
     let edits = prop::collection::vec(edit(), 0..=EDITS);
-    let changed = (any::<Index>(), edits).prop_map(move |(seed, edits)| {
+    (any::<Index>(), edits).prop_map(move |(seed, edits)| {
         let mut bytes = seed.get(&corpus).clone();
         for edit in &edits {
             edit.apply(&mut bytes, &corpus, words);
         }
         bytes
-    });
-    let noise = prop::collection::vec(any::<u8>(), 0..STRETCH);
-    prop_oneof![15 => changed, 1 => noise]
+    })
 }
 
-/// What happens to bytes between two who do not trust one another.
+/// One change.
 #[derive(Debug, Clone)]
 enum Edit {
     Flip(Index, u8),

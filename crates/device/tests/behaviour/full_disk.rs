@@ -1,0 +1,102 @@
+//! A disk that takes nothing more: the device stays with its server, and goes on once there is room.
+//!
+//! Played by a folder where each new file would lie: like a full disk it lets everything be read and removed.
+
+use std::{fs, path::Path, time::Duration};
+
+use contract::{
+    id::ServiceName,
+    v1::{RetireOrder, UpdateState},
+};
+use device::Event;
+
+use crate::{
+    pump::{Pump, Watch},
+    world::{World, image, release},
+};
+
+/// Nothing is written in place of this file any more.
+fn fill(folder: &Path, name: &str) {
+    fs::create_dir(folder.join(format!("{name}.new"))).unwrap();
+}
+
+fn free(folder: &Path, name: &str) {
+    fs::remove_dir(folder.join(format!("{name}.new"))).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_comes_up_beats_and_takes_its_update_once_there_is_room() {
+    let (world, watch) = (World::new().await, Watch::default());
+    let settings = world.settings("pump-7");
+    let pump = Pump::start(&settings, &watch).await;
+    world.until("it reports", |s| !s.reports.is_empty()).await;
+    pump.stop().await;
+    for name in ["boots", "update.json"] {
+        fill(&settings.folder, name);
+    }
+
+    let reports = world.state.lock().reports.len();
+    let pump = Pump::start(&settings, &watch).await;
+    world
+        .until("it reports all the same", |s| s.reports.len() > reports)
+        .await;
+    let image = image(3, 9_000);
+    world.assign("pump-7", &release("r1", 3, &image), &image);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let beats = world.state.lock().heartbeats;
+    world.until("it beats", |s| s.heartbeats > beats + 2).await;
+    let told = |name: &str| watch.heard(|e| matches!(e, Event::Problem { what } if what.contains(name)));
+    assert!(told("boots") > 0 && told("update.json") > 0);
+
+    for name in ["boots", "update.json"] {
+        free(&settings.folder, name);
+    }
+    world
+        .until("the update is taken", |s| {
+            s.updates
+                .last()
+                .is_some_and(|(_, state, _)| *state == UpdateState::Succeeded)
+        })
+        .await;
+    pump.stop().await;
+    assert_eq!(fs::read(settings.folder.join("slot-b")).unwrap(), image);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_gets_its_first_certificate_once_there_is_room() {
+    let (world, watch) = (World::new().await, Watch::default());
+    let settings = world.settings("pump-7");
+    fs::create_dir_all(&settings.folder).unwrap();
+    fill(&settings.folder, "request.pem");
+    let pump = Pump::start(&settings, &watch).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(watch.heard(|e| matches!(e, Event::Problem { what } if what.contains("request.pem"))) > 0);
+    free(&settings.folder, "request.pem");
+    fill(&settings.folder, "identity.pem");
+    let full = || watch.heard(|e| matches!(e, Event::Problem { what } if what.contains("identity.pem")));
+    while full() == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    free(&settings.folder, "identity.pem");
+    world.until("it reports", |s| !s.reports.is_empty()).await;
+    pump.stop().await;
+    assert_eq!(world.state.lock().serials, 1, "one request, one certificate");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ordered_to_retire_it_erases_its_keys_though_nothing_can_be_noted() {
+    let (world, watch) = (World::new().await, Watch::default());
+    let settings = world.settings("pump-7");
+    let pump = Pump::start(&settings, &watch).await;
+    world.until("it reports", |s| !s.reports.is_empty()).await;
+    for name in ["retire", "retired"] {
+        fill(&settings.folder, name);
+    }
+    world.push("pump-7", ServiceName::Registry, "retire", &RetireOrder::default());
+    // The mark that it is retired cannot be written, and that is told.
+    pump.end().await.unwrap_err();
+    assert_eq!(world.state.lock().erased.len(), 1);
+    for name in ["identity.pem", "next.pem", "request.pem"] {
+        assert!(!settings.folder.join(name).exists(), "{name}");
+    }
+}
