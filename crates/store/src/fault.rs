@@ -32,7 +32,11 @@ impl Fault {
             Fault::Full => StoreError::Full { path },
             Fault::Locked => StoreError::Locked { path },
             Fault::Corrupt(what) => {
-                StoreError::Engine(format!("{path} is damaged: {what}; restore a backup"))
+                tracing::error!(%path, %what, "the engine cannot read its own files");
+                StoreError::Damaged {
+                    key: path,
+                    reason: "the engine cannot read its own files",
+                }
             }
             Fault::Panicked(what) => StoreError::Engine(format!("{path}: the engine panicked: {what}")),
             Fault::Other(what) => StoreError::Engine(format!("{path}: {what}")),
@@ -77,7 +81,20 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fa
     }
 }
 
-fn panic_text(payload: &(dyn Any + Send)) -> String {
+/// Lets the panics of the engines print nothing: they are told as errors of whoever called. For programs that
+/// read damaged files for a person who is to see what is damaged, and no more.
+pub fn quiet_engine_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let file = panic.location().map_or("", |location| location.file());
+        if !["/sled-", "/redb-"].iter().any(|engine| file.contains(engine)) {
+            usual(panic);
+        }
+    }));
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned())

@@ -19,6 +19,7 @@ mod recover;
 mod rollout;
 mod run_agent;
 mod shell;
+mod store;
 mod up;
 mod words;
 
@@ -84,6 +85,9 @@ enum Command {
     /// Get back in when every admin's certificate is lost.
     #[command(subcommand)]
     Recover(recover::Recover),
+    /// Check, repair, shrink and move the databases, while Muster is stopped.
+    #[command(subcommand)]
+    Store(store::Store),
     /// Print a completion script for your shell.
     Completion(shell::Completion),
     /// Write man pages into a folder.
@@ -123,6 +127,7 @@ impl Cli {
             Command::Monitor(command) => command.run(global),
             Command::Agent(command) => command.run(global),
             Command::Recover(command) => command.run(global),
+            Command::Store(command) => command.run(global),
             Command::Completion(command) => command.run(),
             Command::Man(command) => command.run(),
         }
