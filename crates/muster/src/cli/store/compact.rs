@@ -9,7 +9,7 @@ use super::{
 };
 
 #[derive(clap::Args)]
-pub(super) struct Compact {
+pub(in crate::cli) struct Compact {
     #[command(flatten)]
     services: Services,
 }

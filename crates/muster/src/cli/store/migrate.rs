@@ -10,7 +10,7 @@ use super::{
 };
 
 #[derive(clap::Args)]
-pub(super) struct Migrate {
+pub(in crate::cli) struct Migrate {
     /// The engine to bring the databases to: sled or redb
     #[arg(long, value_name = "ENGINE", value_parser = str::parse::<Engine>)]
     to: Engine,

@@ -16,7 +16,7 @@ use super::{
 };
 
 #[derive(clap::Args)]
-pub(super) struct Repair {
+pub(in crate::cli) struct Repair {
     #[command(flatten)]
     services: Services,
     #[command(flatten)]

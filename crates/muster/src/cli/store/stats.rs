@@ -8,7 +8,7 @@ use super::{
 };
 
 #[derive(clap::Args)]
-pub(super) struct Stats {
+pub(in crate::cli) struct Stats {
     #[command(flatten)]
     services: Services,
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::exit::{Exit, Failure};
 
 #[derive(clap::Args)]
-pub(super) struct Verify {
+pub(in crate::cli) struct Verify {
     #[command(flatten)]
     services: Services,
 }
