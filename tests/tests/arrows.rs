@@ -32,9 +32,10 @@ const SHELLS: [&str; 5] = [
 ];
 
 /// What no core may reach, even by others.
-const OUTSIDE: [&str; 9] = [
+const OUTSIDE: [&str; 10] = [
     "tokio",
     "sled",
+    "redb",
     "rumqttc",
     "rumqttd",
     "mio",
@@ -45,8 +46,9 @@ const OUTSIDE: [&str; 9] = [
 ];
 
 /// Who alone may name what.
-const NAMED_BY: [(&str, &[&str]); 6] = [
+const NAMED_BY: [(&str, &[&str]); 7] = [
     ("sled", &["muster-store"]),
+    ("redb", &["muster-store"]),
     ("rumqttd", &["muster-broker"]),
     ("rumqttc", &["muster-bus", "muster-client", "muster-device"]),
     // A bench measures against the raw thing.

@@ -20,7 +20,7 @@ use tokio::task::LocalSet;
 
 use crate::{
     machine::Machine,
-    measures::{provisioning::Provisioning, requests::Requests, scale::Scale},
+    measures::{provisioning::Provisioning, requests::Requests, scale::Scale, space::Space},
     programs::Options,
 };
 
@@ -46,6 +46,7 @@ enum Measure {
     Requests(Requests),
     Provisioning(Provisioning),
     Scale(Scale),
+    Space(Space),
 }
 
 fn main() -> ExitCode {
@@ -67,8 +68,13 @@ fn run(cli: Cli) -> Result<()> {
 }
 
 async fn measure(cli: Cli) -> Result<()> {
-    let (machine, programs, json) = (Machine::now()?, cli.options.find()?, cli.options.json);
+    let (machine, json) = (Machine::now()?, cli.options.json);
+    if let Measure::Space(space) = cli.measure {
+        return output::print(&space.run()?, &machine, json);
+    }
+    let programs = cli.options.find()?;
     match cli.measure {
+        Measure::Space(_) => Ok(()),
         Measure::Requests(requests) => output::print(&requests.run(&programs).await?, &machine, json),
         Measure::Provisioning(provisioning) => {
             output::print(&provisioning.run(&programs).await?, &machine, json)

@@ -20,6 +20,8 @@ pub enum Exit {
     Denied = 5,
     /// Nobody answers; try again.
     Unavailable = 6,
+    /// What is on the disk is not what was written.
+    Damaged = 7,
 }
 
 impl From<Code> for Exit {

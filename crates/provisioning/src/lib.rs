@@ -45,7 +45,7 @@ use pki::{Authority, Validity};
 use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
 
 use crate::decide::Situation;
-pub use crate::{effects::Effects, request::Request};
+pub use crate::{effects::Effects, request::Request, state::KINDS};
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;

@@ -38,6 +38,21 @@ pub(crate) const ENDS: &str = "x";
 /// The search for what ended long ago.
 pub(crate) const PURGE: &str = "p";
 
+/// What each record is, by the letter of its key.
+pub const KINDS: [(&str, &str); 11] = [
+    (CERTIFICATES, "certificates"),
+    ("o", "certificates by owner"),
+    (ENDS, "certificates by end"),
+    ("k", "keys in use"),
+    (BATCHES, "claims"),
+    (REVOKED, "revocation list entries"),
+    ("v", "revocations under way"),
+    ("f", "refused requests"),
+    (LIST, "the revocation list's state"),
+    (CLOCK, "the latest time"),
+    (PURGE, "the search for what ended"),
+];
+
 /// Hex digits of a serial, see [`pki::Serial`].
 const SERIAL_DIGITS: usize = 32;
 

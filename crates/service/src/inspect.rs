@@ -12,6 +12,18 @@ use crate::{
     store::{Read, StoreError},
 };
 
+/// What kind of row a key belongs to, in words. `own` names the service's own records.
+pub fn kind(key: &[u8], own: impl Fn(&[u8]) -> String) -> String {
+    let Some((letter, rest)) = key.split_at_checked(1) else {
+        return "unknown".to_owned();
+    };
+    match keys::KINDS.iter().find(|(known, _)| *known == letter) {
+        Some((keys::STATE, _)) => own(rest),
+        Some((_, words)) => (*words).to_owned(),
+        None => format!("unknown, {}", letter.escape_ascii()),
+    }
+}
+
 /// Up to `limit` events after a sequence, in order.
 pub fn events(base: &dyn Read, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
     let pairs = base.scan(keys::EVENT, Some(&keys::event(after)), limit)?;

@@ -26,6 +26,29 @@ pub(crate) const OUTBOX: &[u8] = b"o";
 /// The bootstrap requests have been decided.
 pub(crate) const BOOTSTRAPPED: &[u8] = b"b";
 
+/// Every sort of record in words, by its letter.
+pub(crate) const KINDS: [(&[u8], &str); 19] = [
+    (STATE, "own records"),
+    (EVENT, "events"),
+    (b"n", "sequences of subjects"),
+    (FACT, "facts"),
+    (FACT_INDEX, "facts by sequence"),
+    (b"x", "copies of others' facts"),
+    (b"c", "cursors in others' facts"),
+    (b"d", "kept answers"),
+    (ANSWER_EXPIRY, "kept answers by expiry"),
+    (b"a", "rings of kept answers"),
+    (b"A", "places in rings of kept answers"),
+    (WAKE, "wake-ups by time"),
+    (b"W", "wake-ups by name"),
+    (EFFECT, "effects"),
+    (REQUEST, "requests to other services"),
+    (b"t", "tickets of answers to come"),
+    (HEADS, "last sequences"),
+    (OUTBOX, "outbox cursor"),
+    (BOOTSTRAPPED, "bootstrap mark"),
+];
+
 fn join(letter: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let mut key = letter.to_vec();
     for (n, part) in parts.iter().enumerate() {
@@ -143,6 +166,34 @@ mod tests {
     fn wakes_sort_by_time_and_split() {
         assert!(wake(9, "b") < wake(10, "a"));
         assert_eq!(split_wake(&wake(77, "retire/x")), Some((77, "retire/x".into())));
+    }
+
+    #[test]
+    fn every_letter_is_named_once() {
+        let letters: std::collections::BTreeSet<_> = KINDS.iter().map(|(letter, _)| letter).collect();
+        assert_eq!(letters.len(), KINDS.len());
+        let who = "devices/pump-7".parse().unwrap();
+        let keys = [
+            state(b"k"),
+            event(1),
+            subject("s"),
+            fact("e", "i"),
+            fact_index(1),
+            copy(ServiceName::Registry, "e", "i"),
+            cursor(ServiceName::Registry),
+            answer(&who, "v", "r"),
+            answer_expiry(1, b"k"),
+            ring(&who),
+            ring_slot(&who, 1),
+            wake(1, "k"),
+            wake_time("k"),
+            effect("e"),
+            request("t"),
+            ticket("t"),
+        ];
+        for key in keys {
+            assert!(letters.contains(&&key[..1]), "{}", key.escape_ascii());
+        }
     }
 
     #[test]

@@ -142,6 +142,8 @@ impl Read for SimStore {
 
 impl Store for SimStore {
     fn commit(&self, batch: &Batch) -> Result<Durable, StoreError> {
+        // What no engine takes this one does not take either.
+        store::check_batch(batch)?;
         self.live(|state| {
             if state.full {
                 return Err(full());
@@ -195,5 +197,58 @@ impl Read for Rows {
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
         Ok(self.0.0.lock().scan(prefix, after, limit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use service::store::{Batch, Read, Store};
+    use store::conformance::{self, Home};
+
+    use super::{Disk, Fate, SimStore};
+
+    impl Home for Disk {
+        type Engine = SimStore;
+
+        fn open(&self) -> SimStore {
+            Disk::open(self).expect("there is room")
+        }
+    }
+
+    fn put(value: &str) -> Batch {
+        let mut batch = Batch::default();
+        batch.put("k", value);
+        batch
+    }
+
+    /// As the engines of the store crate; damage is not simulated.
+    #[test]
+    fn the_simulated_disk_conforms() {
+        conformance::suite_without_damage(|| Disk::new(7));
+    }
+
+    #[test]
+    fn a_failed_commit_is_there_or_not_as_its_fate_says_and_nothing_is_read_before_it_is_opened_anew() {
+        for (fate, kept) in [(Fate::Lost, "old"), (Fate::Kept, "new")] {
+            let disk = Disk::new(7);
+            let store = Home::open(&disk);
+            store.commit(&put("old")).expect("committed");
+            disk.set_fate(fate);
+            assert!(store.commit(&put("new")).is_err() && store.get(b"k").is_err());
+            let store = Home::open(&disk);
+            assert_eq!(store.get(b"k").expect("read").as_deref(), Some(kept.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_full_disk_takes_nothing_keeps_all_and_goes_on() {
+        let disk = Disk::new(7);
+        let store = Home::open(&disk);
+        store.commit(&put("old")).expect("committed");
+        disk.set_full(true);
+        assert!(store.commit(&put("new")).is_err() && store.has_room().is_err());
+        assert_eq!(store.get(b"k").expect("read").as_deref(), Some(&b"old"[..]));
+        disk.set_full(false);
+        store.commit(&put("new")).expect("committed");
     }
 }

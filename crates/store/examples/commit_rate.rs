@@ -56,6 +56,8 @@ fn measure(folder: &Path, group: u64, rows: u64) {
     );
     let copy = folder.with_extension("copy");
     let size = store.size_on_disk().unwrap();
+    // Also waits until nothing is on its way into the database: the copy is of one moment.
+    store.verify().unwrap();
     copy_folder(folder, &copy);
     let closing = timed(|| drop(store));
     let clean = timed(|| drop(open(folder)));

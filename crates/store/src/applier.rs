@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use crate::checkpoint::{self, Checkpoint};
 use crate::envelope;
 use crate::failpoint::Failpoint;
 use crate::fault::{Fault, guarded};
@@ -15,6 +16,7 @@ use crate::off_log::OffLog;
 use crate::redo::{Redo, Write};
 use crate::room::Watch;
 use crate::rows::Rows;
+use crate::tally::Tally;
 
 /// How much may be applied before sled's file is synced. sled takes what `sync_file_range` has written
 /// for safe and soon reuses the segments it replaces; about one segment's worth keeps that true.
@@ -37,6 +39,8 @@ pub(crate) struct Applier {
     watch: Watch,
     file: File,
     off_log: OffLog,
+    /// What all rows in sled come to, between two turns.
+    tally: Tally,
     unsynced: u64,
     scratch: Vec<u8>,
 }
@@ -49,13 +53,14 @@ enum Outcome {
 }
 
 impl Applier {
-    /// For the store in `folder`, which sled has opened.
-    pub(crate) fn new(rows: Arc<Rows>, watch: Watch, folder: &Path) -> io::Result<Applier> {
+    /// For the store in `folder`, which sled has opened, and whose rows come to `tally` there.
+    pub(crate) fn new(rows: Arc<Rows>, watch: Watch, folder: &Path, tally: Tally) -> io::Result<Applier> {
         Ok(Applier {
             rows,
             watch,
             file: File::open(folder.join("db"))?,
             off_log: OffLog::of(folder),
+            tally,
             unsynced: 0,
             scratch: Vec::new(),
         })
@@ -83,8 +88,14 @@ impl Applier {
         if !self.wait_for_room(layer.bytes(), more)? {
             return Ok(Outcome::Left);
         }
-        self.apply(&layer)?;
-        self.checkpoint(&mut redo, successor)?;
+        let rest = self.begin_turn(&mut redo, &layer)?;
+        let tally = self.apply(&layer, rest)?;
+        let reached = Checkpoint {
+            generation: redo.number(),
+            next: redo.next(),
+            tally,
+        };
+        self.checkpoint(&mut redo, successor, reached)?;
         drop(layer);
         self.rows.settle();
         Ok(Outcome::Empty(redo))
@@ -101,9 +112,28 @@ impl Applier {
         Ok(true)
     }
 
+    /// Notes in the log what all rows come to that it leaves alone, before any is touched. A turn that a
+    /// crash cut off has noted it already.
+    fn begin_turn(&self, redo: &mut Redo, layer: &Layer) -> Result<Tally, Fault> {
+        if let Some(rest) = redo.turn() {
+            return Ok(rest);
+        }
+        let db = self.rows.live()?;
+        let mut rest = self.tally;
+        for (key, _) in layer.range(b"") {
+            if let Some(record) = guarded(|| db.get(key))? {
+                rest.remove(key, &record);
+            }
+        }
+        redo.begin_turn(rest)?;
+        self.rows.points.reach(Failpoint::Begun)?;
+        Ok(rest)
+    }
+
     /// In key order, which is kind to sled's leaves. One by one: sled's own `Batch` copies the whole
-    /// leaf for every key, under a lock that all databases of the process share.
-    fn apply(&mut self, layer: &Layer) -> Result<(), Fault> {
+    /// leaf for every key, under a lock that all databases of the process share. What all rows come to
+    /// then.
+    fn apply(&mut self, layer: &Layer, mut tally: Tally) -> Result<Tally, Fault> {
         let rows = Arc::clone(&self.rows);
         let db = rows.live()?;
         let half = layer.len() / 2;
@@ -112,8 +142,12 @@ impl Applier {
                 rows.points.reach(Failpoint::HalfApplied)?;
             }
             self.apply_one(db, write)?;
+            if write.1.is_some() {
+                tally.add(write.0, &self.scratch);
+            }
         }
-        rows.points.reach(Failpoint::Applied)
+        rows.points.reach(Failpoint::Applied)?;
+        Ok(tally)
     }
 
     /// The value is copied into the scratch and from there into sled's own reference-counted buffer;
@@ -138,12 +172,15 @@ impl Applier {
 
     /// Brings everything applied to disk, and then voids the log. sled's flush reaches neither the
     /// files' metadata nor the drive's cache, nor the pages outside its log.
-    fn checkpoint(&mut self, redo: &mut Redo, successor: u64) -> Result<(), Fault> {
-        let db = self.rows.live()?;
+    fn checkpoint(&mut self, redo: &mut Redo, successor: u64, reached: Checkpoint) -> Result<(), Fault> {
+        let rows = Arc::clone(&self.rows);
+        let db = rows.live()?;
+        self.apply_one(db, (checkpoint::KEY, Some(&reached.encode())))?;
         guarded(|| db.flush())?;
         self.off_log.sync()?;
         self.file.sync_all()?;
         self.unsynced = 0;
+        self.tally = reached.tally;
         self.rows.points.reach(Failpoint::Flushed)?;
         redo.renew(successor)?;
         self.rows.points.reach(Failpoint::Renewed)?;

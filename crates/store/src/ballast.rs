@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// More than a segment and a snapshot of a large database.
 pub(crate) const BALLAST_BYTES: u64 = 4 << 20;
 
+/// The ballast's name in the store's folder.
+pub(crate) const FILE: &str = "ballast";
+
 /// The ballast file of one store.
 #[derive(Debug)]
 pub(crate) struct Ballast {
@@ -18,7 +21,7 @@ pub(crate) struct Ballast {
 impl Ballast {
     /// The ballast in the store's folder, whether or not it is there.
     pub(crate) fn of(folder: &Path) -> Ballast {
-        let path = folder.join("ballast");
+        let path = folder.join(FILE);
         let aboard = fs::metadata(&path).is_ok_and(|metadata| metadata.len() == BALLAST_BYTES);
         Ballast { path, aboard }
     }

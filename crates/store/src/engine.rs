@@ -8,17 +8,19 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use service::store::{Batch, Durable, Pair, Read, Store, StoreError};
 
+use crate::database::{Database, Identity};
 use crate::envelope;
 use crate::fault::{Fault, guarded};
 use crate::folder::FolderLock;
 use crate::journal::{Journal, Unrecorded};
 use crate::limits;
 use crate::meta::{self, Meta};
-use crate::opening::OpenOptions;
+use crate::opening::{self, OpenOptions};
 use crate::range;
 use crate::redo::{self, Write};
 use crate::room::Room;
 use crate::rows::Rows;
+use crate::salvage::{self, Seen};
 
 /// How long the drop of a poisoned store waits for sled, which can hang in its last flush.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
@@ -44,6 +46,8 @@ pub struct SledStore {
     path: PathBuf,
     known_schema: u32,
     meta: Mutex<Meta>,
+    /// What the rows had in sled when the store was opened.
+    live_bytes: u64,
     _lock: FolderLock,
 }
 
@@ -61,6 +65,7 @@ impl SledStore {
         lock: FolderLock,
         room: Room,
         meta: Meta,
+        live_bytes: u64,
         options: &OpenOptions,
     ) -> SledStore {
         SledStore {
@@ -69,6 +74,7 @@ impl SledStore {
             path: options.path.clone(),
             known_schema: options.schema,
             meta: Mutex::new(meta),
+            live_bytes,
             _lock: lock,
         }
     }
@@ -161,7 +167,7 @@ fn unrecorded(rows: &Rows, error: Unrecorded) -> StoreError {
 impl Read for SledStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let rows = self.rows()?;
-        if key == meta::KEY {
+        if meta::is_own(key) {
             return rows.live().map(|_| None);
         }
         rows.get(key)
@@ -214,7 +220,8 @@ impl Store for SledStore {
         })?;
         self.write(|rows, writer| {
             let sound = writer.journal.verify();
-            sound.map_err(|error| unrecorded(rows, error))
+            sound.map_err(|error| unrecorded(rows, error))?;
+            rows.check_tally()
         })?;
         Ok(records)
     }
@@ -228,6 +235,27 @@ impl Store for SledStore {
             size += metadata.map_err(|error| told(error.into()))?.len();
         }
         Ok(size)
+    }
+}
+
+impl Database for SledStore {
+    fn survey(&self, visit: &mut dyn FnMut(Seen<'_>)) -> Result<(), StoreError> {
+        self.checkpoint_now()?;
+        let db = self.rows()?.live()?;
+        salvage::walk(|from| opening::first_from(db, from), visit);
+        Ok(())
+    }
+
+    fn identity(&self) -> Identity {
+        (*self.meta.lock()).into()
+    }
+
+    fn live_bytes(&self) -> u64 {
+        self.live_bytes
+    }
+
+    fn log_bytes(&self) -> u64 {
+        self.rows.as_ref().map_or(0, |rows| rows.pending_bytes())
     }
 }
 

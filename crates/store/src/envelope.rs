@@ -32,6 +32,14 @@ pub(crate) fn open<'a>(key: &[u8], record: &'a [u8]) -> Result<&'a [u8], StoreEr
     Ok(payload)
 }
 
+/// The checksum that `record` bears, right or not; zero where it is too short for one.
+pub(crate) fn stated_checksum(record: &[u8]) -> u64 {
+    match record {
+        [_, a, b, c, d, ..] => u64::from(u32::from_le_bytes([*a, *b, *c, *d])),
+        _ => 0,
+    }
+}
+
 /// The error that names a damaged record.
 pub(crate) fn damaged(key: &[u8], reason: &'static str) -> StoreError {
     StoreError::Damaged {

@@ -17,6 +17,8 @@ pub enum Failpoint {
     Turned,
     /// The full log is about to be brought into sled.
     Frozen,
+    /// The log says that its turn has begun; nothing of it is in sled.
+    Begun,
     /// Half of it is in sled.
     HalfApplied,
     /// All of it is in sled, not flushed.

@@ -33,7 +33,11 @@ impl Fault {
             Fault::Full => StoreError::Full { path },
             Fault::Locked => StoreError::Locked { path },
             Fault::Corrupt(what) => {
-                StoreError::Engine(format!("{path} is damaged: {what}; restore a backup"))
+                tracing::error!(%path, %what, "the engine cannot read its own files");
+                StoreError::Damaged {
+                    key: path,
+                    reason: "the engine cannot read its own files",
+                }
             }
             Fault::Panicked(what) => StoreError::Engine(format!("{path}: the engine panicked: {what}")),
             Fault::Other(what) => StoreError::Engine(format!("{path}: {what}")),
@@ -73,24 +77,37 @@ thread_local! {
     static IN_THE_ENGINE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread is in a call into the engine, whose panic becomes an error. For a panic hook: sled
-/// panics where a disk fails a sync.
+/// Whether this thread is in a call into an engine, whose panic becomes an error. For a panic hook: sled panics
+/// where a disk fails a sync.
 pub fn panic_becomes_an_error() -> bool {
     IN_THE_ENGINE.get()
 }
 
-/// Runs a call into sled; a panic in there becomes a fault. (The release profile
-/// unwinds as well.)
+/// Runs a call into sled; a panic in there becomes a fault. (The release profile unwinds as well.)
 pub(crate) fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
+    contained(call)?.map_err(Fault::from)
+}
+
+/// Runs a call into an engine, whose panic becomes a fault.
+pub(crate) fn contained<T>(call: impl FnOnce() -> T) -> Result<T, Fault> {
     let outer = IN_THE_ENGINE.replace(true);
     let outcome = catch_unwind(AssertUnwindSafe(call));
     IN_THE_ENGINE.set(outer);
-    match outcome {
-        Ok(result) => result.map_err(Fault::from),
-        Err(payload) => Err(Fault::Panicked(panic_text(payload.as_ref()))),
-    }
+    outcome.map_err(|payload| Fault::Panicked(panic_text(payload.as_ref())))
 }
 
+/// Lets the panics of the engines print nothing: they are told as errors of whoever called. For programs that
+/// read damaged files for a person who is to see what is damaged, and no more.
+pub fn quiet_engine_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !panic_becomes_an_error() {
+            usual(panic);
+        }
+    }));
+}
+
+/// What a panic said.
 fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned())

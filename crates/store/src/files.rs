@@ -230,7 +230,8 @@ fn read_range(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn digest(mut file: File) -> io::Result<(u64, [u8; 32])> {
+/// The length and SHA-256 of a file.
+pub(crate) fn digest(mut file: File) -> io::Result<(u64, [u8; 32])> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 64 * 1024];
     let mut length = 0;

@@ -13,7 +13,8 @@ use crate::fault::Fault;
 /// How long an opener waits for a lock: a dropped store's background threads let go of it late.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
-const LOCK: &str = "lock";
+/// The lock file.
+pub(crate) const LOCK: &str = "lock";
 
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 

@@ -10,9 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::applier::{Applier, Work};
+use crate::committed::Committed;
 use crate::failpoint::Failpoint;
 use crate::fault::Fault;
-use crate::recovery::Logs;
+use crate::recovery::{Logs, Recovered};
 use crate::redo::{self, AppendError, Redo, Write};
 use crate::room::Watch;
 use crate::rows::Rows;
@@ -26,6 +27,7 @@ pub(crate) struct Journal {
     active: Redo,
     /// The other log, unless the applier has it.
     spare: Option<Redo>,
+    committed: Committed,
     work: Sender<Work>,
     renewed: Receiver<Redo>,
     watch: Watch,
@@ -42,14 +44,14 @@ pub(crate) enum Unrecorded {
 
 impl Journal {
     /// Starts the applier, with what the last process left to do.
-    pub(crate) fn start(rows: &Arc<Rows>, logs: Logs, watch: Watch) -> Result<Journal, Fault> {
+    pub(crate) fn start(rows: &Arc<Rows>, found: Recovered, watch: Watch) -> Result<Journal, Fault> {
         let (work, to_do) = mpsc::channel();
         let (done, renewed) = mpsc::channel();
-        let applier = Applier::new(Arc::clone(rows), watch.clone(), &rows.path)?;
+        let applier = Applier::new(Arc::clone(rows), watch.clone(), &rows.path, found.tally)?;
         let applier = thread::Builder::new()
             .name("store-applier".to_owned())
             .spawn(move || applier.run(&to_do, &done))?;
-        let (active, spare) = match logs {
+        let (active, spare) = match found.logs {
             Logs::OneInUse { active, spare } => (active, Some(spare)),
             Logs::BothInUse { active, full, layer } => {
                 // It has begun to listen; if it does not, the first wait for the log tells.
@@ -63,6 +65,7 @@ impl Journal {
             }
         };
         Ok(Journal {
+            committed: Committed::begin(&rows.path, active.next()),
             active,
             spare,
             work,
@@ -82,6 +85,7 @@ impl Journal {
         rows.points.reach(Failpoint::Appended)?;
         self.active.sync().map_err(Fault::from)?;
         rows.points.reach(Failpoint::Synced)?;
+        self.committed.note(self.active.next());
         Ok(record)
     }
 

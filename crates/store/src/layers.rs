@@ -34,6 +34,11 @@ impl Layer {
         self.writes.get(key).map(Option::as_ref)
     }
 
+    /// Whether it writes `key`.
+    pub(crate) fn writes(&self, key: &[u8]) -> bool {
+        self.writes.contains_key(key)
+    }
+
     /// Its writes from `start` on, in key order.
     pub(crate) fn range(&self, start: &[u8]) -> impl Iterator<Item = Write<'_>> + use<'_> {
         let bounds = (Bound::Included(start), Bound::Unbounded);

@@ -13,7 +13,7 @@ pub const MAX_BATCH_BYTES: usize = 256 << 20;
 
 /// Refuses a batch that is too large, or holds a key or a value out of bounds, before anything is
 /// written.
-pub(crate) fn check(batch: &Batch) -> Result<(), StoreError> {
+pub fn check(batch: &Batch) -> Result<(), StoreError> {
     batch.iter().try_for_each(|(key, value)| {
         check_key(key)?;
         value.map_or(Ok(()), |value| check_value(key, value))
@@ -39,7 +39,7 @@ fn check_key(key: &[u8]) -> Result<(), StoreError> {
             "a key has 1 to {MAX_KEY_BYTES} bytes, this one {length}"
         )));
     }
-    if key == crate::meta::KEY {
+    if crate::meta::is_own(key) {
         return Err(StoreError::Engine(format!(
             "the key {} is the store's own",
             printable(key)

@@ -2,10 +2,15 @@
 
 use service::store::StoreError;
 
-use crate::envelope;
+use crate::{checkpoint, envelope};
 
 /// The key of the record; no batch may write it.
 pub(crate) const KEY: &[u8] = b"\x00meta";
+
+/// Whether `key` is one of the store's own records, which no reader sees and no batch writes.
+pub(crate) fn is_own(key: &[u8]) -> bool {
+    key == KEY || key == checkpoint::KEY
+}
 
 /// What a store knows of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +31,17 @@ impl Meta {
         bytes.extend_from_slice(&self.epoch.to_le_bytes());
         bytes.extend_from_slice(&self.created.to_le_bytes());
         bytes
+    }
+
+    /// Refuses what a newer version than this one, which knows schemas up to `known`, has written.
+    pub(crate) fn demand_known(self, known: u32) -> Result<(), StoreError> {
+        if self.schema <= known {
+            return Ok(());
+        }
+        Err(StoreError::Schema {
+            found: self.schema,
+            known,
+        })
     }
 
     /// Reads the record's payload.

@@ -1,6 +1,7 @@
 //! Opening a store: lock, snapshots, sled, metadata; and what is tried when one of them fails.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use service::store::{Store, StoreError};
@@ -11,10 +12,11 @@ use crate::fault::{Fault, guarded};
 use crate::folder::{self, FolderLock, patiently};
 use crate::journal::Journal;
 use crate::meta::{self, Meta};
-use crate::recovery::{self, Logs};
+use crate::recovery::{self, Recovered};
 use crate::repair;
 use crate::room::Room;
 use crate::rows::Rows;
+use crate::salvage::Found;
 
 /// sled moves any page over a quarter of a segment out of its log into a file that it does not
 /// fsync. Two megabytes keep pages of 17 values of 30 KiB in the log.
@@ -31,8 +33,37 @@ pub struct OpenOptions {
     pub reserve_bytes: u64,
     /// The epoch of the store, if it is new; take it from the operating system's randomness.
     pub fresh_epoch: u64,
+    /// When the store was made, if it is new and stands for an older one: seconds since 1970.
+    pub fresh_created: Option<u64>,
     /// The newest schema this binary knows; the schema of the store, if it is new.
     pub schema: u32,
+    /// What is read before the store is served from.
+    pub check: StartCheck,
+    /// [`crate::Engine::open`] writes a store anew that takes more than this many bytes on disk for each of
+    /// its rows'. Zero turns that off.
+    pub compact_above: u32,
+}
+
+/// What opening reads to be sure of the store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StartCheck {
+    /// Every row, to be sure that none is missing: two to three seconds for a million.
+    #[default]
+    EveryRow,
+    /// The logs, and where the database ends.
+    Ends,
+}
+
+impl FromStr for StartCheck {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<StartCheck, String> {
+        match word {
+            "rows" => Ok(StartCheck::EveryRow),
+            "ends" => Ok(StartCheck::Ends),
+            _ => Err(format!("`{word}` is no check; there are `rows` and `ends`")),
+        }
+    }
 }
 
 impl OpenOptions {
@@ -44,7 +75,10 @@ impl OpenOptions {
             cache_bytes: 64 << 20,
             reserve_bytes: 64 << 20,
             fresh_epoch,
+            fresh_created: None,
             schema,
+            check: StartCheck::default(),
+            compact_above: 4,
         }
     }
 }
@@ -62,18 +96,14 @@ impl SledStore {
         let meta = stored.unwrap_or(Meta {
             schema: options.schema,
             epoch: options.fresh_epoch,
-            created: lock.taken(),
+            created: options.fresh_created.unwrap_or_else(|| lock.taken()),
         });
-        if meta.schema > options.schema {
-            return Err(StoreError::Schema {
-                found: meta.schema,
-                known: options.schema,
-            });
-        }
+        meta.demand_known(options.schema)?;
         let room = Room::new(options.path.clone(), options.reserve_bytes, ballast);
-        let journal = Journal::start(&started.rows, started.logs, room.watch());
+        let live_bytes = started.found.tally.bytes();
+        let journal = Journal::start(&started.rows, started.found, room.watch());
         let journal = journal.map_err(|fault| fault.told(path))?;
-        let store = SledStore::assemble(started.rows, journal, lock, room, meta, &options);
+        let store = SledStore::assemble(started.rows, journal, lock, room, meta, live_bytes, &options);
         if new {
             store.write_meta()?;
             folder::sync_all(path).map_err(|error| Fault::from(error).told(path))?;
@@ -87,7 +117,7 @@ impl SledStore {
 
 struct Started {
     rows: Arc<Rows>,
-    logs: Logs,
+    found: Recovered,
     repaired: bool,
 }
 
@@ -116,10 +146,10 @@ fn start(options: &OpenOptions, patient: bool) -> Result<Started, Fault> {
         Err(Fault::Corrupt(what)) => (open_without_snapshots(options, what)?, true),
         Err(fault) => return Err(fault),
     };
-    match recovery::recover(&db, &options.path) {
-        Ok((logs, layers)) => Ok(Started {
+    match recovery::recover(&db, &options.path, options.check) {
+        Ok((found, layers)) => Ok(Started {
             rows: Arc::new(Rows::new(db, layers, &options.path)),
-            logs,
+            found,
             repaired,
         }),
         Err(fault) => {
@@ -152,6 +182,20 @@ fn open_without_snapshots(options: &OpenOptions, what: String) -> Result<sled::D
         "the database did not open; its snapshots are set aside and it is rebuilt from its log"
     );
     open_sled(options, true)
+}
+
+/// Opens sled on a copy of a damaged store, without its snapshots if it must.
+pub(crate) fn open_wreck(options: &OpenOptions) -> Result<sled::Db, Fault> {
+    match open_sled(options, false) {
+        Err(Fault::Corrupt(what)) => open_without_snapshots(options, what),
+        outcome => outcome,
+    }
+}
+
+/// The first row from a key on.
+pub(crate) fn first_from(db: &sled::Db, from: &[u8]) -> Result<Found, Fault> {
+    let next = guarded(|| db.range(from..).next().transpose())?;
+    Ok(next.map(|(key, record)| (key.to_vec(), record.to_vec())))
 }
 
 /// The store's metadata; `None` when it is new. Rows without it are not taken for a new store.

@@ -9,12 +9,14 @@ use parking_lot::RwLock;
 use service::store::StoreError;
 use sled::IVec;
 
+use crate::checkpoint::{self, Checkpoint};
 use crate::envelope;
 use crate::failpoint::Failpoints;
 use crate::fault::{Fault, guarded};
 use crate::layers::{Layer, Layers};
 use crate::meta;
 use crate::redo::Write;
+use crate::tally;
 
 /// How many records a walk reads between two commits' turns.
 const STRETCH: usize = 256;
@@ -56,9 +58,9 @@ impl Record<'_> {
         }
     }
 
-    /// Whether there is something to see: not a removal, and not the store's own record.
+    /// Whether there is something to see: not a removal, and not one of the store's own records.
     fn is_visible(&self) -> bool {
-        !matches!(self, Record::Pending((_, None))) && self.key() != meta::KEY
+        !matches!(self, Record::Pending((_, None))) && !meta::is_own(self.key())
     }
 }
 
@@ -173,6 +175,16 @@ impl Rows {
         let settled = self.layers.write().frozen.take();
         // Freed outside the lock.
         drop(settled);
+    }
+
+    /// Checks that what sled has is all that it was given. Only while nothing is on its way there.
+    pub(crate) fn check_tally(&self) -> Result<(), StoreError> {
+        let db = self.live()?;
+        let found = tally::of(db, |_| true).and_then(|found| Ok((found, Checkpoint::read(db)?.tally)));
+        match found.map_err(|fault| self.unread(b"", fault))? {
+            (found, expected) if found == expected => Ok(()),
+            _ => Err(Checkpoint::uncounted(checkpoint::DATABASE)),
+        }
     }
 
     /// What sled has yet to take in, in bytes.

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use proptest::prelude::*;
-use service::store::{Batch, Read, Store};
-use store::conformance::{self, Home};
-use store::{Files, MemoryBlobs, MemoryStore, OpenOptions, SledStore};
+use redb::ReadableTable as _;
+use service::store::Batch;
+use store::conformance::{self, Damageable, Home};
+use store::{Database, Engine, Files, MemoryBlobs, MemoryStore, OpenOptions, RedbStore, SledStore};
 use tempfile::TempDir;
 
 struct Folder(TempDir);
@@ -18,7 +20,9 @@ impl Home for Folder {
     fn open(&self) -> SledStore {
         open(self.0.path())
     }
+}
 
+impl Damageable for Folder {
     fn damage(&self, key: &[u8]) {
         let db = sled::Config::new()
             .path(self.0.path())
@@ -31,6 +35,32 @@ impl Home for Folder {
     }
 }
 
+/// The same, kept by redb.
+struct RedbFolder(TempDir);
+
+impl Home for RedbFolder {
+    type Engine = RedbStore;
+
+    fn open(&self) -> RedbStore {
+        RedbStore::open(OpenOptions::new(self.0.path(), 7, 1)).unwrap()
+    }
+}
+
+impl Damageable for RedbFolder {
+    fn damage(&self, key: &[u8]) {
+        let rows: redb::TableDefinition<'_, &[u8], &[u8]> = redb::TableDefinition::new("rows");
+        let db = redb::Database::open(self.0.path().join("rows.redb")).unwrap();
+        let transaction = db.begin_write().unwrap();
+        {
+            let mut table = transaction.open_table(rows).unwrap();
+            let mut record = table.get(key).unwrap().unwrap().value().to_vec();
+            *record.last_mut().unwrap() ^= 1;
+            table.insert(key, record.as_slice()).unwrap();
+        }
+        transaction.commit().unwrap();
+    }
+}
+
 struct Memory(MemoryStore);
 
 impl Home for Memory {
@@ -39,7 +69,9 @@ impl Home for Memory {
     fn open(&self) -> MemoryStore {
         self.0.clone()
     }
+}
 
+impl Damageable for Memory {
     fn damage(&self, key: &[u8]) {
         self.0.damage(key);
     }
@@ -52,6 +84,11 @@ fn open(path: &Path) -> SledStore {
 #[test]
 fn sled_conforms() {
     conformance::suite(|| Folder(tempfile::tempdir().unwrap()));
+}
+
+#[test]
+fn redb_conforms() {
+    conformance::suite(|| RedbFolder(tempfile::tempdir().unwrap()));
 }
 
 #[test]
@@ -98,7 +135,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn paged(store: &SledStore, prefix: &[u8], size: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn paged(store: &dyn Database, prefix: &[u8], size: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut all = Vec::new();
     loop {
         let after = all.last().map(|(key, _): &(Vec<u8>, Vec<u8>)| key.clone());
@@ -111,49 +148,63 @@ fn paged(store: &SledStore, prefix: &[u8], size: usize) -> Vec<(Vec<u8>, Vec<u8>
     }
 }
 
+/// Runs a history on an engine and on a map.
+fn agrees(engine: Engine, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || engine.open(OpenOptions::new(folder.path(), 7, 1)).unwrap();
+    let mut model = BTreeMap::new();
+    let mut store = Some(open());
+    for step in steps {
+        let live: &Arc<dyn Database> = store.as_ref().unwrap();
+        match step {
+            Step::Commit(writes) => {
+                let mut batch = Batch::default();
+                for (key, value) in writes {
+                    match value {
+                        Some(value) => {
+                            batch.put(key.clone(), value.clone());
+                            model.insert(key, value);
+                        }
+                        None => {
+                            batch.delete(key.clone());
+                            model.remove(&key);
+                        }
+                    }
+                }
+                live.commit(&batch).unwrap();
+            }
+            Step::Reopen => {
+                drop(store.take());
+                store = Some(open());
+            }
+            Step::Page { prefix, size } => {
+                let expected: Vec<_> = model
+                    .iter()
+                    .filter(|(key, _)| key.starts_with(&prefix))
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect();
+                prop_assert_eq!(paged(&**live, &prefix, size), expected);
+            }
+        }
+    }
+    drop(store);
+    let store = open();
+    prop_assert_eq!(store.verify().unwrap(), model.len() as u64);
+    let rows = store.scan(b"", None, usize::MAX).unwrap();
+    prop_assert_eq!(rows.into_iter().collect::<BTreeMap<_, _>>(), model);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn sled_agrees_with_a_map(steps in prop::collection::vec(step(), 1..25)) {
-        let folder = tempfile::tempdir().unwrap();
-        let mut model = BTreeMap::new();
-        let mut store = open(folder.path());
-        for step in steps {
-            match step {
-                Step::Commit(writes) => {
-                    let mut batch = Batch::default();
-                    for (key, value) in writes {
-                        match value {
-                            Some(value) => {
-                                batch.put(key.clone(), value.clone());
-                                model.insert(key, value);
-                            }
-                            None => {
-                                batch.delete(key.clone());
-                                model.remove(&key);
-                            }
-                        }
-                    }
-                    store.commit(&batch).unwrap();
-                }
-                Step::Reopen => {
-                    drop(store);
-                    store = open(folder.path());
-                }
-                Step::Page { prefix, size } => {
-                    let expected: Vec<_> = model
-                        .iter()
-                        .filter(|(key, _)| key.starts_with(&prefix))
-                        .map(|(key, value)| (key.clone(), value.clone()))
-                        .collect();
-                    prop_assert_eq!(paged(&store, &prefix, size), expected);
-                }
-            }
-        }
-        drop(store);
-        let store = open(folder.path());
-        let rows = store.scan(b"", None, usize::MAX).unwrap();
-        prop_assert_eq!(rows.into_iter().collect::<BTreeMap<_, _>>(), model);
+        agrees(Engine::Sled, steps)?;
+    }
+
+    #[test]
+    fn redb_agrees_with_a_map(steps in prop::collection::vec(step(), 1..25)) {
+        agrees(Engine::Redb, steps)?;
     }
 }

@@ -5,3 +5,4 @@ mod raw_signing;
 mod raw_sled;
 pub(crate) mod requests;
 pub(crate) mod scale;
+pub(crate) mod space;

@@ -20,6 +20,7 @@ mod recover;
 mod rollout;
 mod run_agent;
 mod shell;
+mod store;
 mod up;
 mod whole;
 mod why;
@@ -93,6 +94,9 @@ enum Command {
     /// Get back in when every admin's certificate is lost.
     #[command(subcommand)]
     Recover(recover::Recover),
+    /// Check, repair, shrink and move the databases, while Muster is stopped.
+    #[command(subcommand)]
+    Store(store::Store),
     /// Print a completion script for your shell.
     Completion(shell::Completion),
     /// Write man pages into a folder.
@@ -134,6 +138,7 @@ impl Cli {
             Command::Policy(command) => command.run(global),
             Command::Agent(command) => command.run(global),
             Command::Recover(command) => command.run(global),
+            Command::Store(command) => command.run(global),
             Command::Completion(command) => command.run(),
             Command::Man(command) => command.run(),
         }

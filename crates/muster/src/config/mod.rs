@@ -13,6 +13,7 @@ use std::{
 };
 
 use contract::Root;
+use store::{Engine, StartCheck};
 
 use self::{environment::Environment, reader::Reader};
 use crate::{exit::Failure, folder::Folder};
@@ -40,6 +41,12 @@ pub struct Config {
     pub cache_bytes: u64,
     /// Free space below which nothing is written.
     pub reserve_bytes: u64,
+    /// What keeps the databases.
+    pub engine: Engine,
+    /// What is read of a database before it is served from.
+    pub check: StartCheck,
+    /// Bytes on disk for each of the records' above which a database is written anew at the start; 0 is never.
+    pub compact_above: u32,
     /// Where the passphrase of the issuing key is read from, when it has one.
     pub passphrase_file: Option<PathBuf>,
     /// Keys that may sign firmware, PEM files.
@@ -119,6 +126,11 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         cache_bytes: reader.mebibytes("state.cache_mib", 64),
         // Room for a segment of each store and the ballast that brings a full disk back.
         reserve_bytes: reader.mebibytes("state.reserve_mib", 64),
+        engine: reader.parsed("store.engine", "sled", |text| text.parse()),
+        // A missing record is worth more than the seconds that a start takes longer.
+        check: reader.parsed("store.check", "rows", |text| text.parse()),
+        // Above what a year of an ordinary fleet comes to: docs/operations.md.
+        compact_above: reader.value("store.compact_above", 4),
         passphrase_file: reader.optional_path("pki.passphrase_file"),
         device_lifetime: reader.duration("pki.device_lifetime", "90d"),
         claims_per_minute: reader.value("pki.claims_per_minute", 3_000),

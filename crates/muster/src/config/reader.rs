@@ -206,6 +206,18 @@ impl ParsedDefault for contract::Root {
     }
 }
 
+impl ParsedDefault for store::Engine {
+    fn blank() -> Self {
+        store::Engine::default()
+    }
+}
+
+impl ParsedDefault for store::StartCheck {
+    fn blank() -> Self {
+        store::StartCheck::default()
+    }
+}
+
 impl ParsedDefault for SocketAddr {
     fn blank() -> Self {
         SocketAddr::from(([127, 0, 0, 1], 0))

@@ -11,7 +11,7 @@ use service::{
     Service,
     store::{Blobs, Store, StoreError},
 };
-use store::{Files, OpenOptions, SledStore};
+use store::{Files, OpenOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::{bus_file::BusFile, keys};
@@ -114,9 +114,8 @@ impl Place<'_> {
         service: S,
         executor: impl FnOnce(Arc<dyn Blobs>) -> Arc<dyn Executor>,
     ) -> Result<Host> {
-        let folder = folder(self.config, self.name);
         let blobs: Arc<dyn Blobs> =
-            Arc::new(Files::open(folder.join("files"))?.with_reserve(self.config.reserve_bytes));
+            Arc::new(Files::open(files(self.config, self.name))?.with_reserve(self.config.reserve_bytes));
         let executor = executor(blobs.clone());
         let host_config = HostConfig {
             site: self.config.site.clone(),
@@ -165,16 +164,27 @@ pub(crate) fn database(config: &Config, name: ServiceName) -> PathBuf {
     folder(config, name).join("db")
 }
 
+/// Where a service's files lie.
+pub(crate) fn files(config: &Config, name: ServiceName) -> PathBuf {
+    folder(config, name).join("files")
+}
+
+/// How a service's database is opened.
+pub(crate) fn options(config: &Config, name: ServiceName) -> OpenOptions {
+    OpenOptions {
+        cache_bytes: config.cache_bytes,
+        reserve_bytes: config.reserve_bytes,
+        check: config.check,
+        compact_above: config.compact_above,
+        ..OpenOptions::new(database(config, name), rand::random::<u64>() | 1, SCHEMA)
+    }
+}
+
 /// Opens a service's database.
 pub(crate) fn opener(config: &Config, name: ServiceName) -> OpenStore {
-    let path = database(config, name);
-    let (cache_bytes, reserve_bytes) = (config.cache_bytes, config.reserve_bytes);
+    let config = config.clone();
     Box::new(move || -> Result<Arc<dyn Store>, StoreError> {
-        let options = OpenOptions {
-            cache_bytes,
-            reserve_bytes,
-            ..OpenOptions::new(&path, rand::random::<u64>() | 1, SCHEMA)
-        };
-        Ok(Arc::new(SledStore::open(options)?))
+        let store = config.engine.open(options(&config, name))?;
+        Ok(store)
     })
 }

@@ -9,13 +9,10 @@ pub(crate) const BLOCK: u64 = 4096;
 
 const MAGIC: [u8; 8] = *b"MSTRREDO";
 
-/// A log that had no other beside it. Such folders still open; nothing writes it any more.
-const ALONE: u32 = 1;
+/// The first one with a length.
+const FORMAT: u32 = 3;
 
-/// A log of a pair. What knows one log only refuses it, and does not overlook the other.
-const PAIRED: u32 = 2;
-
-const BYTES: usize = 32;
+const BYTES: usize = 40;
 
 /// One use of a log, from empty to voided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,26 +27,36 @@ pub(crate) struct Generation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) generation: Generation,
+    /// What the file is at least long: it has grown, and that was synced, before this was written.
+    pub(crate) length: u64,
     /// The block it lies in; the next header goes into the other one.
     pub(crate) offset: u64,
-    pub(crate) partner: Partner,
-}
-
-/// Whether a log was written with another beside it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Partner {
-    Missing,
-    Present,
 }
 
 impl Header {
     /// The header that takes this one's place.
-    pub(crate) fn succeeded_by(self, generation: Generation) -> Header {
+    pub(crate) fn succeeded_by(self, generation: Generation, length: u64) -> Header {
         Header {
             generation,
+            length,
             offset: BLOCK - self.offset,
-            partner: Partner::Present,
         }
+    }
+
+    /// Its bytes.
+    pub(crate) fn encode(self) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
+        let (body, sum) = bytes.split_at_mut(BYTES - 4);
+        let fields = [
+            &MAGIC[..],
+            &FORMAT.to_le_bytes(),
+            &self.generation.number.to_le_bytes(),
+            &self.generation.stamp.to_le_bytes(),
+            &self.length.to_le_bytes(),
+        ];
+        body.copy_from_slice(&fields.concat());
+        sum.copy_from_slice(&crc32fast::hash(body).to_le_bytes());
+        bytes
     }
 }
 
@@ -61,21 +68,6 @@ impl Generation {
             stamp: rand::random(),
         }
     }
-
-    /// Its header.
-    pub(crate) fn encode(self) -> [u8; BYTES] {
-        let mut bytes = [0; BYTES];
-        let (body, sum) = bytes.split_at_mut(BYTES - 4);
-        let fields = [
-            &MAGIC[..],
-            &PAIRED.to_le_bytes(),
-            &self.number.to_le_bytes(),
-            &self.stamp.to_le_bytes(),
-        ];
-        body.copy_from_slice(&fields.concat());
-        sum.copy_from_slice(&crc32fast::hash(body).to_le_bytes());
-        bytes
-    }
 }
 
 /// The header that counts; `None` when neither header can be read.
@@ -86,7 +78,7 @@ impl Generation {
 pub(crate) fn newest(name: &str, bytes: &[u8], records: u64) -> Result<Option<Header>, StoreError> {
     let header = match (block(name, bytes, 0)?, block(name, bytes, BLOCK)?) {
         (Some(one), Some(other)) => {
-            let rank = |header: &Header| (header.generation.number, header.partner);
+            let rank = |header: &Header| (header.generation.number, header.length);
             return Ok([one, other].into_iter().max_by_key(rank));
         }
         (Some(only), None) | (None, Some(only)) => only,
@@ -102,42 +94,48 @@ pub(crate) fn newest(name: &str, bytes: &[u8], records: u64) -> Result<Option<He
     }
 }
 
+/// The stamps of all headers that can be read.
+pub(crate) fn stamps(name: &str, bytes: &[u8]) -> Vec<u64> {
+    let blocks = [0, BLOCK].map(|offset| block(name, bytes, offset).ok().flatten());
+    blocks
+        .into_iter()
+        .flatten()
+        .map(|header| header.generation.stamp)
+        .collect()
+}
+
 /// The header in the block at `offset`, if it can be read.
 fn block(name: &str, bytes: &[u8], offset: u64) -> Result<Option<Header>, StoreError> {
     let header = bytes.get(offset as usize..).and_then(|rest| rest.first_chunk());
-    let Some((format, generation)) = header.and_then(decode) else {
-        return Ok(None);
-    };
-    let partner = match format {
-        ALONE => Partner::Missing,
-        PAIRED => Partner::Present,
-        _ => {
-            return Err(damaged(
-                name,
-                "its format is unknown; use the version that wrote it",
-            ));
-        }
-    };
-    Ok(Some(Header {
-        generation,
-        offset,
-        partner,
-    }))
+    match header.and_then(|header| decode(header, offset)) {
+        Some((FORMAT, header)) => Ok(Some(header)),
+        Some(_) => Err(damaged(
+            name,
+            "its format is unknown; use the version that wrote it",
+        )),
+        None => Ok(None),
+    }
 }
 
-fn decode(bytes: &[u8; BYTES]) -> Option<(u32, Generation)> {
+fn decode(bytes: &[u8; BYTES], offset: u64) -> Option<(u32, Header)> {
     let (body, sum) = bytes.split_at(BYTES - 4);
     let sound = crc32fast::hash(body).to_le_bytes() == sum && body.starts_with(&MAGIC);
-    sound.then(|| fields(body)).flatten()
+    sound.then(|| fields(body, offset)).flatten()
 }
 
-fn fields(body: &[u8]) -> Option<(u32, Generation)> {
+fn fields(body: &[u8], offset: u64) -> Option<(u32, Header)> {
     let (format, rest) = body.get(MAGIC.len()..)?.split_first_chunk()?;
     let (number, rest) = rest.split_first_chunk()?;
-    let (stamp, _) = rest.split_first_chunk()?;
+    let (stamp, rest) = rest.split_first_chunk()?;
+    let (length, _) = rest.split_first_chunk()?;
     let generation = Generation {
         number: u64::from_le_bytes(*number),
         stamp: u64::from_le_bytes(*stamp),
     };
-    Some((u32::from_le_bytes(*format), generation))
+    let header = Header {
+        generation,
+        length: u64::from_le_bytes(*length),
+        offset,
+    };
+    Some((u32::from_le_bytes(*format), header))
 }

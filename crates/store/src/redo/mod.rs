@@ -5,12 +5,18 @@
 //! and its secret *stamp*; behind them lie the generation's records, one a commit, each with the
 //! stamp, its number and a checksum over all of it. A new generation makes every older record void by
 //! one small write, so the file is neither cut nor allocated anew, and a sync of it carries no
-//! metadata. Generations count up over both files, and so do records from a full log to the next: a
-//! full one that has lost its end is found out.
+//! metadata. Generations count up over both files, and so do records, for the store's whole life: a
+//! full log that has lost its end is found out, and so is one that ends before what was acknowledged.
+//!
+//! A file grows before anything is written there, and its header then says how long it is at least: one
+//! that was cut is found out. Between the headers and the records lies the *turn* block: that the
+//! bringing of this log into sled has begun, and what all rows come to that it leaves alone.
 
 mod header;
 mod record;
 mod scan;
+mod turn;
+mod wreck;
 
 use std::fs::File;
 use std::io;
@@ -21,14 +27,19 @@ use bytes::Bytes;
 use service::store::StoreError;
 
 use crate::fault::Fault;
-use header::{Generation, Header, Partner};
+use crate::tally::Tally;
+use header::{Generation, Header};
 pub(crate) use record::{Write, size, writes};
+pub(crate) use wreck::{Commit, salvage};
 
 /// The logs' names in the store's folder.
 pub(crate) const FILES: [&str; 2] = ["redo", "redo-2"];
 
-/// Where the records begin, behind the two header blocks.
-const RECORDS: u64 = 2 * header::BLOCK;
+/// The turn block lies behind the two headers.
+const TURN: u64 = 2 * header::BLOCK;
+
+/// Where the records begin.
+const RECORDS: u64 = 3 * header::BLOCK;
 
 /// A log is full when a record would let it outgrow this. It also bounds what is held in memory.
 const TARGET_BYTES: u64 = 8 << 20;
@@ -50,6 +61,8 @@ pub(crate) struct Redo {
     end: u64,
     /// How long the file is.
     length: u64,
+    /// What all rows come to that this log leaves alone, once its turn to be brought into sled has begun.
+    turn: Option<Tally>,
 }
 
 /// What a log file turned out to be.
@@ -80,15 +93,15 @@ impl Redo {
             .open(folder.join(name))?;
         let older = Header {
             generation: Generation::numbered(number),
+            length: STEP_BYTES,
             offset: 0,
-            partner: Partner::Present,
         };
-        let header = older.succeeded_by(Generation::numbered(number + 1));
-        file.set_len(RECORDS)?;
-        file.write_all_at(&older.generation.encode(), older.offset)?;
-        file.write_all_at(&header.generation.encode(), header.offset)?;
+        let header = older.succeeded_by(Generation::numbered(number + 1), STEP_BYTES);
+        file.write_all_at(&vec![0; STEP_BYTES as usize], 0)?;
+        file.write_all_at(&older.encode(), older.offset)?;
+        file.write_all_at(&header.encode(), header.offset)?;
         file.sync_all()?;
-        Ok(Redo::from_parts(name, file, header, RECORDS))
+        Ok(Redo::from_parts(name, file, header, STEP_BYTES))
     }
 
     /// Opens the log of this name in `folder`.
@@ -104,7 +117,11 @@ impl Redo {
         let Some(header) = header::newest(name, &bytes, RECORDS)? else {
             return Ok(Opened::Unusable("both of its headers are damaged"));
         };
-        let redo = Redo::from_parts(name, file, header, bytes.len() as u64);
+        if (bytes.len() as u64) < header.length {
+            return Err(damaged(name, "it has been cut short").into());
+        }
+        let mut redo = Redo::from_parts(name, file, header, bytes.len() as u64);
+        redo.turn = turn::read(&bytes, TURN, header.generation);
         Ok(Opened::Usable(redo, bytes))
     }
 
@@ -117,6 +134,7 @@ impl Redo {
             records: 0,
             end: RECORDS,
             length,
+            turn: None,
         }
     }
 
@@ -147,18 +165,9 @@ impl Redo {
         ))
     }
 
-    /// Whether the log was written when there was no other.
-    pub(crate) fn is_alone(&self) -> bool {
-        self.header.partner == Partner::Missing
-    }
-
-    /// Says in both headers, for good, that there is another log.
-    pub(crate) fn pair(&mut self) -> io::Result<()> {
-        for _ in 0..2 {
-            self.write_header(self.header.generation)?;
-            self.sync()?;
-        }
-        Ok(())
+    /// Its file's name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The generation's number.
@@ -169,6 +178,11 @@ impl Redo {
     /// Whether nothing has been written since the last generation began.
     pub(crate) fn is_empty(&self) -> bool {
         self.records == 0
+    }
+
+    /// The number of the generation's first record.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
     }
 
     /// The number of the record that comes next.
@@ -191,8 +205,8 @@ impl Redo {
     pub(crate) fn append(&mut self, writes: &[Write<'_>]) -> Result<Bytes, AppendError> {
         let record = record::encode(self.header.generation, self.next(), writes);
         let end = self.end + record.len() as u64;
-        let written = self.file.write_all_at(&record, self.end);
-        match written.and_then(|()| self.grow(end)) {
+        let written = self.grow(end);
+        match written.and_then(|()| self.file.write_all_at(&record, self.end)) {
             Ok(()) => {
                 self.end = end;
                 self.records += 1;
@@ -202,15 +216,20 @@ impl Redo {
         }
     }
 
-    /// Adds zeros behind a record that ends beyond the file's end.
+    /// Makes room for a record that ends beyond the file's end. The header that tells of the new length
+    /// is written when that is on disk, and gets there with the record.
     fn grow(&mut self, end: u64) -> io::Result<()> {
         if end <= self.length {
             return Ok(());
         }
         let length = end.next_multiple_of(STEP_BYTES);
-        self.file.write_all_at(&vec![0; (length - end) as usize], end)?;
+        // In one step, so that no crash leaves a length in between.
+        self.file.set_len(length)?;
+        let zeros = vec![0; (length - self.length) as usize];
+        self.file.write_all_at(&zeros, self.length)?;
+        self.file.sync_data()?;
         self.length = length;
-        Ok(())
+        self.write_header(self.header.generation, length)
     }
 
     /// Voids what a failed write may have left.
@@ -230,19 +249,36 @@ impl Redo {
         self.file.sync_data()
     }
 
-    /// Begins a new generation with a number above `number`, which voids every record there is. Only
-    /// when all of them are in sled and on disk; and to be synced before the next append.
-    pub(crate) fn renew(&mut self, number: u64) -> io::Result<()> {
-        self.write_header(Generation::numbered(number.max(self.number()) + 1))?;
-        self.first = 0;
-        self.records = 0;
-        self.end = RECORDS;
+    /// What all rows come to that this log leaves alone; `None` until [`Self::begin_turn`].
+    pub(crate) fn turn(&self) -> Option<Tally> {
+        self.turn
+    }
+
+    /// Says, on disk, that from now on sled may hold some of this log's writes and not others, and that
+    /// all `rest` of its rows are to stay as they are.
+    pub(crate) fn begin_turn(&mut self, rest: Tally) -> io::Result<()> {
+        self.file
+            .write_all_at(&turn::encode(self.header.generation, rest), TURN)?;
+        self.sync()?;
+        self.turn = Some(rest);
         Ok(())
     }
 
-    fn write_header(&mut self, generation: Generation) -> io::Result<()> {
-        let header = self.header.succeeded_by(generation);
-        self.file.write_all_at(&generation.encode(), header.offset)?;
+    /// Begins a new generation with a number above `number`, which voids every record there is. Only
+    /// when all of them are in sled and on disk; and to be synced before the next append.
+    pub(crate) fn renew(&mut self, number: u64) -> io::Result<()> {
+        let length = self.length.min(TARGET_BYTES);
+        self.write_header(Generation::numbered(number.max(self.number()) + 1), length)?;
+        self.first = 0;
+        self.records = 0;
+        self.end = RECORDS;
+        self.turn = None;
+        Ok(())
+    }
+
+    fn write_header(&mut self, generation: Generation, length: u64) -> io::Result<()> {
+        let header = self.header.succeeded_by(generation, length);
+        self.file.write_all_at(&header.encode(), header.offset)?;
         self.header = header;
         Ok(())
     }
