@@ -109,7 +109,8 @@ impl Follower {
     /// A change that was published.
     pub fn on_fact(&mut self, fact: &Fact, now: u64) -> Step {
         self.heard_at = Some(now);
-        let next = fact.epoch == self.cursor.epoch && fact.sequence == self.cursor.sequence + 1;
+        let next =
+            fact.epoch == self.cursor.epoch && Some(fact.sequence) == self.cursor.sequence.checked_add(1);
         let old = fact.epoch == self.cursor.epoch && fact.sequence <= self.cursor.sequence;
         let blind = planted::is(Mistake::StaleFacts) && !old;
         if (next || blind) && self.live {
@@ -195,8 +196,11 @@ impl Follower {
 
     /// What follows the cursor without a gap is held.
     fn catch_up(&mut self) {
-        while self.ahead.remove(&(self.cursor.sequence + 1)).is_some() {
-            self.cursor.sequence += 1;
+        // An owner may claim any number, also the last of all.
+        while let Some(next) = self.cursor.sequence.checked_add(1)
+            && self.ahead.remove(&next).is_some()
+        {
+            self.cursor.sequence = next;
         }
     }
 
