@@ -42,6 +42,7 @@ impl Newcomer {
         let request = Sign {
             request_id: "first".into(),
             csr: self.csr_pem.clone(),
+            ..Sign::default()
         };
         let payload = wire::encode(&request, Encoding::Json);
         connection.send(&mqtt::publish(2, &topic, &payload)).await?;
