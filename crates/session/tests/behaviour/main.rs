@@ -4,11 +4,17 @@
 mod admission;
 mod duplicates;
 mod events;
+mod exactly_once;
+mod kept;
 mod kicks;
 mod mutations;
 mod packets;
 mod promise;
 mod refusals;
+mod retained;
+mod shared;
 mod slow;
 mod strictness;
+mod version_5;
+mod wills;
 mod world;
