@@ -23,6 +23,7 @@ mod checkup;
 mod crew;
 mod files;
 mod load;
+pub mod mqtt;
 mod parts;
 pub mod power;
 mod process;

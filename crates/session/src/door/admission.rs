@@ -148,6 +148,11 @@ fn assigned_client_id(
     caller: &Caller,
 ) -> Result<Option<String>, Refused> {
     let id = &caller.principal.id;
+    if hello.client_id.is_empty() && !hello.v5 && !hello.clean {
+        // MQTT 3.1.1, 3.1.3-8
+        let text = "without a client id there is no session to go on with";
+        return Err((Reason::BadClientId, text.into()));
+    }
     if hello.client_id.is_empty() && caller.principal.kind != Kind::Claim {
         return Ok(Some(format!("{id}:{}", connection.id())));
     }

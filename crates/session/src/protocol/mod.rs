@@ -33,6 +33,9 @@ use self::aliases::Aliases;
 /// Messages at QoS 1 or 2 that one client may leave unacknowledged, whatever it says it takes.
 const IN_FLIGHT: usize = 256;
 
+/// CONNACK of MQTT 3.1.1: unacceptable protocol level.
+const WRONG_VERSION: &[u8] = &[0x20, 2, 0, 1];
+
 /// What a client must be told when it is refused or let go; the values are MQTT 5's reason codes
 /// (MQTT 5, section 2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +145,10 @@ impl Protocol {
                     self.out.extend_from_slice(&packet.to_continuous_buffer());
                 }
                 Event::NotifyError(error) => {
+                    if error == MqttError::UnsupportedProtocolVersion && self.out.is_empty() {
+                        // Whatever its version, it understands MQTT 3.1.1's answer (MQTT 3.1.1, 3.1.2-2).
+                        self.out.extend_from_slice(WRONG_VERSION);
+                    }
                     heard.push(Heard::Broken(reason_of(error as u16), format!("{error:?}")));
                 }
                 Event::RequestClose => closing = true,
@@ -161,7 +168,8 @@ impl Protocol {
 }
 
 /// On a repeated publish at QoS 2 the library sends a PUBREC by itself, whatever it was told, which would
-/// acknowledge what is not settled: its wish becomes something that was heard.
+/// acknowledge what is not settled: its wish becomes something that was heard. Nor does it answer a malformed
+/// CONNECT of MQTT 3.1.1 (MQTT 3.1.1, 3.1.4-1).
 fn take_repeats(events: &mut Vec<Event>, duplicate: bool) -> Option<Heard> {
     let mut repeated = None;
     events.retain(|event| {
@@ -171,6 +179,7 @@ fn take_repeats(events: &mut Vec<Event>, duplicate: bool) -> Option<Heard> {
         let packet_id = match packet {
             GenericPacket::V3_1_1Pubrec(p) => p.packet_id(),
             GenericPacket::V5_0Pubrec(p) => p.packet_id(),
+            GenericPacket::V3_1_1Connack(_) => return false,
             _ => return true,
         };
         repeated = Some(Packet::Repeated { packet_id, duplicate });
