@@ -175,7 +175,8 @@ async fn mosquitto_is_an_integrator() {
             "muster/v1/events/#",
             "muster/v1/events/provisioning/#",
             "muster/v1/events/+/devices/+/registered",
-            "$share/all/muster/v1/events/registry/#",
+            "$share/all/muster/v1/events/#",
+            "$share/all/muster/v1/integrators/erp/down/#",
             "muster/v1/operators/admin/down/#",
         ] {
             assert!(erp.is_refused("erp:curious", filter), "{version} {filter}");

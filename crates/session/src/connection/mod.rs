@@ -292,6 +292,7 @@ impl Connection {
             }
             (Phase::Open(_) | Phase::Asking { .. }, Post::Leave(farewell)) => self.leave(farewell),
             (Phase::Asking { .. }, Post::Admitted(Admission(admitted))) => self.admit(*admitted, now),
+            (Phase::Over(_), Post::Admitted(Admission(admitted))) => self.pass_back(*admitted),
             (Phase::Over(_), post) => self.post_late(post),
             _ => {}
         }

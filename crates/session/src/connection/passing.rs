@@ -118,6 +118,11 @@ impl Connection {
         }
     }
 
+    /// A session came for it when it was over already: it is put aside again.
+    pub(super) fn pass_back(&mut self, admitted: Admitted) {
+        self.remains = admitted.remains;
+    }
+
     /// What outlives it, once.
     pub(crate) fn take_remains(&mut self) -> Option<Box<Remains>> {
         self.remains.take()

@@ -22,6 +22,10 @@ type Refused = (Reason, String);
 
 impl Door {
     pub(super) fn admit(&mut self, connection: &mut Connection, hello: &Hello, now: Now) {
+        if connection.over().is_some() {
+            // It is gone already: no session passes to it.
+            return;
+        }
         match self.consider(connection, hello, now) {
             Ok(Some(admitted)) => connection.admit(admitted, now),
             // It waits for its session.

@@ -32,7 +32,7 @@ impl Door {
         self.let_in_waiting(&caller, &client_id, now);
     }
 
-    fn keep(&mut self, id: u64, mut remains: Remains, now: Now) {
+    fn keep(&mut self, id: u64, remains: Remains, now: Now) {
         let follows_events = self.directory.follows_events(id);
         let Some(session) = self.directory.get_mut(id) else {
             return;
@@ -49,10 +49,7 @@ impl Door {
             until_ms: at(remains.expiry_s),
             will_ms: delay_s.map(at),
             served: session.served,
-            remains: {
-                remains.expiry_s = 0;
-                remains
-            },
+            remains,
         };
         let (limits, root) = (self.settings.limits.clone(), self.settings.root.clone());
         let (kept, gone) = self
@@ -169,8 +166,10 @@ impl Door {
             Ok(standing) => {
                 let standing = std::sync::Arc::new(standing);
                 session.standing = standing.clone();
-                self.kept
-                    .sift(id, |d| !is_event(&root, d) || standing.may_see(&d.topic));
+                let events = format!("{root}/events/");
+                self.kept.sift(id, |d| {
+                    !d.topic.starts_with(&events) || standing.may_see(&d.topic)
+                });
             }
             // Whoever is shut out leaves nothing, and says nothing.
             Err(_) => drop(self.kept.remove(id)),
@@ -178,8 +177,8 @@ impl Door {
     }
 }
 
-/// Whether a message is an event, which a replay brings again.
+/// Whether a message is an event, live or of a replay, which another replay brings again.
 pub(super) fn is_event(root: &contract::Root, delivery: &Delivery) -> bool {
     let rest = root.strip(&delivery.topic);
-    rest.is_some_and(|rest| rest.starts_with("events/"))
+    rest.is_some_and(|rest| rest.starts_with("events/") || rest.ends_with("/replay/event"))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use contract::{
     id::{Kind, Principal},
-    v1::Frame,
+    v1::{Frame, Purpose},
     verb::Push,
 };
 
@@ -29,7 +29,7 @@ type Members = Vec<(u64, To, Options)>;
 impl Door {
     /// Puts a message before a principal's sessions that want it. A claim's belongs to one connection.
     pub(super) fn deliver(&mut self, who: &Principal, frame: &Frame) {
-        let retained = self.retain(who, frame);
+        let retained = frame.purpose() == Purpose::Message && self.retain(who, frame);
         if retained && frame.payload.is_empty() {
             return;
         }

@@ -362,6 +362,24 @@ fn whoever_waits_for_a_session_in_vain_is_told_that_the_server_is_busy() {
 }
 
 #[test]
+fn a_session_is_not_lost_with_a_connection_that_broke_before_it_came() {
+    let mut world = World::new();
+    let hello = Hello::kept(true, 600);
+    let first = begin(&mut world, &hello, 1);
+    world.order("one");
+    let (second, _) = connect(&mut world, &hello);
+    world.lose(second, &[]);
+    world.close(first);
+    world.order("two");
+    world.close(second);
+    let third = world.dial(Kind::Device, "pump-7", "01");
+    world.lose(third, &hello.packet());
+    world.close(third);
+    let (_, got) = come_back(&mut world, &hello);
+    assert_eq!(payloads(&got, true), ["one", "two"]);
+}
+
+#[test]
 fn claims_have_no_session_that_is_kept() {
     let mut world = World::new();
     let claim = world.dial(Kind::Claim, "lot", "0c");

@@ -12,6 +12,7 @@ mod packets;
 mod promise;
 mod refusals;
 mod retained;
+mod sequences;
 mod shared;
 mod slow;
 mod strictness;

@@ -271,6 +271,13 @@ impl World {
         self.clients[&client].over().map(session::Cause::word)
     }
 
+    /// These bytes come, then the connection breaks, and nobody has looked at either yet.
+    pub(crate) fn lose(&mut self, client: u64, bytes: &[u8]) {
+        let connection = self.clients.get_mut(&client).unwrap();
+        connection.receive(bytes, self.now);
+        connection.closed();
+    }
+
     /// The edge closes what is over.
     pub(crate) fn close(&mut self, client: u64) {
         let mut connection = self.clients.remove(&client).unwrap();

@@ -224,7 +224,7 @@ async fn whoever_has_no_client_id_is_given_one_of_its_own() {
     }
 }
 
-clause!(v3 "3.1.3-8", v3 "3.1.3-9", v5 "3.1.3-8", v3 "3.2.2-4", v3 "3.2.2-5", v5 "3.2.2-6", v5 "4.13.2-1");
+clause!(v3 "3.1.3-8", v3 "3.1.3-9", v5 "3.1.3-8", v3 "3.2.2-4", v3 "3.2.2-5", v5 "3.2.2-6", v5 "3.2.2-7", v5 "3.2.2-8", v5 "4.13.2-1");
 #[tokio::test]
 async fn a_client_id_that_may_not_be_is_rejected() {
     let server = Server::start();

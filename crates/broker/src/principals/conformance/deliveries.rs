@@ -3,7 +3,7 @@
 use super::*;
 use packets::answer;
 
-clause!(v3 "4.3.1-1", v5 "4.3.1-1");
+clause!(v3 "4.3.1-1", v5 "4.3.1-1", v5 "3.3.1-2");
 #[tokio::test]
 async fn at_qos_0_a_message_comes_without_more() {
     let server = Server::start();
