@@ -400,3 +400,14 @@ impl Connection {
         self.protocol.unsubscribed(packet_id, existed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_few_clients_use_is_beside_an_idle_connection() {
+        let bytes = size_of::<Connection>() + size_of::<Open>();
+        assert!(bytes <= 1_344, "{bytes} bytes");
+    }
+}
