@@ -24,6 +24,7 @@ mod crew;
 pub mod disk;
 mod files;
 mod load;
+pub mod mqtt;
 mod parts;
 pub mod power;
 mod preload;

@@ -23,9 +23,10 @@ pub fn page() -> String {
     page.push_str(PUSH_HEAD);
     for push in PUSHES {
         let to = push.to.word();
+        let retained = if push.retained { " *Retained.*" } else { "" };
         let _ = writeln!(
             page,
-            "| `down/{}/{}` | {to} | `{}` | {} |",
+            "| `down/{}/{}` | {to} | `{}` | {}{retained} |",
             push.service, push.name, push.message, push.summary
         );
     }

@@ -93,6 +93,38 @@ impl Mosquitto {
         self.publish_by(command.args(["-t", topic, "-m", payload]).args(options))
     }
 
+    /// Publishes at QoS 2; whether the flow came to its end.
+    pub(crate) fn publishes_once(&self, topic: &str, payload: &str) -> bool {
+        let published = self.publish_with(topic, payload, &["-q", "2"]);
+        let all = ["received PUBREC", "sending PUBREL", "received PUBCOMP"];
+        published.code == Some(0) && all.iter().all(|step| published.said.contains(step))
+    }
+
+    /// Subscribes at QoS 2 and leaves; the session is kept.
+    pub(crate) fn leaves_a_session(&self, client_id: &str, filter: &str) -> bool {
+        let mut command = self.command("mosquitto_sub", client_id);
+        command.args(["-c", "-q", "2", "-E", "-t", filter]);
+        within(self.expiring(&mut command), PATIENCE).0 == Some(0)
+    }
+
+    /// Comes back to it; the payloads of so many messages, and whether each was complete.
+    pub(crate) fn comes_back(&self, client_id: &str, filter: &str, messages: usize) -> (Vec<Value>, bool) {
+        let mut command = self.command("mosquitto_sub", client_id);
+        command.args(["-c", "-q", "2", "-t", filter, "-W", "10", "-F", "> %t %p"]);
+        command.args(["-C", &messages.to_string()]);
+        let (_, said) = within(self.expiring(&mut command), PATIENCE);
+        let payloads = said.lines().filter_map(message).map(|(_, payload)| payload);
+        (payloads.collect(), said.contains("sending PUBCOMP"))
+    }
+
+    /// In MQTT 5 a session has to be asked for.
+    fn expiring<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        match self.version {
+            "mqttv5" => command.args(["-x", "60"]),
+            _ => command,
+        }
+    }
+
     /// Publishes under its id alone, as a claim must.
     pub(crate) fn publish_as_itself(&self, topic: &str, payload: &str) -> Published {
         let mut command = self.command("mosquitto_pub", self.id());

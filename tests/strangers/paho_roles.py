@@ -28,11 +28,13 @@ def check(what, holds, detail=""):
 class Somebody:
     """A connected principal."""
 
-    def __init__(self, kind, name, home, suffix="", keepalive=60):
+    def __init__(self, kind, name, home, suffix="", keepalive=60, kept=None, will=None):
         self.me = f"muster/v1/{kind}/{name}"
         self.v5 = options.version == "5"
         protocol = mqtt.MQTTv5 if self.v5 else mqtt.MQTTv311
-        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name + suffix, protocol=protocol)
+        clean = {} if self.v5 else {"clean_session": kept is None}
+        version = mqtt.CallbackAPIVersion.VERSION2
+        self.client = mqtt.Client(version, client_id=name + suffix, protocol=protocol, **clean)
         path = os.path.join(options.folder, home)
         self.client.tls_set(
             ca_certs=f"{path}/roots.pem", certfile=f"{path}/certificate.pem", keyfile=f"{path}/key.pem"
@@ -40,27 +42,37 @@ class Somebody:
         self.connected, self.gone = queue.Queue(), queue.Queue()
         self.subscribed, self.messages = queue.Queue(), queue.Queue()
         self.acknowledged, self.arrived = {}, threading.Condition()
-        self.client.on_connect = lambda c, u, flags, reason, p: self.connected.put((reason, p))
+        self.client.on_connect = lambda c, u, flags, reason, p: self.connected.put((flags, reason, p))
         self.client.on_disconnect = lambda c, u, flags, reason, p: self.gone.put(reason)
         self.client.on_subscribe = lambda c, u, mid, reasons, p: self.subscribed.put(reasons)
         self.client.on_message = lambda c, u, message: self.messages.put(message)
         self.client.on_publish = self.on_publish
-        self.client.connect("127.0.0.1", options.port, keepalive=keepalive)
+        if will:
+            topic, payload, delay = will
+            given = Properties(PacketTypes.WILLMESSAGE)
+            given.WillDelayInterval = delay
+            self.client.will_set(topic, json.dumps(payload), qos=1, properties=given)
+        more = {}
+        if self.v5 and kept is not None:
+            more = {"clean_start": False, "properties": Properties(PacketTypes.CONNECT)}
+            more["properties"].SessionExpiryInterval = kept
+        self.client.connect("127.0.0.1", options.port, keepalive=keepalive, **more)
         self.client.loop_start()
-        self.welcome, self.server = self.connected.get(timeout=PATIENCE)
+        flags, self.welcome, self.server = self.connected.get(timeout=PATIENCE)
+        self.was_kept = flags.session_present
 
     def on_publish(self, client, data, mid, reason, properties):
         with self.arrived:
             self.acknowledged[mid] = (reason, properties)
             self.arrived.notify_all()
 
-    def subscribe(self, topic):
+    def subscribe(self, topic, qos=1):
         """The reason of the SUBACK."""
-        self.client.subscribe(topic, qos=1)
+        self.client.subscribe(topic, qos=qos)
         return self.subscribed.get(timeout=PATIENCE)[0]
 
-    def publish(self, topic, payload, **properties):
-        """Publishes at QoS 1; the reason and the properties of the PUBACK."""
+    def publish(self, topic, payload, qos=1, **properties):
+        """Publishes; the reason and the properties of the PUBACK, or of the PUBCOMP."""
         given = None
         if properties:
             given = Properties(PacketTypes.PUBLISH)
@@ -68,7 +80,7 @@ class Somebody:
                 setattr(given, key, value)
         if not isinstance(payload, (str, bytes)):
             payload = json.dumps(payload)
-        mid = self.client.publish(topic, payload, qos=1, properties=given).mid
+        mid = self.client.publish(topic, payload, qos=qos, properties=given).mid
         with self.arrived:
             self.arrived.wait_for(lambda: mid in self.acknowledged, timeout=PATIENCE)
             return self.acknowledged.get(mid, (None, None))
@@ -155,6 +167,60 @@ def device_5(who):
     check("a wrong content type is refused", reason.value == 0x99, reason)
     maximum = getattr(who.server, "ReceiveMaximum", None)
     check("the CONNACK bounds what may be under way", maximum is not None and maximum > 0, maximum)
+
+
+def kept():
+    """QoS 2, and a session that is kept."""
+    name = options.device
+    home = f"identities/{name}"
+    who = Somebody("devices", name, home, ":kept", kept=60)
+    check("a session begins", not who.was_kept)
+    reason = who.subscribe(who.me + "/down/#", qos=2)
+    check("QoS 2 is granted", reason.value == 2, reason)
+    for n in range(3):
+        request = {"request_id": f"k-{n}"}
+        reason, _ = who.up("registry/standing", request, qos=2)
+        check("a request at QoS 2 is complete", reason is not None and not reason.is_failure, reason)
+        message, reply = who.next("down/registry/standing/accepted")
+        check("its reply comes at QoS 2", (message.qos, reply["request_id"]) == (2, f"k-{n}"), reply)
+    who.leave()
+    other = Somebody("devices", name, home, ":other")
+    for n in range(3):
+        other.up("registry/standing", {"request_id": f"away-{n}"})
+    other.leave()
+    who = Somebody("devices", name, home, ":kept", kept=60)
+    check("the session goes on", who.was_kept)
+    for n in range(3):
+        message, reply = who.next("down/registry/standing/accepted")
+        check("what came meanwhile is there, in order", reply["request_id"] == f"away-{n}", reply)
+    who.leave()
+    who = Somebody("devices", name, home, ":kept")
+    check("a clean start leaves nothing of it", not who.was_kept)
+    time.sleep(1)
+    check("no message, no subscription", who.messages.empty())
+    who.leave()
+    if who.v5:
+        delayed_will(name, home)
+
+
+def delayed_will(name, home):
+    topic = f"muster/v1/devices/{name}/up/registry/report"
+    last_words = {"request_id": "last", "model": "p200", "firmware_version": "0.0.9"}
+    for returns in (True, False):
+        who = Somebody("devices", name, home, ":will", kept=60, will=(topic, last_words, 2))
+        who.client.loop_stop()
+        who.client.socket().close()
+        if returns:
+            Somebody("devices", name, home, ":will", kept=60).leave()
+        admin = Somebody("operators", "admin", "people/admin", ":will")
+        admin.subscribe(admin.me + "/down/#")
+        time.sleep(3)
+        admin.up("registry/show", {"device_id": name})
+        _, reply = admin.next("down/registry/show/accepted")
+        said = reply["device"]["firmware_version"] == "0.0.9"
+        what = "whoever comes back in time was not lost" if returns else "a will is spoken when its time has come"
+        check(what, said != returns, reply)
+        admin.leave()
 
 
 def operator():
@@ -257,7 +323,7 @@ parser.add_argument("--folder", required=True, help="the installation")
 parser.add_argument("--device", required=True)
 options = parser.parse_args()
 
-for role in (device, operator, integrator):
+for role in (device, kept, operator, integrator):
     print(f"-- {role.__name__}, MQTT {'5' if options.version == '5' else '3.1.1'}", flush=True)
     try:
         role()

@@ -1,7 +1,7 @@
 //! Documents that are held against the code.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use world::{repository, topics};
+use world::{mqtt, repository, topics};
 
 #[test]
 fn the_page_of_topics_says_what_the_verb_table_says() {
@@ -10,6 +10,21 @@ fn the_page_of_topics_says_what_the_verb_table_says() {
     assert!(
         there == topics::page(),
         "docs/topics.md is not what the verb table says; {hint}"
+    );
+}
+
+#[test]
+fn the_page_of_mqtt_says_what_the_tests_name() {
+    let there = std::fs::read_to_string(repository().join("docs/mqtt.md")).unwrap_or_default();
+    assert_eq!(
+        mqtt::unlisted(&repository()),
+        Vec::<String>::new(),
+        "named by a test, and not listed"
+    );
+    let hint = "write it anew: cargo run -p muster-tests --example mqtt";
+    assert!(
+        there == mqtt::page(&repository()),
+        "docs/mqtt.md is not what the tests name; {hint}"
     );
 }
 

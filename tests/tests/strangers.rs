@@ -81,6 +81,33 @@ async fn mosquitto_is_a_device() {
     assert_eq!(world.shown(&admin, "victim").await, before);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mosquitto-clients and paho-mqtt; tests/run installs them"]
+async fn mosquitto_leaves_a_session_and_comes_back() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    for version in VERSIONS {
+        let id = format!("pump-{version}");
+        let identity = provisioned(&world, &admin, &id).await;
+        let device = Mosquitto::new(&world, &format!("devices/{id}"), &identity, version);
+        let (kept, filter) = (format!("{id}:kept"), device.down("registry/#"));
+        assert!(device.leaves_a_session(&kept, &filter), "{version}");
+        for n in 0..3 {
+            let ask = json!({"request_id": format!("s-{n}")}).to_string();
+            assert!(
+                device.publishes_once(&device.up("registry/standing"), &ask),
+                "{version}"
+            );
+        }
+        let (replies, complete) = device.comes_back(&kept, &filter, 3);
+        let ids: Vec<_> = replies
+            .iter()
+            .map(|reply| reply["request_id"].as_str().unwrap_or_default())
+            .collect();
+        assert_eq!((ids, complete), (vec!["s-0", "s-1", "s-2"], true), "{version}");
+    }
+}
+
 async fn until_temperature(admin: &Person, id: &str, expected: f64) {
     for _ in 0..100 {
         let request = v1::ShowStatus {
@@ -175,7 +202,8 @@ async fn mosquitto_is_an_integrator() {
             "muster/v1/events/#",
             "muster/v1/events/provisioning/#",
             "muster/v1/events/+/devices/+/registered",
-            "$share/all/muster/v1/events/registry/#",
+            "$share/all/muster/v1/events/#",
+            "$share/all/muster/v1/integrators/erp/down/#",
             "muster/v1/operators/admin/down/#",
         ] {
             assert!(erp.is_refused("erp:curious", filter), "{version} {filter}");

@@ -105,6 +105,8 @@ impl Shared {
 
     pub(crate) fn tell_metrics(&self, status: &DoorStatus) {
         metrics::gauge!("muster_sessions").set(status.sessions as f64);
+        metrics::gauge!("muster_kept_sessions").set(status.kept as f64);
+        metrics::counter!("muster_kept_events_dropped_total").absolute(status.counts.made_way);
         metrics::gauge!("muster_facts_stale").set(f64::from(u8::from(status.stale)));
         metrics::counter!("muster_requests_total").absolute(status.counts.requests);
         metrics::counter!("muster_refused_total").absolute(status.counts.refused);

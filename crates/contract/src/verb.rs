@@ -89,6 +89,8 @@ pub struct Push {
     pub to: Kind,
     /// The message in `muster.v1`.
     pub message: &'static str,
+    /// The newest is kept for whoever subscribes, until its service sends one without a payload.
+    pub retained: bool,
     /// What it says.
     pub summary: &'static str,
 }
@@ -285,9 +287,9 @@ pub const VERBS: &[Verb] = &[
 /// Everything that arrives under `down/` without being asked for.
 #[rustfmt::skip]
 pub const PUSHES: &[Push] = &[
-    Push { service: Registry, name: "retire", to: Kind::Device, message: "RetireOrder", summary: "Erase your keys, then send `erased`." },
-    Push { service: Rollout, name: "assignment", to: Kind::Device, message: "Assignment", summary: "There is something to install, or it was called off." },
-    Push { service: ServiceName::FrontDoor, name: "publish/rejected", to: Kind::Device, message: "PublishRejected", summary: "MQTT 3.1.1 only: a publish that may not be, and why. Any kind of principal." },
+    Push { service: Registry, name: "retire", to: Kind::Device, message: "RetireOrder", retained: false, summary: "Erase your keys, then send `erased`." },
+    Push { service: Rollout, name: "assignment", to: Kind::Device, message: "Assignment", retained: true, summary: "There is something to install, or it was called off." },
+    Push { service: ServiceName::FrontDoor, name: "publish/rejected", to: Kind::Device, message: "PublishRejected", retained: false, summary: "MQTT 3.1.1 only: a publish that may not be, and why. Any kind of principal." },
 ];
 
 const fn event(
@@ -372,6 +374,15 @@ impl Who {
             Who::Integrator => Kind::Integrator,
             Who::Service(_) | Who::AnyService => Kind::Service,
         }
+    }
+}
+
+impl Push {
+    /// The row for a service, a kind of principal and a word.
+    pub fn find(service: ServiceName, to: Kind, name: &str) -> Option<&'static Push> {
+        PUSHES
+            .iter()
+            .find(|push| push.service == service && push.to == to && push.name == name)
     }
 }
 

@@ -64,6 +64,7 @@ impl<'a> Campaign<'a> {
         if to == UpdateState::Canceled {
             event::call_off(&mut self.out, &update, &self.rollout.artifact_id);
         }
+        event::take_back(&mut self.out, &update);
         event::updated(&mut self.out, &update);
     }
 

@@ -103,6 +103,13 @@ pub(crate) fn call_off(out: &mut Outcome, update: &DeviceUpdate, artifact_id: &s
     );
 }
 
+/// There is nothing to install any more: whoever subscribes from now on is told of nothing.
+pub(crate) fn take_back(out: &mut Outcome, update: &DeviceUpdate) {
+    if let Ok(device) = update.device_id.parse::<Id>() {
+        out.take_back(Principal::new(Kind::Device, device), "assignment");
+    }
+}
+
 fn assignment(update: &DeviceUpdate, artifact_id: &str) -> Assignment {
     Assignment {
         rollout_id: update.rollout_id.clone(),

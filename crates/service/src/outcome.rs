@@ -51,8 +51,8 @@ pub struct PushDraft {
     pub to: Principal,
     /// The word in the topic; must be in the table.
     pub name: &'static str,
-    /// What it says.
-    pub message: Box<dyn Reply>,
+    /// What it says; `None` takes back a retained one.
+    pub message: Option<Box<dyn Reply>>,
 }
 
 /// A request to another service. It is sent until it is answered.
@@ -160,7 +160,16 @@ impl Outcome {
         self.pushes.push(PushDraft {
             to,
             name,
-            message: Box::new(message),
+            message: Some(Box::new(message)),
+        });
+    }
+
+    /// Takes back what the front door has retained of a message to a principal.
+    pub fn take_back(&mut self, to: Principal, name: &'static str) {
+        self.pushes.push(PushDraft {
+            to,
+            name,
+            message: None,
         });
     }
 

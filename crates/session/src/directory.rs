@@ -1,16 +1,19 @@
 //! Who is connected, and what they subscribed to.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
-use contract::{
-    filter::Filter,
-    id::{Kind, Principal},
-};
+use contract::id::{Kind, Principal};
 
-use crate::{limits::Limits, peer::Caller, policy::Standing};
+use crate::{
+    limits::Limits,
+    peer::Caller,
+    policy::Standing,
+    protocol::Options,
+    subscriptions::{Added, Pattern, Subscriptions, Wanted},
+};
 
 /// One session.
 pub(crate) struct Session {
@@ -20,12 +23,21 @@ pub(crate) struct Session {
     pub(crate) address: String,
     pub(crate) v5: bool,
     pub(crate) keep_alive_s: u16,
-    /// Filters, and whether at QoS 1.
-    filters: BTreeMap<Filter, bool>,
+    pub(crate) subscriptions: Subscriptions,
     /// Requests at QoS 0 that wait for their service.
     pub(crate) unheld: u32,
-    /// It has been told to go; it gets nothing more.
+    /// It has been told to go.
     pub(crate) leaving: bool,
+    /// It begins anew, whatever there was before.
+    pub(crate) clean: bool,
+    /// Its session has not parted from an earlier connection.
+    pub(crate) waits: bool,
+    /// Its session is to outlive this connection.
+    pub(crate) outlives: bool,
+    /// It is, and has not parted from it.
+    pub(crate) keeps: bool,
+    /// When it was given something of a shared subscription.
+    pub(crate) served: u64,
 }
 
 /// All sessions, by what they are asked for.
@@ -34,7 +46,7 @@ pub(crate) struct Directory {
     sessions: BTreeMap<u64, Session>,
     by_principal: HashMap<Principal, Vec<u64>>,
     by_serial: HashMap<String, Vec<u64>>,
-    event_followers: HashSet<u64>,
+    event_followers: BTreeSet<u64>,
     claims: usize,
 }
 
@@ -95,6 +107,24 @@ impl Directory {
         self.of(who).iter().find(same).copied()
     }
 
+    /// Connections of a client that its session has not parted from, though they are told to go.
+    pub(crate) fn holders(&self, who: &Principal, client_id: &str) -> Vec<u64> {
+        let holds = |id: &&u64| {
+            self.get(**id)
+                .is_some_and(|s| s.client_id == client_id && s.leaving && s.keeps)
+        };
+        self.of(who).iter().filter(holds).copied().collect()
+    }
+
+    /// The connection that waits for a client's session.
+    pub(crate) fn waiting(&self, who: &Principal, client_id: &str) -> Option<u64> {
+        let waits = |id: &&u64| {
+            self.get(**id)
+                .is_some_and(|s| s.client_id == client_id && s.waits && !s.leaving)
+        };
+        self.of(who).iter().find(waits).copied()
+    }
+
     /// Whether there is room for one more, besides one that is taken over.
     pub(crate) fn room_for(&self, who: &Principal, takes_over: bool, limits: &Limits) -> Result<(), NoRoom> {
         let going = usize::from(takes_over);
@@ -147,37 +177,52 @@ impl Directory {
         Some(session)
     }
 
-    /// Adds a subscription. False: there are too many.
+    /// Adds a subscription. `None`: there are too many.
     pub(crate) fn subscribe(
         &mut self,
         connection: u64,
-        filter: Filter,
-        at_least_once: bool,
+        pattern: Pattern,
+        options: Options,
         is_event: bool,
         limits: &Limits,
-    ) -> bool {
-        let Some(session) = self.sessions.get_mut(&connection) else {
-            return false;
-        };
-        if session.filters.len() >= limits.subscriptions && !session.filters.contains_key(&filter) {
-            return false;
-        }
-        session.filters.insert(filter, at_least_once);
+    ) -> Option<Added> {
+        let session = self.sessions.get_mut(&connection)?;
+        let added = session
+            .subscriptions
+            .add(pattern, options, limits.subscriptions)?;
         if is_event {
             self.event_followers.insert(connection);
         }
-        true
+        Some(added)
     }
 
     /// Removes a subscription; whether it was there.
     pub(crate) fn unsubscribe(&mut self, connection: u64, filter: &str) -> bool {
+        let (Some(session), Ok(pattern)) = (self.sessions.get_mut(&connection), filter.parse()) else {
+            return false;
+        };
+        session.subscriptions.remove(&pattern)
+    }
+
+    /// Subscriptions of a session that goes on.
+    pub(crate) fn resubscribe(
+        &mut self,
+        connection: u64,
+        subscriptions: Subscriptions,
+        follows_events: bool,
+    ) {
         let Some(session) = self.sessions.get_mut(&connection) else {
-            return false;
+            return;
         };
-        let Ok(filter) = filter.parse::<Filter>() else {
-            return false;
-        };
-        session.filters.remove(&filter).is_some()
+        session.subscriptions = subscriptions;
+        if follows_events {
+            self.event_followers.insert(connection);
+        }
+    }
+
+    /// Whether it follows any event.
+    pub(crate) fn follows_events(&self, connection: u64) -> bool {
+        self.event_followers.contains(&connection)
     }
 
     /// Those that follow any event.
@@ -197,25 +242,35 @@ impl Session {
             address: String::new(),
             v5: false,
             keep_alive_s: 0,
-            filters: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
             unheld: 0,
             leaving: false,
+            clean: true,
+            waits: false,
+            outlives: false,
+            keeps: false,
+            served: 0,
         }
     }
 
-    /// Whether a topic is for this session, and if so whether at QoS 1: the most that any of its filters grants.
-    pub(crate) fn wants(&self, topic: &str) -> Option<bool> {
-        let matching = self.filters.iter().filter(|(filter, _)| filter.matches(topic));
-        matching.map(|(_, qos1)| *qos1).max()
+    /// Whether a message may be put before it. What comes for one that leaves and keeps its session waits
+    /// for the next connection.
+    pub(crate) fn takes_mail(&self) -> bool {
+        !self.leaving || self.keeps
+    }
+
+    /// How a message is wanted, if it is for this session.
+    pub(crate) fn wants(&self, topic: &str) -> Option<Wanted> {
+        self.subscriptions.want(topic)
     }
 
     /// Whether an event may be shown to it, as its grants are now.
     pub(crate) fn may_see(&self, topic: &str) -> bool {
-        !self.leaving && self.standing.grants.iter().any(|grant| grant.matches(topic))
+        self.takes_mail() && self.standing.may_see(topic)
     }
 }
 
-fn forget<K: std::hash::Hash + Eq>(map: &mut HashMap<K, Vec<u64>>, key: &K, connection: u64) {
+pub(crate) fn forget<K: std::hash::Hash + Eq>(map: &mut HashMap<K, Vec<u64>>, key: &K, connection: u64) {
     if let Some(list) = map.get_mut(key) {
         list.retain(|id| *id != connection);
         if list.is_empty() {
@@ -243,7 +298,13 @@ mod tests {
     fn what_is_removed_leaves_nothing_behind() {
         let mut directory = Directory::default();
         directory.add(1, session("devices/a", "a"));
-        directory.subscribe(1, "x/#".parse().unwrap(), true, true, &Limits::default());
+        directory.subscribe(
+            1,
+            "x/#".parse().unwrap(),
+            Options::default(),
+            true,
+            &Limits::default(),
+        );
         directory.remove(1);
         assert!(directory.by_principal.is_empty() && directory.by_serial.is_empty());
         assert!(directory.event_followers.is_empty() && directory.sessions.is_empty());
@@ -273,17 +334,5 @@ mod tests {
         let mut directory = Directory::default();
         directory.add(1, session("claims/a", "a"));
         assert_eq!(directory.taken_over(&"claims/a".parse().unwrap(), "a"), None);
-    }
-
-    #[test]
-    fn overlapping_filters_grant_the_best_of_them_once() {
-        let mut directory = Directory::default();
-        directory.add(1, session("devices/a", "a"));
-        let limits = Limits::default();
-        directory.subscribe(1, "x/+".parse().unwrap(), false, false, &limits);
-        directory.subscribe(1, "x/#".parse().unwrap(), true, false, &limits);
-        assert_eq!(directory.get(1).unwrap().wants("x/y"), Some(true));
-        assert_eq!(directory.get(1).unwrap().wants("y"), None);
-        assert!(directory.unsubscribe(1, "x/#") && !directory.unsubscribe(1, "x/#"));
     }
 }

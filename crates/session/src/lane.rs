@@ -326,6 +326,20 @@ impl Lane {
         }
     }
 
+    /// A session goes on over another connection: what it has asked at QoS 1 or 2 is answered there.
+    pub(crate) fn redirect(&mut self, from: u64, to: u64) {
+        for slot in self.slots.iter_mut().flatten() {
+            if let Origin::Connection {
+                connection,
+                packet_id: Some(_),
+            } = &mut slot.origin
+                && *connection == from
+            {
+                *connection = to;
+            }
+        }
+    }
+
     /// Forgets requests of the front door's own that have lost their meaning.
     pub(crate) fn forget(&mut self, outdated: impl Fn(&Frame) -> bool) {
         let own = self.slots.iter().flatten().filter(|s| s.origin == Origin::Inside);

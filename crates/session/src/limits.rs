@@ -27,6 +27,11 @@ pub struct Limits {
     pub packet_bytes: u32,
     /// Publishes of one connection that wait for their acknowledgement.
     pub receive_maximum: u16,
+    /// Packet ids of one connection that wait for their PUBREL. MQTT 5 clients stay below the receive maximum;
+    /// those of MQTT 3.1.1 know of none.
+    pub exactly_once: usize,
+    /// Topics that a client may name by number (MQTT 5).
+    pub topic_aliases: u16,
     /// Requests of principals that wait for one service.
     pub window: usize,
     /// Their bytes.
@@ -39,6 +44,22 @@ pub struct Limits {
     pub queue: usize,
     /// Their bytes.
     pub queue_bytes: usize,
+    /// How long a session is kept without a connection, at most, seconds: a night and the day after it.
+    pub session_expiry_s: u32,
+    /// Sessions of one device that are kept without a connection.
+    pub kept_per_device: usize,
+    /// Sessions of one operator or integrator that are.
+    pub kept_per_person: usize,
+    /// Such sessions of devices, and as many of everybody else, beside them.
+    pub kept: usize,
+    /// What waits for a device's: some answers, and an order or two.
+    pub kept_for_device: Hoard,
+    /// What waits for a person's: the events of a while.
+    pub kept_for_person: Hoard,
+    /// Bytes of all that waits for all of them.
+    pub kept_bytes: usize,
+    /// Bytes of all retained messages.
+    pub retained_bytes: usize,
     /// Time for the CONNECT packet, milliseconds; the TLS handshake has as much.
     pub connect_ms: u64,
     /// How long a request may wait for its service before the connection is closed, milliseconds.
@@ -49,6 +70,15 @@ pub struct Limits {
     pub stalled_ms: u64,
     /// Longest silence of a client that asked for none to be noticed, seconds; MQTT 5 clients are told.
     pub keep_alive_s: u16,
+}
+
+/// How much may wait for one session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hoard {
+    /// Messages.
+    pub messages: usize,
+    /// Their bytes.
+    pub bytes: usize,
 }
 
 /// File descriptors for what is no principal's connection: databases, services, HTTP, logs.
@@ -95,12 +125,28 @@ impl Default for Limits {
             claims: 5_000,
             packet_bytes: limits::PAYLOAD_BYTES as u32 + 4 * 1024,
             receive_maximum: 64,
+            exactly_once: 1_024,
+            topic_aliases: 8,
             window: 16_384,
             window_bytes: 64 * 1024 * 1024,
             receipts: 65_536,
             subscriptions: 64,
             queue: 8_192,
             queue_bytes: 16 * 1024 * 1024,
+            session_expiry_s: 86_400,
+            kept_per_device: 3,
+            kept_per_person: 4,
+            kept: 20_000,
+            kept_for_device: Hoard {
+                messages: 128,
+                bytes: 256 * 1024,
+            },
+            kept_for_person: Hoard {
+                messages: 2_048,
+                bytes: 4 * 1024 * 1024,
+            },
+            kept_bytes: 128 * 1024 * 1024,
+            retained_bytes: 32 * 1024 * 1024,
             connect_ms: 10_000,
             give_up_ms: 30_000,
             stalled_ms: 60_000,

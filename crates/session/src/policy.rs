@@ -25,6 +25,13 @@ pub struct Standing {
     pub grants: Vec<Filter>,
 }
 
+impl Standing {
+    /// Whether an event is granted.
+    pub(crate) fn may_see(&self, topic: &str) -> bool {
+        self.grants.iter().any(|grant| grant.matches(topic))
+    }
+}
+
 /// Why somebody may not be connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial(pub String);

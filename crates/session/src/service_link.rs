@@ -5,7 +5,7 @@ use contract::{Root, Topic, id::ServiceName};
 use service::Now;
 
 use crate::lane::Leaving;
-use crate::protocol::{Delivery, Heard, Hello, Packet, Protocol, Publish, Reason, Welcome};
+use crate::protocol::{Delivery, Heard, Hello, Packet, Protocol, Publish, Quality, Reason, Welcome};
 
 /// Largest packet of a service, bytes: an envelope.
 const PACKET_BYTES: u32 = 4 * 1024 * 1024;
@@ -111,7 +111,7 @@ impl ServiceLink {
                 self.protocol.pong();
                 None
             }
-            (_, Packet::Acknowledged) => None,
+            (_, Packet::Acknowledged { .. }) => None,
             (_, Packet::Disconnect { .. }) => {
                 self.phase = Phase::Over;
                 Some(LinkEvent::Over {
@@ -167,7 +167,7 @@ impl ServiceLink {
     /// What is sent to the service arrives from now on: its subscription is granted.
     pub fn listening(&mut self) {
         if let Phase::Asked { service, packet_id } = self.phase {
-            self.protocol.subscribed(packet_id, &[Ok(false)]);
+            self.protocol.subscribed(packet_id, &[Ok(Quality::AtMostOnce)]);
             self.phase = Phase::Listening(service);
         }
     }
@@ -179,11 +179,13 @@ impl ServiceLink {
                 service,
                 outward: false,
             });
-            self.protocol.publish(&Delivery {
+            let delivery = Delivery {
                 topic,
                 payload: envelope,
                 ..Delivery::default()
-            });
+            };
+            // An envelope is of use until it is there.
+            self.protocol.publish(&delivery, 0);
         }
     }
 

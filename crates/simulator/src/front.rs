@@ -133,12 +133,15 @@ impl Front {
 
     /// A connection is gone, by either side.
     pub(crate) fn close(&mut self, id: u64, now: Now) {
-        self.mailboxes.remove(&id);
+        let mailbox = self.mailboxes.remove(&id);
         let Some(mut connection) = self.connections.remove(&id) else {
             return;
         };
         connection.closed();
-        self.door.serve(&mut connection, now);
+        for post in mailbox.into_iter().flatten() {
+            connection.post(post, now);
+        }
+        self.door.part(&mut connection, now);
         let cause = connection.over().unwrap_or(session::Cause::Network);
         self.door.gone(id, cause, now);
         self.hand_out();

@@ -1,5 +1,7 @@
 //! Listeners for principals.
 
+#[cfg(test)]
+mod conformance;
 mod task;
 #[cfg(test)]
 mod tests;

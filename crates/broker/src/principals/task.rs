@@ -53,6 +53,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     let Task {
         mut stream,
         mut connection,
+        mut mailbox,
         mut out,
         lost,
         guest,
@@ -60,6 +61,15 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     } = task;
     let cause = connection.over().unwrap_or(Cause::Network);
     let last = connection.take_output();
+    // Whoever waits for its session does not wait for its last words. What is in the mailbox belongs to the
+    // session, and nothing comes in while the door is held.
+    shared.with_door(|door, now| {
+        while let Ok(post) = mailbox.try_recv() {
+            connection.post(post, now);
+        }
+        door.part(&mut connection, now);
+    });
+    shared.close_mailbox(id);
     let farewell = async {
         stream.write_all_buf(&mut out).await?;
         stream.write_all(&last).await?;
@@ -70,12 +80,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     }
     drop(stream);
     drop(guest);
-    shared.close_mailbox(id);
-    // A will is one of its last wishes.
-    shared.with_door(|door, now| {
-        door.serve(&mut connection, now);
-        door.gone(id, cause, now);
-    });
+    shared.with_door(|door, now| door.gone(id, cause, now));
     metrics::counter!("muster_connections_ended_total", "cause" => cause.word()).increment(1);
     match cause {
         Cause::Clean | Cause::Network | Cause::ServerShutdown => debug!(id, cause = cause.word(), "gone"),
@@ -109,9 +114,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<'_, S> {
             moved |= self.take_bytes(cx);
             if self.connection.has_wishes() {
                 self.shared.serve(&mut self.connection);
-                if self.connection.caller().is_some() {
-                    self.guest.admitted();
-                }
+            }
+            if self.connection.caller().is_some() {
+                self.guest.admitted();
             }
             moved |= self.watch_time(cx);
             moved |= self.give_bytes(cx);

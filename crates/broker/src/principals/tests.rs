@@ -8,7 +8,7 @@ use std::{
 
 use contract::{
     id::ServiceName,
-    v1::{DeviceFact, Fact, FactsAfter, FactsPage, Frame, Purpose, Stage},
+    v1::{DeviceFact, Fact, FactsAfter, FactsPage, Frame, PrincipalFact, Purpose, Stage},
     wire,
 };
 use prost::Message;
@@ -24,11 +24,12 @@ use crate::{PrincipalListener, TlsMaterial};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// A listener over TLS and one without, behind which is a door that knows the device `pump-7`.
-struct House {
+/// A listener over TLS and one without, behind which is a door that knows the device `pump-7` and the
+/// integrator `erp`, who may see the registry's events.
+pub(super) struct House {
     secure: SocketAddr,
-    plain: SocketAddr,
-    shared: Arc<Shared>,
+    pub(super) plain: SocketAddr,
+    pub(super) shared: Arc<Shared>,
     end: CancellationToken,
 }
 
@@ -38,7 +39,7 @@ impl Drop for House {
     }
 }
 
-fn house(limits: Limits) -> House {
+pub(super) fn house(limits: Limits) -> House {
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let config = FrontDoorConfig {
         site: "hq".into(),
@@ -106,19 +107,29 @@ fn tell_of_the_device(shared: &Shared) {
         stage: Stage::Active as i32,
         ..DeviceFact::default()
     };
-    let fact = Fact {
+    let erp = PrincipalFact {
+        id: "erp".into(),
+        kind: "integrators".into(),
+        event_filters: vec!["registry/#".into()],
+        ..PrincipalFact::default()
+    };
+    let fact = |sequence, entity: &str, id: &str, value: Vec<u8>| Fact {
         epoch: 7,
-        sequence: 1,
-        entity: "device".into(),
-        id: "pump-7".into(),
-        value: device.encode_to_vec(),
+        sequence,
+        entity: entity.into(),
+        id: id.into(),
+        value,
         deleted: false,
     };
+    let facts = vec![
+        fact(1, "device", "pump-7", device.encode_to_vec()),
+        fact(2, "principal", "integrators.erp", erp.encode_to_vec()),
+    ];
     let page = FactsPage {
         request_id: ask.request_id,
         epoch: 7,
-        facts: vec![fact],
-        last: 1,
+        facts,
+        last: 2,
         complete: true,
         whole: true,
     };

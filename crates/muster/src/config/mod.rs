@@ -69,6 +69,8 @@ pub struct Config {
     pub handshakes: usize,
     /// Connections of one address.
     pub per_address: usize,
+    /// How long a session is kept without a connection, at most.
+    pub session_expiry: Duration,
     /// What is logged, as tracing's filter.
     pub log: String,
     /// Logs as JSON.
@@ -143,6 +145,8 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         max_connections: reader.number("limits.connections", 20_000, 1..=usize::MAX),
         handshakes: reader.number("limits.handshakes", 2_048, 1..=usize::MAX),
         per_address: reader.number("limits.per_address", 10_000, 1..=usize::MAX),
+        // A night and the day after it.
+        session_expiry: reader.duration("limits.session_expiry", "1d"),
         log: reader.text("log.filter", "info,rumqttd=error,rustls=error"),
         log_json: reader.value("log.json", false),
     }

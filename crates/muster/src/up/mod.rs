@@ -116,6 +116,7 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
     let secret = bus_file::secret(config)?;
     let limits = Limits {
         connections: config.max_connections,
+        session_expiry_s: u32::try_from(config.session_expiry.as_secs()).unwrap_or(u32::MAX),
         handshakes: config.handshakes,
         per_address: config.per_address,
         ..Limits::default()

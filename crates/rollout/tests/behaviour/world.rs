@@ -305,6 +305,9 @@ impl World {
             .into_iter()
             .partition(|f| f.purpose() == Purpose::Message);
         self.told = rest;
+        // One without a payload takes the one before it back, and says nothing to the device.
+        let (pushes, _): (Vec<Frame>, Vec<Frame>) =
+            Vec::into_iter(pushes).partition(|f| !f.payload.is_empty());
         let read = |frame: Frame| match Root::default().parse_topic(&frame.topic) {
             Some(Topic::Down { who, .. }) => (who, wire::decode(&frame.payload, "").unwrap()),
             other => panic!("a push on {other:?}"),

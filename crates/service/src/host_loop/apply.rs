@@ -194,7 +194,11 @@ impl<S: Service> HostLoop<S> {
     fn push_frame(&self, push: &PushDraft) -> Frame {
         let mut frame = Frame {
             topic: self.settings.root.down(&push.to, S::NAME, push.name, Leaf::Push),
-            payload: push.message.encode(Encoding::Json),
+            payload: push
+                .message
+                .as_ref()
+                .map(|message| message.encode(Encoding::Json))
+                .unwrap_or_default(),
             content_type: Encoding::Json.content_type().into(),
             ..Frame::default()
         };

@@ -12,8 +12,8 @@ impl Connection {
     /// When [`Connection::on_time`] must be called, monotonic milliseconds.
     pub fn next_time(&self, now: Now) -> Option<u64> {
         match &self.phase {
-            Phase::Silent { until_ms, .. } => Some(*until_ms),
-            Phase::Asking { .. } | Phase::Over(_) => None,
+            Phase::Silent { until_ms, .. } | Phase::Asking { until_ms, .. } => Some(*until_ms),
+            Phase::Over(_) => None,
             Phase::Open(open) => {
                 let silence = open
                     .keep_alive_ms
@@ -37,6 +37,7 @@ impl Connection {
 
     /// Time has passed.
     pub fn on_time(&mut self, now: Now) {
+        self.wall_ms = now.wall_ms;
         let choked = self.is_choked();
         if let Phase::Open(open) = &mut self.phase
             && choked
@@ -46,6 +47,10 @@ impl Connection {
         let farewell = match &self.phase {
             Phase::Silent { until_ms, .. } if now.mono_ms >= *until_ms => {
                 Farewell::new(Reason::ProtocolError, Cause::ProtocolError, "no CONNECT came")
+            }
+            Phase::Asking { until_ms, .. } if now.mono_ms >= *until_ms => {
+                let text = "your session has not parted from its former connection; connect again";
+                Farewell::new(Reason::ServerBusy, Cause::NotAuthorized, text)
             }
             Phase::Open(open) => match self.overdue(open, now) {
                 Some(farewell) => farewell,

@@ -5,25 +5,34 @@
 
 mod acks;
 mod deadlines;
+mod flight;
+mod passing;
 mod publishing;
 mod queue;
+mod remains;
+mod will;
 mod words;
 
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use contract::{Root, id::ServiceName};
+use contract::Root;
 use service::Now;
 
-pub use self::words::Post;
-pub(crate) use self::words::{Admitted, Forward, Wish};
-use self::{acks::Acks, queue::Queue};
+pub use self::words::{Admission, Post};
+use self::{acks::Acks, flight::Flight, queue::Queue};
+pub(crate) use self::{
+    publishing::check as check_publish,
+    remains::Remains,
+    will::spoken,
+    words::{Admitted, Forward, Wish},
+};
 use crate::{
     cause::{Cause, Farewell},
     limits::Limits,
     peer::{Caller, Peer},
     policy::Standing,
-    protocol::{Heard, Hello, Packet, Protocol, Reason, Welcome, Will},
+    protocol::{Heard, Hello, Packet, Protocol, Quality, Reason, Will},
 };
 
 /// Bytes that wait to be written, beyond which a connection gets nothing more and is not read.
@@ -35,8 +44,8 @@ const CONNECT: u8 = 0x10;
 enum Phase {
     /// Nothing, or a part of a CONNECT, has come.
     Silent { until_ms: u64, begun: bool },
-    /// The door is asked.
-    Asking { hello: Hello },
+    /// The door is asked. It answers at once, unless the session has to part from another connection first.
+    Asking { hello: Box<Hello>, until_ms: u64 },
     /// A session.
     Open(Box<Open>),
     /// Over; what is in the output is the last.
@@ -53,7 +62,12 @@ struct Open {
     acks: Acks,
     queue: Queue,
     stalled: VecDeque<Forward>,
-    will: Option<Will>,
+    will: Option<Box<Will>>,
+    /// For how long the client asked its session to be kept, and for how long it is, seconds.
+    asked_expiry_s: u32,
+    expiry_s: u32,
+    /// What was sent and not answered, where the session outlives its connection.
+    flight: Option<Box<Flight>>,
 }
 
 /// The connection.
@@ -68,6 +82,10 @@ pub struct Connection {
     wishes: VecDeque<Wish>,
     /// Bytes that came behind the CONNECT.
     stash: Vec<u8>,
+    /// The time of day when it was last looked at, milliseconds since 1970.
+    wall_ms: i64,
+    /// What outlives it, once it is over.
+    remains: Option<Box<Remains>>,
 }
 
 impl Connection {
@@ -95,6 +113,8 @@ impl Connection {
             phase,
             wishes: VecDeque::new(),
             stash: Vec::new(),
+            wall_ms: now.wall_ms,
+            remains: None,
         }
     }
 
@@ -122,6 +142,7 @@ impl Connection {
 
     /// Bytes from the client.
     pub fn receive(&mut self, bytes: &[u8], now: Now) {
+        self.wall_ms = now.wall_ms;
         match &mut self.phase {
             Phase::Open(open) => open.heard_ms = now.mono_ms,
             Phase::Silent { begun, .. } => {
@@ -162,11 +183,29 @@ impl Connection {
     fn on_packet(&mut self, packet: Packet, now: Now) {
         match (&mut self.phase, packet) {
             (Phase::Silent { .. }, Packet::Connect(hello)) => {
-                self.wishes.push_back(Wish::Admit(Box::new(hello.clone())));
-                self.phase = Phase::Asking { hello };
+                self.wishes.push_back(Wish::Admit(hello.clone()));
+                let until_ms = now.mono_ms + self.limits.connect_ms;
+                self.phase = Phase::Asking { hello, until_ms };
             }
             (Phase::Open(_), Packet::Publish(publish)) => self.on_publish(publish, now),
-            (Phase::Open(_), Packet::Acknowledged) => self.flush(),
+            (Phase::Open(_), Packet::Repeated { packet_id, duplicate }) => {
+                self.on_repeated(packet_id, duplicate, now);
+            }
+            (Phase::Open(_), Packet::Released { packet_id }) => self.on_released(packet_id),
+            (Phase::Open(open), Packet::Acknowledged { packet_id } | Packet::Completed { packet_id }) => {
+                open.done(packet_id);
+                self.flush();
+            }
+            (Phase::Open(open), Packet::Received { packet_id, refused }) => {
+                match refused {
+                    true => open.done(packet_id),
+                    false => {
+                        open.received(packet_id);
+                        self.protocol.released(packet_id);
+                    }
+                }
+                self.flush();
+            }
             (Phase::Open(_), Packet::Ping) => self.protocol.pong(),
             (
                 Phase::Open(_),
@@ -183,14 +222,30 @@ impl Connection {
             (Phase::Open(_), Packet::Unsubscribe { packet_id, filters }) => {
                 self.wishes.push_back(Wish::Unsubscribe { packet_id, filters });
             }
-            (Phase::Open(open), Packet::Disconnect { with_will }) => {
-                if !with_will {
-                    open.will = None;
-                }
-                self.phase_over(Cause::Clean);
+            (Phase::Open(_), Packet::Disconnect { with_will, expiry_s }) => {
+                self.on_disconnect(with_will, expiry_s);
             }
             _ => self.broken(Reason::ProtocolError, "a packet that does not belong here".into()),
         }
+    }
+
+    fn on_disconnect(&mut self, with_will: bool, expiry_s: Option<u32>) {
+        let Phase::Open(open) = &mut self.phase else {
+            return;
+        };
+        if let Some(expiry_s) = expiry_s {
+            // MQTT 5, section 3.14.2.2.2.
+            if open.asked_expiry_s == 0 && expiry_s > 0 {
+                let text = "a session that was to end with its connection is not kept after all";
+                self.protocol.dismiss(Reason::ProtocolError, text);
+                return self.broken(Reason::ProtocolError, text.into());
+            }
+            open.expiry_s = passing::granted(expiry_s, &open.caller, &self.limits);
+        }
+        if !with_will {
+            open.will = None;
+        }
+        self.phase_over(Cause::Clean);
     }
 
     fn broken(&mut self, reason: Reason, text: String) {
@@ -204,39 +259,6 @@ impl Connection {
         self.phase_over(Cause::ProtocolError);
     }
 
-    /// The door lets it in.
-    pub(crate) fn admit(&mut self, admitted: Admitted, now: Now) {
-        let Phase::Asking { hello } = std::mem::replace(&mut self.phase, Phase::Over(Cause::Network)) else {
-            return;
-        };
-        let longest = self.limits.keep_alive_s;
-        let asked = hello.keep_alive_s;
-        let imposed = (asked == 0 || asked > longest).then_some(longest);
-        let keep_alive_s = if hello.v5 {
-            imposed.unwrap_or(asked)
-        } else {
-            asked.max(u16::from(asked == 0) * longest)
-        };
-        self.protocol.welcome(&Welcome {
-            assigned_client_id: admitted.assigned_client_id,
-            receive_maximum: self.limits.receive_maximum,
-            keep_alive_s: imposed,
-        });
-        self.phase = Phase::Open(Box::new(Open {
-            caller: admitted.caller,
-            standing: admitted.standing,
-            keep_alive_ms: Some(u64::from(keep_alive_s) * 1500),
-            heard_ms: now.mono_ms,
-            choked_ms: None,
-            acks: Acks::default(),
-            queue: Queue::default(),
-            stalled: VecDeque::new(),
-            will: hello.will,
-        }));
-        let stash = std::mem::take(&mut self.stash);
-        self.read(&stash, now);
-    }
-
     /// The door does not let it in.
     pub(crate) fn refuse(&mut self, reason: Reason, text: &str) {
         self.protocol.refuse(reason, text);
@@ -245,40 +267,34 @@ impl Connection {
 
     /// Something from the door.
     pub fn post(&mut self, post: Post, now: Now) {
-        let Phase::Open(open) = &mut self.phase else {
-            return;
-        };
-        match post {
-            Post::Settled {
-                service,
-                packet_id,
-                reason,
-                text,
-            } => {
+        self.wall_ms = now.wall_ms;
+        match (&mut self.phase, post) {
+            (
+                Phase::Open(_),
+                Post::Settled {
+                    service,
+                    packet_id,
+                    reason,
+                    text,
+                },
+            ) => {
                 self.settle(service, packet_id, reason, text);
                 self.heard_again(now);
             }
-            Post::Deliver(delivery) => {
+            (Phase::Open(open), Post::Deliver(delivery)) => {
                 open.queue.push(delivery);
                 self.flush();
             }
-            Post::Standing(standing) => open.standing = standing,
-            Post::Leave(farewell) => self.leave(farewell),
-            Post::Retry => {
+            (Phase::Open(open), Post::Standing(standing)) => open.standing = standing,
+            (Phase::Open(_), Post::Retry) => {
                 self.retry();
                 self.heard_again(now);
             }
-        }
-    }
-
-    /// A publish has come to its end; acknowledgements leave in their order.
-    fn settle(&mut self, service: ServiceName, packet_id: u16, reason: u8, text: String) {
-        let Phase::Open(open) = &mut self.phase else {
-            return;
-        };
-        open.acks.settle(service, packet_id, reason, text);
-        for ack in open.acks.take(service) {
-            self.protocol.acknowledge(ack.packet_id, ack.reason, &ack.text);
+            (Phase::Open(_) | Phase::Asking { .. }, Post::Leave(farewell)) => self.leave(farewell),
+            (Phase::Asking { .. }, Post::Admitted(Admission(admitted))) => self.admit(*admitted, now),
+            (Phase::Over(_), Post::Admitted(Admission(admitted))) => self.pass_back(*admitted),
+            (Phase::Over(_), post) => self.post_late(post),
+            _ => {}
         }
     }
 
@@ -301,16 +317,7 @@ impl Connection {
         let Phase::Open(open) = &mut self.phase else {
             return;
         };
-        while self.protocol.output_len() < OUTPUT_BYTES {
-            let Some(next) = open.queue.peek() else { break };
-            if next.at_least_once && !self.protocol.has_room() {
-                break;
-            }
-            if let Some(delivery) = open.queue.pop() {
-                // What the client cannot take (MQTT-3.1.2-25) is as if it had been sent.
-                self.protocol.publish(&delivery);
-            }
-        }
+        while self.protocol.output_len() < OUTPUT_BYTES && open.send_next(&mut self.protocol, self.wall_ms) {}
         let too_much = open.queue.is_over(&self.limits);
         if too_much {
             let text = "you take your messages too slowly; connect again and replay what you missed";
@@ -320,27 +327,19 @@ impl Connection {
 
     /// Lets it go.
     pub fn leave(&mut self, farewell: Farewell) {
-        if let Phase::Open(open) = &mut self.phase {
-            // Who is shut out does not speak any more, not by a will either.
-            if farewell.reason == Reason::NotAuthorized {
-                open.will = None;
+        match &mut self.phase {
+            Phase::Open(open) => {
+                // Who is shut out does not speak any more, not by a will either, and nothing is kept of it.
+                if farewell.reason == Reason::NotAuthorized {
+                    open.will = None;
+                    open.expiry_s = 0;
+                }
+                self.protocol.dismiss(farewell.reason, &farewell.text);
             }
-            self.protocol.dismiss(farewell.reason, &farewell.text);
+            Phase::Asking { .. } => self.protocol.refuse(farewell.reason, &farewell.text),
+            _ => {}
         }
         self.phase_over(farewell.cause);
-    }
-
-    fn phase_over(&mut self, cause: Cause) {
-        if let Phase::Open(open) = &mut self.phase {
-            // Who is taken over by itself has not been lost.
-            let spoken = open.will.take().filter(|_| cause != Cause::Takeover);
-            if let Some(will) = spoken {
-                self.speak_will(will);
-            }
-        }
-        if self.over().is_none() {
-            self.phase = Phase::Over(cause);
-        }
     }
 
     /// The socket is gone.
@@ -393,11 +392,22 @@ impl Connection {
         self.wishes.pop_front()
     }
 
-    pub(crate) fn subscribed(&mut self, packet_id: u16, granted: &[Result<bool, u8>]) {
+    pub(crate) fn subscribed(&mut self, packet_id: u16, granted: &[Result<Quality, u8>]) {
         self.protocol.subscribed(packet_id, granted);
     }
 
     pub(crate) fn unsubscribed(&mut self, packet_id: u16, existed: &[bool]) {
         self.protocol.unsubscribed(packet_id, existed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_few_clients_use_is_beside_an_idle_connection() {
+        let bytes = size_of::<Connection>() + size_of::<Open>();
+        assert!(bytes <= 1_344, "{bytes} bytes");
     }
 }

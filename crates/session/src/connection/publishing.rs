@@ -11,12 +11,13 @@ use contract::{
 };
 use service::Now;
 
-use super::{Connection, Forward, Open, Phase, Wish};
+use super::{Connection, Forward, Phase, Wish, acks::Repeat};
 use crate::{
     cause::{Cause, Farewell},
     lane::Turn,
-    policy,
-    protocol::{Delivery, Publish, Reason, Will},
+    peer::Caller,
+    policy::{self, Standing},
+    protocol::{Delivery, Known, Publish, Quality, Reason},
 };
 
 /// Longest content type and trace context that are passed on.
@@ -24,30 +25,62 @@ const PROPERTY_BYTES: usize = 128;
 
 impl Connection {
     pub(super) fn on_publish(&mut self, publish: Publish, now: Now) {
-        if publish.exactly_once {
-            let text = "QoS 2 is not offered; use QoS 1 with a request id";
-            return self.leave(Farewell::new(Reason::QosNotSupported, Cause::ProtocolError, text));
-        }
         let Phase::Open(open) = &mut self.phase else {
             return;
         };
         // Before anything else: whatever would answer this publish would acknowledge the one that waits.
-        if publish.packet_id.is_some_and(|id| open.acks.awaits(id)) {
-            return self.on_repeat(&publish);
+        if let Some(id) = publish.packet_id {
+            match open.acks.meet(id, &publish, now.mono_ms) {
+                Repeat::None => {}
+                repeat => return self.on_repeat(id, &repeat),
+            }
+            let exactly_once = publish.quality == Quality::ExactlyOnce;
+            if exactly_once && open.acks.received_len() >= self.limits.exactly_once {
+                let text = "too many packet ids wait for their PUBREL";
+                return self.leave(Farewell::new(Reason::ReceiveMaximum, Cause::ProtocolError, text));
+            }
         }
-        match check(&self.root, open, &publish) {
+        match check(&self.root, &open.caller, &open.standing, &publish) {
             Ok(verb) => self.accept(verb, publish, now),
             Err(refusal) => self.refuse_publish(&publish, &refusal),
         }
     }
 
-    /// A publish with the packet id of one that waits: a duplicate joins it, and gets its PUBACK.
-    fn on_repeat(&mut self, publish: &Publish) {
-        if !publish.duplicate {
-            let text = "a packet id is used again before its PUBACK";
-            self.protocol.dismiss(Reason::ProtocolError, text);
-            self.broken(Reason::ProtocolError, text.into());
+    /// A publish at QoS 2 whose packet id the library knows.
+    pub(super) fn on_repeated(&mut self, packet_id: u16, duplicate: bool, now: Now) {
+        let Phase::Open(open) = &mut self.phase else {
+            return;
+        };
+        let repeat = open.acks.meet_repeated(packet_id, duplicate, now.mono_ms);
+        self.on_repeat(packet_id, &repeat);
+    }
+
+    /// A publish with the packet id of one that waits: a duplicate joins it, and gets its acknowledgement.
+    fn on_repeat(&mut self, packet_id: u16, repeat: &Repeat) {
+        match repeat {
+            Repeat::Joins(service) => self.send_acks(*service),
+            Repeat::Received => self.protocol.received(packet_id, 0, ""),
+            Repeat::None | Repeat::Forbidden => {
+                self.break_off("a packet id is used again before its acknowledgement");
+            }
         }
+    }
+
+    /// PUBREL: the packet id is free (MQTT 5, section 4.3.3).
+    pub(super) fn on_released(&mut self, packet_id: u16) {
+        let Phase::Open(open) = &mut self.phase else {
+            return;
+        };
+        match open.acks.release(packet_id) {
+            Some(true) => self.protocol.completed(packet_id, Known::Yes),
+            Some(false) => self.protocol.completed(packet_id, Known::No),
+            None => self.break_off("a PUBREL came before its PUBREC was sent"),
+        }
+    }
+
+    fn break_off(&mut self, text: &'static str) {
+        self.protocol.dismiss(Reason::ProtocolError, text);
+        self.broken(Reason::ProtocolError, text.into());
     }
 
     fn accept(&mut self, verb: &'static Verb, publish: Publish, now: Now) {
@@ -55,27 +88,50 @@ impl Connection {
         let Phase::Open(open) = &mut self.phase else {
             return;
         };
-        let packet_id = publish.packet_id;
-        let frame = frame(open, publish, connection);
-        if verb.promise == Promise::Receipt {
-            self.wishes.push_back(Wish::Receipt {
-                verb,
-                frame: Box::new(frame),
-            });
-            if let Some(id) = packet_id {
-                self.protocol.acknowledge(id, 0, "");
-            }
-            return;
-        }
-        if let Some(id) = packet_id {
-            open.acks.expect(verb.service, id, now.mono_ms);
-        }
-        self.wishes.push_back(Wish::Forward(Box::new(Forward {
+        let (packet_id, quality) = (publish.packet_id, publish.quality);
+        let forward = Forward {
             verb,
-            frame,
+            frame: frame(&open.caller, publish, connection),
             packet_id,
             turn: Turn::First,
-        })));
+        };
+        match (packet_id, verb.promise) {
+            (Some(id), Promise::Durable) => open.acks.expect(verb.service, id, quality, now.mono_ms),
+            (Some(id), Promise::Receipt) => self.acknowledge(id, quality, 0, ""),
+            (None, _) => {}
+        }
+        self.wishes.push_back(Wish::of(verb, forward));
+    }
+
+    /// A publish has come to its end; acknowledgements leave in their order.
+    pub(super) fn settle(&mut self, service: ServiceName, packet_id: u16, reason: u8, text: String) {
+        let Phase::Open(open) = &mut self.phase else {
+            return;
+        };
+        open.acks.settle(service, packet_id, reason, text);
+        self.send_acks(service);
+    }
+
+    fn send_acks(&mut self, service: ServiceName) {
+        let Phase::Open(open) = &mut self.phase else {
+            return;
+        };
+        for ack in open.acks.take(service) {
+            self.acknowledge(ack.packet_id, ack.quality, ack.reason, &ack.text);
+        }
+    }
+
+    /// PUBACK or PUBREC. The packet id of a PUBREC stays in use, unless it refuses (which MQTT 3.1.1 cannot).
+    fn acknowledge(&mut self, packet_id: u16, quality: Quality, reason: u8, text: &str) {
+        if quality != Quality::ExactlyOnce {
+            return self.protocol.acknowledge(packet_id, reason, text);
+        }
+        self.protocol.received(packet_id, reason, text);
+        if let Phase::Open(open) = &mut self.phase
+            && (reason < 0x80 || !self.protocol.is_v5())
+        {
+            open.acks.keep_received(packet_id);
+        }
     }
 
     /// The final refusal of a publish that no service sees.
@@ -90,8 +146,7 @@ impl Connection {
             self.wishes.push_back(Wish::Notice { what, detail });
         }
         if let Some(id) = publish.packet_id {
-            self.protocol
-                .acknowledge(id, refusal.code.mqtt_reason(), &refusal.message);
+            self.acknowledge(id, publish.quality, refusal.code.mqtt_reason(), &refusal.message);
         }
         if publish.packet_id.is_none() || !self.protocol.is_v5() {
             self.tell_refusal(&publish.topic, &publish.correlation, refusal);
@@ -162,36 +217,9 @@ impl Connection {
             ..Delivery::default()
         }));
     }
-
-    /// A will is a publish like any other, made by the door when the client is lost.
-    pub(super) fn speak_will(&mut self, will: Will) {
-        let connection = self.id;
-        let Phase::Open(open) = &self.phase else { return };
-        let publish = Publish {
-            topic: will.topic,
-            payload: will.payload,
-            ..Publish::default()
-        };
-        if let Ok(verb) = check(&self.root, open, &publish) {
-            let frame = frame(open, publish, connection);
-            self.wishes.push_back(match verb.promise {
-                Promise::Receipt => Wish::Receipt {
-                    verb,
-                    frame: Box::new(frame),
-                },
-                Promise::Durable => Wish::Forward(Box::new(Forward {
-                    verb,
-                    frame,
-                    packet_id: None,
-                    turn: Turn::First,
-                })),
-            });
-        }
-    }
 }
 
-fn frame(open: &Open, publish: Publish, connection: u64) -> Frame {
-    let caller = &open.caller;
+pub(super) fn frame(caller: &Caller, publish: Publish, connection: u64) -> Frame {
     let mut frame = Frame {
         topic: publish.topic,
         payload: publish.payload,
@@ -208,9 +236,15 @@ fn frame(open: &Open, publish: Publish, connection: u64) -> Frame {
     frame
 }
 
-fn check(root: &contract::Root, open: &Open, publish: &Publish) -> Result<&'static Verb, Refusal> {
-    let caller = &open.caller.principal;
-    let verb = policy::publish(root, caller, &open.standing, &publish.topic)?;
+/// What a publish asks for, or its final refusal.
+pub(crate) fn check(
+    root: &contract::Root,
+    caller: &Caller,
+    standing: &Standing,
+    publish: &Publish,
+) -> Result<&'static Verb, Refusal> {
+    let caller = &caller.principal;
+    let verb = policy::publish(root, caller, standing, &publish.topic)?;
     if publish.retain {
         return Err(Refusal::invalid(
             "retain",

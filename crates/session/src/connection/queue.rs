@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 use crate::{limits::Limits, protocol::Delivery};
 
-#[derive(Default)]
-pub(super) struct Queue {
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
     messages: VecDeque<Delivery>,
     bytes: usize,
 }
 
 impl Queue {
-    pub(super) fn push(&mut self, delivery: Delivery) {
+    pub(crate) fn push(&mut self, delivery: Delivery) {
         self.bytes += delivery.bytes();
         self.messages.push_back(delivery);
     }
@@ -26,8 +26,30 @@ impl Queue {
         Some(delivery)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether more waits than may.
     pub(super) fn is_over(&self, limits: &Limits) -> bool {
         self.messages.len() > limits.queue || self.bytes > limits.queue_bytes
+    }
+
+    /// Keeps only what is wanted.
+    pub(crate) fn retain(&mut self, wanted: impl Fn(&Delivery) -> bool) {
+        self.messages.retain(wanted);
+        self.bytes = self.messages.iter().map(Delivery::bytes).sum();
+    }
+
+    /// Takes out the oldest of some.
+    pub(crate) fn drop_oldest(&mut self, of: impl Fn(&Delivery) -> bool) -> Option<Delivery> {
+        let place = self.messages.iter().position(of)?;
+        let dropped = self.messages.remove(place)?;
+        self.bytes -= dropped.bytes();
+        Some(dropped)
     }
 }

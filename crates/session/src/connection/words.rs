@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use contract::{id::ServiceName, v1::Frame, verb::Verb};
+use contract::{
+    id::ServiceName,
+    v1::Frame,
+    verb::{Promise, Verb},
+};
 
+use super::remains::Remains;
 use crate::{
     cause::Farewell,
     lane::Turn,
@@ -34,6 +39,19 @@ pub(crate) enum Wish {
     Notice { what: &'static str, detail: String },
 }
 
+impl Wish {
+    /// What a publish wishes.
+    pub(super) fn of(verb: &'static Verb, forward: Forward) -> Wish {
+        match verb.promise {
+            Promise::Receipt => Wish::Receipt {
+                verb,
+                frame: Box::new(forward.frame),
+            },
+            Promise::Durable => Wish::Forward(Box::new(forward)),
+        }
+    }
+}
+
 /// A request on its way.
 #[derive(Debug)]
 pub(crate) struct Forward {
@@ -45,8 +63,10 @@ pub(crate) struct Forward {
 }
 
 /// What the door sends to a connection.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Post {
+    /// It is let in, now that its session has parted from an earlier connection.
+    Admitted(Admission),
     /// The publish of this packet id has come to its end.
     Settled {
         /// Which service's order it belongs to.
@@ -68,10 +88,16 @@ pub enum Post {
     Retry,
 }
 
+/// The way in.
+#[derive(Debug)]
+pub struct Admission(pub(crate) Box<Admitted>);
+
 /// What an admitted client gets.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) caller: Caller,
     pub(crate) standing: Arc<Standing>,
     pub(crate) assigned_client_id: Option<String>,
+    /// What an earlier connection has left; without it a session begins.
+    pub(crate) remains: Option<Box<Remains>>,
 }

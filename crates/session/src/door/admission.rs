@@ -11,19 +11,25 @@ use service::Now;
 use super::Door;
 use crate::{
     cause::{Cause, Farewell},
-    connection::{Admitted, Connection},
+    connection::{self, Admitted, Connection},
     directory::{NoRoom, Session},
     peer::{Caller, client_id_fits},
-    policy::{self, Known},
-    protocol::{Hello, Reason},
+    policy::{self, Known, Standing},
+    protocol::{Hello, Publish, Reason},
 };
 
 type Refused = (Reason, String);
 
 impl Door {
     pub(super) fn admit(&mut self, connection: &mut Connection, hello: &Hello, now: Now) {
+        if connection.over().is_some() {
+            // It is gone already: no session passes to it.
+            return;
+        }
         match self.consider(connection, hello, now) {
-            Ok(admitted) => connection.admit(admitted, now),
+            Ok(Some(admitted)) => connection.admit(admitted, now),
+            // It waits for its session.
+            Ok(None) => {}
             Err((reason, text)) => {
                 connection.refuse(reason, &text);
                 if reason == Reason::NotAuthorized {
@@ -33,7 +39,12 @@ impl Door {
         }
     }
 
-    fn consider(&mut self, connection: &Connection, hello: &Hello, now: Now) -> Result<Admitted, Refused> {
+    fn consider(
+        &mut self,
+        connection: &Connection,
+        hello: &Hello,
+        now: Now,
+    ) -> Result<Option<Admitted>, Refused> {
         if self.closing {
             return Err((Reason::ShuttingDown, "the server is shutting down".into()));
         }
@@ -49,23 +60,47 @@ impl Door {
         let standing = policy::standing(&caller, &self.copies, &self.settings.root);
         let standing = Arc::new(standing.map_err(|denial| (Reason::NotAuthorized, denial.0))?);
         if let Some(will) = &hello.will {
-            policy::publish(self.root(), &caller.principal, &standing, &will.topic)
-                .map_err(|refusal| (Reason::NotAuthorized, format!("the will: {}", refusal.message)))?;
+            self.check_will(&will.publish, &caller, &standing)?;
         }
         let client_id = assigned.clone().unwrap_or_else(|| hello.client_id.clone());
         self.make_room(&caller, &client_id)?;
-        let mut session = Session::new(caller.clone(), client_id, standing.clone());
+        let id = connection.id();
+        let mut session = Session::new(caller.clone(), client_id.clone(), standing);
         session.address = connection.address().to_owned();
         session.v5 = hello.v5;
         session.keep_alive_s = hello.keep_alive_s;
-        self.directory.add(connection.id(), session);
-        self.tell_arrival(connection.id(), now);
+        session.clean = hello.clean;
+        let most_s = self.settings.limits.session_expiry_s;
+        session.outlives = hello.expiry_s.min(most_s) > 0 && caller.principal.kind != Kind::Claim;
+        session.waits = true;
+        self.directory.add(id, session);
+        self.tell_arrival(id, now);
         self.tell_first_use(&caller, now);
-        Ok(Admitted {
-            caller,
-            standing,
-            assigned_client_id: assigned,
-        })
+        let holders = self.directory.holders(&caller.principal, &client_id);
+        if hello.clean {
+            // What they hold is not wanted.
+            for holder in holders {
+                if let Some(holder) = self.directory.get_mut(holder) {
+                    holder.keeps = false;
+                }
+            }
+        } else if !holders.is_empty() {
+            return Ok(None);
+        }
+        Ok(self.enter(id, assigned, now))
+    }
+
+    /// A will passes the same judgement as any publish, when it is left and when it is spoken.
+    fn check_will(&self, will: &Publish, caller: &Caller, standing: &Standing) -> Result<(), Refused> {
+        if will.retain {
+            // MQTT-3.2.2-13
+            let text = "the will: nothing that a client publishes is retained";
+            return Err((Reason::RetainNotSupported, text.into()));
+        }
+        let checked = connection::check_publish(self.root(), caller, standing, will);
+        checked
+            .map(|_| ())
+            .map_err(|refusal| (Reason::NotAuthorized, format!("the will: {}", refusal.message)))
     }
 
     fn make_room(&mut self, caller: &Caller, client_id: &str) -> Result<(), Refused> {
@@ -117,6 +152,11 @@ fn assigned_client_id(
     caller: &Caller,
 ) -> Result<Option<String>, Refused> {
     let id = &caller.principal.id;
+    if hello.client_id.is_empty() && !hello.v5 && !hello.clean {
+        // MQTT 3.1.1, 3.1.3-8
+        let text = "without a client id there is no session to go on with";
+        return Err((Reason::BadClientId, text.into()));
+    }
     if hello.client_id.is_empty() && caller.principal.kind != Kind::Claim {
         return Ok(Some(format!("{id}:{}", connection.id())));
     }

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use contract::{
     id::{Id, Kind, Principal, ServiceName},
-    v1::{CertificateStatus, Kicked},
+    v1::{CertificateStatus, Kicked, Stage},
 };
 use service::{
     Now,
@@ -37,6 +37,7 @@ impl Door {
         let Some(session) = self.directory.remove(connection) else {
             return;
         };
+        self.let_in_waiting(&session.caller, &session.client_id, now);
         if session.unheld > 0 {
             self.lanes
                 .iter_mut()
@@ -76,6 +77,13 @@ impl Door {
         for connection in self.directory.of(&who).to_vec() {
             self.review_session(connection);
         }
+        for kept in self.kept.of(&who).to_vec() {
+            self.review_kept(kept);
+        }
+        let known = self.copies.device(who.id.as_str());
+        if kind == Kind::Device && known.is_none_or(|device| device.stage == Stage::Retired) {
+            self.retained.forget(&who);
+        }
     }
 
     /// Who may stay is told what it may do; who may not must go.
@@ -114,6 +122,9 @@ impl Door {
         let sessions = self.directory.over(serial);
         for connection in &sessions {
             self.review_session(*connection);
+        }
+        for kept in self.kept.over(serial) {
+            self.review_kept(kept);
         }
         let revoked = self
             .copies

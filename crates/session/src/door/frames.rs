@@ -15,7 +15,6 @@ use crate::{
     connection::Post,
     lane::{Origin, Turn},
     policy,
-    protocol::Delivery,
 };
 
 impl Door {
@@ -53,6 +52,9 @@ impl Door {
         let code = Code::from_word(&frame.rejected);
         let reason = code.map_or(0, Code::mqtt_reason);
         let text = frame.reason.clone();
+        if let Some(kept) = self.kept.get_mut(connection) {
+            return kept.remains.acks.settle(from, packet_id, reason, text);
+        }
         self.posts.push_back((
             connection,
             Post::Settled {
@@ -99,38 +101,6 @@ impl Door {
         self.settle(from, frame);
     }
 
-    /// Puts a message before a principal's sessions that want it. A claim's belongs to one connection.
-    fn deliver(&mut self, who: &Principal, frame: &Frame) {
-        let topic = if frame.response_topic.is_empty() {
-            &frame.topic
-        } else {
-            &frame.response_topic
-        };
-        let mut wanting = Vec::new();
-        for connection in self.directory.of(who) {
-            let Some(session) = self.directory.get(*connection).filter(|s| !s.leaving) else {
-                continue;
-            };
-            let theirs = who.kind != Kind::Claim || *connection == frame.connection;
-            // MQTT 3.1.1 has no response topic.
-            let topic = if session.v5 { topic } else { &frame.topic };
-            if let Some(at_least_once) = session.wants(topic).filter(|_| theirs) {
-                wanting.push((*connection, topic.clone(), at_least_once));
-            }
-        }
-        for (connection, topic, at_least_once) in wanting {
-            self.counts.delivered += 1;
-            let delivery = Delivery {
-                topic,
-                payload: frame.payload.clone(),
-                correlation: frame.correlation.clone(),
-                content_type: frame.content_type.clone(),
-                at_least_once,
-            };
-            self.posts.push_back((connection, Post::Deliver(delivery)));
-        }
-    }
-
     fn on_own_reply(&mut self, from: ServiceName, name: &str, leaf: Leaf, frame: &Frame, now: Now) {
         if name != "facts" || leaf != Leaf::Accepted {
             return;
@@ -150,32 +120,15 @@ impl Door {
             self.counts.strays += 1;
             return;
         }
-        let following = self.directory.event_followers().filter(|(_, s)| s.may_see(topic));
-        let wanting: Vec<_> = following
-            .filter_map(|(id, s)| Some((id, s.wants(topic)?)))
-            .collect();
-        if wanting.is_empty() {
-            return;
-        }
-        let Ok(event) = Event::decode(frame.payload.as_ref()) else {
-            return;
-        };
-        let source = Source {
-            site: &self.settings.site,
-            service: from,
-        };
-        let payload = bytes::Bytes::from(event::to_cloud_event(source, &event));
-        for (connection, at_least_once) in wanting {
-            self.counts.delivered += 1;
-            let delivery = Delivery {
-                topic: topic.clone(),
-                payload: payload.clone(),
-                content_type: event::CONTENT_TYPE.into(),
-                at_least_once,
-                ..Delivery::default()
+        let site = self.settings.site.clone();
+        self.show(topic, frame, || {
+            let event = Event::decode(frame.payload.as_ref()).ok()?;
+            let source = Source {
+                site: &site,
+                service: from,
             };
-            self.posts.push_back((connection, Post::Deliver(delivery)));
-        }
+            Some(bytes::Bytes::from(event::to_cloud_event(source, &event)))
+        });
     }
 
     fn on_fact(&mut self, from: ServiceName, frame: Frame, now: Now) {

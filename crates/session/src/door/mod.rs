@@ -7,8 +7,12 @@ mod admission;
 mod departures;
 mod frames;
 mod held;
+mod keeping;
+mod kept;
 mod notices;
 mod presence;
+mod retained;
+mod sending;
 mod wishes;
 
 use std::{collections::VecDeque, sync::Arc};
@@ -24,7 +28,7 @@ use service::{
     planted::{self, Mistake},
 };
 
-use self::{departures::Departures, held::Held, notices::Notices};
+use self::{departures::Departures, held::Held, kept::Kept, notices::Notices, retained::Retained};
 use crate::{
     cause::{Cause, Farewell},
     connection::Post,
@@ -59,6 +63,8 @@ pub struct Counts {
     pub delivered: u64,
     /// Frames of services that were not theirs to send.
     pub strays: u64,
+    /// Events that made way in a session without a connection.
+    pub made_way: u64,
 }
 
 /// How the door is, for health checks and metrics.
@@ -68,8 +74,10 @@ pub struct DoorStatus {
     pub whole: bool,
     /// An owner of facts is silent.
     pub stale: bool,
-    /// Sessions.
+    /// Sessions with a connection.
     pub sessions: usize,
+    /// Sessions without one, that are kept.
+    pub kept: usize,
     /// Each service: linked, requests waiting.
     pub lanes: Vec<(ServiceName, bool, usize)>,
     /// Counts.
@@ -85,8 +93,12 @@ pub struct Door {
     posts: VecDeque<(u64, Post)>,
     departures: Departures,
     held: Held,
+    kept: Kept,
+    retained: Retained,
     notices: Notices,
     snapshot: u64,
+    /// How often something of a shared subscription was given out.
+    served: u64,
     counts: Counts,
     closing: bool,
 }
@@ -103,8 +115,11 @@ impl Door {
             posts: VecDeque::new(),
             departures: Departures::default(),
             held: Held::default(),
+            kept: Kept::default(),
+            retained: Retained::default(),
             notices: Notices::default(),
             snapshot: 0,
+            served: 0,
             counts: Counts::default(),
             closing: false,
         }
@@ -130,6 +145,7 @@ impl Door {
             whole: self.copies.is_whole(),
             stale: self.copies.is_stale(now.mono_ms),
             sessions: self.directory.len(),
+            kept: self.kept.len(),
             lanes: ServiceName::KEEPERS.map(lane).to_vec(),
             counts: self.counts,
         }
@@ -179,6 +195,7 @@ impl Door {
 
     /// Time has passed; to be called a few times a second.
     pub fn tick(&mut self, now: Now) {
+        self.look_after_kept(now);
         for owner in [ServiceName::Registry, ServiceName::Provisioning] {
             // Whoever is not there is asked when it is.
             if !self.is_linked(owner) {
@@ -216,6 +233,9 @@ impl Door {
             return;
         };
         let missed = farewell.cause == Cause::Kicked && planted::is(Mistake::KickMissed);
+        if farewell.reason == Reason::NotAuthorized {
+            session.keeps = false;
+        }
         if !session.leaving && !missed {
             session.leaving = true;
             self.posts.push_back((connection, Post::Leave(farewell)));

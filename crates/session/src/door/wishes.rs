@@ -1,17 +1,18 @@
 //! Granting what connections ask for.
 
-use contract::{ServiceName, filter::Filter};
+use contract::{Kind, ServiceName, v1::Frame, verb::Verb};
 use service::{
     Now,
     planted::{self, Mistake},
 };
 
-use super::{Door, place};
+use super::{Door, place, retained::Message};
 use crate::{
     connection::{Connection, Forward, Post, Wish},
     lane::{Full, Origin},
     policy,
-    protocol::Subscription,
+    protocol::{Delivery, Extras, Handling, Subscription},
+    subscriptions::{Added, Pattern},
 };
 
 /// MQTT 5's reason codes of a SUBACK (MQTT 5, table 3-8).
@@ -32,22 +33,11 @@ impl Door {
             match wish {
                 Wish::Admit(hello) => self.admit(connection, &hello, now),
                 Wish::Forward(forward) => self.forward(connection, *forward),
-                Wish::Receipt { verb, frame } => {
-                    let sender = frame.topic.clone();
-                    if !self.lanes[place(verb.service)].receipt(sender, verb.name, *frame) {
-                        self.counts.refused += 1;
-                    }
-                }
+                Wish::Receipt { verb, frame } => self.receive(verb, *frame),
                 Wish::Subscribe {
                     packet_id,
                     subscriptions,
-                } => {
-                    let granted: Vec<_> = subscriptions
-                        .iter()
-                        .map(|s| self.subscribe(connection, s, now))
-                        .collect();
-                    connection.subscribed(packet_id, &granted);
-                }
+                } => self.subscribe_all(connection, packet_id, &subscriptions, now),
                 Wish::Unsubscribe { packet_id, filters } => {
                     let id = connection.id();
                     let existed: Vec<_> = filters
@@ -62,7 +52,7 @@ impl Door {
                         .get(connection.id())
                         .is_some_and(|s| s.wants(&delivery.topic).is_some());
                     if wants {
-                        connection.post(crate::Post::Deliver(delivery), now);
+                        connection.post(Post::Deliver(delivery), now);
                     }
                 }
                 Wish::Notice { what, detail } => self.notice_here(connection, what, detail, now),
@@ -82,7 +72,7 @@ impl Door {
             connection: id,
             packet_id,
         };
-        if connection.over().is_some() {
+        if connection.over().is_some() && packet_id.is_none() {
             // A will: nobody is left to be answered, and it is not forgotten with its connection.
             let _ = self.lanes[place(verb.service)].push(frame, Origin::Inside, turn);
             return;
@@ -104,6 +94,10 @@ impl Door {
             (Ok(_), None) => {
                 self.counts.requests += 1;
                 self.count_unheld(id, 1);
+            }
+            // It comes again: nothing is left of it.
+            (Err(_), Some(packet_id)) if connection.over().is_some() => {
+                connection.lose(verb.service, packet_id);
             }
             (Err(Full(frame)), Some(_)) => {
                 lane.stall(id);
@@ -148,17 +142,85 @@ impl Door {
         }
     }
 
-    fn subscribe(&mut self, connection: &Connection, wanted: &Subscription, now: Now) -> Result<bool, u8> {
-        if wanted.filter.starts_with("$share/") {
-            return Err(SUB_SHARED);
+    /// A message without a promise.
+    pub(super) fn receive(&mut self, verb: &'static Verb, frame: Frame) {
+        let sender = frame.topic.clone();
+        if !self.lanes[place(verb.service)].receipt(sender, verb.name, frame) {
+            self.counts.refused += 1;
         }
-        let filter: Filter = wanted.filter.parse().map_err(|_| SUB_FILTER_INVALID)?;
+    }
+
+    fn subscribe_all(
+        &mut self,
+        connection: &mut Connection,
+        packet_id: u16,
+        subscriptions: &[Subscription],
+        now: Now,
+    ) {
+        let mut granted = Vec::new();
+        let mut retained = Vec::new();
+        for wanted in subscriptions {
+            granted.push(match self.subscribe(connection, wanted, now) {
+                Ok((pattern, added)) => {
+                    retained.extend(self.retained_for(connection.id(), &pattern, wanted, added));
+                    Ok(wanted.options.quality)
+                }
+                Err(reason) => Err(reason),
+            });
+        }
+        connection.subscribed(packet_id, &granted);
+        for delivery in retained {
+            connection.post(Post::Deliver(delivery), now);
+        }
+    }
+
+    /// What has been kept for whoever subscribes to this.
+    fn retained_for(&self, id: u64, pattern: &Pattern, wanted: &Subscription, added: Added) -> Vec<Delivery> {
+        let send = match wanted.handling {
+            Handling::Send => true,
+            Handling::SendIfNew => added == Added::New,
+            Handling::Keep => false,
+        };
+        let (Pattern::Plain(filter), Some(session), true) = (pattern, self.directory.get(id), send) else {
+            return Vec::new();
+        };
+        let identifier = wanted.options.identifier;
+        let extras = (identifier != 0).then(|| {
+            Box::new(Extras {
+                identifiers: vec![identifier],
+                ..Extras::default()
+            })
+        });
+        let matching = self.retained.matching(&session.caller.principal, filter);
+        let deliver = |(topic, message): (&String, &Message)| Delivery {
+            topic: topic.clone(),
+            payload: message.payload.clone(),
+            content_type: message.content_type.clone(),
+            quality: wanted.options.quality,
+            retain: true,
+            extras: extras.clone(),
+            ..Delivery::default()
+        };
+        matching.map(deliver).collect()
+    }
+
+    fn subscribe(
+        &mut self,
+        connection: &Connection,
+        wanted: &Subscription,
+        now: Now,
+    ) -> Result<(Pattern, Added), u8> {
+        let pattern: Pattern = wanted.filter.parse().map_err(|_| SUB_FILTER_INVALID)?;
         let id = connection.id();
         let Some(session) = self.directory.get(id) else {
             return Err(SUB_NOT_AUTHORIZED);
         };
         let who = session.caller.principal.clone();
-        if !policy::subscribe(self.root(), &who, &session.standing, &filter) {
+        let is_event = !self.root().own_down_covers(&who, pattern.filter());
+        if matches!(pattern, Pattern::Shared(_)) && (who.kind != Kind::Integrator || !is_event) {
+            return Err(SUB_SHARED);
+        }
+        if !policy::subscribe(self.root(), &who, &session.standing, pattern.filter()) {
             self.notice(
                 &who,
                 "subscribe-denied",
@@ -168,15 +230,11 @@ impl Door {
             );
             return Err(SUB_NOT_AUTHORIZED);
         }
-        let is_event = !self.root().own_down_covers(&who, &filter);
         let limits = self.settings.limits.clone();
-        if !self
+        let added = self
             .directory
-            .subscribe(id, filter, wanted.at_least_once, is_event, &limits)
-        {
-            return Err(SUB_QUOTA);
-        }
-        Ok(wanted.at_least_once)
+            .subscribe(id, pattern.clone(), wanted.options, is_event, &limits);
+        added.map(|added| (pattern, added)).ok_or(SUB_QUOTA)
     }
 
     fn notice_here(&mut self, connection: &Connection, what: &'static str, detail: String, now: Now) {

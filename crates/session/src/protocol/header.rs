@@ -28,9 +28,31 @@ const PUBLISH: &[u8] = &[
     0b0000, 0b0001, 0b0010, 0b0011, 0b0100, 0b0101, 0b1010, 0b1011, 0b1100, 0b1101,
 ];
 
+/// Where the client is, and how the packet began.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Header {
+    place: Place,
+    first: u8,
+}
+
+impl Header {
+    /// Walks to the end of the packet, or of the bytes.
+    pub(super) fn walk(&mut self, bytes: &[u8]) -> Result<(), (Reason, &'static str)> {
+        if let (Place::Start, Some(first)) = (self.place, bytes.first()) {
+            self.first = *first;
+        }
+        self.place.walk(bytes)
+    }
+
+    /// Whether the packet that was walked through last, a PUBLISH, may have been sent before.
+    pub(super) fn is_duplicate(&self) -> bool {
+        self.first & 0x08 != 0
+    }
+}
+
 /// Where in a packet the next byte lies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Place {
+enum Place {
     /// A packet begins.
     #[default]
     Start,
@@ -42,7 +64,7 @@ pub(super) enum Place {
 
 impl Place {
     /// Walks to the end of the packet, or of the bytes.
-    pub(super) fn walk(&mut self, bytes: &[u8]) -> Result<(), (Reason, &'static str)> {
+    fn walk(&mut self, bytes: &[u8]) -> Result<(), (Reason, &'static str)> {
         for (at, &byte) in bytes.iter().enumerate() {
             *self = match *self {
                 Place::Start => {

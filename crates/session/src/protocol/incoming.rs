@@ -3,20 +3,31 @@
 use bytes::Bytes;
 use mqtt_protocol_core::mqtt::{
     common::Cursor,
-    packet::{self, GenericPacket, Property, Qos},
+    packet::{self, GenericPacket, Property, RetainHandling},
 };
 
-use super::{Heard, Protocol, Reason};
+use super::{Heard, Hello, Protocol, Quality, Reason, hello, take_repeats};
+
+/// Longest topic that a client may name by number, bytes: its own are shorter.
+const ALIASED_BYTES: usize = 512;
 
 /// A packet, as far as the front door cares.
 #[derive(Debug)]
 pub(crate) enum Packet {
     /// CONNECT.
-    Connect(Hello),
+    Connect(Box<Hello>),
     /// PUBLISH.
     Publish(Publish),
+    /// PUBLISH at QoS 2 under a packet id that is in use, over this connection or an earlier one.
+    Repeated { packet_id: u16, duplicate: bool },
     /// PUBACK of something that was sent to the client.
-    Acknowledged,
+    Acknowledged { packet_id: u16 },
+    /// PUBREC of something that was sent to the client.
+    Received { packet_id: u16, refused: bool },
+    /// PUBREL of something that the client sent.
+    Released { packet_id: u16 },
+    /// PUBCOMP of something that was sent to the client.
+    Completed { packet_id: u16 },
     /// SUBSCRIBE.
     Subscribe {
         packet_id: u16,
@@ -26,28 +37,15 @@ pub(crate) enum Packet {
     Unsubscribe { packet_id: u16, filters: Vec<String> },
     /// PINGREQ.
     Ping,
-    /// DISCONNECT, and whether the will is wanted nevertheless (MQTT 5, 0x04).
-    Disconnect { with_will: bool },
+    /// DISCONNECT.
+    Disconnect {
+        /// The will is wanted nevertheless (MQTT 5, 0x04).
+        with_will: bool,
+        /// The session is to be kept for so long, seconds, which is not what was said before.
+        expiry_s: Option<u32>,
+    },
     /// Nothing a server should get.
     Other,
-}
-
-/// What a client says of itself.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Hello {
-    pub(crate) client_id: String,
-    pub(crate) user_name: Option<String>,
-    pub(crate) password: Option<Vec<u8>>,
-    pub(crate) keep_alive_s: u16,
-    pub(crate) v5: bool,
-    pub(crate) will: Option<Will>,
-}
-
-/// What a client wants to be said when it is lost.
-#[derive(Debug, Clone)]
-pub(crate) struct Will {
-    pub(crate) topic: String,
-    pub(crate) payload: Bytes,
 }
 
 /// A message from a client.
@@ -55,7 +53,7 @@ pub(crate) struct Will {
 pub(crate) struct Publish {
     /// `None` at QoS 0.
     pub(crate) packet_id: Option<u16>,
-    pub(crate) exactly_once: bool,
+    pub(crate) quality: Quality,
     /// It may have been sent before.
     pub(crate) duplicate: bool,
     pub(crate) retain: bool,
@@ -65,13 +63,41 @@ pub(crate) struct Publish {
     pub(crate) response_topic: String,
     pub(crate) content_type: String,
     pub(crate) traceparent: String,
+    /// MQTT 5: for how long it is of use, seconds.
+    pub(crate) expiry_s: Option<u32>,
 }
 
 /// One filter of a SUBSCRIBE.
 #[derive(Debug, Clone)]
 pub(crate) struct Subscription {
     pub(crate) filter: String,
-    pub(crate) at_least_once: bool,
+    pub(crate) options: Options,
+    pub(crate) handling: Handling,
+}
+
+/// What a subscription is to be like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// The most that messages come with.
+    pub(crate) quality: Quality,
+    /// Nothing comes that the client itself has published: here nothing ever does.
+    pub(crate) no_local: bool,
+    /// Whether a message is retained is told even when it has just been published.
+    pub(crate) retain_as_published: bool,
+    /// The subscription's number; 0 for none.
+    pub(crate) identifier: u32,
+}
+
+/// What a new subscription wants of retained messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Handling {
+    /// All that match.
+    #[default]
+    Send,
+    /// All that match, unless the subscription was there.
+    SendIfNew,
+    /// None.
+    Keep,
 }
 
 impl Protocol {
@@ -82,9 +108,12 @@ impl Protocol {
             return (vec![Heard::Broken(reason, text.into())], bytes.len());
         }
         let mut cursor = Cursor::new(bytes);
-        let events = self.core.recv(&mut cursor);
+        let mut events = self.core.recv(&mut cursor);
         let consumed = usize::try_from(cursor.position()).unwrap_or(bytes.len());
-        (self.settle(events), consumed)
+        let repeated = take_repeats(&mut events, self.place.is_duplicate());
+        let mut heard = self.settle(events);
+        heard.extend(repeated);
+        (heard, consumed)
     }
 }
 
@@ -94,129 +123,127 @@ pub(super) fn read(packet: GenericPacket<u16>) -> Heard {
         Err((reason, text)) => return Heard::Broken(reason, text.into()),
     };
     match fault(&packet) {
-        Some(text) => Heard::Broken(Reason::ProtocolError, text.into()),
+        Some((reason, text)) => Heard::Broken(reason, text.into()),
         None => Heard::Packet(packet),
     }
 }
 
 /// What the library lets pass, in one version or in both.
-fn fault(packet: &Packet) -> Option<&'static str> {
+fn fault(packet: &Packet) -> Option<(Reason, &'static str)> {
     let packet_id = match packet {
         Packet::Publish(publish) => publish.packet_id,
-        Packet::Subscribe { packet_id, .. } | Packet::Unsubscribe { packet_id, .. } => Some(*packet_id),
+        Packet::Subscribe { packet_id, .. }
+        | Packet::Unsubscribe { packet_id, .. }
+        | Packet::Released { packet_id } => Some(*packet_id),
         _ => None,
     };
     if packet_id == Some(0) {
-        return Some("a packet id is never 0"); // MQTT-2.2.1-3
+        return Some((Reason::ProtocolError, "a packet id is never 0")); // MQTT-2.2.1-3
     }
     let topic = match packet {
         Packet::Publish(publish) => &publish.topic,
-        Packet::Connect(Hello { will: Some(will), .. }) => &will.topic,
+        Packet::Connect(hello) => &hello.will.as_ref()?.publish.topic,
         _ => return None,
     };
     // MQTT-4.7.3-1, 4.7.3-2. A topic with a wildcard is refused as one that is nobody's.
-    (topic.is_empty() || topic.contains('\0')).then_some("a topic has at least one character, and no zero")
+    let bad = topic.is_empty() || topic.contains('\0');
+    bad.then_some((
+        Reason::ProtocolError,
+        "a topic has at least one character, and no zero",
+    ))
 }
 
-fn take(packet: GenericPacket<u16>) -> Result<Packet, (Reason, &'static str)> {
+type Fault = (Reason, &'static str);
+
+fn take(packet: GenericPacket<u16>) -> Result<Packet, Fault> {
     Ok(match packet {
-        GenericPacket::V3_1_1Connect(p) => Packet::Connect(hello_v3(&p)),
-        GenericPacket::V5_0Connect(p) => {
-            if p.props()
-                .iter()
-                .any(|p| matches!(p, Property::AuthenticationMethod(_)))
-            {
-                return Err((Reason::ProtocolError, "enhanced authentication is not supported"));
-            }
-            Packet::Connect(hello_v5(&p))
-        }
+        GenericPacket::V3_1_1Connect(p) => Packet::Connect(Box::new(hello::v3(&p)?)),
+        GenericPacket::V5_0Connect(p) => Packet::Connect(Box::new(hello::v5(&p)?)),
         GenericPacket::V3_1_1Publish(p) => Packet::Publish(Publish {
             packet_id: p.packet_id(),
-            exactly_once: p.qos() == Qos::ExactlyOnce,
+            quality: p.qos().into(),
             duplicate: p.dup(),
             retain: p.retain(),
             topic: p.topic_name().to_owned(),
             payload: Bytes::copy_from_slice(p.payload().as_slice()),
             ..Publish::default()
         }),
-        GenericPacket::V5_0Publish(p) => Packet::Publish(publish_v5(&p)),
-        GenericPacket::V3_1_1Puback(_) | GenericPacket::V5_0Puback(_) => Packet::Acknowledged,
-        GenericPacket::V3_1_1Subscribe(p) => {
-            let reserved = |entry: &packet::SubEntry| entry.sub_opts().to_buffer()[0] > 2;
-            if p.entries().iter().any(reserved) {
-                // MQTT-3.8.3-4
-                let text = "the upper six bits of a subscription's QoS are 0";
-                return Err((Reason::Malformed, text));
-            }
-            Packet::Subscribe {
-                packet_id: p.packet_id(),
-                subscriptions: subscriptions(p.entries()),
-            }
-        }
+        GenericPacket::V5_0Publish(p) => Packet::Publish(publish_v5(&p)?),
+        GenericPacket::V3_1_1Puback(p) => Packet::Acknowledged {
+            packet_id: p.packet_id(),
+        },
+        GenericPacket::V5_0Puback(p) => Packet::Acknowledged {
+            packet_id: p.packet_id(),
+        },
+        GenericPacket::V3_1_1Pubrec(p) => Packet::Received {
+            packet_id: p.packet_id(),
+            refused: false,
+        },
+        GenericPacket::V5_0Pubrec(p) => Packet::Received {
+            packet_id: p.packet_id(),
+            // As the library sees it: whatever is no success ends the flow.
+            refused: p.reason_code().is_some_and(|code| code as u8 != 0),
+        },
+        GenericPacket::V3_1_1Pubrel(p) => Packet::Released {
+            packet_id: p.packet_id(),
+        },
+        GenericPacket::V5_0Pubrel(p) => Packet::Released {
+            packet_id: p.packet_id(),
+        },
+        GenericPacket::V3_1_1Pubcomp(p) => Packet::Completed {
+            packet_id: p.packet_id(),
+        },
+        GenericPacket::V5_0Pubcomp(p) => Packet::Completed {
+            packet_id: p.packet_id(),
+        },
+        GenericPacket::V3_1_1Subscribe(p) => Packet::Subscribe {
+            packet_id: p.packet_id(),
+            subscriptions: subscriptions_v3(p.entries())?,
+        },
         GenericPacket::V5_0Subscribe(p) => Packet::Subscribe {
             packet_id: p.packet_id(),
-            subscriptions: subscriptions(p.entries()),
+            subscriptions: subscriptions_v5(p.entries(), p.props())?,
         },
-        GenericPacket::V3_1_1Unsubscribe(p) => {
-            let filters = p.entries().iter().map(|f| f.as_str().to_owned()).collect();
-            Packet::Unsubscribe {
-                packet_id: p.packet_id(),
-                filters,
-            }
-        }
-        GenericPacket::V5_0Unsubscribe(p) => {
-            let filters = p.entries().iter().map(|f| f.as_str().to_owned()).collect();
-            Packet::Unsubscribe {
-                packet_id: p.packet_id(),
-                filters,
-            }
-        }
+        GenericPacket::V3_1_1Unsubscribe(p) => Packet::Unsubscribe {
+            packet_id: p.packet_id(),
+            filters: p.entries().iter().map(|f| f.as_str().to_owned()).collect(),
+        },
+        GenericPacket::V5_0Unsubscribe(p) => Packet::Unsubscribe {
+            packet_id: p.packet_id(),
+            filters: p.entries().iter().map(|f| f.as_str().to_owned()).collect(),
+        },
         GenericPacket::V3_1_1Pingreq(_) | GenericPacket::V5_0Pingreq(_) => Packet::Ping,
-        GenericPacket::V3_1_1Disconnect(_) => Packet::Disconnect { with_will: false },
-        GenericPacket::V5_0Disconnect(p) => {
-            let code = p.reason_code().map(|code| code as u8);
-            Packet::Disconnect {
-                with_will: code.is_some_and(|code| code != 0),
-            }
-        }
+        GenericPacket::V3_1_1Disconnect(_) => Packet::Disconnect {
+            with_will: false,
+            expiry_s: None,
+        },
+        GenericPacket::V5_0Disconnect(p) => disconnect(&p)?,
         _ => Packet::Other,
     })
 }
 
-fn hello_v3(p: &packet::v3_1_1::Connect) -> Hello {
-    Hello {
-        client_id: p.client_id().to_owned(),
-        user_name: p.user_name().map(str::to_owned),
-        password: p.password().map(<[u8]>::to_vec),
-        keep_alive_s: p.keep_alive(),
-        v5: false,
-        will: will(p.will_topic(), p.will_payload()),
+fn disconnect(p: &packet::v5_0::Disconnect) -> Result<Packet, Fault> {
+    let mut expiry_s = None;
+    for property in p.props().iter().flatten() {
+        match property {
+            Property::SessionExpiryInterval(p) => expiry_s = Some(p.val()),
+            // MQTT 5, section 3.14.2.2.5: only a server names another.
+            Property::ServerReference(_) => {
+                return Err((Reason::ProtocolError, "a client does not name another server"));
+            }
+            _ => {}
+        }
     }
-}
-
-fn hello_v5(p: &packet::v5_0::Connect) -> Hello {
-    Hello {
-        client_id: p.client_id().to_owned(),
-        user_name: p.user_name().map(str::to_owned),
-        password: p.password().map(<[u8]>::to_vec),
-        keep_alive_s: p.keep_alive(),
-        v5: true,
-        will: will(p.will_topic(), p.will_payload()),
-    }
-}
-
-fn will(topic: Option<&str>, payload: Option<&[u8]>) -> Option<Will> {
-    let payload = Bytes::copy_from_slice(payload.unwrap_or_default());
-    topic.map(|topic| Will {
-        topic: topic.to_owned(),
-        payload,
+    Ok(Packet::Disconnect {
+        with_will: p.reason_code().is_some_and(|code| code as u8 != 0),
+        expiry_s,
     })
 }
 
-fn publish_v5(p: &packet::v5_0::Publish) -> Publish {
+fn publish_v5(p: &packet::v5_0::Publish) -> Result<Publish, Fault> {
     let mut publish = Publish {
         packet_id: p.packet_id(),
-        exactly_once: p.qos() == Qos::ExactlyOnce,
+        quality: p.qos().into(),
         duplicate: p.dup(),
         retain: p.retain(),
         topic: p.topic_name().to_owned(),
@@ -225,20 +252,91 @@ fn publish_v5(p: &packet::v5_0::Publish) -> Publish {
     };
     for property in p.props() {
         match property {
-            Property::CorrelationData(p) => publish.correlation = Bytes::copy_from_slice(p.val()),
-            Property::ResponseTopic(p) => publish.response_topic = p.val().to_owned(),
-            Property::ContentType(p) => publish.content_type = p.val().to_owned(),
-            Property::UserProperty(p) if p.key() == "traceparent" => publish.traceparent = p.val().to_owned(),
+            // MQTT-3.3.4-6
+            Property::SubscriptionIdentifier(_) => {
+                return Err((
+                    Reason::ProtocolError,
+                    "a client's publish has no subscription identifier",
+                ));
+            }
+            // What a client names by number is kept: it must be short.
+            Property::TopicAlias(_) if publish.topic.len() > ALIASED_BYTES => {
+                return Err((Reason::TopicNameInvalid, "a topic with an alias is shorter"));
+            }
+            property => publish.take_property(property),
+        }
+    }
+    Ok(publish)
+}
+
+impl Publish {
+    pub(super) fn take_property(&mut self, property: &Property) {
+        match property {
+            Property::CorrelationData(p) => self.correlation = Bytes::copy_from_slice(p.val()),
+            Property::ResponseTopic(p) => self.response_topic = p.val().to_owned(),
+            Property::ContentType(p) => self.content_type = p.val().to_owned(),
+            Property::MessageExpiryInterval(p) => self.expiry_s = Some(p.val()),
+            Property::UserProperty(p) if p.key() == "traceparent" => self.traceparent = p.val().to_owned(),
             _ => {}
         }
     }
-    publish
 }
 
-fn subscriptions(entries: &[packet::SubEntry]) -> Vec<Subscription> {
-    let read = |entry: &packet::SubEntry| Subscription {
-        filter: entry.topic_filter().to_owned(),
-        at_least_once: entry.sub_opts().qos() != Qos::AtMostOnce,
+fn subscriptions_v3(entries: &[packet::SubEntry]) -> Result<Vec<Subscription>, Fault> {
+    let read = |entry: &packet::SubEntry| {
+        if entry.sub_opts().to_buffer()[0] > 2 {
+            // MQTT-3.8.3-4
+            return Err((
+                Reason::Malformed,
+                "the upper six bits of a subscription's QoS are 0",
+            ));
+        }
+        Ok(Subscription {
+            filter: entry.topic_filter().to_owned(),
+            options: Options {
+                quality: entry.sub_opts().qos().into(),
+                ..Options::default()
+            },
+            handling: Handling::Send,
+        })
+    };
+    entries.iter().map(read).collect()
+}
+
+fn subscriptions_v5(entries: &[packet::SubEntry], props: &[Property]) -> Result<Vec<Subscription>, Fault> {
+    let mut identifier = 0;
+    for property in props {
+        if let Property::SubscriptionIdentifier(p) = property {
+            // MQTT 5, section 3.8.2.1.2: once, and never 0.
+            if identifier != 0 || p.val() == 0 {
+                return Err((
+                    Reason::ProtocolError,
+                    "a subscription has one identifier, and not 0",
+                ));
+            }
+            identifier = p.val();
+        }
+    }
+    let read = |entry: &packet::SubEntry| {
+        let options = entry.sub_opts();
+        if options.nl() && entry.topic_filter().starts_with("$share/") {
+            // MQTT-3.8.3-4
+            return Err((Reason::ProtocolError, "a shared subscription is never no-local"));
+        }
+        Ok(Subscription {
+            filter: entry.topic_filter().to_owned(),
+            options: Options {
+                quality: options.qos().into(),
+                no_local: options.nl(),
+                retain_as_published: options.rap(),
+                identifier,
+            },
+            handling: match options.rh() {
+                RetainHandling::SendRetained => Handling::Send,
+                RetainHandling::SendRetainedIfNotExists => Handling::SendIfNew,
+                RetainHandling::DoNotSendRetained => Handling::Keep,
+            },
+        })
     };
     entries.iter().map(read).collect()
 }

@@ -2,24 +2,39 @@
 //!
 //! The library parses, numbers and bounds; what is acknowledged, and when, is ours to say.
 
+mod aliases;
+mod delivery;
 mod header;
+mod hello;
 mod incoming;
 mod outgoing;
+mod quality;
+mod welcome;
 
 use bytes::{Bytes, BytesMut};
 use mqtt_protocol_core::mqtt::{
     Connection, Version,
-    connection::{ConnectionOptions, Event},
-    packet::GenericPacketTrait,
+    connection::{ConnectionOptions, Event, Sendable},
+    packet::{GenericPacket, GenericPacketTrait},
+    result_code::MqttError,
     role,
 };
 
-pub(crate) use incoming::{Hello, Packet, Publish, Subscription, Will};
-pub use outgoing::Delivery;
-pub(crate) use outgoing::Welcome;
+pub use delivery::Delivery;
+pub(crate) use delivery::Extras;
+pub(crate) use hello::{Hello, Will};
+pub(crate) use incoming::{Handling, Options, Packet, Publish, Subscription};
+pub(crate) use outgoing::Known;
+pub use quality::Quality;
+pub(crate) use welcome::Welcome;
 
-/// Messages at QoS 1 that one client may leave unacknowledged, whatever it says it takes.
+use self::aliases::Aliases;
+
+/// Messages at QoS 1 or 2 that one client may leave unacknowledged, whatever it says it takes.
 const IN_FLIGHT: usize = 256;
+
+/// CONNACK of MQTT 3.1.1: unacceptable protocol level.
+const WRONG_VERSION: &[u8] = &[0x20, 2, 0, 1];
 
 /// What a client must be told when it is refused or let go; the values are MQTT 5's reason codes
 /// (MQTT 5, section 2.4).
@@ -34,12 +49,16 @@ pub enum Reason {
     NotAuthorized = 0x87,
     ServerBusy = 0x89,
     ShuttingDown = 0x8B,
+    BadAuthentication = 0x8C,
     KeepAlive = 0x8D,
     TakenOver = 0x8E,
+    TopicNameInvalid = 0x90,
+    ReceiveMaximum = 0x93,
+    TopicAliasInvalid = 0x94,
     PacketTooLarge = 0x95,
     QuotaExceeded = 0x97,
     Administrative = 0x98,
-    QosNotSupported = 0x9B,
+    RetainNotSupported = 0x9A,
 }
 
 /// A protocol event.
@@ -56,9 +75,13 @@ pub(crate) struct Protocol {
     core: Connection<role::Server>,
     out: BytesMut,
     /// Where in a packet the client is.
-    place: header::Place,
-    /// Messages at QoS 1 that the client has not acknowledged.
+    place: header::Header,
+    /// Messages at QoS 1 or 2 that the client has not acknowledged.
     in_flight: usize,
+    /// It takes reason strings (MQTT-3.1.2-29).
+    takes_reasons: bool,
+    /// Topics that the client knows by number.
+    aliases: Option<Box<Aliases>>,
 }
 
 impl Protocol {
@@ -68,8 +91,10 @@ impl Protocol {
         Protocol {
             core: Connection::with_options(Version::Undetermined, options),
             out: BytesMut::new(),
-            place: header::Place::default(),
+            place: header::Header::default(),
             in_flight: 0,
+            takes_reasons: true,
+            aliases: None,
         }
     }
 
@@ -88,6 +113,17 @@ impl Protocol {
         self.out.len()
     }
 
+    /// Sends a packet. False: it could not be built, or is larger than the client takes.
+    fn put<T>(&mut self, packet: Result<T, MqttError>) -> bool
+    where
+        T: Sendable<role::Server, u16>,
+    {
+        let before = self.out.len();
+        let events = packet.map(|p| self.core.checked_send(p)).unwrap_or_default();
+        self.settle(events);
+        self.out.len() > before
+    }
+
     /// Turns the library's wishes into output; what it heard is returned.
     fn settle(&mut self, events: Vec<Event>) -> Vec<Heard> {
         let mut heard = Vec::new();
@@ -97,7 +133,11 @@ impl Protocol {
                 Event::NotifyPacketReceived(packet) => {
                     let packet = incoming::read(packet);
                     if let Heard::Broken(reason, text) = &packet {
-                        self.dismiss(*reason, text);
+                        // Before the CONNACK there is no DISCONNECT (MQTT-3.14.0-1).
+                        let connected = self.dismiss(*reason, text);
+                        if !connected && self.is_v5() {
+                            self.refuse(*reason, text);
+                        }
                     }
                     heard.push(packet);
                 }
@@ -105,6 +145,10 @@ impl Protocol {
                     self.out.extend_from_slice(&packet.to_continuous_buffer());
                 }
                 Event::NotifyError(error) => {
+                    if error == MqttError::UnsupportedProtocolVersion && self.out.is_empty() {
+                        // Whatever its version, it understands MQTT 3.1.1's answer (MQTT 3.1.1, 3.1.2-2).
+                        self.out.extend_from_slice(WRONG_VERSION);
+                    }
                     heard.push(Heard::Broken(reason_of(error as u16), format!("{error:?}")));
                 }
                 Event::RequestClose => closing = true,
@@ -123,13 +167,35 @@ impl Protocol {
     }
 }
 
+/// On a repeated publish at QoS 2 the library sends a PUBREC by itself, whatever it was told, which would
+/// acknowledge what is not settled: its wish becomes something that was heard. Nor does it answer a malformed
+/// CONNECT of MQTT 3.1.1 (MQTT 3.1.1, 3.1.4-1).
+fn take_repeats(events: &mut Vec<Event>, duplicate: bool) -> Option<Heard> {
+    let mut repeated = None;
+    events.retain(|event| {
+        let Event::RequestSendPacket { packet, .. } = event else {
+            return true;
+        };
+        let packet_id = match packet {
+            GenericPacket::V3_1_1Pubrec(p) => p.packet_id(),
+            GenericPacket::V5_0Pubrec(p) => p.packet_id(),
+            GenericPacket::V3_1_1Connack(_) => return false,
+            _ => return true,
+        };
+        repeated = Some(Packet::Repeated { packet_id, duplicate });
+        false
+    });
+    repeated.map(Heard::Packet)
+}
+
 fn reason_of(error: u16) -> Reason {
     match error {
         0x81 => Reason::Malformed,
         0x84 => Reason::BadVersion,
         0x85 => Reason::BadClientId,
         0x95 => Reason::PacketTooLarge,
-        0x93 => Reason::QuotaExceeded,
+        0x93 => Reason::ReceiveMaximum,
+        0x94 => Reason::TopicAliasInvalid,
         _ => Reason::ProtocolError,
     }
 }

@@ -76,6 +76,110 @@ pub(crate) fn subscribe(v5: bool, id: u16, filter: &str) -> Vec<u8> {
     packet(0x82, &body)
 }
 
+/// What a CONNECT says.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Hello {
+    pub(crate) v5: bool,
+    pub(crate) client_id: &'static str,
+    /// Clean start, or in MQTT 3.1.1 clean session.
+    pub(crate) clean: bool,
+    /// MQTT 5: properties, as bytes.
+    pub(crate) properties: Vec<u8>,
+    pub(crate) will: Option<Will>,
+    /// What a listener without TLS believes.
+    pub(crate) user_name: Option<&'static str>,
+}
+
+/// A will, its flags (QoS and retain) in their place.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Will {
+    pub(crate) flags: u8,
+    pub(crate) properties: Vec<u8>,
+    pub(crate) topic: String,
+    pub(crate) payload: &'static str,
+}
+
+impl Hello {
+    /// `pump-7`, whose session is kept for so many seconds.
+    pub(crate) fn kept(v5: bool, seconds: u32) -> Hello {
+        Hello {
+            v5,
+            client_id: "pump-7",
+            properties: if v5 { session_expiry(seconds) } else { vec![] },
+            ..Hello::default()
+        }
+    }
+
+    pub(crate) fn packet(&self) -> Vec<u8> {
+        let mut body = text("MQTT");
+        body.push(if self.v5 { 5 } else { 4 });
+        let will = self.will.as_ref().map_or(0, |will| 0x04 | will.flags);
+        body.push(u8::from(self.user_name.is_some()) << 7 | u8::from(self.clean) << 1 | will);
+        body.extend(60u16.to_be_bytes());
+        if self.v5 {
+            body.extend(properties(&self.properties));
+        }
+        body.extend(text(self.client_id));
+        if let Some(will) = &self.will {
+            if self.v5 {
+                body.extend(properties(&will.properties));
+            }
+            body.extend(text(&will.topic));
+            body.extend(text(will.payload));
+        }
+        body.extend(self.user_name.map(text).unwrap_or_default());
+        packet(0x10, &body)
+    }
+}
+
+/// Properties with their length before them.
+pub(crate) fn properties(properties: &[u8]) -> Vec<u8> {
+    [&remaining(properties.len()), properties].concat()
+}
+
+pub(crate) fn session_expiry(seconds: u32) -> Vec<u8> {
+    [&[0x11][..], &seconds.to_be_bytes()].concat()
+}
+
+pub(crate) fn will_delay(seconds: u32) -> Vec<u8> {
+    [&[0x18][..], &seconds.to_be_bytes()].concat()
+}
+
+/// PUBACK, PUBREC, PUBREL, PUBCOMP, by their first byte, with a reason where it is not 0.
+pub(crate) fn answer(first: u8, id: u16, reason: u8) -> Vec<u8> {
+    let mut body = id.to_be_bytes().to_vec();
+    if reason != 0 {
+        body.push(reason);
+    }
+    packet(first, &body)
+}
+
+/// SUBSCRIBE with these options, and in MQTT 5 these properties.
+pub(crate) fn subscribe_with(v5: bool, id: u16, props: &[u8], filter: &str, options: u8) -> Vec<u8> {
+    let mut body = id.to_be_bytes().to_vec();
+    if v5 {
+        body.extend(properties(props));
+    }
+    body.extend(text(filter));
+    body.push(options);
+    packet(0x82, &body)
+}
+
+/// PUBLISH of MQTT 5 with these properties.
+pub(crate) fn publish_with(qos: u8, id: u16, topic: &str, props: &[u8], payload: &[u8]) -> Vec<u8> {
+    let mut body = text(topic);
+    if qos > 0 {
+        body.extend(id.to_be_bytes());
+    }
+    body.extend(properties(props));
+    body.extend_from_slice(payload);
+    packet(0x30 | (qos << 1), &body)
+}
+
+pub(crate) fn disconnect_with(reason: u8, props: &[u8]) -> Vec<u8> {
+    packet(0xE0, &[&[reason][..], &properties(props)].concat())
+}
+
 pub(crate) fn disconnect() -> Vec<u8> {
     vec![0xE0, 0]
 }
@@ -90,6 +194,24 @@ pub(crate) struct Got {
 impl Got {
     pub(crate) fn packet_id(&self) -> u16 {
         u16::from_be_bytes([self.body[0], self.body[1]])
+    }
+
+    /// The packet id of a PUBLISH at QoS 1 or 2.
+    pub(crate) fn publish_id(&self) -> u16 {
+        let at = 2 + u16::from_be_bytes([self.body[0], self.body[1]]) as usize;
+        u16::from_be_bytes([self.body[at], self.body[at + 1]])
+    }
+
+    /// The properties of a PUBLISH of MQTT 5; there are fewer than 128 bytes of them.
+    pub(crate) fn publish_properties(&self) -> Vec<u8> {
+        let topic = u16::from_be_bytes([self.body[0], self.body[1]]) as usize;
+        let at = 2 + topic + if self.kind & 0x06 != 0 { 2 } else { 0 };
+        self.body[at + 1..at + 1 + self.body[at] as usize].to_vec()
+    }
+
+    /// The reason of an answer to a publish.
+    pub(crate) fn reason(&self) -> u8 {
+        self.body.get(2).copied().unwrap_or_default()
     }
 
     /// Topic and payload of a PUBLISH.

@@ -173,6 +173,25 @@ impl World {
         self.tell_fact(ServiceName::Provisioning, "claim", "lot", &claim);
     }
 
+    /// An order for the device.
+    pub(crate) fn order(&mut self, payload: &str) {
+        self.push("rollout/assignment", payload);
+    }
+
+    /// A message that a service sends the device unasked.
+    pub(crate) fn push(&mut self, name: &str, payload: &str) {
+        let (service, _) = name.split_once('/').unwrap();
+        let mut frame = Frame {
+            topic: format!("{ROOT}/devices/pump-7/down/{name}"),
+            payload: payload.to_owned().into(),
+            ..Frame::default()
+        };
+        frame.set_purpose(Purpose::Message);
+        let from = ServiceName::from_word(service).unwrap();
+        self.door.on_frame(from, frame, self.now);
+        self.hand_out();
+    }
+
     /// A message of so many bytes for the device.
     pub(crate) fn tell_device_bytes(&mut self, bytes: usize) {
         let mut frame = Frame {
@@ -252,12 +271,19 @@ impl World {
         self.clients[&client].over().map(session::Cause::word)
     }
 
+    /// These bytes come, then the connection breaks, and nobody has looked at either yet.
+    pub(crate) fn lose(&mut self, client: u64, bytes: &[u8]) {
+        let connection = self.clients.get_mut(&client).unwrap();
+        connection.receive(bytes, self.now);
+        connection.closed();
+    }
+
     /// The edge closes what is over.
     pub(crate) fn close(&mut self, client: u64) {
         let mut connection = self.clients.remove(&client).unwrap();
         connection.closed();
         let cause = connection.over().unwrap();
-        self.door.serve(&mut connection, self.now);
+        self.door.part(&mut connection, self.now);
         self.door.gone(client, cause, self.now);
         self.hand_out();
     }

@@ -15,8 +15,20 @@ pub(crate) enum Packet {
         id: u16,
         reason: u8,
     },
+    Pubrec {
+        id: u16,
+        reason: u8,
+    },
+    Pubrel {
+        id: u16,
+    },
+    Pubcomp {
+        id: u16,
+        reason: u8,
+    },
     Publish {
         topic: String,
+        qos: u8,
         id: Option<u16>,
         payload: Vec<u8>,
     },
@@ -28,41 +40,57 @@ pub(crate) enum Packet {
     Nonsense,
 }
 
-pub(crate) fn connect(v5: bool, client_id: &str, keep_alive_s: u16) -> Vec<u8> {
+/// A clean start. In MQTT 5 the session is to be kept for so long, seconds.
+pub(crate) fn connect(v5: bool, client_id: &str, keep_alive_s: u16, expiry_s: u32) -> Vec<u8> {
     let mut body = text("MQTT");
     body.extend([if v5 { 5 } else { 4 }, 0x02]);
     body.extend(keep_alive_s.to_be_bytes());
-    if v5 {
+    if v5 && expiry_s > 0 {
+        body.extend([5, 0x11]);
+        body.extend(expiry_s.to_be_bytes());
+    } else if v5 {
         body.push(0);
     }
     body.extend(text(client_id));
     packet(0x10, &body)
 }
 
-pub(crate) fn subscribe(v5: bool, id: u16, filters: &[String]) -> Vec<u8> {
+pub(crate) fn subscribe(v5: bool, qos: u8, id: u16, filters: &[String]) -> Vec<u8> {
     let mut body = id.to_be_bytes().to_vec();
     if v5 {
         body.push(0);
     }
     for filter in filters {
         body.extend(text(filter));
-        body.push(1);
+        body.push(qos);
     }
     packet(0x82, &body)
 }
 
-pub(crate) fn publish(v5: bool, id: u16, dup: bool, topic: &str, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn publish(v5: bool, qos: u8, id: u16, dup: bool, topic: &str, payload: &[u8]) -> Vec<u8> {
     let mut body = text(topic);
     body.extend(id.to_be_bytes());
     if v5 {
         body.push(0);
     }
     body.extend_from_slice(payload);
-    packet(if dup { 0x3A } else { 0x32 }, &body)
+    packet(0x30 | qos << 1 | u8::from(dup) << 3, &body)
 }
 
 pub(crate) fn puback(id: u16) -> Vec<u8> {
     packet(0x40, &id.to_be_bytes())
+}
+
+pub(crate) fn pubrec(id: u16) -> Vec<u8> {
+    packet(0x50, &id.to_be_bytes())
+}
+
+pub(crate) fn pubrel(id: u16) -> Vec<u8> {
+    packet(0x62, &id.to_be_bytes())
+}
+
+pub(crate) fn pubcomp(id: u16) -> Vec<u8> {
+    packet(0x70, &id.to_be_bytes())
 }
 
 pub(crate) fn ping() -> Vec<u8> {
@@ -94,13 +122,14 @@ pub(crate) fn take(v5: bool, buffer: &mut Vec<u8>) -> Option<Packet> {
 
 fn read(v5: bool, first: u8, body: &[u8]) -> Option<Packet> {
     let id = || Some(u16::from_be_bytes([*body.first()?, *body.get(1)?]));
+    let reason = body.get(2).copied().unwrap_or_default();
     Some(match first >> 4 {
         2 => Packet::Connack { code: *body.get(1)? },
         3 => return read_publish(v5, first, body),
-        4 => Packet::Puback {
-            id: id()?,
-            reason: body.get(2).copied().unwrap_or_default(),
-        },
+        4 => Packet::Puback { id: id()?, reason },
+        5 => Packet::Pubrec { id: id()?, reason },
+        6 if first == 0x62 => Packet::Pubrel { id: id()? },
+        7 => Packet::Pubcomp { id: id()?, reason },
         9 => {
             let at = if v5 { 2 + properties(&body[2..])? } else { 2 };
             Packet::Suback {
@@ -130,6 +159,7 @@ fn read_publish(v5: bool, first: u8, body: &[u8]) -> Option<Packet> {
     }
     Some(Packet::Publish {
         topic,
+        qos: first >> 1 & 3,
         id,
         payload: body.get(at..)?.to_vec(),
     })

@@ -6,7 +6,7 @@ use contract::{Id, Kind, Principal, ServiceName, topic::Leaf};
 use serde_json::{Value, json};
 use session::Peer;
 
-use super::{Client, Dial, Got, Mqtt, Scene, down_filter};
+use super::{Client, Dial, Got, Manner, Mqtt, Scene, down_filter};
 use crate::{
     genesis,
     invariant::{Invariant, Violation},
@@ -247,7 +247,12 @@ impl Client for Device {
         }
         let peer = self.certified.clone().or_else(|| self.batch.clone())?;
         let who = self.who();
-        let mqtt = Mqtt::begin(self.v5, self.id.as_str(), vec![down_filter(&who)], scene.now_ms);
+        let manner = Manner {
+            v5: self.v5,
+            qos: if self.place % 3 == 2 { 2 } else { 1 },
+            expiry_s: if self.place % 2 == 1 { 60 } else { 0 },
+        };
+        let mqtt = Mqtt::begin(manner, self.id.as_str(), vec![down_filter(&who)], scene.now_ms);
         Some(Dial { peer, mqtt })
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use contract::{ServiceName, topic::Leaf};
 use serde_json::{Value, json};
 
-use super::{Client, Dial, Got, Mqtt, Scene, down_filter};
+use super::{Client, Dial, Got, Manner, Mqtt, Scene, down_filter};
 use crate::{
     genesis::{self, INTEGRATOR},
     invariant::{Invariant, Violation},
@@ -188,7 +188,12 @@ impl Client for Integrator {
             down_filter(&who),
             format!("{}/events/#", crate::world::root().as_str()),
         ];
-        let mqtt = Mqtt::begin(self.v5, INTEGRATOR, filters, scene.now_ms);
+        let manner = Manner {
+            v5: self.v5,
+            qos: 1,
+            expiry_s: 30,
+        };
+        let mqtt = Mqtt::begin(manner, INTEGRATOR, filters, scene.now_ms);
         Some(Dial { peer, mqtt })
     }
 

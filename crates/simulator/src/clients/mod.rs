@@ -10,7 +10,7 @@ pub(crate) mod operator;
 use contract::Principal;
 use session::Peer;
 
-pub(crate) use self::mqtt::{Got, Mqtt};
+pub(crate) use self::mqtt::{Got, Manner, Mqtt};
 use crate::{invariant::Violation, witness::Witness};
 
 /// What a client knows of the world while it acts.

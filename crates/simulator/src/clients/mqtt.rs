@@ -1,6 +1,6 @@
 //! A client's side of one MQTT connection: what its library remembers, and nothing of what it is for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::codec::{self, Packet};
 
@@ -26,11 +26,25 @@ pub(crate) enum Got {
     Broken(String),
 }
 
+/// How a client speaks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    pub(crate) v5: bool,
+    /// At which QoS it publishes and subscribes: 1 or 2.
+    pub(crate) qos: u8,
+    /// MQTT 5: for how long its session is kept behind it, seconds. It remembers none itself.
+    pub(crate) expiry_s: u32,
+}
+
 /// The connection.
 pub(crate) struct Mqtt {
     v5: bool,
+    qos: u8,
+    /// QoS 2: what was received and not completed, of its own and of the server's messages.
+    received: BTreeSet<u16>,
+    unreleased: BTreeSet<u16>,
     filters: Vec<String>,
-    received: Vec<u8>,
+    buffer: Vec<u8>,
     pub(crate) out: Vec<u8>,
     next_id: u16,
     /// Publishes without an acknowledgement: topic and payload.
@@ -45,12 +59,16 @@ pub(crate) struct Mqtt {
 
 impl Mqtt {
     /// Begins: the CONNECT is in the output.
-    pub(crate) fn begin(v5: bool, client_id: &str, filters: Vec<String>, now_ms: u64) -> Mqtt {
+    pub(crate) fn begin(manner: Manner, client_id: &str, filters: Vec<String>, now_ms: u64) -> Mqtt {
+        let Manner { v5, qos, expiry_s } = manner;
         Mqtt {
             v5,
+            qos,
+            received: BTreeSet::new(),
+            unreleased: BTreeSet::new(),
             filters,
-            received: Vec::new(),
-            out: codec::connect(v5, client_id, KEEP_ALIVE_S),
+            buffer: Vec::new(),
+            out: codec::connect(v5, client_id, KEEP_ALIVE_S, expiry_s),
             next_id: 1,
             open: BTreeMap::new(),
             repeated: BTreeMap::new(),
@@ -65,21 +83,24 @@ impl Mqtt {
         self.ready
     }
 
-    /// Publishes at QoS 1; the packet id comes back.
+    /// Publishes; the packet id comes back.
     pub(crate) fn publish(&mut self, topic: &str, payload: &[u8]) -> u16 {
         let id = self.next_id;
         self.next_id = if id == u16::MAX { 1 } else { id + 1 };
         self.out
-            .extend(codec::publish(self.v5, id, false, topic, payload));
+            .extend(codec::publish(self.v5, self.qos, id, false, topic, payload));
         self.open.insert(id, (topic.to_owned(), payload.to_vec()));
         id
     }
 
-    /// Sends an open publish once more over the same connection, as impatient libraries of MQTT 3.1.1 do.
+    /// Sends an open publish once more over the same connection, as impatient libraries of MQTT 3.1.1 do. (At
+    /// QoS 2 it might cross its PUBREC, and would then be another.)
     pub(crate) fn repeat(&mut self, id: u16) {
-        if let Some((topic, payload)) = self.open.get(&id).filter(|_| !self.v5) {
+        let impatient = !self.v5 && self.qos == 1;
+        if let Some((topic, payload)) = self.open.get(&id).filter(|_| impatient) {
             *self.repeated.entry(id).or_default() += 1;
-            self.out.extend(codec::publish(self.v5, id, true, topic, payload));
+            self.out
+                .extend(codec::publish(self.v5, 1, id, true, topic, payload));
         }
     }
 
@@ -91,9 +112,9 @@ impl Mqtt {
     /// Bytes from the server.
     pub(crate) fn receive(&mut self, bytes: &[u8], now_ms: u64) -> Vec<Got> {
         self.heard_ms = now_ms;
-        self.received.extend_from_slice(bytes);
+        self.buffer.extend_from_slice(bytes);
         let mut got = Vec::new();
-        while let Some(packet) = codec::take(self.v5, &mut self.received) {
+        while let Some(packet) = codec::take(self.v5, &mut self.buffer) {
             got.extend(self.on_packet(packet));
         }
         got
@@ -104,12 +125,12 @@ impl Mqtt {
             Packet::Connack { code: 0 } if !self.is_in => {
                 self.is_in = true;
                 self.out
-                    .extend(codec::subscribe(self.v5, self.next_id, &self.filters));
+                    .extend(codec::subscribe(self.v5, self.qos, self.next_id, &self.filters));
                 self.next_id += 1;
                 return None;
             }
             Packet::Connack { code } if !self.is_in => Got::Refused(code),
-            Packet::Suback { codes, .. } if self.is_in && codes.iter().all(|code| *code <= 1) => {
+            Packet::Suback { codes, .. } if self.is_in && codes.iter().all(|code| *code <= self.qos) => {
                 self.ready = true;
                 Got::Ready
             }
@@ -119,12 +140,39 @@ impl Mqtt {
                 None if self.was_repeated(id) => return None,
                 None => Got::Broken(format!("packet {id} was acknowledged, which is not open")),
             },
-            Packet::Publish { topic, id, payload } => {
-                if let Some(id) = id {
-                    self.out.extend(codec::puback(id));
+            Packet::Pubrec { id, reason } => match self.open.remove(&id) {
+                Some(_) => {
+                    if reason < 0x80 {
+                        self.out.extend(codec::pubrel(id));
+                        self.received.insert(id);
+                    }
+                    Got::Acknowledged { id, reason }
                 }
-                Got::Message { topic, payload }
+                None => Got::Broken(format!("packet {id} was received, which is not open")),
+            },
+            Packet::Pubcomp { id, reason: 0 } if self.received.remove(&id) => return None,
+            Packet::Pubrel { id } if self.unreleased.remove(&id) => {
+                self.out.extend(codec::pubcomp(id));
+                return None;
             }
+            Packet::Publish {
+                topic,
+                qos,
+                id,
+                payload,
+            } => match (qos, id) {
+                (2, Some(id)) => {
+                    self.out.extend(codec::pubrec(id));
+                    if !self.unreleased.insert(id) {
+                        return Some(Got::Broken(format!("packet {id} came twice over one connection")));
+                    }
+                    Got::Message { topic, payload }
+                }
+                (_, id) => {
+                    self.out.extend(id.map(codec::puback).unwrap_or_default());
+                    Got::Message { topic, payload }
+                }
+            },
             Packet::Pong => return None,
             Packet::Disconnect { reason } if self.v5 => Got::LetGo(reason),
             other => Got::Broken(format!("{other:?} does not belong here")),

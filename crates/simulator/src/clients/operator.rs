@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use contract::{ServiceName, topic::Leaf};
 use serde_json::{Value, json};
 
-use super::{Client, Dial, Got, Mqtt, Scene, down_filter};
+use super::{Client, Dial, Got, Manner, Mqtt, Scene, down_filter};
 use crate::{
     genesis::{self, OPERATOR},
     invariant::{Invariant, Violation},
@@ -163,7 +163,12 @@ impl Client for Operator {
         }
         let peer = genesis::genesis().ok()?.operator.clone();
         let who = format!("operators/{OPERATOR}").parse().ok()?;
-        let mqtt = Mqtt::begin(self.v5, OPERATOR, vec![down_filter(&who)], scene.now_ms);
+        let manner = Manner {
+            v5: self.v5,
+            qos: 1,
+            expiry_s: 30,
+        };
+        let mqtt = Mqtt::begin(manner, OPERATOR, vec![down_filter(&who)], scene.now_ms);
         Some(Dial { peer, mqtt })
     }
 

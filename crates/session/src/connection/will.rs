@@ -1,0 +1,27 @@
+//! Wills: a publish like any other, made by the door when a client is lost.
+
+use contract::Root;
+
+use super::{Forward, Wish, publishing};
+use crate::{lane::Turn, peer::Caller, policy::Standing, protocol::Will};
+
+/// What a will asks for, if its client may ask for that now.
+pub(crate) fn spoken(
+    will: Will,
+    root: &Root,
+    caller: &Caller,
+    standing: &Standing,
+    connection: u64,
+) -> Option<Wish> {
+    let verb = publishing::check(root, caller, standing, &will.publish).ok()?;
+    let frame = publishing::frame(caller, will.publish, connection);
+    Some(Wish::of(
+        verb,
+        Forward {
+            verb,
+            frame,
+            packet_id: None,
+            turn: Turn::First,
+        },
+    ))
+}

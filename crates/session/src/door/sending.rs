@@ -1,0 +1,222 @@
+//! Putting messages before sessions, those with a connection and those without.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use contract::{
+    id::{Kind, Principal},
+    v1::{Frame, Purpose},
+    verb::Push,
+};
+
+use super::{Door, keeping::is_event, kept::Outcome, retained::Message};
+use crate::{
+    connection::Post,
+    protocol::{Delivery, Extras, Options, Quality},
+    subscriptions::{Shared, Wanted},
+};
+
+/// Where a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum To {
+    Connection(u64),
+    Kept(u64),
+}
+
+/// Who of a group may get a message: when it was given something last, who it is, and how it wants it.
+type Members = Vec<(u64, To, Options)>;
+
+impl Door {
+    /// Puts a message before a principal's sessions that want it. A claim's belongs to one connection.
+    pub(super) fn deliver(&mut self, who: &Principal, frame: &Frame) {
+        let retained = frame.purpose() == Purpose::Message && self.retain(who, frame);
+        if retained && frame.payload.is_empty() {
+            return;
+        }
+        for (to, v5, wanted) in self.wanting(who, frame) {
+            let topic = topic_for(v5, frame).to_owned();
+            let retain = retained && wanted.retain_as_published;
+            let extras = v5.then(|| extras(&wanted, frame)).flatten();
+            self.send(
+                to,
+                Delivery {
+                    topic,
+                    payload: frame.payload.clone(),
+                    correlation: frame.correlation.clone(),
+                    content_type: frame.content_type.clone(),
+                    quality: wanted.quality,
+                    retain,
+                    extras,
+                },
+            );
+        }
+    }
+
+    fn wanting(&self, who: &Principal, frame: &Frame) -> Vec<(To, bool, Wanted)> {
+        let mut wanting = Vec::new();
+        for connection in self.directory.of(who) {
+            let theirs = who.kind != Kind::Claim || *connection == frame.connection;
+            let session = self
+                .directory
+                .get(*connection)
+                .filter(|s| theirs && s.takes_mail());
+            if let Some(session) = session
+                && let Some(wanted) = session.wants(topic_for(session.v5, frame))
+            {
+                wanting.push((To::Connection(*connection), session.v5, wanted));
+            }
+        }
+        for id in self.kept.of(who) {
+            if let Some(session) = self.kept.get(*id)
+                && let Some(wanted) = session.subscriptions.want(topic_for(session.v5, frame))
+            {
+                wanting.push((To::Kept(*id), session.v5, wanted));
+            }
+        }
+        wanting
+    }
+
+    /// Keeps a message that the verb table marks as retained; whether it is one.
+    fn retain(&mut self, who: &Principal, frame: &Frame) -> bool {
+        let Some(contract::Topic::Down {
+            service,
+            name,
+            leaf: contract::Leaf::Push,
+            ..
+        }) = self.root().parse_topic(&frame.topic)
+        else {
+            return false;
+        };
+        let retained = Push::find(service, who.kind, &name).is_some_and(|push| push.retained);
+        if retained {
+            let message = Message {
+                payload: frame.payload.clone(),
+                content_type: frame.content_type.clone(),
+            };
+            let most = self.settings.limits.retained_bytes;
+            self.retained.set(who, &frame.topic, message, most);
+        }
+        retained
+    }
+
+    /// Puts an event before whoever follows it and may see it. `payload` makes it, once.
+    pub(super) fn show(&mut self, topic: &str, frame: &Frame, payload: impl FnOnce() -> Option<Bytes>) {
+        let followers = self.followers(topic);
+        if followers.is_empty() {
+            return;
+        }
+        let Some(payload) = payload() else { return };
+        for (to, wanted) in followers {
+            let extras = extras(&wanted, frame);
+            self.send(
+                to,
+                Delivery {
+                    topic: topic.to_owned(),
+                    payload: payload.clone(),
+                    content_type: contract::event::CONTENT_TYPE.into(),
+                    quality: wanted.quality,
+                    extras,
+                    ..Delivery::default()
+                },
+            );
+        }
+    }
+
+    fn followers(&mut self, topic: &str) -> Vec<(To, Wanted)> {
+        let mut following = Vec::new();
+        let mut groups: BTreeMap<(Principal, Shared), Members> = BTreeMap::new();
+        for (id, session) in self.directory.event_followers().filter(|(_, s)| s.may_see(topic)) {
+            let to = To::Connection(id);
+            following.extend(session.wants(topic).map(|wanted| (to, wanted)));
+            for (shared, options) in session.subscriptions.share(topic) {
+                let group = (session.caller.principal.clone(), shared.clone());
+                groups
+                    .entry(group)
+                    .or_default()
+                    .push((session.served, to, options));
+            }
+        }
+        let kept = self.kept.followers();
+        for (id, session) in kept.filter(|(_, s)| s.standing.may_see(topic)) {
+            let to = To::Kept(id);
+            following.extend(session.subscriptions.want(topic).map(|wanted| (to, wanted)));
+            for (shared, options) in session.subscriptions.share(topic) {
+                let group = (session.caller.principal.clone(), shared.clone());
+                groups
+                    .entry(group)
+                    .or_default()
+                    .push((session.served, to, options));
+            }
+        }
+        let chosen: Vec<_> = groups.into_values().filter_map(choose).collect();
+        for (to, options) in chosen {
+            self.served += 1;
+            match to {
+                To::Connection(id) => {
+                    if let Some(session) = self.directory.get_mut(id) {
+                        session.served = self.served;
+                    }
+                }
+                To::Kept(id) => {
+                    if let Some(session) = self.kept.get_mut(id) {
+                        session.served = self.served;
+                    }
+                }
+            }
+            following.push((to, Wanted::by(options)));
+        }
+        following
+    }
+
+    fn send(&mut self, to: To, delivery: Delivery) {
+        self.counts.delivered += 1;
+        match to {
+            To::Connection(id) => self.posts.push_back((id, Post::Deliver(delivery))),
+            // At QoS 0 only who is connected gets it.
+            To::Kept(_) if delivery.quality == Quality::AtMostOnce => {}
+            To::Kept(id) => {
+                let (limits, root) = (self.settings.limits.clone(), self.settings.root.clone());
+                match self.kept.deliver(id, delivery, &limits, |d| is_event(&root, d)) {
+                    Outcome::Kept { dropped } => self.counts.made_way += dropped,
+                    Outcome::Over => self.give_up(id),
+                }
+            }
+        }
+    }
+
+    /// What was promised to a session cannot be kept: there is none any more.
+    fn give_up(&mut self, id: u64) {
+        if let Some(session) = self.kept.remove(id) {
+            self.speak(session.remains.will, &session.caller, 0);
+        }
+    }
+}
+
+/// The member that has waited longest, of those with a connection if there is any.
+fn choose(members: Members) -> Option<(To, Options)> {
+    let is_kept = |to: To| matches!(to, To::Kept(_));
+    let chosen = members
+        .into_iter()
+        .min_by_key(|(served, to, _)| (is_kept(*to), *served, *to));
+    chosen.map(|(_, to, options)| (to, options))
+}
+
+/// MQTT 3.1.1 has no response topic.
+fn topic_for(v5: bool, frame: &Frame) -> &str {
+    match v5 && !frame.response_topic.is_empty() {
+        true => &frame.response_topic,
+        false => &frame.topic,
+    }
+}
+
+fn extras(wanted: &Wanted, frame: &Frame) -> Option<Box<Extras>> {
+    let expires_ms = (frame.expires_ms != 0).then_some(frame.expires_ms);
+    let some = !wanted.identifiers.is_empty() || !frame.traceparent.is_empty() || expires_ms.is_some();
+    some.then(|| {
+        Box::new(Extras {
+            identifiers: wanted.identifiers.clone(),
+            traceparent: frame.traceparent.clone(),
+            expires_ms,
+        })
+    })
+}
