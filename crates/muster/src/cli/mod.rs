@@ -15,10 +15,14 @@ mod order;
 mod person;
 mod print;
 mod progress;
+mod purchase;
+mod query;
 mod recover;
 mod rollout;
 mod run_agent;
 mod shell;
+mod supplier;
+mod types;
 mod up;
 mod words;
 
@@ -62,6 +66,18 @@ enum Command {
     /// Put devices into groups.
     #[command(subcommand)]
     Group(group::Group),
+    /// What sorts of devices there are, and what they must pass.
+    #[command(subcommand)]
+    Type(types::Type),
+    /// From whom devices come.
+    #[command(subcommand)]
+    Supplier(supplier::Supplier),
+    /// What was ordered, and what of it has arrived.
+    #[command(subcommand)]
+    Order(purchase::Order),
+    /// Queries over devices that have a name.
+    #[command(subcommand)]
+    Query(query::Query),
     /// Operators and integrators and what they may do.
     #[command(subcommand)]
     Person(person::Person),
@@ -115,6 +131,10 @@ impl Cli {
             Command::DemoCheck(command) => command.run(global),
             Command::Device(command) => command.run(global),
             Command::Group(command) => command.run(global),
+            Command::Type(command) => command.run(global),
+            Command::Supplier(command) => command.run(global),
+            Command::Order(command) => command.run(global),
+            Command::Query(command) => command.run(global),
             Command::Person(command) => command.run(global),
             Command::Cert(command) => command.run(global),
             Command::Firmware(command) => command.run(global),

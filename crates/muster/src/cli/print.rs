@@ -85,6 +85,7 @@ pub(super) fn word(name: &str) -> String {
         "CRITICALITY",
         "ROLE",
         "CERTIFICATE_STATUS",
+        "CHECK_KIND",
         "ROLLOUT_STATE",
         "UPDATE_STATE",
         "CONNECTIVITY",

@@ -22,7 +22,7 @@ macro_rules! words {
 }
 
 words! {
-    CertificateStatus, Comparison, Connectivity, Criticality, Response, Restriction, Role, RolloutState,
+    CertificateStatus, CheckKind, Comparison, Connectivity, Criticality, Response, Restriction, Role, RolloutState,
     Severity, Stage, UpdateState,
 }
 
@@ -100,6 +100,7 @@ mod tests {
         check::<v1::Criticality>(4);
         check::<v1::Role>(4);
         check::<v1::CertificateStatus>(5);
+        check::<v1::CheckKind>(4);
         check::<v1::RolloutState>(5);
         check::<v1::UpdateState>(11);
         check::<v1::Connectivity>(4);

@@ -2,11 +2,17 @@
 // A failed unwrap is a failed test; rejections are compared whole.
 #![allow(clippy::unwrap_used, clippy::result_large_err)]
 
+mod buying;
+mod dynamic_groups;
+mod finding;
 mod groups_and_people;
+mod inventory;
+mod life;
 mod lifecycle;
 mod listing;
 mod registering;
 mod reporting;
 mod sequences;
 mod steps;
+mod types;
 mod world;

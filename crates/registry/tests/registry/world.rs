@@ -295,6 +295,31 @@ pub(crate) fn register(id: &str) -> v1::RegisterDevice {
     }
 }
 
+/// A registration with these fields.
+pub(crate) fn registered(id: &str, fields: &[(&str, &str)]) -> v1::RegisterDevice {
+    v1::RegisterDevice {
+        fields: pairs(fields),
+        ..register(id)
+    }
+}
+
+/// A change of these fields.
+pub(crate) fn change(id: &str, fields: &[(&str, &str)]) -> v1::ChangeDevice {
+    v1::ChangeDevice {
+        device_id: id.into(),
+        set: pairs(fields),
+        ..Default::default()
+    }
+}
+
+/// Names and values.
+pub(crate) fn pairs(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
+    let owned = pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    owned.collect()
+}
+
 /// The data of an event.
 pub(crate) fn data(event: &Event) -> serde_json::Value {
     serde_json::from_slice(&event.data).unwrap()
