@@ -20,8 +20,8 @@ use crate::exit::Failure;
 pub(super) enum Type {
     /// Make a type, or change it
     #[command(after_help = "Examples:
-  muster type add pump --description 'pumps of all makes' --schema pump.schema.json
-  muster type add pump --check self-test=self-test:ok --check firmware=firmware-at-least:1.4.0 --check burn-in=attested")]
+  muster type add pump --schema pump.schema.json --check ok=self-test:self-test
+  muster type add pump --check fw=firmware-at-least:1.4.0 --check burn-in=attested")]
     Add(Add),
     /// List types
     #[command(after_help = "Examples:\n  muster type list\n  muster device count --by type")]

@@ -53,7 +53,7 @@ pub(super) enum Device {
     #[command(after_help = "Examples:
   muster device list --stage active --model p200
   muster device list --restriction quarantined --all
-  muster device list --where 'criticality >= high and warranty_until < now+90d' --order-by warranty_until
+  muster device list --where 'warranty_until < now+90d' --order-by warranty_until
   muster --json device list --group line-7 | jq -r .device_id")]
     List(show::List),
     /// Count devices, by the values of a field

@@ -135,8 +135,14 @@ fn parse_lines(text: impl BufRead) -> Result<Rows> {
     Ok(rows)
 }
 
-fn parse_table(text: impl Read) -> Result<Rows> {
-    let mut table = csv::ReaderBuilder::new().flexible(true).from_reader(text);
+fn parse_table(mut text: impl Read) -> Result<Rows> {
+    let mut bytes = Vec::new();
+    text.read_to_end(&mut bytes).context("the table")?;
+    // Spreadsheets end lines with two characters, the second of which would count to the next line.
+    let bytes = plain_lines(bytes);
+    let mut table = csv::ReaderBuilder::new()
+        .flexible(true)
+        .from_reader(bytes.as_slice());
     let headings: Vec<String> = table
         .headers()
         .context("the headings")?
@@ -162,6 +168,13 @@ fn parse_table(text: impl Read) -> Result<Rows> {
         }
     }
     Ok(rows)
+}
+
+fn plain_lines(bytes: Vec<u8>) -> Vec<u8> {
+    let next = bytes.iter().skip(1).map(Some).chain([None]);
+    let ends = |(byte, next): &(&u8, Option<&u8>)| **byte == b'\r' && *next == Some(&b'\n');
+    let kept = bytes.iter().zip(next).filter(|pair| !ends(pair));
+    kept.map(|(byte, _)| *byte).collect()
 }
 
 fn row_of(headings: &[String], record: &csv::StringRecord) -> Result<RegisterDevice, String> {
