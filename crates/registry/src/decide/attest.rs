@@ -6,7 +6,7 @@ use contract::{
 };
 use service::{Fault, Outcome};
 
-use super::{Situation, act::Act, active, changed};
+use super::{Situation, act::Act, active, changed, check};
 use crate::{event, lifecycle, policy, state};
 
 pub(super) fn decide(s: &Situation<'_>, m: Attest) -> Result<Outcome, Fault> {
@@ -16,7 +16,7 @@ pub(super) fn decide(s: &Situation<'_>, m: Attest) -> Result<Outcome, Fault> {
     if matches!(device.stage(), Stage::Retiring | Stage::Retired) {
         return Err(lifecycle::refusal(&device, "it is not to be accepted any more").into());
     }
-    known(s, &device.device_type, &m.check)?;
+    let names = attestable(s, &device.device_type, &m.check)?;
     let before = device.clone();
     let result = CheckResult {
         passed: m.passed,
@@ -36,14 +36,17 @@ pub(super) fn decide(s: &Situation<'_>, m: Attest) -> Result<Outcome, Fault> {
         ..Evidence::default()
     };
     act.evidence(&device, evidence);
+    // What a former type asked for is in the history.
+    device.checks.retain(|name, _| names.contains(name));
     device.checks.insert(m.check, result);
+    check::size(&device)?;
     active::if_it_had_reported(&mut act, &mut device)?;
     act.save(Some(&before), &mut device)?;
     Ok(act.answer(changed(&device.device_id, device.version)))
 }
 
-/// The device's type has such a check.
-fn known(s: &Situation<'_>, kind: &str, check: &str) -> Result<(), Fault> {
+/// The checks of the device's type that are attested, this one among them.
+fn attestable(s: &Situation<'_>, kind: &str, check: &str) -> Result<Vec<String>, Fault> {
     if kind.is_empty() {
         let message = "the device has no type, and so no acceptance checks; give it one with `change`";
         return Err(Refusal::new(Code::Precondition, message).at("check").into());
@@ -55,7 +58,7 @@ fn known(s: &Situation<'_>, kind: &str, check: &str) -> Result<(), Fault> {
         .filter(|check| check.kind() == CheckKind::Attested);
     let names: Vec<_> = attested.map(|check| check.name.clone()).collect();
     if names.iter().any(|name| name == check) {
-        return Ok(());
+        return Ok(names);
     }
     let message = format!("the type `{}` has no such check to be attested", kind.type_id);
     Err(Refusal::invalid("check", message).allowing(names).into())

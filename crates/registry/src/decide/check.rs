@@ -13,8 +13,9 @@ use crate::{event::Fields, index, schema, state};
 
 /// A record that is smaller than this is small enough as JSON too, where every character may be escaped.
 const SMALL_BYTES: usize = 24 * 1024;
-/// The largest record or change as JSON: it stands in an event, which the store keeps (64 KiB).
-const JSON_BYTES: usize = 60 * 1024;
+/// The largest record or change as JSON. It stands in an event, which the store keeps (64 KiB), and may grow by
+/// reasons and dynamic groups, which nobody is refused for.
+const JSON_BYTES: usize = 54 * 1024;
 /// Parents above a device.
 const DEPTH_MAX: usize = 8;
 

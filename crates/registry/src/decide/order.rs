@@ -162,7 +162,6 @@ fn arrive(act: &mut Act<'_>, order: &Order, arrival: &Arrival, reason: &str) -> 
         field::write(&mut device, &serial.into())?;
         check::unique(&view, Some(&before), &device)?;
     }
-    drop(view);
     let why = Why {
         reason,
         grounds: [

@@ -182,7 +182,8 @@ fn read_token(token: &str) -> Result<Option<Place>, Refusal> {
         return Ok(None);
     }
     let unhex = |text: &str| -> Option<Vec<u8>> {
-        let digits = text.len() % 2 == 0 && text.len() <= 512 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let digits =
+            text.len().is_multiple_of(2) && text.len() <= 512 && text.bytes().all(|b| b.is_ascii_hexdigit());
         let pairs = digits.then(|| text.as_bytes().chunks(2))?;
         pairs
             .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())

@@ -28,13 +28,11 @@ fn register(w: &mut World, n: usize, site: &str) {
 
 /// Until the fleet has been walked.
 fn settle(w: &mut World) {
-    for _ in 0..20 {
-        if !group(w).settling {
-            return;
-        }
+    let settled = (0..20).any(|_| {
         w.wait(0);
-    }
-    panic!("it does not settle");
+        !group(w).settling
+    });
+    assert!(settled, "it does not settle");
 }
 
 #[test]

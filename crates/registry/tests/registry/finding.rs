@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use contract::v1::{
     Changed, CountDevices, Device, DevicesCounted, DevicesListed, Done, ListDevices, PutGroup, PutQuery,
-    RegisterDevice, RemoveQuery,
+    RegisterDevice, RegisterDevices, RegisteredDevices, RemoveQuery,
 };
 
 use crate::world::{ADA, World, change, register, registered};
@@ -240,4 +240,46 @@ fn conditions_and_a_query_hold_together() {
         "{}",
         listed.devices.len()
     );
+}
+
+#[test]
+fn a_query_costs_what_it_returns_however_large_the_fleet() {
+    let mut w = World::new();
+    let mut costs = Vec::new();
+    for thousand in 0..3 {
+        for part in 0..2 {
+            let row = |n: usize| {
+                let n = thousand * 1_000 + part * 500 + n;
+                let rare = if n < 5 {
+                    ("tags.rare", "yes")
+                } else {
+                    ("tags.line", "7")
+                };
+                registered(&format!("d-{n:05}"), &[("site", "s1"), rare])
+            };
+            let request = RegisterDevices {
+                devices: (0..500).map(row).collect(),
+                ..Default::default()
+            };
+            let done: RegisteredDevices = w.ask(ADA, "register-many", &request).unwrap();
+            assert_eq!(done.registered, 500);
+        }
+        let mut cost = |query: &str, found: usize| {
+            w.reads = 0;
+            assert_eq!(
+                page(&mut w, query, "", 50, String::new()).0.len(),
+                found,
+                "{query}"
+            );
+            w.reads
+        };
+        costs.push([
+            cost("tags.rare = yes", 5),
+            cost("site = s1 and tags.rare = yes", 5),
+            cost("site = s1", 50),
+            cost("id = d-00500", 1),
+        ]);
+    }
+    assert_eq!(costs[0], costs[2], "three times the devices cost the same");
+    assert!(costs[2].iter().all(|reads| *reads < 600), "{costs:?}");
 }
