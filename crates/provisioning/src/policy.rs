@@ -101,6 +101,17 @@ pub(crate) fn new_device(known: Option<&DeviceFact>) -> Result<(), Refusal> {
     }
 }
 
+/// Whether a device comes with the key that was announced with it. Digits alone count.
+pub(crate) fn expected_key(known: Option<&DeviceFact>, fingerprint: &str) -> Result<(), Refusal> {
+    let expected = known.map_or("", |device| device.key_fingerprint.as_str());
+    let plain = |text: &str| text.replace(':', "").to_ascii_lowercase();
+    if expected.is_empty() || plain(expected) == plain(fingerprint) {
+        return Ok(());
+    }
+    let message = "this is not the key that was announced with the device";
+    Err(Refusal::new(Code::Untrusted, message).at("csr"))
+}
+
 /// Whether one more certificate may be planned beside these.
 pub(crate) fn room(records: &[Record], now_ms: i64, max: usize, message: &str) -> Result<(), Refusal> {
     if records.iter().filter(|r| r.takes_room(now_ms)).count() < max {
@@ -258,6 +269,19 @@ mod tests {
             restriction: restriction as i32,
             ..DeviceFact::default()
         }
+    }
+
+    #[test]
+    fn a_device_comes_with_the_key_that_was_announced() {
+        let announced = |key: &str| DeviceFact {
+            key_fingerprint: key.into(),
+            ..DeviceFact::default()
+        };
+        assert!(expected_key(None, "ab").is_ok());
+        assert!(expected_key(Some(&announced("")), "ab").is_ok());
+        assert!(expected_key(Some(&announced("abcd")), "AB:CD").is_ok());
+        let refusal = expected_key(Some(&announced("abcd")), "abce").unwrap_err();
+        assert_eq!((refusal.code, refusal.field.as_str()), (Code::Untrusted, "csr"));
     }
 
     #[test]

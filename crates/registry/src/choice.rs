@@ -2,7 +2,7 @@
 
 use contract::{
     Refusal,
-    v1::{Criticality, Restriction, Role, Stage},
+    v1::{CheckKind, Criticality, Restriction, Role, Stage},
 };
 
 /// An enum of the contract, without its `UNSPECIFIED`.
@@ -38,6 +38,7 @@ choices! {
     Restriction: None Suspended Quarantined;
     Criticality: Low Medium High Critical;
     Role: Viewer Operator ReleaseManager Admin;
+    CheckKind: SelfTest FirmwareAtLeast Reported Attested;
 }
 
 /// Reads a field that may be absent.

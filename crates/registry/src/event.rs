@@ -3,7 +3,7 @@
 
 use contract::{
     id::{Kind, Principal},
-    v1::{Device, DeviceFact, Group, Person, PrincipalFact, Restriction, RetireOrder, Stage},
+    v1::{CheckResult, Device, DeviceFact, Group, Person, PrincipalFact, Restriction, RetireOrder, Stage},
 };
 use serde_json::{Map, Value, json};
 use service::Outcome;
@@ -90,7 +90,42 @@ pub(crate) fn fact_of(device: &Device) -> DeviceFact {
         hardware_revision: device.hardware_revision.clone(),
         firmware_version: device.firmware_version.clone(),
         site: device.site.clone(),
+        key_fingerprint: device.key_fingerprint.clone(),
     }
+}
+
+/// Somebody said of a device that it passed a check, or did not.
+pub(crate) fn attested(outcome: &mut Outcome, device: &Device, check: &str, result: &CheckResult) {
+    let data = json!({
+        "device_id": device.device_id,
+        "version": device.version.to_string(),
+        "check": check,
+        "passed": result.passed,
+        "note": result.note,
+    });
+    outcome.event(subject(device), "attested", data);
+}
+
+/// A device gave its place to another, or took it.
+pub(crate) fn replaced(outcome: &mut Outcome, device: &Device, reason: &str, changed: Fields) {
+    let data = json!({
+        "device_id": device.device_id,
+        "version": device.version.to_string(),
+        "replaces": device.replaces,
+        "replaced_by": device.replaced_by,
+        "reason": reason,
+        "changed": changed,
+    });
+    outcome.event(subject(device), "replaced", data);
+}
+
+/// A record of the catalogue was made or changed. Its data is the record.
+pub(crate) fn catalogued(outcome: &mut Outcome, subject: String, record: &impl serde::Serialize) {
+    outcome.event(
+        subject,
+        "changed",
+        serde_json::to_value(record).unwrap_or_default(),
+    );
 }
 
 /// Orders a device to erase its keys.
@@ -110,6 +145,8 @@ pub(crate) enum GroupChange {
     Made,
     Described,
     Members,
+    /// All devices have been held against its query.
+    Settled,
     Removed,
 }
 
@@ -125,6 +162,7 @@ pub(crate) fn group_changed(
         GroupChange::Made => "made",
         GroupChange::Described => "described",
         GroupChange::Members => "members",
+        GroupChange::Settled => "settled",
         GroupChange::Removed => "removed",
     };
     let data = json!({
@@ -132,6 +170,7 @@ pub(crate) fn group_changed(
         "version": group.version.to_string(),
         "change": change,
         "description": group.description,
+        "query": group.query,
         "members": group.members.to_string(),
         "joined": joined,
         "left": left,

@@ -7,6 +7,7 @@
 //!    │ retire            │ retire               └───── retire ───────┴──── retire ────┘
 //!    ▼                   ▼                                           ▼
 //! retired ◄──────────────┘◄──────── receipt or deadline ──────── retiring
+//!    └──── readmit ────► registered
 //! ```
 //!
 //! Beside the stage, from `registered` on, a device carries a restriction: none, suspended or
@@ -21,23 +22,33 @@
 //!
 //! Invariants:
 //! - Ids that differ in case only are one id: records are keyed by the folded id, so there are no twins.
-//! - `retired` is terminal. Its record stays as a tombstone that refuses the same id, and is in no group.
+//! - `retired` is left by `readmit` only. Its record stays as a tombstone that refuses the same id, and is in no group.
 //! - A device's version grows by one with each event about it; so does a person's, and a group's as long
 //!   as it exists.
-//! - A device's `groups`, the membership index and each group's number of members agree.
+//! - A device's `groups`, the membership index and each group's number of members agree. Once a dynamic
+//!   group has settled, its members are the devices that fit its query, retired ones left out.
+//! - The keys of `index.rs` are those that follow from the records. No two living devices share a serial
+//!   number, a hardware address or a key's fingerprint.
+//! - Each transition and restriction leaves its evidence, which is not changed afterwards.
 //! - While anybody is an enabled admin, somebody stays one.
 //! - A report that says nothing new writes nothing.
 #![forbid(unsafe_code)]
 
+mod acceptance;
 mod choice;
 mod decide;
 mod event;
+mod field;
+mod index;
+mod language;
 mod lifecycle;
 mod policy;
 mod query;
 mod request;
 mod restriction;
 mod roster;
+mod rules;
+mod schema;
 mod state;
 
 use contract::{
@@ -48,8 +59,8 @@ use contract::{
 };
 use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
 
-use crate::decide::Situation;
-pub use crate::request::Request;
+use crate::{decide::Situation, rules::RulesCache, schema::SchemaCache};
+pub use crate::{field::written, request::Request};
 
 /// What can be configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,24 +79,41 @@ impl Default for Settings {
 }
 
 /// The registry.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub struct Registry {
     settings: Settings,
+    rules: RulesCache,
+    schemas: SchemaCache,
 }
 
 impl Registry {
     /// A registry with these settings.
     pub fn new(settings: Settings) -> Registry {
-        Registry { settings }
+        Registry {
+            settings,
+            ..Registry::default()
+        }
     }
 
     /// The registry's own decisions are its own doing.
-    fn own<'a>(&self, view: &'a View<'a>, now_ms: i64) -> Situation<'a> {
-        Situation {
+    fn own<'a>(&'a self, view: &'a View<'a>, now_ms: i64) -> Result<Situation<'a>, Fault> {
+        self.situation(view, Principal::from(Self::NAME).to_string(), now_ms)
+    }
+
+    fn situation<'a>(
+        &'a self,
+        view: &'a View<'a>,
+        actor: String,
+        now_ms: i64,
+    ) -> Result<Situation<'a>, Fault> {
+        let rules = self.rules.read(view)?;
+        Ok(Situation {
             view,
-            actor: Principal::from(Self::NAME).to_string(),
+            actor,
             now_ms,
-        }
+            rules,
+            schemas: &self.schemas,
+        })
     }
 }
 
@@ -113,11 +141,7 @@ impl Service for Registry {
         request: Request,
         cx: &mut Context<'_>,
     ) -> Result<Outcome, Fault> {
-        let situation = Situation {
-            view,
-            actor: caller.principal.to_string(),
-            now_ms: cx.now.wall_ms,
-        };
+        let situation = self.situation(view, caller.principal.to_string(), cx.now.wall_ms)?;
         decide::command(&situation, &self.settings, &caller.principal, request)
     }
 
@@ -126,16 +150,16 @@ impl Service for Registry {
         view: &View<'_>,
         caller: &Caller,
         request: Request,
-        _: &QueryContext<'_>,
+        cx: &QueryContext<'_>,
     ) -> Result<Box<dyn Reply>, Fault> {
-        query::answer(view, &caller.principal, request)
+        query::answer(view, &caller.principal, cx.now.wall_ms, request)
     }
 
     fn on_fact(&self, view: &View<'_>, fact: FactChange<'_>, cx: &mut Context<'_>) -> Result<Outcome, Fault> {
-        decide::fact(&self.own(view, cx.now.wall_ms), fact)
+        decide::fact(&self.own(view, cx.now.wall_ms)?, fact)
     }
 
     fn on_wake(&self, view: &View<'_>, key: &str, cx: &mut Context<'_>) -> Result<Outcome, Fault> {
-        decide::wake(&self.own(view, cx.now.wall_ms), key)
+        decide::wake(&self.own(view, cx.now.wall_ms)?, key)
     }
 }

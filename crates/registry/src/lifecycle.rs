@@ -23,6 +23,10 @@ pub(crate) enum Cause {
     Receipt,
     /// No receipt came in time.
     Deadline,
+    /// It arrived with its order.
+    Receive,
+    /// An operator takes a retired device back.
+    Readmit,
 }
 
 /// What must hold besides the stage.
@@ -32,6 +36,17 @@ pub(crate) enum Guard {
     Always,
     /// The retiring device's time is over.
     DeadlineReached,
+    /// The acceptance checks of the device's type have passed.
+    Accepted,
+}
+
+/// What guards are judged by, besides the device.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Ground {
+    /// The time, milliseconds since 1970.
+    pub(crate) now_ms: i64,
+    /// Acceptance checks that have not passed, each in a sentence.
+    pub(crate) pending: Vec<String>,
 }
 
 /// What follows from a transition.
@@ -47,6 +62,8 @@ pub(crate) enum Effect {
     KeepReceipt,
     /// Takes the device out of all its groups.
     LeaveGroups,
+    /// Forgets the former life's receipt, reports and checks.
+    BeginAgain,
 }
 
 /// One row.
@@ -69,16 +86,17 @@ const fn row(from: Stage, cause: Cause, guard: Guard, to: Stage, effects: &'stat
     }
 }
 
-use Effect::{KeepReceipt, LeaveGroups, LiftDeadline, OrderErasure, SetDeadline};
-use Guard::{Always, DeadlineReached};
+use Effect::{BeginAgain, KeepReceipt, LeaveGroups, LiftDeadline, OrderErasure, SetDeadline};
+use Guard::{Accepted, Always, DeadlineReached};
 
 #[rustfmt::skip]
 const TABLE: &[Transition] = &[
     row(Planned,     Cause::Operator,    Always,          Registered,  &[]),
+    row(Planned,     Cause::Receive,     Always,          Registered,  &[]),
     row(Registered,  Cause::Certificate, Always,          Provisioned, &[]),
-    row(Provisioned, Cause::Report,      Always,          Active,      &[]),
+    row(Provisioned, Cause::Report,      Accepted,        Active,      &[]),
     row(Active,      Cause::Operator,    Always,          Maintenance, &[]),
-    row(Maintenance, Cause::Operator,    Always,          Active,      &[]),
+    row(Maintenance, Cause::Operator,    Accepted,        Active,      &[]),
     // What never had a certificate has nothing to erase.
     row(Planned,     Cause::Retire,      Always,          Retired,     &[LeaveGroups]),
     row(Registered,  Cause::Retire,      Always,          Retired,     &[LeaveGroups]),
@@ -87,23 +105,53 @@ const TABLE: &[Transition] = &[
     row(Maintenance, Cause::Retire,      Always,          Retiring,    &[SetDeadline, OrderErasure]),
     row(Retiring,    Cause::Receipt,     Always,          Retired,     &[LiftDeadline, KeepReceipt, LeaveGroups]),
     row(Retiring,    Cause::Deadline,    DeadlineReached, Retired,     &[LeaveGroups]),
+    // The only way back, and an explicit act.
+    row(Retired,     Cause::Readmit,     Always,          Registered,  &[BeginAgain]),
 ];
 
 /// The transition that a cause leads to, if it leads anywhere now.
-pub(crate) fn find(device: &Device, cause: Cause, now_ms: i64) -> Option<&'static Transition> {
-    let mut rows = TABLE
-        .iter()
-        .filter(|row| row.from == device.stage() && row.cause == cause);
-    rows.find(|row| holds(row.guard, device, now_ms))
+pub(crate) fn find(device: &Device, cause: Cause, ground: &Ground) -> Option<&'static Transition> {
+    let mut rows = from(device.stage()).filter(|row| row.cause == cause);
+    rows.find(|row| obstacles(row, device, ground).is_empty())
 }
 
 /// The transition to the stage that an operator chose, or why there is none.
-pub(crate) fn moving(device: &Device, to: Stage) -> Result<&'static Transition, Refusal> {
-    let from = device.stage();
-    let mut rows = TABLE
-        .iter()
-        .filter(|row| row.from == from && row.cause == Cause::Operator);
-    rows.find(|row| row.to == to).ok_or_else(|| no_move(device, to))
+pub(crate) fn moving(device: &Device, to: Stage, ground: &Ground) -> Result<&'static Transition, Refusal> {
+    let mut rows = from(device.stage()).filter(|row| row.cause == Cause::Operator);
+    let row = rows.find(|row| row.to == to).ok_or_else(|| no_move(device, to))?;
+    match obstacles(row, device, ground).as_slice() {
+        [] => Ok(row),
+        failed => {
+            let message = format!("the device may not be {} yet: {}", said(to), failed.join("; "));
+            Err(Refusal {
+                present_version: device.version,
+                ..Refusal::new(Code::Precondition, message).at("stage")
+            })
+        }
+    }
+}
+
+/// The rows that begin at a stage.
+pub(crate) fn from(stage: Stage) -> impl Iterator<Item = &'static Transition> {
+    TABLE.iter().filter(move |row| row.from == stage)
+}
+
+/// What stands in a transition's way, in sentences.
+pub(crate) fn obstacles(row: &Transition, device: &Device, ground: &Ground) -> Vec<String> {
+    match row.guard {
+        Guard::Always => Vec::new(),
+        Guard::DeadlineReached if device.retire_deadline_ms <= ground.now_ms => Vec::new(),
+        Guard::DeadlineReached => {
+            let until = contract::event::rfc3339(device.retire_deadline_ms);
+            vec![format!("its receipt is waited for until {until}")]
+        }
+        Guard::Accepted => ground.pending.clone(),
+    }
+}
+
+/// Whether a transition from this stage is guarded by the type's acceptance checks.
+pub(crate) fn asks_for_acceptance(stage: Stage) -> bool {
+    from(stage).any(|row| row.guard == Guard::Accepted)
 }
 
 /// The refusal of a cause that leads nowhere from the present stage.
@@ -140,14 +188,23 @@ impl Cause {
             Cause::Retire => "retire",
             Cause::Receipt => "erased",
             Cause::Deadline => "deadline",
+            Cause::Receive => "receive",
+            Cause::Readmit => "readmit",
         }
     }
-}
 
-fn holds(guard: Guard, device: &Device, now_ms: i64) -> bool {
-    match guard {
-        Guard::Always => true,
-        Guard::DeadlineReached => device.retire_deadline_ms <= now_ms,
+    /// Who does what.
+    pub(crate) const fn how(self) -> &'static str {
+        match self {
+            Cause::Operator => "an operator moves it: `muster device move`",
+            Cause::Certificate => "the device asks for a certificate, and provisioning issues it",
+            Cause::Report => "the device reports over its certificate",
+            Cause::Retire => "an operator retires it: `muster device retire`",
+            Cause::Receipt => "the device erases its keys and sends its receipt",
+            Cause::Deadline => "its receipt does not come by the deadline",
+            Cause::Receive => "it arrives with its order: `muster order receive`",
+            Cause::Readmit => "an admin takes it back: `muster device readmit`",
+        }
     }
 }
 
@@ -155,7 +212,7 @@ fn no_move(device: &Device, to: Stage) -> Refusal {
     let from = device.stage();
     let why = match to {
         _ if to == from => return refusal(device, "it cannot be moved to where it is").at("stage"),
-        _ if from == Retired => "a retired device stays retired",
+        _ if from == Retired => "a retired device stays retired, unless it is readmitted",
         Planned => "a device is planned only when it is registered as such",
         Registered => "only a planned device is moved to registered",
         Provisioned => "a device becomes provisioned when its certificate is issued",
@@ -163,9 +220,7 @@ fn no_move(device: &Device, to: Stage) -> Refusal {
         Maintenance => "only an active device is taken into maintenance",
         Retiring | Retired | Unspecified => "use `retire` to end a device's life",
     };
-    let moves = TABLE
-        .iter()
-        .filter(|row| row.from == from && row.cause == Cause::Operator);
+    let moves = self::from(from).filter(|row| row.cause == Cause::Operator);
     refusal(device, why)
         .at("stage")
         .allowing(moves.map(|row| row.to.name()))
@@ -183,24 +238,55 @@ mod tests {
         }
     }
 
-    const CAUSES: [Cause; 6] = [
+    fn ground(now_ms: i64) -> Ground {
+        Ground {
+            now_ms,
+            pending: Vec::new(),
+        }
+    }
+
+    const CAUSES: [Cause; 8] = [
         Cause::Operator,
         Cause::Certificate,
         Cause::Report,
         Cause::Retire,
         Cause::Receipt,
         Cause::Deadline,
+        Cause::Receive,
+        Cause::Readmit,
     ];
 
     #[test]
-    fn retired_is_terminal_and_the_only_such_stage() {
+    fn retired_is_left_by_readmission_only_and_is_the_only_such_stage() {
         for stage in Stage::ALL {
             let ways = CAUSES
                 .iter()
-                .filter(|cause| find(&device(*stage), **cause, 1_000).is_some())
-                .count();
-            assert_eq!(ways == 0, *stage == Retired, "{stage:?}");
+                .filter(|cause| find(&device(*stage), **cause, &ground(1_000)).is_some());
+            let only_readmitted = ways.copied().collect::<Vec<_>>() == [Cause::Readmit];
+            assert_eq!(only_readmitted, *stage == Retired, "{stage:?}");
         }
+    }
+
+    #[test]
+    fn what_has_not_passed_its_checks_is_not_active() {
+        let pending = Ground {
+            now_ms: 0,
+            pending: vec!["`burn-in` has not been attested".into()],
+        };
+        assert!(find(&device(Provisioned), Cause::Report, &pending).is_none());
+        let refusal = moving(&device(Maintenance), Active, &pending).unwrap_err();
+        assert_eq!(
+            (refusal.code, refusal.field.as_str()),
+            (Code::Precondition, "stage")
+        );
+        assert!(refusal.message.contains("burn-in"));
+        assert!(
+            TABLE
+                .iter()
+                .filter(|row| row.to == Active)
+                .all(|row| row.guard == Accepted)
+        );
+        assert!(asks_for_acceptance(Provisioned) && !asks_for_acceptance(Active));
     }
 
     #[test]
@@ -214,7 +300,7 @@ mod tests {
     #[test]
     fn any_living_stage_can_be_retired() {
         for stage in [Planned, Registered, Provisioned, Active, Maintenance] {
-            let to = find(&device(stage), Cause::Retire, 0).unwrap().to;
+            let to = find(&device(stage), Cause::Retire, &ground(0)).unwrap().to;
             let never_provisioned = matches!(stage, Planned | Registered);
             assert_eq!(to, if never_provisioned { Retired } else { Retiring });
         }
@@ -229,7 +315,7 @@ mod tests {
         ];
         for from in Stage::ALL {
             for to in Stage::ALL {
-                let moved = moving(&device(*from), *to);
+                let moved = moving(&device(*from), *to, &ground(0));
                 assert_eq!(moved.is_ok(), legal.contains(&(*from, *to)), "{from:?} {to:?}");
                 if let Err(refusal) = moved {
                     assert_eq!(
@@ -240,14 +326,14 @@ mod tests {
             }
         }
         assert_eq!(
-            moving(&device(Active), Retired).unwrap_err().allowed,
+            moving(&device(Active), Retired, &ground(0)).unwrap_err().allowed,
             ["STAGE_MAINTENANCE"]
         );
     }
 
     #[test]
     fn a_deadline_counts_only_when_it_is_reached() {
-        assert!(find(&device(Retiring), Cause::Deadline, 99).is_none());
-        assert!(find(&device(Retiring), Cause::Deadline, 100).is_some());
+        assert!(find(&device(Retiring), Cause::Deadline, &ground(99)).is_none());
+        assert!(find(&device(Retiring), Cause::Deadline, &ground(100)).is_some());
     }
 }

@@ -6,7 +6,7 @@ use contract::{
     Code, Id, Refusal, Root,
     id::Kind,
     limits::{ENTRIES_MAX, GROUPS_MAX, KEY_CHARS, TEXT_CHARS, VALUE_CHARS},
-    v1::Location,
+    v1::{Component, Location},
 };
 
 /// All attributes of one device together, so that its record and its events fit the store's 64 KiB
@@ -37,6 +37,14 @@ pub(crate) fn text(field: &str, text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// A reason that must be given.
+pub(crate) fn reason(reason: &str) -> Result<(), Refusal> {
+    if reason.is_empty() {
+        return Err(Refusal::invalid("reason", "say why; it is part of the record"));
+    }
+    text("reason", reason)
+}
+
 /// Several lines of free text, by field.
 pub(crate) fn texts(fields: &[(&str, &str)]) -> Result<(), Refusal> {
     fields.iter().try_for_each(|(field, value)| text(field, value))
@@ -48,6 +56,15 @@ pub(crate) fn rows(field: &str, len: usize) -> Result<(), Refusal> {
         0 => Err(Refusal::invalid(field, format!("`{field}` is empty"))),
         n if n > ROWS_MAX => Err(too_many(field, n, ROWS_MAX)),
         _ => Ok(()),
+    }
+}
+
+/// A list with an end.
+pub(crate) fn list(field: &str, len: usize, most: usize) -> Result<(), Refusal> {
+    if len > most {
+        Err(too_many(field, len, most))
+    } else {
+        Ok(())
     }
 }
 
@@ -81,6 +98,24 @@ pub(crate) fn attributes(attributes: &BTreeMap<String, String>) -> Result<(), Re
     attributes
         .iter()
         .try_for_each(|(key, value)| attribute(key, value))
+}
+
+/// A device's components, those of one report or all.
+pub(crate) fn components(components: &[Component]) -> Result<(), Refusal> {
+    if components.len() > ENTRIES_MAX {
+        return Err(too_many("components", components.len(), ENTRIES_MAX));
+    }
+    components.iter().try_for_each(|component| {
+        let (name, version) = (&component.name, &component.version);
+        if name.is_empty() {
+            return Err(Refusal::invalid("components", "a component has a name"));
+        }
+        for value in [name, version] {
+            text("components", value)?;
+            bounded("components", value, KEY_CHARS)?;
+        }
+        Ok(())
+    })
 }
 
 /// All attributes of one device, after a report was merged.
@@ -164,7 +199,8 @@ pub(crate) fn version(what: &str, expected: u64, present: u64) -> Result<(), Ref
     Ok(())
 }
 
-fn attribute(key: &str, value: &str) -> Result<(), Refusal> {
+/// An attribute of any scope.
+pub(crate) fn attribute(key: &str, value: &str) -> Result<(), Refusal> {
     let field = "attributes";
     bounded(field, key, KEY_CHARS)?;
     bounded(field, value, VALUE_CHARS)?;

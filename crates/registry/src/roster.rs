@@ -41,6 +41,16 @@ impl Roster {
         Ok(())
     }
 
+    /// Refuses a dynamic group that was found: nobody chooses its members.
+    pub(crate) fn may_be_chosen(&self, group: &str) -> Result<(), Refusal> {
+        let dynamic = |turnover: &Turnover| !turnover.group.query.is_empty() || turnover.group.settling;
+        if !self.groups.get(group).is_some_and(dynamic) {
+            return Ok(());
+        }
+        let message = format!("the members of `{group}` follow from its query");
+        Err(Refusal::new(Code::NotAllowed, message).at("groups"))
+    }
+
     /// Lets a device join a group that was found. False: it is a member already.
     pub(crate) fn join(
         &mut self,
@@ -48,27 +58,43 @@ impl Roster {
         device: &mut Device,
         group: &str,
     ) -> Result<bool, Refusal> {
-        let Err(place) = device.groups.binary_search_by(|held| held.as_str().cmp(group)) else {
+        let Err(place) = position(device, group) else {
             return Ok(false);
         };
         if device.groups.len() >= GROUPS_MAX {
             let message = format!("`{}` is in {GROUPS_MAX} groups, the limit", device.device_id);
             return Err(Refusal::new(Code::Limit, message));
         }
+        Ok(self.admit(outcome, device, group, place))
+    }
+
+    fn admit(&mut self, outcome: &mut Outcome, device: &mut Device, group: &str, place: usize) -> bool {
         let Some(turnover) = self.groups.get_mut(group) else {
-            return Ok(false);
+            return false;
         };
         device.groups.insert(place, group.to_owned());
         turnover.joined.push(device.device_id.clone());
         outcome
             .changes
             .put(state::member_key(group, &device.device_id), Vec::new());
-        Ok(true)
+        true
+    }
+
+    /// Lets a device into a dynamic group that was found, or out of it. No limit is in its way: who is a
+    /// member follows from the query alone.
+    pub(crate) fn assign(&mut self, outcome: &mut Outcome, device: &mut Device, group: &str, fits: bool) {
+        if fits {
+            if let Err(place) = position(device, group) {
+                self.admit(outcome, device, group, place);
+            }
+        } else {
+            self.leave(outcome, device, group);
+        }
     }
 
     /// Takes a device out of a group that was found. False: it is no member.
     pub(crate) fn leave(&mut self, outcome: &mut Outcome, device: &mut Device, group: &str) -> bool {
-        let Ok(place) = device.groups.binary_search_by(|held| held.as_str().cmp(group)) else {
+        let Ok(place) = position(device, group) else {
             return false;
         };
         let Some(turnover) = self.groups.get_mut(group) else {
@@ -114,4 +140,8 @@ impl Roster {
             event::group_changed(outcome, &group, GroupChange::Members, &joined, &left);
         }
     }
+}
+
+fn position(device: &Device, group: &str) -> Result<usize, usize> {
+    device.groups.binary_search_by(|held| held.as_str().cmp(group))
 }

@@ -6,11 +6,21 @@
 //! | `g{group}` | [`Group`] |
 //! | `m{group} NUL {device}` | empty: the device is a member |
 //! | `p{kind} NUL {person}` | [`Person`] |
+//! | `t{type}` | [`DeviceType`] |
+//! | `v{supplier}` | [`Supplier`] |
+//! | `o{order}` | [`Order`] |
+//! | `q{query}` | [`SavedQuery`] |
+//! | `r` | the queries of all dynamic groups, see `rules.rs` |
+//! | `w{group}` | how far the fleet has been searched for a dynamic group's members, see `decide/settle.rs` |
+//! | `h{device} NUL {version, 16 hex digits}` | [`contract::v1::Evidence`] |
+//! | `u{kind} NUL {value}` | the device that has it, see `index.rs` |
+//! | `x{field} NUL {value} NUL {device}` | empty: the device is found by it, see `index.rs` |
 
 use contract::{
-    Refusal,
-    v1::{Device, Group, Person},
+    Code, Refusal,
+    v1::{Device, DeviceType, Group, Order, Person, SavedQuery, Supplier},
 };
+use prost::Message;
 use service::{Fault, View, store::StoreError};
 
 use crate::policy;
@@ -21,6 +31,16 @@ pub(crate) const DEVICES: &str = "d";
 pub(crate) const GROUPS: &str = "g";
 /// All people.
 pub(crate) const PEOPLE: &str = "p";
+/// All types.
+pub(crate) const TYPES: &str = "t";
+/// All suppliers.
+pub(crate) const SUPPLIERS: &str = "v";
+/// All orders.
+pub(crate) const ORDERS: &str = "o";
+/// All queries that have a name.
+pub(crate) const QUERIES: &str = "q";
+/// The queries of the dynamic groups.
+pub(crate) const RULES: &str = "r";
 
 /// The form of an id in keys.
 pub(crate) fn fold(id: &str) -> String {
@@ -53,14 +73,26 @@ pub(crate) fn person_key(kind: &str, id: &str) -> String {
     format!("{}{}", people(kind), fold(id))
 }
 
+/// What happened to a device.
+pub(crate) fn history(device: &str) -> String {
+    format!("h{}\0", fold(device))
+}
+
+pub(crate) fn evidence_key(device: &str, version: u64) -> String {
+    format!("{}{version:016x}", history(device))
+}
+
+pub(crate) fn unique_key(kind: &str, value: &str) -> Vec<u8> {
+    // A name may be longer than a key.
+    let end = (0..=value.len().min(256))
+        .rev()
+        .find(|n| value.is_char_boundary(*n));
+    format!("u{kind}\0{}", &value[..end.unwrap_or(0)]).into_bytes()
+}
+
 /// The device of this id or of its twin.
 pub(crate) fn device_or_twin(view: &View<'_>, id: &str) -> Result<Option<Device>, StoreError> {
     view.load(device_key(id))
-}
-
-/// The group of this id or of its twin.
-pub(crate) fn group_or_twin(view: &View<'_>, id: &str) -> Result<Option<Group>, StoreError> {
-    view.load(group_key(id))
 }
 
 /// The person of this id or of its twin.
@@ -79,15 +111,69 @@ pub(crate) fn device(view: &View<'_>, field: &str, id: &str) -> Result<Device, F
     }
 }
 
-/// The group of exactly this id.
-pub(crate) fn group(view: &View<'_>, field: &str, id: &str) -> Result<Group, Fault> {
+/// A record that has an id of its own.
+pub(crate) trait Entity: Message + Default {
+    /// What people call it.
+    const WHAT: &'static str;
+    /// Begins the keys of all.
+    const ALL: &'static str;
+
+    /// Its id.
+    fn id(&self) -> &str;
+}
+
+macro_rules! entities {
+    ($($name:ident $what:literal $all:ident $id:ident;)*) => {$(
+        impl Entity for $name {
+            const WHAT: &'static str = $what;
+            const ALL: &'static str = $all;
+
+            fn id(&self) -> &str {
+                &self.$id
+            }
+        }
+    )*};
+}
+
+entities! {
+    Group "group" GROUPS group_id;
+    DeviceType "type" TYPES type_id;
+    Supplier "supplier" SUPPLIERS supplier_id;
+    Order "order" ORDERS order_id;
+    SavedQuery "query" QUERIES query_id;
+}
+
+/// The key of an entity.
+pub(crate) fn key<E: Entity>(id: &str) -> String {
+    format!("{}{}", E::ALL, fold(id))
+}
+
+/// The entity of exactly this id.
+pub(crate) fn find<E: Entity>(view: &View<'_>, field: &str, id: &str) -> Result<E, Fault> {
     let id = policy::id(field, id)?;
-    match group_or_twin(view, id.as_str())? {
-        Some(group) if group.group_id == id.as_str() => Ok(group),
-        found => Err(absent("group", id.as_str(), found.map(|g| g.group_id))
+    match view.load::<E>(key::<E>(id.as_str()))? {
+        Some(found) if found.id() == id.as_str() => Ok(found),
+        found => Err(absent(E::WHAT, id.as_str(), found.map(|e| e.id().to_owned()))
             .at(field)
             .into()),
     }
+}
+
+/// The entity of this id, if it is there; its twin is refused.
+pub(crate) fn present<E: Entity>(view: &View<'_>, field: &str, id: &str) -> Result<Option<E>, Fault> {
+    let id = policy::id(field, id)?;
+    match view.load::<E>(key::<E>(id.as_str()))? {
+        Some(twin) if twin.id() != id.as_str() => {
+            let message = format!("`{}` exists; ids that differ in case only are twins", twin.id());
+            Err(Refusal::new(Code::Exists, message).at(field).into())
+        }
+        found => Ok(found),
+    }
+}
+
+/// The group of exactly this id.
+pub(crate) fn group(view: &View<'_>, field: &str, id: &str) -> Result<Group, Fault> {
+    find(view, field, id)
 }
 
 fn absent(what: &str, id: &str, twin: Option<String>) -> Refusal {

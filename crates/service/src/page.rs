@@ -98,14 +98,14 @@ fn size(asked: u32) -> Result<usize, Refusal> {
 }
 
 /// The token of a page that begins after this key: the key less its prefix, in hex, since keys hold NULs.
-fn token_of(prefix: &str, last: Option<&[u8]>) -> String {
+pub fn token_of(prefix: &str, last: Option<&[u8]>) -> String {
     let rest = last.and_then(|key| key.strip_prefix(prefix.as_bytes()));
     let digits = rest.unwrap_or_default().iter().map(|byte| format!("{byte:02x}"));
     digits.collect()
 }
 
 /// The key that a token names: always one below the prefix, whatever the caller sends.
-fn key(prefix: &str, token: &str) -> Result<Option<Vec<u8>>, Refusal> {
+pub fn key(prefix: &str, token: &str) -> Result<Option<Vec<u8>>, Refusal> {
     if token.is_empty() {
         return Ok(None);
     }

@@ -75,7 +75,9 @@ requests! {
     CertificateUsed, Kicked, OpenArtifact, PutBlock, SealArtifact, ListArtifacts, CreateRollout, ShowRollout,
     ListRollouts, ListUpdates, SteerRollout, GetAssignment, GetBlock, UpdateReport, Heartbeat, ShowStatus, ListStatus,
     Summarize, PutRule, RemoveRule, ListRules, ListAlerts, Presence, PresenceSnapshot, SecurityNotice, Replay,
-    FactsAfter,
+    FactsAfter, CountDevices, ShowHistory, AskWhy, ReplaceDevice, ReadmitDevice, Attest, Annotate, PutType,
+    DeprecateType, ShowType, ListTypes, PutSupplier, ListSuppliers, PutOrder, ListOrders, ExpectDevices,
+    ReceiveDevices, PutQuery, RemoveQuery, ListQueries,
 }
 
 /// Decodes, and holds what was decoded to its two forms.

@@ -22,8 +22,10 @@ use super::{
 /// Put devices into groups.
 #[derive(clap::Subcommand)]
 pub(super) enum Group {
-    /// Make a group, or change its description
-    #[command(after_help = "Examples:\n  muster group put line-7 --description 'pumps of hall 3'")]
+    /// Make a group, or change its description or its query
+    #[command(after_help = "Examples:
+  muster group put line-7 --description 'pumps of hall 3'
+  muster group put old-pumps --query \"type = pump and firmware < 1.4\"")]
     Put(Put),
     /// Remove a group; its members stay
     #[command(after_help = "Examples:\n  muster group remove line-7 --yes")]
@@ -46,6 +48,9 @@ pub(super) struct Put {
     /// What it is for
     #[arg(long, default_value = "", hide_default_value = true)]
     description: String,
+    /// Makes it a dynamic group: its members are the devices that fit, see docs/registry.md
+    #[arg(long)]
+    query: Option<String>,
     /// Only if the group has this version
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
     expected_version: u64,
@@ -93,6 +98,7 @@ impl Put {
             group_id: self.id.to_string(),
             description: self.description,
             expected_version: self.expected_version,
+            query: self.query,
         };
         let changed: Changed = global.ask(ServiceName::Registry, "put-group", &request)?;
         print::changed(global.json, &changed)
@@ -159,7 +165,7 @@ impl List {
             },
             |reply: GroupsListed| (reply.groups, reply.next_page),
         )?;
-        listed.print(global, &["id", "members", "description", "version"], row)
+        listed.print(global, &["id", "members", "description", "query", "version"], row)
     }
 }
 
@@ -168,6 +174,11 @@ fn row(group: &Listed) -> Vec<String> {
         group.group_id.clone(),
         group.members.to_string(),
         group.description.clone(),
+        if group.settling {
+            format!("{} (settling)", group.query)
+        } else {
+            group.query.clone()
+        },
         group.version.to_string(),
     ]
 }

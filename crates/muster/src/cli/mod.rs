@@ -16,11 +16,15 @@ mod person;
 mod policy;
 mod print;
 mod progress;
+mod purchase;
+mod query;
 mod recover;
 mod rollout;
 mod run_agent;
 mod shell;
 mod store;
+mod supplier;
+mod types;
 mod up;
 mod whole;
 mod why;
@@ -66,6 +70,18 @@ enum Command {
     /// Put devices into groups.
     #[command(subcommand)]
     Group(group::Group),
+    /// What sorts of devices there are, and what they must pass.
+    #[command(subcommand)]
+    Type(types::Type),
+    /// From whom devices come.
+    #[command(subcommand)]
+    Supplier(supplier::Supplier),
+    /// What was ordered, and what of it has arrived.
+    #[command(subcommand)]
+    Order(purchase::Order),
+    /// Queries over devices that have a name.
+    #[command(subcommand)]
+    Query(query::Query),
     /// Operators and integrators and what they may do.
     #[command(subcommand)]
     Person(person::Person),
@@ -128,6 +144,10 @@ impl Cli {
             Command::DemoCheck(command) => command.run(global),
             Command::Device(command) => command.run(global),
             Command::Group(command) => command.run(global),
+            Command::Type(command) => command.run(global),
+            Command::Supplier(command) => command.run(global),
+            Command::Order(command) => command.run(global),
+            Command::Query(command) => command.run(global),
             Command::Person(command) => command.run(global),
             Command::Cert(command) => command.run(global),
             Command::Firmware(command) => command.run(global),

@@ -87,6 +87,7 @@ pub(super) fn word(name: &str) -> String {
         "CERTIFICATE_STATUS",
         "ADMISSION_STATUS",
         "ADMISSION",
+        "CHECK_KIND",
         "ROLLOUT_STATE",
         "UPDATE_STATE",
         "CONNECTIVITY",

@@ -58,6 +58,21 @@ fn whoever_may_not_gets_none_and_it_is_told() {
 }
 
 #[test]
+fn another_key_than_the_announced_one_gets_no_certificate() {
+    let mut world = World::new();
+    world.claim("lot", 9);
+    let device = v1::DeviceFact {
+        device_id: "pump-7".into(),
+        stage: Stage::Registered as i32,
+        restriction: Restriction::None as i32,
+        key_fingerprint: "ab".repeat(32),
+        ..Default::default()
+    };
+    world.tell_bytes("device", "pump-7", Some(prost::Message::encode_to_vec(&device)));
+    assert_eq!(world.sign("pump-7", "lot").unwrap_err().code, "untrusted");
+}
+
+#[test]
 fn a_batch_is_used_as_often_as_it_may_and_until_it_ends() {
     let mut world = World::new();
     world.claim("lot", 1);

@@ -7,44 +7,38 @@ use service::{FactChange, Fault, Outcome};
 
 use super::{
     Situation,
-    enter::{Why, enter, save},
+    act::{Act, Why},
+    active,
 };
 use crate::{
-    event,
     lifecycle::{self, Cause},
     state,
 };
 
 pub(super) fn decide(s: &Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, Fault> {
-    let mut outcome = Outcome::default();
     let Some(certificate) = usable(&fact) else {
-        return Ok(outcome);
+        return Ok(Outcome::default());
     };
     let Some(mut device) = state::device_or_twin(s.view, &certificate.id)? else {
-        return Ok(outcome);
+        return Ok(Outcome::default());
     };
-    let transition = lifecycle::find(&device, Cause::Certificate, s.now_ms);
+    let transition = lifecycle::find(&device, Cause::Certificate, &s.ground(&device)?);
     let (Some(transition), true) = (transition, device.device_id == certificate.id) else {
-        return Ok(outcome);
+        return Ok(Outcome::default());
     };
-    let before = event::fact_of(&device);
+    let before = device.clone();
+    let mut act = Act::new(s);
     let reason = format!("certificate {} was issued", fact.id);
     let why = Why {
         reason: &reason,
+        grounds: [("certificate".to_owned(), fact.id.to_owned())].into(),
         ..Why::default()
     };
-    enter(s, &mut outcome, &mut device, transition, &why)?;
+    act.enter(&mut device, transition, &why)?;
     // A report can overtake the fact of the certificate it came over.
-    let overtaken = lifecycle::find(&device, Cause::Report, s.now_ms).filter(|_| device.reported_at_ms > 0);
-    if let Some(transition) = overtaken {
-        let why = Why {
-            reason: "the device had reported",
-            ..Why::default()
-        };
-        enter(s, &mut outcome, &mut device, transition, &why)?;
-    }
-    save(&mut outcome, Some(&before), &device);
-    Ok(outcome)
+    active::if_it_had_reported(&mut act, &mut device)?;
+    act.save(Some(&before), &mut device)?;
+    Ok(act.finish())
 }
 
 /// The fact, if it is a device's certificate that can be used.

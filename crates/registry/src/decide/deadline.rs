@@ -7,7 +7,7 @@ use service::{Fault, Outcome};
 
 use super::{
     Situation,
-    enter::{WAKE, Why, enter, save, wake_key},
+    act::{Act, WAKE, Why, wake_key},
 };
 use crate::{
     event,
@@ -22,40 +22,42 @@ const OVERSLEPT_MS: i64 = 3_600_000;
 const ANOTHER_MS: i64 = 24 * 3_600_000;
 
 pub(super) fn decide(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
-    let mut outcome = Outcome::default();
+    let mut act = Act::new(s);
     let Some(id) = key.strip_prefix(WAKE) else {
-        return Ok(outcome);
+        return Ok(act.finish());
     };
     let mut device = state::device(s.view, "device_id", id)?;
     if device.stage() == Stage::Retiring && s.now_ms.saturating_sub(device.retire_deadline_ms) > OVERSLEPT_MS
     {
-        put_off(s, &mut outcome, &mut device);
-        return Ok(outcome);
+        put_off(&mut act, &mut device)?;
+        return Ok(act.finish());
     }
-    let Some(transition) = lifecycle::find(&device, Cause::Deadline, s.now_ms) else {
+    let Some(transition) = lifecycle::find(&device, Cause::Deadline, &s.ground(&device)?) else {
         if device.retire_deadline_ms > s.now_ms {
-            outcome.wake_at(wake_key(&device), device.retire_deadline_ms);
+            act.outcome.wake_at(wake_key(&device), device.retire_deadline_ms);
         }
-        return Ok(outcome);
+        return Ok(act.finish());
     };
-    let before = event::fact_of(&device);
+    let before = device.clone();
     let why = Why {
         reason: "no receipt came by the deadline",
         ..Why::default()
     };
-    enter(s, &mut outcome, &mut device, transition, &why)?;
-    save(&mut outcome, Some(&before), &device);
-    Ok(outcome)
+    act.enter(&mut device, transition, &why)?;
+    act.save(Some(&before), &mut device)?;
+    Ok(act.finish())
 }
 
-fn put_off(s: &Situation<'_>, outcome: &mut Outcome, device: &mut Device) {
+fn put_off(act: &mut Act<'_>, device: &mut Device) -> Result<(), Fault> {
+    let before = device.clone();
     let former = device.retire_deadline_ms;
     let wait_ms = former.saturating_sub(device.stage_since_ms).clamp(0, ANOTHER_MS);
-    device.retire_deadline_ms = s.now_ms.saturating_add(wait_ms);
+    device.retire_deadline_ms = act.s.now_ms.saturating_add(wait_ms);
     device.version += 1;
     let moved = json!({ "from": former.to_string(), "to": device.retire_deadline_ms.to_string() });
     let fields = event::Fields::from_iter([("retire_deadline_ms".to_owned(), moved)]);
-    outcome.wake_at(wake_key(device), device.retire_deadline_ms);
-    save(outcome, Some(&event::fact_of(device)), device);
-    event::changed(outcome, device, fields);
+    act.outcome.wake_at(wake_key(device), device.retire_deadline_ms);
+    act.save(Some(&before), device)?;
+    event::changed(&mut act.outcome, device, fields);
+    Ok(())
 }

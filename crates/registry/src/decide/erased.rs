@@ -8,10 +8,9 @@ use service::{Fault, Outcome};
 
 use super::{
     Situation,
-    enter::{Why, enter, save},
+    act::{Act, Why},
 };
 use crate::{
-    event,
     lifecycle::{self, Cause},
     policy, state,
 };
@@ -19,20 +18,20 @@ use crate::{
 pub(super) fn decide(s: &Situation<'_>, caller: &Principal, m: Erased) -> Result<Outcome, Fault> {
     policy::receipt(&m.erased)?;
     let mut device = state::device(s.view, "", caller.id.as_str())?;
-    let mut outcome = Outcome::default();
-    let Some(transition) = lifecycle::find(&device, Cause::Receipt, s.now_ms) else {
+    let Some(transition) = lifecycle::find(&device, Cause::Receipt, &s.ground(&device)?) else {
         if device.stage() == Stage::Retired {
-            return Ok(outcome);
+            return Ok(Outcome::default());
         }
         return Err(lifecycle::refusal(&device, "only a retiring device is to erase itself").into());
     };
-    let before = event::fact_of(&device);
+    let before = device.clone();
+    let mut act = Act::new(s);
     let why = Why {
         reason: "the device erased its keys",
         receipt: &m.erased,
         ..Why::default()
     };
-    enter(s, &mut outcome, &mut device, transition, &why)?;
-    save(&mut outcome, Some(&before), &device);
-    Ok(outcome)
+    act.enter(&mut device, transition, &why)?;
+    act.save(Some(&before), &mut device)?;
+    Ok(act.finish())
 }

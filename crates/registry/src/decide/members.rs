@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use contract::v1::{ChangeMembers, Device, MembersChanged, Stage};
+use contract::{
+    Code, Refusal,
+    v1::{ChangeMembers, Device, MembersChanged, Stage},
+};
 use serde_json::json;
 use service::{Fault, Outcome};
 
-use super::{Situation, enter::save};
+use super::{Situation, act::Act};
 use crate::{event, lifecycle, policy, roster::Roster, state};
 
 pub(super) fn join(s: &Situation<'_>, m: ChangeMembers) -> Result<Outcome, Fault> {
@@ -31,27 +34,31 @@ type Step = fn(&mut Roster, &mut Outcome, &mut Device, &str) -> Result<bool, Fau
 
 fn decide(s: &Situation<'_>, m: ChangeMembers, step: Step) -> Result<Outcome, Fault> {
     policy::rows("device_ids", m.device_ids.len())?;
-    let mut roster = Roster::default();
-    roster.find(s.view, "group_id", &m.group_id)?;
-    let mut outcome = Outcome::default();
+    let mut act = Act::new(s);
+    let group = state::group(s.view, "group_id", &m.group_id)?;
+    if group.settling || !group.query.is_empty() {
+        let message = format!("the members of `{}` follow from its query", group.group_id);
+        return Err(Refusal::new(Code::NotAllowed, message).at("group_id").into());
+    }
+    act.roster.find(s.view, "group_id", &m.group_id)?;
     let mut changed = 0;
     for id in m.device_ids.iter().collect::<BTreeSet<_>>() {
         let mut device = state::device(s.view, "device_ids", id)?;
-        let (before, from) = (event::fact_of(&device), device.groups.clone());
-        if !step(&mut roster, &mut outcome, &mut device, &m.group_id)? {
+        let before = device.clone();
+        if !step(&mut act.roster, &mut act.outcome, &mut device, &m.group_id)? {
             continue;
         }
         changed += 1;
         device.version += 1;
-        let groups = json!({ "from": from, "to": device.groups });
-        save(&mut outcome, Some(&before), &device);
+        let groups = json!({ "from": before.groups, "to": device.groups });
+        act.save(Some(&before), &mut device)?;
         event::changed(
-            &mut outcome,
+            &mut act.outcome,
             &device,
             event::Fields::from_iter([("groups".to_owned(), groups)]),
         );
     }
-    roster.settle(&mut outcome);
+    let mut outcome = act.finish();
     let version = state::group(&s.view.over(&outcome.changes), "group_id", &m.group_id)?.version;
     outcome.answer(MembersChanged {
         group_id: m.group_id,

@@ -1,25 +1,47 @@
 //! The decisions, one verb a file.
 
+mod act;
+mod active;
+mod attest;
 mod certificate;
 mod change;
+mod check;
 mod deadline;
-mod enter;
 mod erased;
 mod members;
 mod move_stage;
+mod order;
 mod put_group;
 mod put_person;
+mod put_supplier;
+mod put_type;
 mod register;
 mod register_many;
 mod remove_group;
+mod replace;
 mod report;
 mod restrict;
 mod retire;
+mod saved;
+mod settle;
 
-use contract::{Code, Refusal, id::Principal, v1::Changed};
+use std::sync::Arc;
+
+use contract::{
+    Code, Refusal,
+    id::Principal,
+    v1::{Changed, Device, DeviceType},
+};
 use service::{FactChange, Fault, Outcome, View};
 
-use crate::{Request, Settings, restriction::Measure};
+use crate::{
+    Request, Settings, acceptance,
+    lifecycle::{self, Ground},
+    restriction::Measure,
+    rules::Rules,
+    schema::SchemaCache,
+    state,
+};
 
 /// What every decision is given.
 pub(crate) struct Situation<'a> {
@@ -29,6 +51,30 @@ pub(crate) struct Situation<'a> {
     pub(crate) actor: String,
     /// The time.
     pub(crate) now_ms: i64,
+    /// The dynamic groups.
+    pub(crate) rules: Arc<Rules>,
+    /// The types' schemas.
+    pub(crate) schemas: &'a SchemaCache,
+}
+
+impl Situation<'_> {
+    /// What the guards of a device's transitions are judged by.
+    pub(crate) fn ground(&self, device: &Device) -> Result<Ground, Fault> {
+        ground(self.view, self.now_ms, device)
+    }
+}
+
+/// What the guards of a device's transitions are judged by.
+pub(crate) fn ground(view: &View<'_>, now_ms: i64, device: &Device) -> Result<Ground, Fault> {
+    let mut ground = Ground {
+        now_ms,
+        pending: Vec::new(),
+    };
+    if !device.device_type.is_empty() && lifecycle::asks_for_acceptance(device.stage()) {
+        let kind: DeviceType = state::find(view, "type", &device.device_type)?;
+        ground.pending = acceptance::pending(&kind, device);
+    }
+    Ok(ground)
 }
 
 /// Decides a command.
@@ -54,9 +100,29 @@ pub(crate) fn command(
         Request::JoinGroup(m) => members::join(s, m),
         Request::LeaveGroup(m) => members::leave(s, m),
         Request::PutPerson(m) => put_person::decide(s, m),
+        Request::Replace(m) => replace::decide(s, m),
+        Request::Readmit(m) => retire::readmit(s, m),
+        Request::Attest(m) => attest::decide(s, m),
+        Request::Annotate(m) => change::annotate(s, m),
+        Request::PutType(m) => put_type::put(s, m),
+        Request::DeprecateType(m) => put_type::deprecate(s, m),
+        Request::PutSupplier(m) => put_supplier::decide(s, m),
+        Request::PutOrder(m) => order::put(s, m),
+        Request::Expect(m) => order::expect(s, m),
+        Request::Receive(m) => order::receive(s, m),
+        Request::PutQuery(m) => saved::put(s, m),
+        Request::RemoveQuery(m) => saved::remove(s, m),
         Request::Show(_)
         | Request::List(_)
+        | Request::Count(_)
+        | Request::History(_)
+        | Request::Why(_)
         | Request::Standing(_)
+        | Request::ShowType(_)
+        | Request::Types(_)
+        | Request::Suppliers(_)
+        | Request::Orders(_)
+        | Request::Queries(_)
         | Request::Groups(_)
         | Request::People(_) => Err(Refusal::new(Code::Internal, "this verb is a query").into()),
     }
@@ -67,9 +133,12 @@ pub(crate) fn fact(s: &Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, F
     certificate::decide(s, fact)
 }
 
-/// A wake-up: the deadline of a retiring device.
+/// A wake-up: the deadline of a retiring device, or the next page for a dynamic group.
 pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
-    deadline::decide(s, key)
+    match key.strip_prefix(settle::WAKE) {
+        Some(group) => settle::decide(s, group),
+        None => deadline::decide(s, key),
+    }
 }
 
 /// The answer to a change of one entity.

@@ -1,49 +1,87 @@
-//! `put-group`: makes a group or changes its description.
+//! `put-group`: makes a group, or changes its description or its query.
 
 use contract::{
     Code, Refusal,
     v1::{Group, PutGroup},
 };
-use service::{Fault, Outcome};
+use prost::Message;
+use service::{Fault, Outcome, View};
 
-use super::{Situation, changed};
+use super::{Situation, changed, settle};
 use crate::{
     event::{self, GroupChange},
-    policy, state,
+    language::Query,
+    policy,
+    rules::{RULES_MAX, RuleRecord, RulesRecord},
+    state,
 };
 
 pub(super) fn decide(s: &Situation<'_>, m: PutGroup) -> Result<Outcome, Fault> {
-    let id = policy::id("group_id", &m.group_id)?;
     policy::text("description", &m.description)?;
-    let present = state::group_or_twin(s.view, id.as_str())?;
-    if let Some(twin) = present.as_ref().filter(|group| group.group_id != id.as_str()) {
-        let message = format!(
-            "`{}` exists; ids that differ in case only are twins",
-            twin.group_id
-        );
-        return Err(Refusal::new(Code::Exists, message).at("group_id").into());
-    }
-    let version = present.as_ref().map_or(0, |group| group.version);
-    policy::version("group", m.expected_version, version)?;
+    let present = state::present::<Group>(s.view, "group_id", &m.group_id)?;
     let change = if present.is_some() {
         GroupChange::Described
     } else {
         GroupChange::Made
     };
-    let unchanged = present
-        .as_ref()
-        .is_some_and(|group| group.description == m.description);
-    let mut group = present.unwrap_or(Group {
+    let present = present.unwrap_or(Group {
         group_id: m.group_id,
         ..Group::default()
     });
+    policy::version("group", m.expected_version, present.version)?;
+    let mut group = Group {
+        description: m.description,
+        ..present.clone()
+    };
     let mut outcome = Outcome::default();
-    if !unchanged {
+    if let Some(query) = m.query.filter(|query| *query != present.query) {
+        sort(&present, &query)?;
+        group.query = query;
+        group.settling = true;
+        keep(s.view, &mut outcome, &group)?;
+        settle::begin(&mut outcome, &group.group_id, s.now_ms);
+    }
+    if group != present || change == GroupChange::Made {
         group.version += 1;
-        group.description = m.description;
         outcome.put(state::group_key(&group.group_id), &group);
         event::group_changed(&mut outcome, &group, change, &[], &[]);
     }
     outcome.answer(changed(&group.group_id, group.version));
     Ok(outcome)
+}
+
+/// A group whose members were chosen stays so as long as it has any.
+fn sort(present: &Group, query: &str) -> Result<(), Refusal> {
+    if !query.is_empty() {
+        Query::parse_lasting(query)?;
+    }
+    if present.query.is_empty() && !present.settling && present.members > 0 {
+        let message =
+            "the group's members were chosen one by one; take them out first, or make another group";
+        return Err(Refusal::new(Code::NotAllowed, message).at("query"));
+    }
+    Ok(())
+}
+
+/// Brings the list of dynamic groups in line with one of them.
+pub(super) fn keep(view: &View<'_>, outcome: &mut Outcome, group: &Group) -> Result<(), Fault> {
+    let mut list: RulesRecord = view.load(state::RULES)?.unwrap_or_default();
+    list.rules.retain(|rule| rule.group_id != group.group_id);
+    if !group.query.is_empty() {
+        list.rules.push(RuleRecord {
+            group_id: group.group_id.clone(),
+            query: group.query.clone(),
+        });
+    }
+    if list.rules.len() > RULES_MAX {
+        let message = format!("there are {RULES_MAX} dynamic groups, the limit");
+        return Err(Refusal::new(Code::Limit, message).at("query").into());
+    }
+    // One record holds them all.
+    if list.encoded_len() > 60 * 1024 {
+        let message = "the queries of all dynamic groups together are too long";
+        return Err(Refusal::new(Code::Limit, message).at("query").into());
+    }
+    outcome.put(state::RULES, &list);
+    Ok(())
 }

@@ -1,23 +1,40 @@
 //! `register`: a device is known from now on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contract::{
     Code, Id, Refusal,
-    v1::{Criticality, Device, RegisterDevice, Restriction, Stage},
+    v1::{Criticality, Device, Evidence, RegisterDevice, Restriction, Stage},
 };
-use service::{Fault, Outcome, View};
+use service::{Fault, Outcome};
 
-use super::{Situation, changed, enter::save};
-use crate::{choice, event, policy, roster::Roster, state};
+use super::{Situation, act::Act, change::together, changed, check};
+use crate::{
+    choice::{self, Choice, word},
+    event,
+    field::{self, Field},
+    policy, state,
+};
 
 pub(super) fn decide(s: &Situation<'_>, m: RegisterDevice) -> Result<Outcome, Fault> {
-    let (mut outcome, mut roster) = (Outcome::default(), Roster::default());
-    let recruit = examine(s, s.view, &mut roster, m)?;
-    let device = enlist(&mut outcome, &mut roster, recruit)?;
-    roster.settle(&mut outcome);
-    outcome.answer(changed(&device.device_id, device.version));
-    Ok(outcome)
+    let mut act = Act::new(s);
+    match examine(&mut act, m)? {
+        Examined::New(recruit) => {
+            let device = enlist(&mut act, *recruit)?;
+            Ok(act.answer(changed(&device.device_id, device.version)))
+        }
+        Examined::Known(refusal) | Examined::Another(refusal) => Err(refusal.into()),
+    }
+}
+
+/// What a row comes to.
+pub(super) enum Examined {
+    /// It may be registered.
+    New(Box<Recruit>),
+    /// It is registered, and the row says nothing else; the refusal for who does not expect that.
+    Known(Refusal),
+    /// The id is taken by something else.
+    Another(Refusal),
 }
 
 /// A device that may be registered, and the groups it joins.
@@ -27,66 +44,104 @@ pub(super) struct Recruit {
 }
 
 /// Checks a row; changes nothing but what the roster has looked up.
-pub(super) fn examine(
-    s: &Situation<'_>,
-    view: &View<'_>,
-    roster: &mut Roster,
-    m: RegisterDevice,
-) -> Result<Recruit, Fault> {
+pub(super) fn examine(act: &mut Act<'_>, m: RegisterDevice) -> Result<Examined, Fault> {
     let id = policy::id("device_id", &m.device_id)?;
-    policy::texts(&[
-        ("name", &m.name),
-        ("serial_number", &m.serial_number),
-        ("model", &m.model),
-        ("owner", &m.owner),
-        ("site", &m.site),
-        ("hardware_revision", &m.hardware_revision),
-    ])?;
-    let criticality = choice::optional("criticality", m.criticality)?.unwrap_or(Criticality::Medium);
+    let criticality = choice::optional::<Criticality>("criticality", m.criticality)?;
     let groups = policy::groups(&m.groups)?;
-    if let Some(present) = state::device_or_twin(view, id.as_str())? {
-        return Err(taken(&present, &id).into());
-    }
-    for group in &groups {
-        roster.find(view, "groups", group.as_str())?;
-    }
     let stage = if m.planned {
         Stage::Planned
     } else {
         Stage::Registered
     };
-    let device = Device {
+    let fields = fields(m, criticality)?;
+    let mut device = blank(act.s, &id, stage);
+    field::write(&mut device, &fields)?;
+    if let Some(present) = state::device_or_twin(&act.view(), id.as_str())? {
+        let refusal = taken(&present, &id);
+        return Ok(match difference(&present, &device, &fields, &groups) {
+            _ if present.device_id != id.as_str() || present.stage() == Stage::Retired => {
+                Examined::Another(refusal)
+            }
+            None => Examined::Known(refusal),
+            Some(name) => {
+                let message = format!("{}, with another `{name}`; use `change`", refusal.message);
+                Examined::Another(Refusal { message, ..refusal })
+            }
+        });
+    }
+    for group in &groups {
+        act.roster.find(act.s.view, "groups", group.as_str())?;
+        act.roster.may_be_chosen(group.as_str())?;
+    }
+    check::written(act.s, &act.view(), None, &device)?;
+    Ok(Examined::New(Box::new(Recruit { device, groups })))
+}
+
+fn blank(s: &Situation<'_>, id: &Id, stage: Stage) -> Device {
+    Device {
         device_id: id.as_str().to_owned(),
         version: 1,
         stage: stage.into(),
         restriction: Restriction::None.into(),
-        name: m.name,
-        serial_number: m.serial_number,
-        criticality: criticality.into(),
-        owner: m.owner,
-        site: m.site,
-        model: m.model,
-        hardware_revision: m.hardware_revision,
+        criticality: Criticality::Medium.into(),
         registered_at_ms: s.now_ms,
         stage_since_ms: s.now_ms,
         changed_by: s.actor.clone(),
         ..Device::default()
-    };
-    Ok(Recruit { device, groups })
+    }
+}
+
+/// The row's fields by name, those with a field of their own in the message among them.
+fn fields(m: RegisterDevice, criticality: Option<Criticality>) -> Result<BTreeMap<String, String>, Refusal> {
+    let typed = [
+        ("name", m.name),
+        ("serial_number", m.serial_number),
+        ("model", m.model),
+        ("owner", m.owner),
+        ("site", m.site),
+        ("hardware_revision", m.hardware_revision),
+        (
+            "criticality",
+            criticality.map(|c| word(c.name())).unwrap_or_default(),
+        ),
+    ];
+    let given = typed.into_iter().filter(|(_, value)| !value.is_empty());
+    let mut fields = together(m.fields, given)?;
+    fields.retain(|_, value| !value.is_empty());
+    Ok(fields)
+}
+
+/// The first field that a row says otherwise than the record; what the row does not say does not count.
+fn difference(
+    present: &Device,
+    row: &Device,
+    fields: &BTreeMap<String, String>,
+    groups: &BTreeSet<Id>,
+) -> Option<String> {
+    let differs =
+        |name: &&String| Field::find(name).is_ok_and(|field| field.read(present) != field.read(row));
+    if let Some(name) = fields.keys().find(differs) {
+        return Some(name.clone());
+    }
+    let member = |group: &&Id| present.groups.iter().any(|held| held == group.as_str());
+    (!groups.iter().all(|group| member(&group))).then(|| "groups".to_owned())
 }
 
 /// Writes the device and lets it join its groups.
-pub(super) fn enlist(
-    outcome: &mut Outcome,
-    roster: &mut Roster,
-    recruit: Recruit,
-) -> Result<Device, Refusal> {
+pub(super) fn enlist(act: &mut Act<'_>, recruit: Recruit) -> Result<Device, Fault> {
     let Recruit { mut device, groups } = recruit;
     for group in &groups {
-        roster.join(outcome, &mut device, group.as_str())?;
+        act.roster.join(&mut act.outcome, &mut device, group.as_str())?;
     }
-    save(outcome, None, &device);
-    event::registered(outcome, &device);
+    act.save(None, &mut device)?;
+    event::registered(&mut act.outcome, &device);
+    let evidence = Evidence {
+        what: "registered".into(),
+        to: device.stage().name().into(),
+        cause: "register".into(),
+        ..Evidence::default()
+    };
+    act.evidence(&device, evidence);
     Ok(device)
 }
 
@@ -97,7 +152,7 @@ fn taken(present: &Device, id: &Id) -> Refusal {
             present.device_id
         )
     } else if present.stage() == Stage::Retired {
-        format!("`{id}` was retired, and a retired id is not used again; choose another")
+        format!("`{id}` was retired, and a retired id is not used again; choose another, or readmit it")
     } else {
         format!("a device `{id}` exists already")
     };

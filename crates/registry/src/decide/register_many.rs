@@ -1,11 +1,15 @@
 //! `register-many`: the good rows are applied, the others come back, each with its reason.
 
-use contract::v1::{RegisterDevices, RegisterRefusal, RegisteredDevices, Rejection};
+use contract::v1::{RegisterDevice, RegisterDevices, RegisterRefusal, RegisteredDevices, Rejection};
 use contract::{Refusal, limits::ID_CHARS};
 use service::{Fault, Outcome};
 
-use super::{Situation, register};
-use crate::{policy, roster::Roster};
+use super::{
+    Situation,
+    act::Act,
+    register::{self, Examined},
+};
+use crate::policy;
 
 /// The answer is kept in one record of the store (64 KiB): what its refusals may take as JSON.
 const ANSWER_BYTES: usize = 62_000;
@@ -14,30 +18,46 @@ const BARE_BYTES: usize = 118;
 
 pub(super) fn decide(s: &Situation<'_>, m: RegisterDevices) -> Result<Outcome, Fault> {
     policy::rows("devices", m.devices.len())?;
-    let (mut outcome, mut roster) = (Outcome::default(), Roster::default());
-    let (mut registered, mut refused) = (0, Vec::new());
-    for (n, row) in m.devices.into_iter().enumerate() {
+    let mut act = Act::new(s);
+    let report = enlist_all(&mut act, m.devices)?;
+    if m.dry_run {
+        return Ok(Outcome::reply(report));
+    }
+    Ok(act.answer(report))
+}
+
+/// Registers the good rows.
+pub(super) fn enlist_all(act: &mut Act<'_>, rows: Vec<RegisterDevice>) -> Result<RegisteredDevices, Fault> {
+    let mut report = RegisteredDevices::default();
+    for (n, row) in rows.into_iter().enumerate() {
         let named = printable(&row.device_id);
-        let examined = register::examine(s, &s.view.over(&outcome.changes), &mut roster, row);
-        let enlisted = examined.and_then(|recruit| Ok(register::enlist(&mut outcome, &mut roster, recruit)?));
-        match enlisted {
-            Ok(_) => registered += 1,
-            Err(Fault::Refused(refusal)) => refused.push(refusal_of_row(n, named, refusal)),
+        match enlist(act, row) {
+            Ok(Enlisted::New) => report.registered += 1,
+            Ok(Enlisted::Known) => report.unchanged += 1,
+            Err(Fault::Refused(refusal)) => report.refused.push(refusal_of_row("devices", n, named, refusal)),
             Err(fault) => return Err(fault),
         }
     }
-    roster.settle(&mut outcome);
-    shorten(&mut refused);
-    outcome.answer(RegisteredDevices {
-        registered,
-        refused,
-        ..RegisteredDevices::default()
-    });
-    Ok(outcome)
+    shorten(&mut report.refused);
+    Ok(report)
 }
 
-fn refusal_of_row(n: usize, device_id: String, refusal: Refusal) -> RegisterRefusal {
-    let field = format!("devices[{n}].{}", refusal.field);
+enum Enlisted {
+    New,
+    Known,
+}
+
+fn enlist(act: &mut Act<'_>, row: RegisterDevice) -> Result<Enlisted, Fault> {
+    match register::examine(act, row)? {
+        Examined::New(recruit) => register::enlist(act, *recruit).map(|_| Enlisted::New),
+        Examined::Known(_) => Ok(Enlisted::Known),
+        Examined::Another(refusal) => Err(refusal.into()),
+    }
+}
+
+/// The refusal of one row of a request.
+pub(super) fn refusal_of_row(list: &str, n: usize, device_id: String, refusal: Refusal) -> RegisterRefusal {
+    let field = format!("{list}[{n}].{}", refusal.field);
     RegisterRefusal {
         device_id,
         rejection: Some(refusal.at(field).to_message("")),
@@ -45,7 +65,7 @@ fn refusal_of_row(n: usize, device_id: String, refusal: Refusal) -> RegisterRefu
 }
 
 /// The id as it was given, as far as it can be printed.
-fn printable(id: &str) -> String {
+pub(super) fn printable(id: &str) -> String {
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
     id.chars()
         .take(ID_CHARS)
@@ -54,9 +74,9 @@ fn printable(id: &str) -> String {
 }
 
 /// Leaves the last refusals their codes only when all sentences together do not fit an answer.
-fn shorten(refused: &mut [RegisterRefusal]) {
+pub(super) fn shorten(refused: &mut [RegisterRefusal]) {
     let mut spare = ANSWER_BYTES.saturating_sub(refused.len() * BARE_BYTES);
-    for refusal in refused {
+    for refusal in refused.iter_mut() {
         let bytes = serde_json::to_vec(refusal).map_or(usize::MAX, |json| json.len() + 1);
         match spare.checked_sub(bytes.saturating_sub(BARE_BYTES)) {
             Some(rest) => spare = rest,
@@ -80,6 +100,7 @@ mod tests {
     fn the_worst_answer_fits_a_record() {
         let worst = |n| {
             refusal_of_row(
+                "devices",
                 n,
                 "x".repeat(64),
                 Refusal::new(Code::Precondition, "y".repeat(500)),
@@ -101,6 +122,7 @@ mod tests {
             refused,
             request_id: "r".repeat(128),
             registered: 0,
+            unchanged: 0,
         };
         assert!(serde_json::to_vec(&answer).unwrap().len() < 63_000);
     }

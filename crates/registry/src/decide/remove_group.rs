@@ -3,7 +3,7 @@
 use contract::{Code, Refusal, v1::RemoveGroup};
 use service::{Fault, Outcome};
 
-use super::Situation;
+use super::{Situation, put_group, settle};
 use crate::{
     event::{self, GroupChange},
     state,
@@ -13,8 +13,13 @@ pub(super) fn decide(s: &Situation<'_>, m: RemoveGroup) -> Result<Outcome, Fault
     let mut group = state::group(s.view, "group_id", &m.group_id)?;
     if group.members > 0 {
         let message = format!(
-            "the group has {} members; take them out with `leave-group` first",
-            group.members
+            "the group has {} members; take them out with `leave-group` first{}",
+            group.members,
+            if group.query.is_empty() {
+                ""
+            } else {
+                ", or its query with `put-group`"
+            }
         );
         let refusal = Refusal {
             present_version: group.version,
@@ -25,6 +30,11 @@ pub(super) fn decide(s: &Situation<'_>, m: RemoveGroup) -> Result<Outcome, Fault
     group.version += 1;
     let mut outcome = Outcome::default();
     outcome.delete(state::group_key(&group.group_id));
+    if !group.query.is_empty() || group.settling {
+        group.query.clear();
+        put_group::keep(s.view, &mut outcome, &group)?;
+        settle::end(&mut outcome, &group.group_id);
+    }
     event::group_changed(&mut outcome, &group, GroupChange::Removed, &[], &[]);
     Ok(outcome)
 }

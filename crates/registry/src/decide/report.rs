@@ -3,59 +3,49 @@
 
 use contract::{
     id::Principal,
-    v1::{Device, Report},
+    v1::{Component, Device, Report},
 };
 use serde_json::{Value, json};
 use service::{Fault, Outcome};
 
-use super::{
-    Situation, changed,
-    enter::{Why, enter, save},
-};
+use super::{Situation, act::Act, active, changed, check};
 use crate::{
     event::{self, Fields},
-    lifecycle::{self, Cause},
-    policy, state,
+    lifecycle, policy, state,
 };
 
 pub(super) fn decide(s: &Situation<'_>, caller: &Principal, m: Report) -> Result<Outcome, Fault> {
-    check(&m)?;
+    examine(&m)?;
     let mut device = state::device(s.view, "", caller.id.as_str())?;
     if !lifecycle::may_report(device.stage()) {
         return Err(lifecycle::refusal(&device, "it has nothing to report").into());
     }
-    let before = event::fact_of(&device);
-    let mut outcome = Outcome::default();
+    let before = device.clone();
+    let mut act = Act::new(s);
     let news = merge(&mut device, m);
     policy::attributes_in_all(&device.attributes)?;
-    let first = device.reported_at_ms == 0;
-    let transition = lifecycle::find(&device, Cause::Report, s.now_ms);
-    if !news.is_empty() || first {
+    policy::components(&device.components)?;
+    if !news.is_empty() || device.reported_at_ms == 0 {
+        check::reported(s, &device)?;
         device.version += 1;
         device.reported_at_ms = s.now_ms;
-        event::reported(&mut outcome, &device, news);
+        event::reported(&mut act.outcome, &device, news);
     }
-    if let Some(transition) = transition {
-        let why = Why {
-            reason: "the device reported",
-            ..Why::default()
-        };
-        enter(s, &mut outcome, &mut device, transition, &why)?;
+    active::by_report(&mut act, &mut device)?;
+    if !act.outcome.events.is_empty() {
+        act.save(Some(&before), &mut device)?;
     }
-    if !outcome.events.is_empty() {
-        save(&mut outcome, Some(&before), &device);
-    }
-    outcome.answer(changed(&device.device_id, device.version));
-    Ok(outcome)
+    Ok(act.answer(changed(&device.device_id, device.version)))
 }
 
-fn check(m: &Report) -> Result<(), Fault> {
+fn examine(m: &Report) -> Result<(), Fault> {
     policy::texts(&[
         ("model", &m.model),
         ("hardware_revision", &m.hardware_revision),
         ("firmware_version", &m.firmware_version),
     ])?;
     m.location.as_ref().map_or(Ok(()), policy::location)?;
+    policy::components(&m.components)?;
     Ok(policy::attributes(&m.attributes)?)
 }
 
@@ -87,6 +77,10 @@ fn merge(device: &mut Device, m: Report) -> Fields {
         );
         device.location = m.location;
     }
+    let components = merge_components(&mut device.components, m.components);
+    if !components.is_empty() {
+        news.insert("components".into(), Value::Object(components));
+    }
     let mut attributes = Fields::new();
     for (key, value) in m.attributes {
         if value.is_empty() {
@@ -100,6 +94,29 @@ fn merge(device: &mut Device, m: Report) -> Fields {
     }
     if !attributes.is_empty() {
         news.insert("attributes".into(), Value::Object(attributes));
+    }
+    news
+}
+
+/// By name, in the order of their names. What comes back is what is new, with null for what is gone.
+fn merge_components(present: &mut Vec<Component>, told: Vec<Component>) -> Fields {
+    let mut news = Fields::new();
+    for component in told {
+        let place = present.binary_search_by(|held| held.name.cmp(&component.name));
+        match place {
+            Ok(at) if component.version.is_empty() => {
+                news.insert(present.remove(at).name, Value::Null);
+            }
+            Ok(at) if present[at] == component => {}
+            Err(_) if component.version.is_empty() => {}
+            found => {
+                news.insert(component.name.clone(), json!(component.version));
+                match found {
+                    Ok(at) => present[at] = component,
+                    Err(at) => present.insert(at, component),
+                }
+            }
+        }
     }
     news
 }
@@ -134,5 +151,25 @@ mod tests {
         assert_eq!(device.model, "p1");
         assert_eq!(device.attributes, attributes(&[("new", "x"), ("os", "linux")]));
         assert!(merge(&mut device, report).is_empty());
+    }
+
+    #[test]
+    fn components_are_merged_by_name() {
+        let list = |pairs: &[(&str, &str)]| -> Vec<Component> {
+            let component = |(name, version): &(&str, &str)| Component {
+                name: (*name).into(),
+                version: (*version).into(),
+            };
+            pairs.iter().map(component).collect()
+        };
+        let mut present = list(&[("boot", "1"), ("modem", "2")]);
+        let told = list(&[("modem", "3"), ("app", "1"), ("boot", ""), ("none", "")]);
+        let news = merge_components(&mut present, told.clone());
+        assert_eq!(
+            Value::Object(news),
+            json!({ "modem": "3", "app": "1", "boot": null })
+        );
+        assert_eq!(present, list(&[("app", "1"), ("modem", "3")]));
+        assert!(merge_components(&mut present, told).is_empty());
     }
 }

@@ -2,12 +2,13 @@
 
 use contract::{
     id::Principal,
-    v1::{RestrictDevice, Restriction},
+    v1::{Evidence, RestrictDevice, Restriction},
 };
 use service::{Fault, Outcome};
 
-use super::{Situation, changed, enter::save};
+use super::{Situation, act::Act, changed};
 use crate::{
+    choice::Choice,
     event, policy,
     restriction::{self, Measure},
     state,
@@ -23,7 +24,7 @@ pub(super) fn decide(
     let mut device = state::device(s.view, "device_id", &m.device_id)?;
     policy::version("device", m.expected_version, device.version)?;
     let to = restriction::take(&device, measure, caller)?;
-    let (before, from) = (event::fact_of(&device), device.restriction());
+    let (before, from) = (device.clone(), device.restriction());
     device.set_restriction(to);
     device.version += 1;
     device.restriction_reason = if to == Restriction::None {
@@ -33,9 +34,17 @@ pub(super) fn decide(
     };
     device.changed_by.clone_from(&s.actor);
     device.change_reason.clone_from(&m.reason);
-    let mut outcome = Outcome::default();
-    save(&mut outcome, Some(&before), &device);
-    event::restricted(&mut outcome, &device, from, &m.reason);
-    outcome.answer(changed(&device.device_id, device.version));
-    Ok(outcome)
+    let mut act = Act::new(s);
+    act.save(Some(&before), &mut device)?;
+    event::restricted(&mut act.outcome, &device, from, &m.reason);
+    let evidence = Evidence {
+        what: "restricted".into(),
+        from: from.name().into(),
+        to: to.name().into(),
+        cause: measure.verb().into(),
+        reason: m.reason,
+        ..Evidence::default()
+    };
+    act.evidence(&device, evidence);
+    Ok(act.answer(changed(&device.device_id, device.version)))
 }

@@ -1,14 +1,15 @@
-//! `retire`: the end of a device's life begins.
+//! `retire`: the end of a device's life begins. `readmit`: a retired device begins another.
 
-use contract::v1::RetireDevice;
+use contract::v1::{ReadmitDevice, RetireDevice};
 use service::{Fault, Outcome};
 
 use super::{
-    Situation, changed,
-    enter::{Why, enter, save},
+    Situation,
+    act::{Act, Why},
+    changed, check,
 };
 use crate::{
-    Settings, event,
+    Settings,
     lifecycle::{self, Cause},
     policy, state,
 };
@@ -18,19 +19,37 @@ pub(super) fn decide(s: &Situation<'_>, settings: &Settings, m: RetireDevice) ->
     let wait_ms = policy::retire_wait(m.wait_ms, settings.retire_wait_ms)?;
     let mut device = state::device(s.view, "device_id", &m.device_id)?;
     policy::version("device", m.expected_version, device.version)?;
-    let Some(transition) = lifecycle::find(&device, Cause::Retire, s.now_ms) else {
+    let Some(transition) = lifecycle::find(&device, Cause::Retire, &s.ground(&device)?) else {
         return Err(lifecycle::refusal(&device, "it need not be retired again").into());
     };
-    let before = event::fact_of(&device);
-    let mut outcome = Outcome::default();
-    let deadline_ms = s.now_ms.saturating_add(wait_ms);
+    let before = device.clone();
+    let mut act = Act::new(s);
     let why = Why {
         reason: &m.reason,
-        deadline_ms,
+        deadline_ms: s.now_ms.saturating_add(wait_ms),
         ..Why::default()
     };
-    enter(s, &mut outcome, &mut device, transition, &why)?;
-    save(&mut outcome, Some(&before), &device);
-    outcome.answer(changed(&device.device_id, device.version));
-    Ok(outcome)
+    act.enter(&mut device, transition, &why)?;
+    act.save(Some(&before), &mut device)?;
+    Ok(act.answer(changed(&device.device_id, device.version)))
+}
+
+pub(super) fn readmit(s: &Situation<'_>, m: ReadmitDevice) -> Result<Outcome, Fault> {
+    policy::reason(&m.reason)?;
+    let mut device = state::device(s.view, "device_id", &m.device_id)?;
+    policy::version("device", m.expected_version, device.version)?;
+    let Some(transition) = lifecycle::find(&device, Cause::Readmit, &s.ground(&device)?) else {
+        return Err(lifecycle::refusal(&device, "only a retired device is readmitted").into());
+    };
+    let before = device.clone();
+    let mut act = Act::new(s);
+    let why = Why {
+        reason: &m.reason,
+        ..Why::default()
+    };
+    act.enter(&mut device, transition, &why)?;
+    // Its serial number and addresses were free while it was gone.
+    check::unique(s.view, Some(&before), &device)?;
+    act.save(Some(&before), &mut device)?;
+    Ok(act.answer(changed(&device.device_id, device.version)))
 }

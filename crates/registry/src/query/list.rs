@@ -1,20 +1,33 @@
-//! Devices by what they are, in the order of their ids.
+//! Devices by what they are: by a query, by conditions with a field of their own, or by both.
 
 use contract::v1::{Criticality, Device, DevicesListed, ListDevices, Restriction, Stage};
 use contract::{Id, Refusal};
 use service::{
     Fault, View,
     page::{self, Page},
-    store::StoreError,
 };
 
-use crate::{choice, policy, state};
+use super::{search::Search, sorted, understand};
+use crate::{
+    choice::{self, Choice},
+    index,
+    language::{
+        Query,
+        plan::{self, Range, Ranges},
+    },
+    policy, state,
+};
 
-pub(super) fn devices(view: &View<'_>, m: &ListDevices) -> Result<DevicesListed, Fault> {
-    let filter = Filter::read(m)?;
-    let page = match m.group.as_str() {
-        "" => in_all(view, m, &filter)?,
-        group => in_group(view, m, &filter, group)?,
+pub(super) fn devices(view: &View<'_>, now_ms: i64, m: &ListDevices) -> Result<DevicesListed, Fault> {
+    let filter = Filter::read(view, now_ms, m)?;
+    if !m.group.is_empty() {
+        state::group(view, "group", &m.group)?;
+    }
+    let search = Search::new(view, filter.ways())?;
+    let page = if m.sort.is_empty() {
+        by_id(&search, m, &filter)?
+    } else {
+        sorted::page(&search, m, |device| filter.matches(device))?
     };
     Ok(DevicesListed {
         devices: page.rows,
@@ -23,55 +36,76 @@ pub(super) fn devices(view: &View<'_>, m: &ListDevices) -> Result<DevicesListed,
     })
 }
 
-fn in_all(view: &View<'_>, m: &ListDevices, filter: &Filter<'_>) -> Result<Page<Device>, Fault> {
-    let prefix = state::device_key(&m.prefix);
-    page::list(view, &prefix, &m.page, m.page_size, |device| {
-        filter.matches(device)
-    })
-}
-
-/// By the membership index: as many point reads as there are members.
-fn in_group(
-    view: &View<'_>,
-    m: &ListDevices,
-    filter: &Filter<'_>,
-    group: &str,
-) -> Result<Page<Device>, Fault> {
-    state::group(view, "group", group)?;
-    let (members, prefix) = (state::members(group), state::member_key(group, &m.prefix));
-    page::fill(&prefix, &m.page, m.page_size, |after, limit| {
-        let mut devices = Vec::new();
-        for (key, _) in view.scan(prefix.as_bytes(), after, limit)? {
-            let id = String::from_utf8_lossy(&key[members.len()..]).into_owned();
-            let reason = "it is a member of a group, but there is no such device";
-            let device = state::device_or_twin(view, &id)?;
-            let device = device.ok_or(StoreError::Damaged { key: id, reason })?;
-            devices.push((key, Some(device).filter(|device| filter.matches(device))));
-        }
-        Ok(devices)
+/// A page's token is a device's id, so pages hold while devices come and go, whichever index was used.
+fn by_id(search: &Search<'_>, m: &ListDevices, filter: &Filter<'_>) -> Result<Page<Device>, Fault> {
+    page::fill(state::DEVICES, &m.page, m.page_size, |after, limit| {
+        let after = after.map(|key| &key[state::DEVICES.len()..]);
+        let found = search.read(after, limit)?.into_iter();
+        let rows = found.map(|(id, device)| {
+            let key = [state::DEVICES.as_bytes(), &id].concat();
+            (key, Some(device).filter(|device| filter.matches(device)))
+        });
+        Ok(rows.collect())
     })
 }
 
 /// What must hold of a listed device.
 struct Filter<'a> {
     m: &'a ListDevices,
+    query: Query,
     stage: Option<Stage>,
     restriction: Option<Restriction>,
     criticality: Option<Criticality>,
 }
 
 impl Filter<'_> {
-    fn read(m: &ListDevices) -> Result<Filter<'_>, Refusal> {
+    fn read<'a>(view: &View<'_>, now_ms: i64, m: &'a ListDevices) -> Result<Filter<'a>, Fault> {
         // Whatever an id begins with is an id, unless it is empty.
         if !m.prefix.is_empty() {
             policy::id("prefix", &m.prefix).map(|_: Id| ())?;
         }
+        let choices = || -> Result<_, Refusal> {
+            Ok((
+                choice::optional("stage", m.stage)?,
+                choice::optional("restriction", m.restriction)?,
+                choice::optional("criticality", m.criticality)?,
+            ))
+        };
+        let (stage, restriction, criticality) = choices()?;
         Ok(Filter {
             m,
-            stage: choice::optional("stage", m.stage)?,
-            restriction: choice::optional("restriction", m.restriction)?,
-            criticality: choice::optional("criticality", m.criticality)?,
+            query: understand(view, now_ms, &m.r#where)?,
+            stage,
+            restriction,
+            criticality,
         })
+    }
+
+    /// Every way to find what fits.
+    fn ways(&self) -> Vec<Ranges> {
+        let m = self.m;
+        let named = [
+            ("stage", self.stage.map_or("", |stage| stage.name())),
+            (
+                "restriction",
+                self.restriction.map_or("", |restriction| restriction.name()),
+            ),
+            ("model", m.model.as_str()),
+            ("firmware", &m.firmware_version),
+            ("site", &m.site),
+        ];
+        let indexed = named
+            .into_iter()
+            .filter_map(|(field, value)| index::of(field, value));
+        let mut ways: Vec<Ranges> = indexed.map(|prefix| vec![Range::index(prefix)]).collect();
+        if !m.group.is_empty() {
+            ways.push(vec![Range::index(state::members(&m.group).into_bytes())]);
+        }
+        if !m.prefix.is_empty() {
+            ways.push(vec![Range::ids(&m.prefix)]);
+        }
+        ways.extend(plan::ways(&self.query));
+        ways
     }
 
     fn matches(&self, device: &Device) -> bool {
@@ -88,5 +122,6 @@ impl Filter<'_> {
             && text(&self.m.firmware_version, &device.firmware_version)
             && text(&self.m.site, &device.site)
             && (self.m.group.is_empty() || device.groups.contains(&self.m.group))
+            && self.query.matches(device)
     }
 }

@@ -1,22 +1,54 @@
 //! The queries: answered from what is committed, in bounded pages.
 
+mod catalogue;
+mod count;
+mod history;
 mod list;
-mod rosters;
+mod search;
 mod show;
+mod sorted;
+mod why;
 
-use contract::{Code, Refusal, id::Principal, wire::Reply};
+use contract::{Code, Refusal, id::Principal, v1::SavedQuery, wire::Reply};
 use service::{Fault, View};
 
-use crate::Request;
+use crate::{
+    Request,
+    language::{Query, Surroundings},
+    state,
+};
 
 /// Answers a query.
-pub(crate) fn answer(view: &View<'_>, caller: &Principal, request: Request) -> Result<Box<dyn Reply>, Fault> {
+pub(crate) fn answer(
+    view: &View<'_>,
+    caller: &Principal,
+    now_ms: i64,
+    request: Request,
+) -> Result<Box<dyn Reply>, Fault> {
     Ok(match request {
         Request::Show(m) => Box::new(show::device(view, &m)?),
         Request::Standing(_) => Box::new(show::standing(view, caller)?),
-        Request::List(m) => Box::new(list::devices(view, &m)?),
-        Request::Groups(m) => Box::new(rosters::groups(view, &m)?),
-        Request::People(m) => Box::new(rosters::people(view, &m)?),
+        Request::List(m) => Box::new(list::devices(view, now_ms, &m)?),
+        Request::Count(m) => Box::new(count::devices(view, now_ms, &m)?),
+        Request::History(m) => Box::new(history::device(view, &m)?),
+        Request::Why(m) => Box::new(why::device(view, now_ms, &m)?),
+        Request::ShowType(m) => Box::new(catalogue::kind(view, &m)?),
+        Request::Types(m) => Box::new(catalogue::types(view, &m)?),
+        Request::Suppliers(m) => Box::new(catalogue::suppliers(view, &m)?),
+        Request::Orders(m) => Box::new(catalogue::orders(view, &m)?),
+        Request::Queries(m) => Box::new(catalogue::queries(view, &m)?),
+        Request::Groups(m) => Box::new(catalogue::groups(view, &m)?),
+        Request::People(m) => Box::new(catalogue::people(view, &m)?),
         _ => return Err(Refusal::new(Code::Internal, "this verb is a command").into()),
     })
+}
+
+/// Reads a query's text.
+fn understand(view: &View<'_>, now_ms: i64, text: &str) -> Result<Query, Fault> {
+    let saved = |name: &str| Ok(state::find::<SavedQuery>(view, "where", name)?.r#where);
+    let around = Surroundings {
+        now_ms,
+        saved: &saved,
+    };
+    Query::parse(text, &around)
 }

@@ -5,7 +5,12 @@
 #[path = "../../../service/testing/rows.rs"]
 mod damaged_rows;
 
+mod buying;
+mod dynamic_groups;
+mod finding;
 mod groups_and_people;
+mod inventory;
+mod life;
 mod lifecycle;
 mod listing;
 mod registering;
@@ -13,4 +18,5 @@ mod reporting;
 mod rows;
 mod sequences;
 mod steps;
+mod types;
 mod world;

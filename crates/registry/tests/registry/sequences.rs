@@ -46,7 +46,7 @@ impl Witness {
             "moved" => {
                 let from = self.stages.insert(event.subject.clone(), stage("to"));
                 assert_eq!(from, Some(stage("from")));
-                assert_ne!(from, Some(Stage::Retired));
+                assert!(from != Some(Stage::Retired) || data["cause"] == "readmit");
             }
             _ if data["change"] == "removed" => assert!(self.versions.remove(&event.subject).is_some()),
             _ => {}
@@ -86,6 +86,19 @@ impl Witness {
                 self.versions.get(&format!("groups/{}", group.group_id))
             );
         }
+        let index: BTreeSet<_> = w.records("x").into_iter().map(|(key, _)| key).collect();
+        assert_eq!(index, devices.iter().flat_map(found_by).collect());
+        let unique: BTreeMap<_, _> = w.records("u").into_iter().collect();
+        let living = devices
+            .iter()
+            .filter(|d| d.stage() != Stage::Retired && !d.serial_number.is_empty());
+        let serials = living.map(|d| {
+            (
+                format!("serial_number\0{}", d.serial_number),
+                d.device_id.clone().into_bytes(),
+            )
+        });
+        assert_eq!(unique, serials.collect());
         let people: Vec<Person> = records(w, "p");
         let admin = people
             .iter()
@@ -93,6 +106,29 @@ impl Witness {
         assert!(admin || !self.had_admin);
         self.had_admin |= admin;
     }
+}
+
+/// The keys that a device is found by, worked out anew.
+fn found_by(device: &Device) -> Vec<String> {
+    let restriction = device.restriction();
+    let restricted = restriction != contract::v1::Restriction::None;
+    let tags = device
+        .tags
+        .iter()
+        .map(|(key, value)| (format!("tags.{key}"), value.as_str()));
+    let plain = [
+        ("stage", device.stage().as_str_name()),
+        (
+            "restriction",
+            if restricted { restriction.as_str_name() } else { "" },
+        ),
+        ("site", &device.site),
+        ("firmware", &device.firmware_version),
+    ];
+    let plain = plain.into_iter().map(|(field, value)| (field.to_owned(), value));
+    let all = plain.chain(tags).filter(|(_, value)| !value.is_empty());
+    all.map(|(field, value)| format!("{field}\0{value}\0{}", device.device_id.to_lowercase()))
+        .collect()
 }
 
 fn records<M: Message + Default>(w: &World, prefix: &str) -> Vec<M> {
@@ -107,15 +143,24 @@ fn split(key: &str) -> (String, String) {
     (group.to_owned(), device.to_owned())
 }
 
+/// Until every dynamic group has settled.
+fn rest(w: &mut World) {
+    while records::<Group>(w, "g").iter().any(|group| group.settling) {
+        w.wait(0);
+    }
+}
+
 fn take(w: &mut World, n: usize, step: Step) {
     match step {
         Step::Wait(ms) => w.wait(ms),
         Step::Restart => w.restart(),
         Step::Certificate { id, status } => w.certificate("devices", id, status),
         Step::Ask { who, verb, payload } => {
+            rest(w);
             let before = w.records("");
             let id = format!("step-{n}");
             let first = w.ask_raw(&id, &who, verb, payload.clone());
+            rest(w);
             let after = w.records("");
             if !first.rejected.is_empty() {
                 assert_eq!(before, after, "a refused `{verb}` changes nothing");
@@ -126,6 +171,32 @@ fn take(w: &mut World, n: usize, step: Step) {
                 (again.payload, again.rejected),
                 (first.payload, first.rejected),
                 "{verb}"
+            );
+        }
+    }
+}
+
+/// By the meaning of the few queries of these steps.
+fn dynamic_groups_have_who_fits(w: &World) {
+    for group in records::<Group>(w, "g")
+        .into_iter()
+        .filter(|group| !group.query.is_empty())
+    {
+        for device in records::<Device>(w, "d") {
+            let fits = match group.query.as_str() {
+                "site = s1" => device.site == "s1",
+                "has serial_number" => !device.serial_number.is_empty(),
+                _ => {
+                    device.tags.get("line").is_some_and(|line| line == "1") || device.firmware_version == "1"
+                }
+            };
+            let fits = fits && device.stage() != Stage::Retired;
+            assert_eq!(
+                device.groups.contains(&group.group_id),
+                fits,
+                "{} {}",
+                group.query,
+                device.device_id
             );
         }
     }
@@ -143,5 +214,9 @@ proptest! {
             witness.watch(&mut w);
             witness.compare(&w);
         }
+        rest(&mut w);
+        witness.watch(&mut w);
+        witness.compare(&w);
+        dynamic_groups_have_who_fits(&w);
     }
 }

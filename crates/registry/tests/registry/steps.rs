@@ -77,7 +77,7 @@ fn registering() -> impl Strategy<Value = Step> {
 }
 
 fn steering() -> impl Strategy<Value = Step> {
-    let given = (device_id(), 0..8i32, 0..4u64, 0..9i32);
+    let given = (device_id(), 0..8i32, 0..4u64, 0..12i32);
     given.prop_map(|(id, stage, expected_version, what)| {
         let device_id = id.to_owned();
         let restrict = v1::RestrictDevice {
@@ -103,16 +103,41 @@ fn steering() -> impl Strategy<Value = Step> {
                 )
             }
             5 => {
-                let site = Some(format!("s{stage}"));
+                let site = Some(format!("s{}", stage % 3));
+                let serial = if stage % 2 == 0 {
+                    "serial_number"
+                } else {
+                    "tags.line"
+                };
                 let change = ChangeDevice {
                     device_id,
                     expected_version,
                     site,
                     criticality: stage,
+                    set: [(serial.to_owned(), (stage % 3).to_string())].into(),
                     ..Default::default()
                 };
                 ask(ADA, "change", &change)
             }
+            6 => ask(
+                ADA,
+                "readmit",
+                &v1::ReadmitDevice {
+                    device_id,
+                    reason: "again".into(),
+                    ..Default::default()
+                },
+            ),
+            7 => ask(
+                ADA,
+                "replace",
+                &v1::ReplaceDevice {
+                    device_id,
+                    successor_id: DEVICES[stage as usize % DEVICES.len()].into(),
+                    reason: "worn".into(),
+                    ..Default::default()
+                },
+            ),
             _ => ask(
                 ADA,
                 "move",
@@ -160,7 +185,7 @@ fn speaking() -> impl Strategy<Value = Step> {
 
 fn grouping() -> impl Strategy<Value = Step> {
     let ids = prop::collection::vec(device_id().prop_map(str::to_owned), 0..3);
-    (group_id(), ids, 0..3u64, 0..7).prop_map(|(group, device_ids, n, what)| {
+    (group_id(), ids, 0..4u64, 0..7).prop_map(|(group, device_ids, n, what)| {
         let group_id = group.to_owned();
         let members = ChangeMembers {
             group_id: group.into(),
@@ -169,10 +194,17 @@ fn grouping() -> impl Strategy<Value = Step> {
         };
         match what {
             0 | 1 => {
+                let query = [
+                    "site = s1",
+                    "tags.line = 1 or firmware >= 1",
+                    "",
+                    "has serial_number",
+                ];
                 let put = v1::PutGroup {
                     group_id,
                     description: n.to_string(),
-                    expected_version: n,
+                    expected_version: n / 2,
+                    query: (what == 0).then(|| query[n as usize].to_owned()),
                     ..Default::default()
                 };
                 ask(ADA, "put-group", &put)

@@ -1,6 +1,6 @@
 //! A registry in its host loop, on a store in memory.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use contract::{
     Leaf, Principal, Root, ServiceName, Topic,
@@ -11,7 +11,7 @@ use prost::Message;
 use registry::{Registry, Settings};
 use service::{
     Context, Entropy, HostLoop, Input, Now, QueryContext, Released,
-    store::{Read, Store},
+    store::{Pair, Read, Store, StoreError},
 };
 use store::{MemoryBlobs, MemoryStore};
 
@@ -36,8 +36,29 @@ pub(crate) struct World {
     pub(crate) now_ms: i64,
     /// What the registry has published and not been read yet.
     pub(crate) frames: Vec<Frame>,
+    /// Records that queries have read.
+    pub(crate) reads: usize,
     number: u64,
     fact_sequence: u64,
+}
+
+/// A store that counts what is read from it.
+struct Counted<'a> {
+    store: &'a MemoryStore,
+    reads: Cell<usize>,
+}
+
+impl Read for Counted<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.reads.set(self.reads.get() + 1);
+        self.store.get(key)
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        let pairs = self.store.scan(prefix, after, limit)?;
+        self.reads.set(self.reads.get() + pairs.len());
+        Ok(pairs)
+    }
 }
 
 /// What a request came to.
@@ -52,6 +73,7 @@ impl World {
             store,
             now_ms: 1_000_000,
             frames: Vec::new(),
+            reads: 0,
             number: 0,
             fact_sequence: 0,
         };
@@ -267,7 +289,12 @@ impl World {
         let blobs = MemoryBlobs::default();
         for query in queries {
             let cx = QueryContext { now, blobs: &blobs };
-            let done = query.run(&*service, &settings, &self.store, &cx).unwrap();
+            let counted = Counted {
+                store: &self.store,
+                reads: Cell::new(0),
+            };
+            let done = query.run(&*service, &settings, &counted, &cx).unwrap();
+            self.reads += counted.reads.get();
             frames.extend(done.frames);
             warnings.extend(done.warning);
         }
@@ -293,6 +320,31 @@ pub(crate) fn register(id: &str) -> v1::RegisterDevice {
         device_id: id.into(),
         ..Default::default()
     }
+}
+
+/// A registration with these fields.
+pub(crate) fn registered(id: &str, fields: &[(&str, &str)]) -> v1::RegisterDevice {
+    v1::RegisterDevice {
+        fields: pairs(fields),
+        ..register(id)
+    }
+}
+
+/// A change of these fields.
+pub(crate) fn change(id: &str, fields: &[(&str, &str)]) -> v1::ChangeDevice {
+    v1::ChangeDevice {
+        device_id: id.into(),
+        set: pairs(fields),
+        ..Default::default()
+    }
+}
+
+/// Names and values.
+pub(crate) fn pairs(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
+    let owned = pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    owned.collect()
 }
 
 /// The data of an event.

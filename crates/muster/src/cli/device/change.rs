@@ -32,6 +32,8 @@ pub(crate) struct Change {
     /// How much depends on it
     #[arg(long, value_parser = words::parser::<Criticality>())]
     criticality: Option<Criticality>,
+    #[command(flatten)]
+    fields: super::Fields,
     /// Only if the device has this version
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
     expected_version: u64,
@@ -84,8 +86,8 @@ impl Change {
         let given = [&self.name, &self.owner, &self.site]
             .into_iter()
             .any(Option::is_some);
-        if !given && self.criticality.is_none() {
-            return Err(Failure::usage("give --name, --owner, --site or --criticality").into());
+        if !given && self.criticality.is_none() && self.fields.set.is_empty() {
+            return Err(Failure::usage("give --name, --owner, --site, --criticality or --set").into());
         }
         let request = ChangeDevice {
             request_id: String::new(),
@@ -95,6 +97,7 @@ impl Change {
             owner: self.owner,
             site: self.site,
             criticality: self.criticality.unwrap_or_default().into(),
+            set: self.fields.set.into_iter().collect(),
         };
         let changed: Changed = global.ask(ServiceName::Registry, "change", &request)?;
         super::changed(global, &changed)

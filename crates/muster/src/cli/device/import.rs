@@ -1,107 +1,184 @@
 //! `muster device import`
 
-use std::{
-    fs::File,
-    io::{self, BufRead, BufReader},
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use contract::{
     id::ServiceName,
     limits,
-    v1::{RegisterDevice, RegisterDevices, RegisterRefusal, RegisteredDevices},
+    v1::{RegisterDevices, RegisterRefusal, RegisteredDevices},
 };
 use prost::Message;
+use serde::Serialize;
 
-use super::super::{Global, global, print, progress};
+use super::{
+    super::{Global, global, print, progress},
+    rows::{Format, Row, Rows},
+};
 use crate::exit::{Exit, Failure};
 
 /// Devices in one request.
 const BATCH_DEVICES: usize = limits::PAGE_MAX;
 /// Bytes in one request: the packet's limit, with room for what surrounds the devices.
 const BATCH_BYTES: usize = limits::PAYLOAD_BYTES - 16 * 1024;
-/// Mistakes of a file that are told at once.
-const MISTAKES_MAX: usize = 20;
 
 #[derive(clap::Args)]
 pub(crate) struct Import {
-    /// One JSON object a line; `-` reads standard input
+    /// The file; `-` reads standard input
     file: PathBuf,
+    /// Its form [default: csv if it is named so, else ndjson]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Say what would come of each row, and register nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Register the good rows, even if others make no sense
+    #[arg(long)]
+    keep_going: bool,
+}
+
+/// What came of the rows.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    registered: u64,
+    unchanged: u64,
+    dry_run: bool,
+    refused: Vec<Refused>,
+}
+
+#[derive(Debug, Serialize)]
+struct Refused {
+    line: u64,
+    device_id: String,
+    code: String,
+    message: String,
+    field: String,
 }
 
 impl Import {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let devices = read(&self.file)?;
-        let count = devices.len();
-        let report = global.block_on(register(global, batches(devices)))?;
-        let refused = report.refused.len();
-        say(global, &report)?;
-        if refused > 0 {
-            let message = format!("{refused} of {count} devices were refused");
-            return Err(Failure::new(Exit::Conflict, message).into());
-        }
-        Ok(())
+        let rows = Format::of(self.format, &self.file).read(&self.file)?;
+        let mut report = Report {
+            dry_run: self.dry_run,
+            ..Report::default()
+        };
+        let dry_run = self.dry_run;
+        let good = if self.keep_going || dry_run {
+            report.without(rows)
+        } else {
+            rows.whole()?
+        };
+        global.block_on(send(global, &mut report, good, "register-many", |devices| {
+            RegisterDevices {
+                devices,
+                dry_run,
+                ..RegisterDevices::default()
+            }
+        }))?;
+        report.say(global)
     }
 }
 
-fn read(path: &Path) -> Result<Vec<RegisterDevice>> {
-    if path == Path::new("-") {
-        return parse(io::stdin().lock());
+impl Report {
+    /// The good rows; the bad ones are reported.
+    pub(crate) fn without(&mut self, rows: Rows) -> Vec<Row> {
+        let refused = rows.bad.into_iter().map(|mistake| Refused {
+            line: mistake.line,
+            device_id: String::new(),
+            code: "malformed".into(),
+            message: mistake.what,
+            field: String::new(),
+        });
+        self.refused.extend(refused);
+        rows.good
     }
-    let file = File::open(path)
-        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
-    parse(BufReader::new(file))
+
+    fn take(&mut self, batch: &[Row], reply: RegisteredDevices) {
+        self.registered += u64::from(reply.registered);
+        self.unchanged += u64::from(reply.unchanged);
+        self.refused.extend(
+            reply
+                .refused
+                .into_iter()
+                .map(|refusal| Refused::of(batch, refusal)),
+        );
+    }
+
+    /// Prints it; refused rows are a failure, known ones are none.
+    pub(crate) fn say(mut self, global: &Global) -> Result<()> {
+        self.refused.sort_by_key(|refused| refused.line);
+        if global.json {
+            print::json(&self)?;
+        } else {
+            if !self.refused.is_empty() {
+                let rows = self.refused.iter().map(Refused::row).collect();
+                print::table(&["line", "refused", "code", "why"], rows)?;
+            }
+            let would = if self.dry_run { "would be " } else { "" };
+            print::line(format!(
+                "{} {would}registered, {} unchanged, {} refused",
+                self.registered,
+                self.unchanged,
+                self.refused.len()
+            ))?;
+        }
+        if self.refused.is_empty() {
+            return Ok(());
+        }
+        let message = format!("{} rows were refused", self.refused.len());
+        Err(Failure::new(Exit::Conflict, message).into())
+    }
 }
 
-/// All devices of a text, or all of its mistakes; blank lines are passed over.
-fn parse(text: impl BufRead) -> Result<Vec<RegisterDevice>> {
-    let (mut devices, mut mistakes) = (Vec::new(), Vec::new());
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.with_context(|| format!("line {number}"))?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        match parse_row(&line) {
-            Ok(device) => devices.push(device),
-            Err(mistake) => mistakes.push(format!("line {number}: {mistake}")),
-        }
-        if mistakes.len() == MISTAKES_MAX {
-            break;
+impl Refused {
+    /// The refusal names the row's place in its request, unless it was cut short.
+    fn of(batch: &[Row], refusal: RegisterRefusal) -> Refused {
+        let rejection = refusal.rejection.unwrap_or_default();
+        let place = rejection
+            .field
+            .split_once('[')
+            .and_then(|(_, rest)| rest.split_once(']'))
+            .and_then(|(n, rest)| Some((n.parse::<usize>().ok()?, rest.trim_start_matches('.'))));
+        let (row, field) = match place {
+            Some((n, field)) => (batch.get(n), field.to_owned()),
+            None => (
+                batch.iter().find(|row| row.device.device_id == refusal.device_id),
+                String::new(),
+            ),
+        };
+        Refused {
+            line: row.map_or(0, |row| row.line),
+            device_id: refusal.device_id,
+            code: rejection.code,
+            message: rejection.message,
+            field,
         }
     }
-    if !mistakes.is_empty() {
-        let list = mistakes.join("\n  ");
-        return Err(Failure::usage(format!("nothing was registered:\n  {list}")).into());
-    }
-    Ok(devices)
-}
 
-fn parse_row(line: &str) -> Result<RegisterDevice, String> {
-    let device: RegisterDevice = serde_json::from_str(line)
-        // Of its own line each row is the first.
-        .map_err(|error| error.to_string().replace(" at line 1 column ", " at column "))?;
-    device
-        .device_id
-        .parse::<contract::Id>()
-        .map_err(|error| format!("device_id `{}`: {error}", device.device_id))?;
-    Ok(device)
+    fn row(&self) -> Vec<String> {
+        vec![
+            self.line.to_string(),
+            self.device_id.clone(),
+            self.code.clone(),
+            self.message.clone(),
+        ]
+    }
 }
 
 /// As many devices in a request as may be, in the file's order.
-fn batches(devices: Vec<RegisterDevice>) -> Vec<Vec<RegisterDevice>> {
-    let mut batches: Vec<Vec<RegisterDevice>> = Vec::new();
+fn batches(rows: Vec<Row>) -> Vec<Vec<Row>> {
+    let mut batches: Vec<Vec<Row>> = Vec::new();
     let mut bytes = 0;
-    for device in devices {
-        // The device's own length and key come before it.
-        let size = device.encoded_len() + 8;
+    for row in rows {
+        // The device's own length and key come before it; an order adds a few words.
+        let size = row.device.encoded_len() + 8;
         match batches.last_mut() {
             Some(batch) if batch.len() < BATCH_DEVICES && bytes + size <= BATCH_BYTES => {
-                batch.push(device);
+                batch.push(row);
                 bytes += size;
             }
             _ => {
-                batches.push(vec![device]);
+                batches.push(vec![row]);
                 bytes = size;
             }
         }
@@ -109,116 +186,78 @@ fn batches(devices: Vec<RegisterDevice>) -> Vec<Vec<RegisterDevice>> {
     batches
 }
 
-async fn register(global: &Global, batches: Vec<Vec<RegisterDevice>>) -> Result<RegisteredDevices> {
+/// Sends rows, as many at a time as fit.
+pub(crate) async fn send<Request: contract::wire::Wire>(
+    global: &Global,
+    report: &mut Report,
+    rows: Vec<Row>,
+    verb: &str,
+    request: impl Fn(Vec<contract::v1::RegisterDevice>) -> Request,
+) -> Result<()> {
     let (client, _inbox) = global.connect().await?;
-    let count: usize = batches.iter().map(Vec::len).sum();
+    let count = rows.len();
     let bar = progress::bar(count as u64, "devices");
-    let mut report = RegisteredDevices::default();
-    for devices in batches {
-        let done = devices.len() as u64;
-        let request = RegisterDevices {
-            devices,
-            ..RegisterDevices::default()
-        };
-        let reply: RegisteredDevices = global::ask(&client, ServiceName::Registry, "register-many", &request)
+    for batch in batches(rows) {
+        let devices = batch.iter().map(|row| row.device.clone()).collect();
+        let reply: RegisteredDevices = global::ask(&client, ServiceName::Registry, verb, &request(devices))
             .await
             .with_context(|| {
-                format!(
-                    "after {} of {count} devices; the import may be repeated",
-                    bar.position()
-                )
+                let done = bar.position();
+                format!("after {done} of {count} devices; the import may be repeated")
             })?;
-        report.registered += reply.registered;
-        report.refused.extend(reply.refused);
-        bar.inc(done);
+        report.take(&batch, reply);
+        bar.inc(batch.len() as u64);
     }
     bar.finish_and_clear();
     client.disconnect().await;
-    Ok(report)
-}
-
-fn say(global: &Global, report: &RegisteredDevices) -> Result<()> {
-    if global.json {
-        return print::json(report);
-    }
-    if !report.refused.is_empty() {
-        print::table(
-            &["refused", "code", "why"],
-            report.refused.iter().map(row).collect(),
-        )?;
-    }
-    print::line(format!(
-        "{} registered, {} refused",
-        report.registered,
-        report.refused.len()
-    ))
-}
-
-fn row(refusal: &RegisterRefusal) -> Vec<String> {
-    let rejection = refusal.rejection.clone().unwrap_or_default();
-    vec![refusal.device_id.clone(), rejection.code, rejection.message]
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use contract::v1::{RegisterDevice, Rejection};
 
-    fn device(id: usize, name: &str) -> RegisterDevice {
-        RegisterDevice {
+    fn row(id: usize, name: &str) -> Row {
+        let device = RegisterDevice {
             device_id: format!("d-{id}"),
             name: name.into(),
             ..RegisterDevice::default()
+        };
+        Row {
+            line: id as u64 + 2,
+            device,
         }
-    }
-
-    #[test]
-    fn rows_are_read_in_order_and_blank_lines_passed_over() {
-        let text = "{\"device_id\":\"a\",\"criticality\":\"CRITICALITY_HIGH\",\"groups\":[\"g\"]}\n\n{\"device_id\":\"b\"}";
-        let devices = parse(text.as_bytes()).unwrap();
-        assert_eq!(
-            devices.iter().map(|d| d.device_id.as_str()).collect::<Vec<_>>(),
-            ["a", "b"]
-        );
-        assert_eq!(devices[0].criticality(), contract::v1::Criticality::High);
-    }
-
-    #[test]
-    fn all_mistakes_are_named_with_their_lines() {
-        let text = "{\"device_id\":\"a\"}\n{\"device\":\"b\"}\nnot json\n{\"device_id\":\"a/b\"}\n{}\n";
-        let error = parse(text.as_bytes()).unwrap_err().to_string();
-        for part in [
-            "line 2: unknown field `device`",
-            "line 3:",
-            "line 4: device_id `a/b`",
-            "line 5:",
-        ] {
-            assert!(error.contains(part), "{part} in {error}");
-        }
-        assert!(!error.contains("line 1:"));
-    }
-
-    #[test]
-    fn a_hopeless_file_is_given_up() {
-        let error = parse("x\n".repeat(1_000).as_bytes()).unwrap_err().to_string();
-        let named = error
-            .lines()
-            .filter(|line| line.trim_start().starts_with("line "));
-        assert_eq!(named.count(), MISTAKES_MAX, "{error}");
     }
 
     #[test]
     fn batches_hold_500_devices_and_fit_a_packet() {
-        let small = batches((0..1_201).map(|n| device(n, "")).collect());
+        let small = batches((0..1_201).map(|n| row(n, "")).collect());
         assert_eq!(small.iter().map(Vec::len).collect::<Vec<_>>(), [500, 500, 201]);
-        let large = batches((0..1_000).map(|n| device(n, &"n".repeat(2_000))).collect());
+        let large = batches((0..1_000).map(|n| row(n, &"n".repeat(2_000))).collect());
         assert_eq!(large.iter().map(Vec::len).sum::<usize>(), 1_000);
-        for devices in large {
+        for batch in large {
             let request = RegisterDevices {
-                devices,
+                devices: batch.into_iter().map(|row| row.device).collect(),
                 ..RegisterDevices::default()
             };
             assert!(request.encoded_len() < limits::PAYLOAD_BYTES);
         }
         assert!(batches(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn refusals_are_told_by_their_lines() {
+        let batch: Vec<_> = (0..3).map(|n| row(n, "")).collect();
+        let refusal = |id: &str, field: &str| RegisterRefusal {
+            device_id: id.into(),
+            rejection: Some(Rejection {
+                field: field.into(),
+                ..Rejection::default()
+            }),
+        };
+        let told = Refused::of(&batch, refusal("d-1", "devices[1].site"));
+        assert_eq!((told.line, told.field.as_str()), (3, "site"));
+        assert_eq!(Refused::of(&batch, refusal("d-2", "")).line, 4);
     }
 }

@@ -1,12 +1,21 @@
 //! `muster device`
 
 mod change;
+mod count;
+mod export;
 mod import;
+mod life;
+mod record;
 mod register;
+mod rows;
 mod show;
 
 use anyhow::Result;
 
+pub(super) use self::{
+    import::{Report, send},
+    rows::Format,
+};
 use super::{Global, print};
 
 /// Register, list, move, quarantine and retire devices.
@@ -19,14 +28,24 @@ pub(super) enum Device {
     Register(register::Register),
     /// Register many devices from a file
     ///
-    /// The file holds one JSON object a line, with the fields of RegisterDevice: device_id, name, serial_number,
-    /// model, criticality (CRITICALITY_HIGH …), owner, site, groups, planned, hardware_revision. A file with a
-    /// line that does not parse registers nothing. Repeating an import is harmless: devices that are known are
-    /// refused as existing.
+    /// Either one JSON object a line, with the fields of RegisterDevice, or a table with a line of headings:
+    /// device_id, planned, groups, and the fields of docs/registry.md, for example site, warranty_until or
+    /// tags.line. A file with a row that makes no sense registers nothing, unless --keep-going is given; what the
+    /// registry refuses is told by line. Repeating an import is harmless: rows that say what is known change
+    /// nothing.
     #[command(after_help = "Examples:
+  muster device import fleet.csv --dry-run
   muster device import fleet.ndjson
   jq -c '.[]' fleet.json | muster device import -")]
     Import(import::Import),
+    /// Write devices into a file that import reads
+    ///
+    /// Everything that operators have written is in it, but not what devices report of themselves, nor how far
+    /// their lives have come. Types, suppliers, orders and groups must be there before it is imported elsewhere.
+    #[command(after_help = "Examples:
+  muster device export fleet.csv
+  muster device export - --where 'site = berlin' | jq .device_id")]
+    Export(export::Export),
     /// Show one device
     #[command(after_help = "Examples:\n  muster device show pump-7\n  muster --json device show pump-7")]
     Show(show::Show),
@@ -34,10 +53,27 @@ pub(super) enum Device {
     #[command(after_help = "Examples:
   muster device list --stage active --model p200
   muster device list --restriction quarantined --all
+  muster device list --where 'warranty_until < now+90d' --order-by warranty_until
   muster --json device list --group line-7 | jq -r .device_id")]
     List(show::List),
-    /// Change a device's name, owner, site or criticality
-    #[command(after_help = "Examples:\n  muster device change pump-7 --owner ops --criticality critical")]
+    /// Count devices, by the values of a field
+    #[command(after_help = "Examples:
+  muster device count --by site
+  muster device count --where 'stage = active' --by firmware --top 5")]
+    Count(count::Count),
+    /// What happened to a device, and on what grounds
+    #[command(after_help = "Examples:\n  muster device history pump-7")]
+    History(life::History),
+    /// A device's record and history as one JSON document with its digest, to be filed when it is retired
+    #[command(after_help = "Examples:\n  muster device record pump-7 > pump-7.json")]
+    Record(record::Record),
+    /// What stands in the way of a device's next stage
+    #[command(after_help = "Examples:\n  muster device why pump-7 active")]
+    Why(life::Why),
+    /// Change what is written down about a device
+    #[command(after_help = "Examples:
+  muster device change pump-7 --owner ops --criticality critical
+  muster device change pump-7 --set warranty_until=2028-01-31 --set tags.line=7")]
     Change(change::Change),
     /// Move a device to another stage of its life
     #[command(after_help = "Examples:
@@ -58,6 +94,17 @@ pub(super) enum Device {
   muster device retire pump-7 --reason 'sold'
   muster device retire pump-7 --wait 1h --yes")]
     Retire(change::Retire),
+    /// Give a device's place to its successor: site, position, owner, function, tags, groups, what is behind it
+    #[command(after_help = "Examples:\n  muster device replace pump-7 pump-7b --reason 'bearing gone'")]
+    Replace(life::Replace),
+    /// Take a retired device back: it begins again as registered
+    #[command(after_help = "Examples:\n  muster device readmit pump-7 --reason 'refurbished' --yes")]
+    Readmit(life::Readmit),
+    /// Say that a device passed an acceptance check of its type
+    #[command(after_help = "Examples:
+  muster device attest pump-7 burn-in --note '48 h at 60 °C'
+  muster device attest pump-7 burn-in --failed --note 'leaks'")]
+    Attest(life::Attest),
 }
 
 impl Device {
@@ -73,10 +120,32 @@ impl Device {
             Device::Quarantine(command) => command.run(global, "quarantine"),
             Device::Release(command) => command.run(global, "release"),
             Device::Retire(command) => command.run(global),
+            Device::Export(command) => command.run(global),
+            Device::Count(command) => command.run(global),
+            Device::History(command) => command.run(global),
+            Device::Why(command) => command.run(global),
+            Device::Record(command) => command.run(global),
+            Device::Replace(command) => command.run(global),
+            Device::Readmit(command) => command.run(global),
+            Device::Attest(command) => command.run(global),
         }
     }
 }
 
 fn changed(global: &Global, changed: &contract::v1::Changed) -> Result<()> {
     print::changed(global.json, changed)
+}
+
+/// Fields by name, as they are given on the command line.
+#[derive(clap::Args)]
+struct Fields {
+    /// A field of docs/registry.md, for example `warranty_until=2028-01-31` or `tags.line=7`; may be given
+    /// several times, an empty value removes
+    #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = field)]
+    set: Vec<(String, String)>,
+}
+
+fn field(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write FIELD=VALUE")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
 }

@@ -7,7 +7,10 @@ use contract::{
     v1::{Changed, Criticality, RegisterDevice},
 };
 
-use super::super::{Global, words};
+use super::{
+    super::{Global, words},
+    Fields,
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Register {
@@ -40,6 +43,11 @@ pub(crate) struct Register {
     /// Known, but not to be provisioned yet
     #[arg(long)]
     planned: bool,
+    /// The type, as `muster type list` shows it
+    #[arg(long = "type", value_name = "TYPE")]
+    device_type: Option<Id>,
+    #[command(flatten)]
+    fields: Fields,
 }
 
 impl Register {
@@ -62,6 +70,12 @@ impl Register {
             groups: self.groups.iter().map(Id::to_string).collect(),
             planned: self.planned,
             hardware_revision: self.hardware.unwrap_or_default(),
+            fields: self
+                .device_type
+                .map(|kind| ("type".to_owned(), kind.to_string()))
+                .into_iter()
+                .chain(self.fields.set)
+                .collect(),
         }
     }
 }

@@ -49,6 +49,23 @@ pub(crate) struct List {
     /// Whose id begins with this
     #[arg(long)]
     prefix: Option<String>,
+    /// That fit this query, see docs/registry.md
+    #[arg(
+        long = "where",
+        value_name = "QUERY",
+        default_value = "",
+        hide_default_value = true
+    )]
+    query: String,
+    /// In the order of this field of docs/registry.md; `-FIELD` turns it round
+    #[arg(
+        long,
+        value_name = "FIELD",
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
+    order_by: String,
     #[command(flatten)]
     limit: Limit,
 }
@@ -80,6 +97,8 @@ impl List {
             firmware_version: self.firmware.unwrap_or_default(),
             site: self.site.unwrap_or_default(),
             prefix: self.prefix.unwrap_or_default(),
+            r#where: self.query,
+            sort: self.order_by,
             ..ListDevices::default()
         };
         let listed = self.limit.collect(
@@ -120,11 +139,9 @@ fn row(device: &Device) -> Vec<String> {
 }
 
 fn print_device(device: &Device) -> Result<()> {
-    let attributes = device
-        .attributes
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"));
-    print::fields(&[
+    // What operators have written is said in the words in which they write it.
+    let written = registry::written(device);
+    let mut fields = vec![
         ("id", device.device_id.clone()),
         ("version", device.version.to_string()),
         (
@@ -136,24 +153,27 @@ fn print_device(device: &Device) -> Result<()> {
             ),
         ),
         ("restriction", restriction(device)),
-        ("name", device.name.clone()),
-        ("serial number", device.serial_number.clone()),
-        ("criticality", say(device.criticality())),
-        ("owner", device.owner.clone()),
-        ("site", device.site.clone()),
+    ];
+    fields.extend(written.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    let system = pairs(device.system.iter());
+    let components = device.components.iter().map(|c| (&c.name, &c.version));
+    fields.extend([
         ("groups", device.groups.join(", ")),
-        ("model", device.model.clone()),
-        ("hardware", device.hardware_revision.clone()),
         ("firmware", device.firmware_version.clone()),
         (
             "location",
             device.location.as_ref().map(place).unwrap_or_default(),
         ),
-        ("attributes", attributes.collect::<Vec<_>>().join(", ")),
+        ("attributes", pairs(device.attributes.iter())),
+        ("components", pairs(components)),
+        ("system", system),
+        ("checks", checks(device)),
         ("registered", print::time(device.registered_at_ms)),
         ("reported", print::time(device.reported_at_ms)),
         ("changed by", device.changed_by.clone()),
         ("reason", device.change_reason.clone()),
+        ("replaces", device.replaces.clone()),
+        ("replaced by", device.replaced_by.clone()),
         ("retired at the latest", deadline(device)),
         (
             "keys erased",
@@ -163,7 +183,23 @@ fn print_device(device: &Device) -> Result<()> {
                 String::new()
             },
         ),
-    ])
+    ]);
+    print::fields(&fields)
+}
+
+fn pairs<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> String {
+    pairs
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn checks(device: &Device) -> String {
+    let said = device.checks.iter().map(|(name, result)| {
+        let word = if result.passed { "passed" } else { "failed" };
+        format!("{name} {word}, says {}", result.by)
+    });
+    said.collect::<Vec<_>>().join("; ")
 }
 
 fn restriction(device: &Device) -> String {

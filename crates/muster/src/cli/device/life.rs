@@ -1,0 +1,198 @@
+//! `muster device history`, `why`, `replace`, `readmit`, `attest`
+
+use anyhow::Result;
+use contract::{
+    Id,
+    id::ServiceName,
+    v1::{
+        AskWhy, Attest as Word, Changed, Evidence, HistoryShown, ReadmitDevice, ReplaceDevice, ShowHistory,
+        Stage, WayStep, Why as Answer,
+    },
+};
+
+use super::super::{
+    Global,
+    confirm::{Confirm, Consent},
+    list::Limit,
+    print,
+    words::{self, say},
+};
+
+#[derive(clap::Args)]
+pub(crate) struct History {
+    /// The device
+    id: Id,
+    #[command(flatten)]
+    limit: Limit,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Why {
+    /// The device
+    id: Id,
+    /// Where it is to be
+    #[arg(value_parser = words::parser::<Stage>())]
+    stage: Stage,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Replace {
+    /// The device whose place is given on
+    id: Id,
+    /// The device that takes it
+    successor: Id,
+    /// Why; part of the record
+    #[arg(long)]
+    reason: String,
+    /// Only if the replaced device has this version
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
+    expected_version: u64,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Readmit {
+    /// The device
+    id: Id,
+    /// Why; part of the record
+    #[arg(long)]
+    reason: String,
+    /// Only if the device has this version
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
+    expected_version: u64,
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Attest {
+    /// The device
+    id: Id,
+    /// The check, as its type names it
+    check: Id,
+    /// It did not pass
+    #[arg(long)]
+    failed: bool,
+    /// What was seen; part of the record
+    #[arg(long, default_value = "", hide_default_value = true)]
+    note: String,
+    /// Only if the device has this version
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
+    expected_version: u64,
+}
+
+impl History {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let listed = self.limit.collect(
+            global,
+            (ServiceName::Registry, "history"),
+            |page| ShowHistory {
+                device_id: self.id.to_string(),
+                page_size: page.size,
+                page: page.token,
+                ..ShowHistory::default()
+            },
+            |reply: HistoryShown| (reply.entries, reply.next_page),
+        )?;
+        listed.print(
+            global,
+            &["time", "what", "from", "to", "by", "cause", "reason", "grounds"],
+            row,
+        )
+    }
+}
+
+fn row(entry: &Evidence) -> Vec<String> {
+    let grounds = entry
+        .grounds
+        .iter()
+        .map(|(name, ground)| format!("{name}: {ground}"));
+    vec![
+        print::time(entry.at_ms),
+        entry.what.clone(),
+        print::word(&entry.from),
+        print::word(&entry.to),
+        entry.actor.clone(),
+        entry.cause.clone(),
+        entry.reason.clone(),
+        grounds.collect::<Vec<_>>().join("; "),
+    ]
+}
+
+impl Why {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let request = AskWhy {
+            request_id: String::new(),
+            device_id: self.id.to_string(),
+            stage: self.stage.into(),
+        };
+        let answer: Answer = global.ask(ServiceName::Registry, "why", &request)?;
+        if global.json {
+            return print::json(&answer);
+        }
+        print::line(&answer.summary)?;
+        if answer.steps.is_empty() {
+            return Ok(());
+        }
+        print::table(
+            &["from", "to", "how", "in the way"],
+            answer.steps.iter().map(step).collect(),
+        )
+    }
+}
+
+fn step(step: &WayStep) -> Vec<String> {
+    vec![
+        say(step.from()),
+        say(step.to()),
+        step.how.clone(),
+        step.obstacles.join("; "),
+    ]
+}
+
+impl Replace {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let request = ReplaceDevice {
+            request_id: String::new(),
+            device_id: self.id.to_string(),
+            successor_id: self.successor.to_string(),
+            reason: self.reason,
+            expected_version: self.expected_version,
+        };
+        let changed: Changed = global.ask(ServiceName::Registry, "replace", &request)?;
+        super::changed(global, &changed)
+    }
+}
+
+impl Readmit {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let Consent::Given = self
+            .confirm
+            .ask(global, &format!("take the retired {} back", self.id))?
+        else {
+            return Ok(());
+        };
+        let request = ReadmitDevice {
+            request_id: String::new(),
+            device_id: self.id.to_string(),
+            reason: self.reason,
+            expected_version: self.expected_version,
+        };
+        let changed: Changed = global.ask(ServiceName::Registry, "readmit", &request)?;
+        super::changed(global, &changed)
+    }
+}
+
+impl Attest {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let request = Word {
+            request_id: String::new(),
+            device_id: self.id.to_string(),
+            check: self.check.to_string(),
+            passed: !self.failed,
+            note: self.note,
+            expected_version: self.expected_version,
+        };
+        let changed: Changed = global.ask(ServiceName::Registry, "attest", &request)?;
+        super::changed(global, &changed)
+    }
+}

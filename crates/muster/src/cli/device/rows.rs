@@ -1,0 +1,415 @@
+//! Devices as rows of a file: one JSON object a line, or a table with commas.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Write},
+    path::Path,
+};
+
+use anyhow::{Context, Result};
+use contract::v1::{Device, RegisterDevice, Stage};
+
+use crate::exit::Failure;
+
+/// Mistakes of a file that are told at once.
+const MISTAKES_MAX: usize = 20;
+/// What a spreadsheet takes for a formula.
+const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\''];
+
+/// The two forms of such a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object a line
+    Ndjson,
+    /// A table with a line of headings, for spreadsheets
+    Csv,
+}
+
+/// A row and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) line: u64,
+    pub(crate) device: RegisterDevice,
+}
+
+/// A row that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    pub(crate) line: u64,
+    pub(crate) what: String,
+}
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) good: Vec<Row>,
+    pub(crate) bad: Vec<Mistake>,
+}
+
+impl Format {
+    /// The form that was asked for, or the one that the name tells of.
+    pub(crate) fn of(asked: Option<Format>, path: &Path) -> Format {
+        let named = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+        asked.unwrap_or(if named { Format::Csv } else { Format::Ndjson })
+    }
+
+    /// Reads a file; `-` is standard input.
+    pub(crate) fn read(self, path: &Path) -> Result<Rows> {
+        if path == Path::new("-") {
+            return self.parse(io::stdin().lock());
+        }
+        let file = File::open(path)
+            .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+        self.parse(BufReader::new(file))
+    }
+
+    pub(crate) fn parse(self, text: impl BufRead) -> Result<Rows> {
+        match self {
+            Format::Ndjson => parse_lines(text),
+            Format::Csv => parse_table(text),
+        }
+    }
+
+    /// Writes devices so that reading brings the same back.
+    pub(crate) fn write(self, devices: &[RegisterDevice], to: impl Write) -> Result<()> {
+        match self {
+            Format::Ndjson => write_lines(devices, to),
+            Format::Csv => write_table(devices, to),
+        }
+    }
+}
+
+impl Rows {
+    fn take(&mut self, line: u64, row: Result<RegisterDevice, String>) {
+        match row.and_then(checked) {
+            Ok(device) => self.good.push(Row { line, device }),
+            Err(what) => self.bad.push(Mistake { line, what }),
+        }
+    }
+
+    /// All rows, if none is bad.
+    pub(crate) fn whole(self) -> Result<Vec<Row>> {
+        if self.bad.is_empty() {
+            return Ok(self.good);
+        }
+        let told = self.bad.iter().take(MISTAKES_MAX);
+        let list: Vec<_> = told
+            .map(|mistake| format!("line {}: {}", mistake.line, mistake.what))
+            .collect();
+        let more = self.bad.len().saturating_sub(list.len());
+        let more = if more > 0 {
+            format!("\n  and {more} more")
+        } else {
+            String::new()
+        };
+        let message = format!(
+            "nothing was registered (--keep-going registers the good rows):\n  {}{more}",
+            list.join("\n  ")
+        );
+        Err(Failure::usage(message).into())
+    }
+}
+
+fn checked(device: RegisterDevice) -> Result<RegisterDevice, String> {
+    device
+        .device_id
+        .parse::<contract::Id>()
+        .map_err(|error| format!("device_id `{}`: {error}", device.device_id))?;
+    Ok(device)
+}
+
+/// Blank lines are passed over.
+fn parse_lines(text: impl BufRead) -> Result<Rows> {
+    let mut rows = Rows::default();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.with_context(|| format!("line {number}"))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        // Of its own line each row is the first.
+        let row = serde_json::from_str(&line)
+            .map_err(|error| error.to_string().replace(" at line 1 column ", " at column "));
+        rows.take(number, row);
+    }
+    Ok(rows)
+}
+
+fn parse_table(mut text: impl Read) -> Result<Rows> {
+    let mut bytes = Vec::new();
+    text.read_to_end(&mut bytes).context("the table")?;
+    // Spreadsheets end lines with two characters, the second of which would count to the next line.
+    let bytes = plain_lines(bytes);
+    let mut table = csv::ReaderBuilder::new()
+        .flexible(true)
+        .from_reader(bytes.as_slice());
+    let headings: Vec<String> = table
+        .headers()
+        .context("the headings")?
+        .iter()
+        .map(|heading| heading.trim_start_matches('\u{feff}').trim().to_owned())
+        .collect();
+    if !headings.iter().any(|heading| heading == "device_id") {
+        let message = "the first line of a table names its columns, `device_id` among them; docs/registry.md lists them";
+        return Err(Failure::usage(message).into());
+    }
+    let mut rows = Rows::default();
+    for record in table.records() {
+        match record {
+            Ok(record) => {
+                let line = record.position().map_or(0, csv::Position::line);
+                rows.take(line, row_of(&headings, &record));
+            }
+            Err(error) => {
+                let line = error.position().map_or(0, csv::Position::line);
+                let what = error.to_string();
+                rows.bad.push(Mistake { line, what });
+            }
+        }
+    }
+    Ok(rows)
+}
+
+fn plain_lines(bytes: Vec<u8>) -> Vec<u8> {
+    let next = bytes.iter().skip(1).map(Some).chain([None]);
+    let ends = |(byte, next): &(&u8, Option<&u8>)| **byte == b'\r' && *next == Some(&b'\n');
+    let kept = bytes.iter().zip(next).filter(|pair| !ends(pair));
+    kept.map(|(byte, _)| *byte).collect()
+}
+
+fn row_of(headings: &[String], record: &csv::StringRecord) -> Result<RegisterDevice, String> {
+    if record.len() != headings.len() {
+        let (columns, cells) = (headings.len(), record.len());
+        return Err(format!("{cells} cells where there are {columns} columns"));
+    }
+    let mut device = RegisterDevice::default();
+    for (heading, cell) in headings.iter().zip(record) {
+        let cell = unguarded(cell);
+        match heading.as_str() {
+            _ if cell.is_empty() => {}
+            "device_id" => device.device_id = cell,
+            "planned" => {
+                device.planned = match cell.to_ascii_lowercase().as_str() {
+                    "yes" | "true" => true,
+                    "no" | "false" => false,
+                    _ => return Err(format!("planned `{cell}`: say `yes` or `no`")),
+                }
+            }
+            "groups" => device.groups = cell.split(' ').map(str::to_owned).collect(),
+            name => {
+                if device.fields.insert(name.to_owned(), cell).is_some() {
+                    return Err(format!("the column `{name}` stands twice"));
+                }
+            }
+        }
+    }
+    Ok(device)
+}
+
+fn write_lines(devices: &[RegisterDevice], mut to: impl Write) -> Result<()> {
+    for device in devices {
+        writeln!(to, "{}", serde_json::to_string(device)?)?;
+    }
+    Ok(to.flush()?)
+}
+
+fn write_table(devices: &[RegisterDevice], to: impl Write) -> Result<()> {
+    let names: std::collections::BTreeSet<&String> = devices.iter().flat_map(|d| d.fields.keys()).collect();
+    let mut table = csv::Writer::from_writer(to);
+    let fixed = ["device_id", "planned", "groups"];
+    table.write_record(fixed.into_iter().chain(names.iter().map(|name| name.as_str())))?;
+    for device in devices {
+        let planned = if device.planned { "yes" } else { "" };
+        let fixed = [
+            device.device_id.clone(),
+            planned.to_owned(),
+            device.groups.join(" "),
+        ];
+        let fields = names
+            .iter()
+            .map(|name| device.fields.get(*name).cloned().unwrap_or_default());
+        table.write_record(fixed.into_iter().chain(fields).map(guarded))?;
+    }
+    Ok(table.flush()?)
+}
+
+/// Spreadsheets run what looks like a formula: such a text gets an apostrophe before it, as they know it.
+fn guarded(cell: String) -> String {
+    if cell.starts_with(FORMULA) {
+        format!("'{cell}")
+    } else {
+        cell
+    }
+}
+
+fn unguarded(cell: &str) -> String {
+    let bare = cell.strip_prefix('\'').filter(|rest| rest.starts_with(FORMULA));
+    bare.unwrap_or(cell).to_owned()
+}
+
+/// A device as a row that registers it again; dynamic groups are left to their queries.
+pub(super) fn of(device: &Device, is_dynamic: impl Fn(&str) -> bool) -> RegisterDevice {
+    RegisterDevice {
+        device_id: device.device_id.clone(),
+        planned: device.stage() == Stage::Planned,
+        groups: device
+            .groups
+            .iter()
+            .filter(|group| !is_dynamic(group))
+            .cloned()
+            .collect(),
+        fields: registry::written(device),
+        ..RegisterDevice::default()
+    }
+}
+
+/// Parents before those that are behind them, else in their order.
+pub(super) fn parents_first(devices: &mut [RegisterDevice]) {
+    let parents: BTreeMap<String, String> = devices
+        .iter()
+        .filter_map(|device| Some((device.device_id.clone(), device.fields.get("parent")?.clone())))
+        .collect();
+    let depth = |device: &RegisterDevice| {
+        let above = std::iter::successors(parents.get(&device.device_id), |parent| parents.get(*parent));
+        above.take(parents.len().min(64)).count()
+    };
+    devices.sort_by_cached_key(depth);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Rows {
+        Format::Ndjson.parse(text.as_bytes()).unwrap()
+    }
+
+    fn table(text: &str) -> Rows {
+        Format::Csv.parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn rows_are_read_in_order_and_blank_lines_passed_over() {
+        let text = "{\"device_id\":\"a\",\"criticality\":\"CRITICALITY_HIGH\",\"groups\":[\"g\"]}\n\n{\"device_id\":\"b\"}";
+        let rows = lines(text).whole().unwrap();
+        let ids: Vec<_> = rows
+            .iter()
+            .map(|row| (row.line, row.device.device_id.as_str()))
+            .collect();
+        assert_eq!(ids, [(1, "a"), (3, "b")]);
+        assert_eq!(rows[0].device.criticality(), contract::v1::Criticality::High);
+    }
+
+    #[test]
+    fn all_mistakes_are_named_with_their_lines() {
+        let text = "{\"device_id\":\"a\"}\n{\"device\":\"b\"}\nnot json\n{\"device_id\":\"a/b\"}\n{}\n";
+        let rows = lines(text);
+        assert_eq!((rows.good.len(), rows.bad.len()), (1, 4));
+        let error = rows.whole().unwrap_err().to_string();
+        for part in [
+            "line 2: unknown field `device`",
+            "line 3:",
+            "line 4: device_id `a/b`",
+            "line 5:",
+        ] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+        assert!(!error.contains("line 1:"));
+    }
+
+    #[test]
+    fn a_hopeless_file_is_told_of_in_part() {
+        let error = lines(&"x\n".repeat(1_000)).whole().unwrap_err().to_string();
+        let named = error
+            .lines()
+            .filter(|line| line.trim_start().starts_with("line "));
+        assert_eq!(named.count(), MISTAKES_MAX, "{error}");
+        assert!(error.contains("and 980 more"), "{error}");
+    }
+
+    #[test]
+    fn tables_are_read_by_their_headings() {
+        let text =
+            "\u{feff}device_id, site ,tags.line,planned,groups\r\na,\"ber,lin\",7,yes,g h\r\nb,,,,\r\n";
+        let rows = table(text).whole().unwrap();
+        let first = &rows[0].device;
+        assert_eq!(
+            (first.fields["site"].as_str(), first.fields["tags.line"].as_str()),
+            ("ber,lin", "7")
+        );
+        assert!(first.planned && first.groups == ["g", "h"]);
+        assert_eq!((rows[1].line, rows[1].device.fields.len()), (3, 0));
+        let bad = table("device_id,site\na,b,c\nb\nc,d\na/b,x\n").bad;
+        assert_eq!(
+            bad.iter().map(|mistake| mistake.line).collect::<Vec<_>>(),
+            [2, 3, 5]
+        );
+        assert!(Format::Csv.parse("id,site\na,b\n".as_bytes()).is_err());
+        assert_eq!(table("device_id,site,site\na,b,c\n").bad.len(), 1);
+        assert_eq!(table("device_id,planned\na,perhaps\n").bad.len(), 1);
+    }
+
+    #[test]
+    fn what_is_written_comes_back_in_both_forms_and_is_no_formula() {
+        let field = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        let devices = vec![
+            RegisterDevice {
+                device_id: "a".into(),
+                planned: true,
+                groups: vec!["g".into(), "h".into()],
+                fields: [
+                    field("name", "=HYPERLINK(\"http://x\")"),
+                    field("longitude", "-13.25"),
+                    field("owner", "'=quoted"),
+                    field("notes", "one\ntwo, \"three\""),
+                    field("function", "'plain"),
+                    field("tags.a,b", "\u{202e}x"),
+                ]
+                .into(),
+                ..RegisterDevice::default()
+            },
+            RegisterDevice {
+                device_id: "b".into(),
+                ..RegisterDevice::default()
+            },
+        ];
+        for format in [Format::Csv, Format::Ndjson] {
+            let mut text = Vec::new();
+            format.write(&devices, &mut text).unwrap();
+            let rows = format.parse(text.as_slice()).unwrap().whole().unwrap();
+            let back: Vec<_> = rows.into_iter().map(|row| row.device).collect();
+            assert_eq!(back, devices, "{format:?}");
+            if format == Format::Csv {
+                let text = String::from_utf8(text).unwrap();
+                assert!(
+                    !text.contains(",=") && !text.contains("\"=") && !text.contains(",-"),
+                    "{text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn parents_come_before_their_children() {
+        let device = |id: &str, parent: &str| RegisterDevice {
+            device_id: id.into(),
+            fields: [("parent".to_owned(), parent.to_owned())]
+                .into_iter()
+                .filter(|(_, p)| !p.is_empty())
+                .collect(),
+            ..RegisterDevice::default()
+        };
+        let mut devices = vec![
+            device("c", "b"),
+            device("b", "a"),
+            device("a", ""),
+            device("d", "elsewhere"),
+        ];
+        parents_first(&mut devices);
+        let ids: Vec<_> = devices.iter().map(|d| d.device_id.as_str()).collect();
+        assert_eq!(ids, ["a", "b", "d", "c"]);
+        let mut circle = vec![device("a", "b"), device("b", "a")];
+        parents_first(&mut circle);
+        assert_eq!(circle.len(), 2);
+    }
+}

@@ -1,0 +1,239 @@
+//! `muster type`
+
+use std::{fs, path::PathBuf};
+
+use anyhow::Result;
+use contract::{
+    Id,
+    id::ServiceName,
+    v1::{
+        Changed, Check, CheckKind, DeprecateType, DeviceType, ListTypes, PutType, ShowType, TypeShown,
+        TypesListed,
+    },
+};
+
+use super::{Global, list::Limit, print, words};
+use crate::exit::Failure;
+
+/// What sorts of devices there are, and what they must pass.
+#[derive(clap::Subcommand)]
+pub(super) enum Type {
+    /// Make a type, or change it
+    #[command(after_help = "Examples:
+  muster type add pump --schema pump.schema.json --check ok=self-test:self-test
+  muster type add pump --check fw=firmware-at-least:1.4.0 --check burn-in=attested")]
+    Add(Add),
+    /// List types
+    #[command(after_help = "Examples:\n  muster type list\n  muster device count --by type")]
+    List(List),
+    /// Show one type
+    #[command(after_help = "Examples:\n  muster type show pump")]
+    Show(Show),
+    /// Let no further device be of a type
+    #[command(after_help = "Examples:\n  muster type deprecate pump\n  muster type deprecate pump --undo")]
+    Deprecate(Deprecate),
+}
+
+#[derive(clap::Args)]
+pub(super) struct Add {
+    /// The type
+    id: Id,
+    /// What it is
+    #[arg(long, default_value = "", hide_default_value = true)]
+    description: String,
+    /// A file with a JSON Schema for the attributes
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// What must hold before a device is active: NAME=self-test:ATTRIBUTE, NAME=reported:ATTRIBUTE,
+    /// NAME=firmware-at-least:VERSION or NAME=attested; may be given several times
+    #[arg(long = "check", value_name = "CHECK", value_parser = check)]
+    checks: Vec<Check>,
+    /// Only if the type has this version
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
+    expected_version: u64,
+}
+
+#[derive(clap::Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    limit: Limit,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Show {
+    /// The type
+    id: Id,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Deprecate {
+    /// The type
+    id: Id,
+    /// Take the deprecation back
+    #[arg(long)]
+    undo: bool,
+}
+
+impl Type {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        match self {
+            Type::Add(command) => command.run(global),
+            Type::List(command) => command.run(global),
+            Type::Show(command) => command.run(global),
+            Type::Deprecate(command) => command.run(global),
+        }
+    }
+}
+
+impl Add {
+    fn run(self, global: &Global) -> Result<()> {
+        let read = |path: PathBuf| {
+            fs::read_to_string(&path)
+                .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+        };
+        let request = PutType {
+            request_id: String::new(),
+            type_id: self.id.to_string(),
+            description: self.description,
+            schema: self.schema.map(read).transpose()?.unwrap_or_default(),
+            checks: self.checks,
+            expected_version: self.expected_version,
+        };
+        let changed: Changed = global.ask(ServiceName::Registry, "put-type", &request)?;
+        print::changed(global.json, &changed)
+    }
+}
+
+/// Reads `burn-in=attested`.
+fn check(text: &str) -> Result<Check, String> {
+    let (name, rest) = text
+        .split_once('=')
+        .ok_or("a check is written as NAME=KIND:ARGUMENT")?;
+    let (kind, argument) = rest.split_once(':').unwrap_or((rest, ""));
+    let kind = match kind {
+        "self-test" => CheckKind::SelfTest,
+        "reported" => CheckKind::Reported,
+        "firmware-at-least" => CheckKind::FirmwareAtLeast,
+        "attested" => CheckKind::Attested,
+        _ => return Err("there are self-test, reported, firmware-at-least and attested".into()),
+    };
+    Ok(Check {
+        name: name.into(),
+        kind: kind.into(),
+        argument: argument.into(),
+    })
+}
+
+impl List {
+    fn run(self, global: &Global) -> Result<()> {
+        let listed = self.limit.collect(
+            global,
+            (ServiceName::Registry, "types"),
+            |page| ListTypes {
+                page_size: page.size,
+                page: page.token,
+                ..ListTypes::default()
+            },
+            |reply: TypesListed| (reply.types, reply.next_page),
+        )?;
+        listed.print(
+            global,
+            &["id", "description", "checks", "schema", "deprecated", "version"],
+            row,
+        )
+    }
+}
+
+fn row(kind: &DeviceType) -> Vec<String> {
+    let yes = |flag: bool| if flag { "yes".to_owned() } else { String::new() };
+    vec![
+        kind.type_id.clone(),
+        kind.description.clone(),
+        checks(kind),
+        yes(!kind.schema.is_empty()),
+        yes(kind.deprecated),
+        kind.version.to_string(),
+    ]
+}
+
+fn checks(kind: &DeviceType) -> String {
+    let said = |check: &Check| {
+        let kind = words::say(check.kind());
+        let argument = if check.argument.is_empty() {
+            String::new()
+        } else {
+            format!(":{}", check.argument)
+        };
+        format!("{}={kind}{argument}", check.name)
+    };
+    kind.checks.iter().map(said).collect::<Vec<_>>().join(", ")
+}
+
+impl Show {
+    fn run(self, global: &Global) -> Result<()> {
+        let request = ShowType {
+            type_id: self.id.to_string(),
+            ..ShowType::default()
+        };
+        let shown: TypeShown = global.ask(ServiceName::Registry, "show-type", &request)?;
+        let kind = shown.device_type.unwrap_or_default();
+        if global.json {
+            return print::json(&kind);
+        }
+        print::fields(&[
+            ("id", kind.type_id.clone()),
+            ("version", kind.version.to_string()),
+            ("description", kind.description.clone()),
+            ("checks", checks(&kind)),
+            (
+                "schema",
+                kind.schema.split_whitespace().collect::<Vec<_>>().join(" "),
+            ),
+            (
+                "deprecated",
+                if kind.deprecated {
+                    "yes".into()
+                } else {
+                    String::new()
+                },
+            ),
+        ])
+    }
+}
+
+impl Deprecate {
+    fn run(self, global: &Global) -> Result<()> {
+        let request = DeprecateType {
+            request_id: String::new(),
+            type_id: self.id.to_string(),
+            undo: self.undo,
+            expected_version: 0,
+        };
+        let changed: Changed = global.ask(ServiceName::Registry, "deprecate-type", &request)?;
+        print::changed(global.json, &changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_are_read_as_they_are_shown() {
+        for text in [
+            "ok=self-test:self-test",
+            "fw=firmware-at-least:1.4.0",
+            "cal=reported:calibrated",
+            "burn-in=attested",
+        ] {
+            let kind = DeviceType {
+                checks: vec![check(text).unwrap()],
+                ..DeviceType::default()
+            };
+            assert_eq!(checks(&kind), text);
+        }
+        for bad in ["attested", "a=", "a=guessed"] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+}

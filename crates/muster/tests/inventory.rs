@@ -1,0 +1,383 @@
+//! A device's purchase, import, search, succession and export, as typed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    fmt::Write,
+    fs,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+};
+
+const MUSTER: &str = env!("CARGO_BIN_EXE_muster");
+
+struct Server {
+    folder: tempfile::TempDir,
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start() -> Server {
+        let folder = tempfile::tempdir().unwrap();
+        let init = command(folder.path())
+            .args(["init", "--unencrypted"])
+            .output()
+            .unwrap();
+        assert!(init.status.success(), "{init:?}");
+        let mut child = command(folder.path())
+            .args(["--json", "up"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let ready: serde_json::Value = serde_json::from_str(&line).expect("it says that it is ready");
+        let address = ready["principals"].as_str().unwrap().to_owned();
+        Server {
+            folder,
+            child,
+            address,
+        }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = command(self.folder.path());
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .env("MUSTER_SERVER", &self.address);
+        command.output().unwrap()
+    }
+
+    #[track_caller]
+    fn good(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// It ends with this code; what it said on both outputs.
+    #[track_caller]
+    fn fails(&self, arguments: &[&str], code: i32, words: &[&str]) -> String {
+        let output = self.run(arguments);
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        for word in words {
+            assert!(said.contains(word), "`{word}` is not in: {said}");
+        }
+        said
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn ids(&self, query: &str) -> Vec<String> {
+        let listed = self.good(&["--json", "device", "list", "--where", query]);
+        let id = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["device_id"].clone();
+        listed
+            .lines()
+            .map(|line| id(line).as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(folder: &std::path::Path) -> Command {
+    let mut command = Command::new(MUSTER);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"MUSTER_")) {
+        command.env_remove(name);
+    }
+    command
+        .env("MUSTER_DIR", folder)
+        .env("MUSTER_LISTEN__PRINCIPALS", "127.0.0.1:0")
+        .env("MUSTER_LISTEN__HTTP", "127.0.0.1:0");
+    command
+}
+
+#[test]
+fn devices_are_bought_received_and_wait_for_their_checks() {
+    let server = Server::start();
+    server.good(&["supplier", "put", "acme", "--name", "ACME Pumps"]);
+    let place = [
+        "order",
+        "put",
+        "po-17",
+        "--supplier",
+        "acme",
+        "--type",
+        "pump",
+        "--ordered-on",
+        "2026-01-31",
+    ];
+    server.good(&[
+        "type",
+        "add",
+        "pump",
+        "--check",
+        "burn-in=attested",
+        "--check",
+        "fw=firmware-at-least:1.4.0",
+    ]);
+    server.fails(&place, 4, &["has not been vetted", "muster supplier vet acme"]);
+    server.good(&["supplier", "vet", "acme", "--note", "audit"]);
+    server.good(&place);
+    let note = server.file("note.csv", "device_id,serial_number\npump-7,SN-7\npump-8,\n");
+    assert!(
+        server
+            .good(&["order", "expect", "po-17", &note])
+            .contains("2 registered")
+    );
+    assert!(
+        server
+            .good(&["order", "expect", "po-17", &note])
+            .contains("2 unchanged")
+    );
+    server.fails(
+        &["order", "receive", "po-17", "pump-7=SN-9"],
+        4,
+        &["another serial number was expected"],
+    );
+    server.good(&["order", "receive", "po-17", "pump-7=SN-7", "pump-8=SN-8"]);
+    assert_eq!(
+        server.ids("order = po-17 and stage = registered and type = pump"),
+        ["pump-7", "pump-8"]
+    );
+    let why = server.good(&["device", "why", "pump-7", "active"]);
+    for part in [
+        "asks for a certificate",
+        "nobody has attested it",
+        "has not reported its firmware",
+    ] {
+        assert!(why.contains(part), "{part} in {why}");
+    }
+    server.good(&["device", "attest", "pump-7", "burn-in", "--note", "48 h"]);
+    let history = server.good(&["--json", "device", "history", "pump-7"]);
+    let whats: Vec<_> = history
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["what"].clone())
+        .collect();
+    assert_eq!(whats, ["registered", "moved", "attested"]);
+    let shown = server.good(&["device", "show", "pump-7"]);
+    assert!(
+        shown.contains("SN-7") && shown.contains("burn-in passed, says operators/admin"),
+        "{shown}"
+    );
+    server.fails(
+        &["type", "add", "x", "--check", "a=guess"],
+        2,
+        &["self-test, reported"],
+    );
+    let schema = server.file("bad.json", "{\"type\":\"no such\"}");
+    server.fails(&["type", "add", "x", "--schema", &schema], 2, &["no JSON Schema"]);
+    server.good(&["type", "deprecate", "pump"]);
+    server.fails(
+        &["device", "register", "pump-9", "--type", "pump"],
+        4,
+        &["is deprecated"],
+    );
+}
+
+#[test]
+fn ten_thousand_rows_with_a_bad_one_are_imported_again_and_again() {
+    let server = Server::start();
+    let mut table = String::from("device_id,site,tags.line,warranty_until\n");
+    for n in 1..10_000 {
+        let warranty = if n == 7_776 { "soon" } else { "2028-01-31" };
+        writeln!(table, "d-{n:05},s{},{},{warranty}", n % 10, n % 7).unwrap();
+    }
+    let file = server.file("fleet.csv", &table);
+    let dry = server.fails(
+        &["device", "import", &file, "--dry-run"],
+        4,
+        &["9998 would be registered", "7777"],
+    );
+    assert!(dry.contains("1 refused"), "{dry}");
+    assert_eq!(server.good(&["device", "count"]).trim(), "0");
+    server.fails(
+        &["device", "import", &file],
+        4,
+        &["9998 registered, 0 unchanged, 1 refused", "7777", "d-07776"],
+    );
+    let again = server.fails(&["--json", "device", "import", &file], 4, &["\"line\":7777"]);
+    let report: serde_json::Value = serde_json::from_str(again.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (report["registered"].as_u64(), report["unchanged"].as_u64()),
+        (Some(0), Some(9_998))
+    );
+    assert_eq!(report["refused"][0]["field"], "warranty_until");
+    let mended = server.file("mended.csv", &table.replace("soon", "2028-01-31"));
+    assert!(
+        server
+            .good(&["device", "import", &mended])
+            .contains("1 registered, 9998 unchanged, 0 refused")
+    );
+    let senseless = server.file("senseless.csv", "device_id,site\nfine,x\na/b,x\n");
+    server.fails(
+        &["device", "import", &senseless],
+        2,
+        &["nothing was registered", "line 3: device_id `a/b`"],
+    );
+    server.fails(
+        &["device", "import", &senseless, "--keep-going"],
+        4,
+        &["1 registered, 0 unchanged, 1 refused"],
+    );
+
+    assert_eq!(server.ids("site = s3 and tags.line = 0").len(), 142);
+    let counted = server.good(&[
+        "--json",
+        "device",
+        "count",
+        "--by",
+        "site",
+        "--where",
+        "has tags.line",
+    ]);
+    let counted: serde_json::Value = serde_json::from_str(&counted).unwrap();
+    assert_eq!(
+        (
+            counted["total"].as_str(),
+            counted["counts"].as_array().unwrap().len()
+        ),
+        (Some("9999"), 10)
+    );
+    server.good(&["query", "put", "line-0", "tags.line = 0"]);
+    assert_eq!(server.ids("@line-0 and site = s3").len(), 142);
+    server.fails(
+        &["device", "list", "--where", "site ="],
+        2,
+        &["a value was expected"],
+    );
+    server.fails(
+        &["device", "list", "--where", "colour = red"],
+        2,
+        &["there is no field `colour`"],
+    );
+    let sorted = server.good(&[
+        "--json",
+        "device",
+        "list",
+        "--where",
+        "site = s3",
+        "--order-by",
+        "-id",
+        "--limit",
+        "1",
+    ]);
+    assert!(sorted.contains("d-09993"), "{sorted}");
+    server.good(&["group", "put", "hall", "--query", "site = s3"]);
+    let members = || {
+        let listed = server.good(&["--json", "group", "list"]);
+        let group: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        (group["members"].clone(), group["settling"].clone())
+    };
+    let settled = (0..200).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        members() == ("1000".into(), serde_json::Value::Null)
+    });
+    assert!(settled, "{:?}", members());
+    server.good(&["device", "change", "d-00003", "--set", "site=s4"]);
+    assert_eq!(members().0, "999");
+}
+
+#[test]
+fn what_is_exported_is_imported_elsewhere_without_loss() {
+    let server = Server::start();
+    server.good(&["supplier", "put", "acme"]);
+    server.good(&["group", "put", "line-7"]);
+    server.good(&["device", "register", "z-gateway", "--site", "berlin"]);
+    let fields = [
+        "name==1+1",
+        "parent=z-gateway",
+        "longitude=-13.25",
+        "latitude=52.5",
+        "price=129.50 EUR",
+        "notes=one, \"two\"",
+        "supplier=acme",
+        "addresses=mac:02:00:5e:10:00:01",
+        "tags.a,b=\u{202e}x",
+    ];
+    let mut register = vec![
+        "device",
+        "register",
+        "a-pump",
+        "--criticality",
+        "critical",
+        "--group",
+        "line-7",
+    ];
+    fields.iter().for_each(|field| register.extend(["--set", field]));
+    server.good(&register);
+    server.fails(
+        &["device", "register", "x", "--set", "stage=active"],
+        5,
+        &["not written by operators"],
+    );
+    server.good(&["device", "register", "gone"]);
+    server.good(&["device", "retire", "gone", "--yes"]);
+    let (csv, lines) = (server.path("all.csv"), server.path("all.ndjson"));
+    for file in [&csv, &lines] {
+        let said = server.good(&["device", "export", file.to_str().unwrap()]);
+        assert!(said.contains("2 devices"), "{said}");
+        assert!(!fs::read_to_string(file).unwrap().contains(",=1"));
+    }
+    let show = |server: &Server| {
+        let shown = server.good(&["--json", "device", "show", "a-pump"]);
+        let mut device: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        for own in ["registered_at_ms", "stage_since_ms"] {
+            device.as_object_mut().unwrap().remove(own);
+        }
+        device
+    };
+    let original = show(&server);
+    assert_eq!(original["name"], "=1+1");
+    for file in [&csv, &lines] {
+        let file = file.to_str().unwrap();
+        assert!(server.good(&["device", "import", file]).contains("2 unchanged"));
+        let other = Server::start();
+        other.good(&["supplier", "put", "acme"]);
+        other.good(&["group", "put", "line-7"]);
+        assert!(
+            other.good(&["device", "import", file]).contains("2 registered"),
+            "parents come first"
+        );
+        assert_eq!(show(&other), original, "{file}");
+    }
+    server.good(&["device", "register", "b-pump"]);
+    server.good(&[
+        "device",
+        "replace",
+        "a-pump",
+        "b-pump",
+        "--reason",
+        "bearing gone",
+    ]);
+    assert_eq!(
+        server.ids("replaces = a-pump and group = line-7 and criticality = critical"),
+        ["b-pump"]
+    );
+    let record = server.good(&["device", "record", "gone"]);
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record["record"]["history"].as_array().unwrap().len(), 2);
+    assert_eq!(record["sha256"].as_str().unwrap().len(), 64);
+    server.good(&["device", "readmit", "gone", "--reason", "refurbished", "--yes"]);
+    assert_eq!(server.ids("id = gone and stage = registered").len(), 1);
+}

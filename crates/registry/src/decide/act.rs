@@ -1,0 +1,175 @@
+//! One decision in the making: records, keys beside them, groups, facts and evidence are written together.
+
+use std::collections::BTreeMap;
+
+use contract::{
+    v1::{Device, Evidence},
+    wire::Reply,
+};
+use service::{Fault, Outcome, View};
+
+use super::Situation;
+use crate::{
+    choice::Choice,
+    event, index,
+    lifecycle::{Effect, Transition},
+    roster::Roster,
+    state,
+};
+
+/// What a transition is accompanied by.
+#[derive(Default)]
+pub(super) struct Why<'a> {
+    /// The reason that is written down.
+    pub(super) reason: &'a str,
+    /// When a device that begins to retire is retired without its receipt.
+    pub(super) deadline_ms: i64,
+    /// What it has erased.
+    pub(super) receipt: &'a [String],
+    /// What it rests on.
+    pub(super) grounds: BTreeMap<String, String>,
+}
+
+/// A decision's writes.
+pub(super) struct Act<'a> {
+    pub(super) s: &'a Situation<'a>,
+    pub(super) outcome: Outcome,
+    pub(super) roster: Roster,
+}
+
+impl<'a> Act<'a> {
+    pub(super) fn new(s: &'a Situation<'a>) -> Act<'a> {
+        Act {
+            s,
+            outcome: Outcome::default(),
+            roster: Roster::default(),
+        }
+    }
+
+    /// The records with what this decision has written so far.
+    pub(super) fn view(&self) -> View<'_> {
+        self.s.view.over(&self.outcome.changes)
+    }
+
+    /// Moves the device; the caller saves its record.
+    pub(super) fn enter(
+        &mut self,
+        device: &mut Device,
+        transition: &Transition,
+        why: &Why<'_>,
+    ) -> Result<(), Fault> {
+        device.set_stage(transition.to);
+        device.version += 1;
+        device.stage_since_ms = self.s.now_ms;
+        device.changed_by.clone_from(&self.s.actor);
+        device.change_reason = why.reason.to_owned();
+        for effect in transition.effects {
+            self.effect(*effect, device, why)?;
+        }
+        event::moved(
+            &mut self.outcome,
+            device,
+            transition.from,
+            transition.cause,
+            why.receipt,
+        );
+        let mut grounds = why.grounds.clone();
+        if !why.receipt.is_empty() {
+            grounds.insert("erased".into(), why.receipt.join(", "));
+        }
+        let evidence = Evidence {
+            what: "moved".into(),
+            from: transition.from.name().into(),
+            to: transition.to.name().into(),
+            cause: transition.cause.word().into(),
+            reason: why.reason.into(),
+            grounds,
+            ..Evidence::default()
+        };
+        self.evidence(device, evidence);
+        Ok(())
+    }
+
+    fn effect(&mut self, effect: Effect, device: &mut Device, why: &Why<'_>) -> Result<(), Fault> {
+        match effect {
+            Effect::SetDeadline => {
+                device.retire_deadline_ms = why.deadline_ms;
+                self.outcome.wake_at(wake_key(device), why.deadline_ms);
+            }
+            Effect::OrderErasure => event::retire_order(&mut self.outcome, device),
+            Effect::LiftDeadline => self.outcome.no_wake(wake_key(device)),
+            Effect::KeepReceipt => device.erased = true,
+            Effect::LeaveGroups => self.roster.leave_all(self.s.view, &mut self.outcome, device)?,
+            Effect::BeginAgain => {
+                // What it was and said before its end does not count for its new life.
+                device.erased = false;
+                device.retire_deadline_ms = 0;
+                device.reported_at_ms = 0;
+                device.checks.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down what happened to a device, at its present version.
+    pub(super) fn evidence(&mut self, device: &Device, evidence: Evidence) {
+        let evidence = Evidence {
+            at_ms: self.s.now_ms,
+            version: device.version,
+            actor: self.s.actor.clone(),
+            ..evidence
+        };
+        self.outcome
+            .put(state::evidence_key(&device.device_id, device.version), &evidence);
+    }
+
+    /// Writes the device, lets it join and leave dynamic groups, and tells others what they need to know.
+    pub(super) fn save(&mut self, before: Option<&Device>, device: &mut Device) -> Result<(), Fault> {
+        let rules = self.s.rules.clone();
+        let verdicts: Vec<_> = rules
+            .judge(device)
+            .map(|(group, fits)| (group.to_owned(), fits))
+            .collect();
+        for (group, fits) in verdicts {
+            if device.groups.contains(&group) == fits {
+                continue;
+            }
+            self.roster.find(self.s.view, "query", &group)?;
+            self.roster.assign(&mut self.outcome, device, &group, fits);
+        }
+        let (former, present) = (before.map(index::keys).unwrap_or_default(), index::keys(device));
+        for key in former.keys().filter(|key| !present.contains_key(*key)) {
+            self.outcome.delete(key.clone());
+        }
+        for (key, value) in present {
+            if !former.contains_key(&key) {
+                self.outcome.changes.put(key, value);
+            }
+        }
+        self.outcome.put(state::device_key(&device.device_id), device);
+        let known = before.map(event::fact_of);
+        event::device_fact(&mut self.outcome, known.as_ref(), device);
+        Ok(())
+    }
+
+    /// Writes the groups whose members changed; what is left is the outcome.
+    pub(super) fn finish(mut self) -> Outcome {
+        self.roster.settle(&mut self.outcome);
+        self.outcome
+    }
+
+    /// The same with an answer.
+    pub(super) fn answer(self, reply: impl Reply + 'static) -> Outcome {
+        let mut outcome = self.finish();
+        outcome.answer(reply);
+        outcome
+    }
+}
+
+/// The wake-up at a retiring device's deadline.
+pub(super) fn wake_key(device: &Device) -> String {
+    format!("{}{}", WAKE, device.device_id)
+}
+
+/// Begins the name of such wake-ups.
+pub(super) const WAKE: &str = "retire/";

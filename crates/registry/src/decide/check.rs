@@ -1,0 +1,137 @@
+//! What must hold of a device beside its own fields: what it names is there, what is unique is not taken,
+//! its attributes fit its type, its record fits the store.
+
+use contract::{
+    Code, Refusal,
+    v1::{Device, DeviceType, Order, Stage, Supplier},
+};
+use prost::Message;
+use service::{Fault, View};
+
+use super::Situation;
+use crate::{event::Fields, index, schema, state};
+
+/// A record that is smaller than this is small enough as JSON too, where every character may be escaped.
+const SMALL_BYTES: usize = 24 * 1024;
+/// The largest record or change as JSON. It stands in an event, which the store keeps (64 KiB), and may grow by
+/// reasons and dynamic groups, which nobody is refused for.
+const JSON_BYTES: usize = 54 * 1024;
+/// Parents above a device.
+const DEPTH_MAX: usize = 8;
+
+/// An operator's change.
+pub(super) fn written(
+    s: &Situation<'_>,
+    view: &View<'_>,
+    before: Option<&Device>,
+    after: &Device,
+) -> Result<(), Fault> {
+    let new = |field: fn(&Device) -> &String| {
+        let value = field(after);
+        !value.is_empty() && before.is_none_or(|before| field(before) != value)
+    };
+    if new(|d| &d.supplier) {
+        state::find::<Supplier>(view, "supplier", &after.supplier)?;
+    }
+    if new(|d| &d.order) {
+        state::find::<Order>(view, "order", &after.order)?;
+    }
+    if new(|d| &d.parent) {
+        parent(view, after)?;
+    }
+    if !after.device_type.is_empty() {
+        let kind = state::find::<DeviceType>(view, "type", &after.device_type)?;
+        if kind.deprecated && new(|d| &d.device_type) {
+            let message = format!("the type `{}` is deprecated; choose another", kind.type_id);
+            return Err(Refusal::new(Code::NotAllowed, message).at("type").into());
+        }
+        schema::check(s.schemas, &kind, after, schema::Side::Operators)?;
+    }
+    unique(view, before, after)?;
+    size(after)
+}
+
+/// What the device itself reports.
+pub(super) fn reported(s: &Situation<'_>, after: &Device) -> Result<(), Fault> {
+    if after.device_type.is_empty() {
+        return size(after);
+    }
+    let kind = s
+        .view
+        .load::<DeviceType>(state::key::<DeviceType>(&after.device_type))?;
+    if let Some(kind) = kind {
+        schema::check(s.schemas, &kind, after, schema::Side::Device)?;
+    }
+    size(after)
+}
+
+/// What no two living devices share.
+pub(super) fn unique(view: &View<'_>, before: Option<&Device>, after: &Device) -> Result<(), Fault> {
+    let held = before.map(index::unique).unwrap_or_default();
+    for (kind, value) in index::unique(after) {
+        if held.contains(&(kind, value.clone())) {
+            continue;
+        }
+        let Some(other) = view.get(&state::unique_key(kind, &value))? else {
+            continue;
+        };
+        let other = String::from_utf8_lossy(&other);
+        if other != after.device_id {
+            let message = format!("`{}` has this already: {value}", other);
+            return Err(Refusal::new(Code::Exists, message).at(kind).into());
+        }
+    }
+    Ok(())
+}
+
+/// The record fits the store.
+pub(super) fn size(device: &Device) -> Result<(), Fault> {
+    if device.encoded_len() <= SMALL_BYTES {
+        return Ok(());
+    }
+    json(
+        device,
+        "the device's record would have",
+        "shorten its notes and attributes",
+    )
+}
+
+/// What is told of a change fits the store.
+pub(super) fn told(fields: &Fields) -> Result<(), Fault> {
+    json(
+        fields,
+        "the change, with what was there before, has",
+        "change fewer fields at once",
+    )
+}
+
+fn json(what: &impl serde::Serialize, sentence: &str, remedy: &str) -> Result<(), Fault> {
+    let bytes = serde_json::to_vec(what).map_or(usize::MAX, |json| json.len());
+    if bytes <= JSON_BYTES {
+        return Ok(());
+    }
+    let message = format!("{sentence} {bytes} bytes as JSON, the limit is {JSON_BYTES}; {remedy}");
+    Err(Refusal::new(Code::Limit, message).into())
+}
+
+/// The parent is there, and nobody is above himself.
+fn parent(view: &View<'_>, device: &Device) -> Result<(), Fault> {
+    let at = |refusal: Refusal| Fault::from(refusal.at("parent"));
+    let mut above = state::device(view, "parent", &device.parent)?;
+    if above.stage() == Stage::Retired {
+        let message = format!("`{}` is retired; nothing is behind it", above.device_id);
+        return Err(at(Refusal::new(Code::NotAllowed, message)));
+    }
+    for _ in 0..DEPTH_MAX {
+        if above.device_id == device.device_id {
+            let message = format!("`{}` would be above itself", device.device_id);
+            return Err(at(Refusal::invalid("parent", message)));
+        }
+        if above.parent.is_empty() {
+            return Ok(());
+        }
+        above = state::device(view, "parent", &above.parent)?;
+    }
+    let message = format!("a device has at most {DEPTH_MAX} others above it");
+    Err(at(Refusal::new(Code::Limit, message)))
+}

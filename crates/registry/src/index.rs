@@ -1,0 +1,150 @@
+//! The keys beside a device's record, as a function of it: what no two devices share, and what devices are
+//! found by. They are never written otherwise, so they cannot go astray.
+
+use std::collections::BTreeMap;
+
+use contract::v1::{Device, Restriction, Stage};
+
+use crate::{choice::Choice, state};
+
+/// The most of a value that stands in a key; whoever reads the index looks at the device again.
+const VALUE_BYTES: usize = 64;
+
+/// What no two living devices share: by kind and value.
+pub(crate) fn unique(device: &Device) -> Vec<(&'static str, String)> {
+    if device.stage() == Stage::Retired {
+        return Vec::new();
+    }
+    let texts = [
+        ("serial_number", &device.serial_number),
+        ("key_fingerprint", &device.key_fingerprint),
+    ];
+    let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
+    let addresses = device.addresses.iter().map(|address| ("addresses", address));
+    texts
+        .chain(addresses)
+        .map(|(kind, text)| (kind, text.to_lowercase()))
+        .collect()
+}
+
+/// Every key beside the device's record, with what stands there.
+pub(crate) fn keys(device: &Device) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let unique = unique(device).into_iter();
+    let unique = unique.map(|(kind, value)| {
+        (
+            state::unique_key(kind, &value),
+            device.device_id.clone().into_bytes(),
+        )
+    });
+    let found_by = values(device).map(|(field, value)| {
+        let key = [
+            range(&field, value).as_slice(),
+            state::fold(&device.device_id).as_bytes(),
+        ]
+        .concat();
+        (key, Vec::new())
+    });
+    unique.chain(found_by).collect()
+}
+
+/// The keys of all devices with this value of a field, and of some with another that begins alike;
+/// their rest is the folded device id. `None`: there is no such index.
+pub(crate) fn of(field: &str, value: &str) -> Option<Vec<u8>> {
+    let plain = [
+        "stage",
+        "restriction",
+        "type",
+        "site",
+        "model",
+        "firmware",
+        "parent",
+        "order",
+    ];
+    let indexed = plain.contains(&field) || field.starts_with("tags.");
+    // Most devices carry none, so that value has no index.
+    let common = field == "restriction" && value == Restriction::None.name();
+    (indexed && !common && !value.is_empty()).then(|| range(field, value))
+}
+
+/// By what a device is found.
+fn values(device: &Device) -> impl Iterator<Item = (String, &str)> {
+    let restriction = match device.restriction() {
+        Restriction::None | Restriction::Unspecified => "",
+        other => other.name(),
+    };
+    let plain = [
+        ("stage", device.stage().name()),
+        ("restriction", restriction),
+        ("type", &device.device_type),
+        ("site", &device.site),
+        ("model", &device.model),
+        ("firmware", &device.firmware_version),
+        ("parent", &device.parent),
+        ("order", &device.order),
+    ];
+    let plain = plain.map(|(field, value)| (field.to_owned(), value));
+    let tags = device
+        .tags
+        .iter()
+        .map(|(key, value)| (format!("tags.{key}"), value.as_str()));
+    plain
+        .into_iter()
+        .chain(tags)
+        .filter(|(_, value)| !value.is_empty())
+}
+
+fn range(field: &str, value: &str) -> Vec<u8> {
+    // A tag's key may be long as well, and may hold what separates.
+    let short = |text: &str| -> Vec<u8> {
+        let text = text.as_bytes();
+        text.get(..VALUE_BYTES)
+            .unwrap_or(text)
+            .iter()
+            .map(|b| if *b == 0 { b' ' } else { *b })
+            .collect()
+    };
+    [b"x".as_slice(), &short(field), b"\0", &short(value), b"\0"].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_fit_the_store_and_end_in_the_id() {
+        let mut device = Device {
+            device_id: "D".repeat(64),
+            site: "é".repeat(512),
+            ..Device::default()
+        };
+        device.tags.insert("k".repeat(128), "v".repeat(256));
+        device.set_stage(Stage::Active);
+        let keys = keys(&device);
+        assert_eq!(keys.len(), 3);
+        for key in keys.keys() {
+            assert!(key.len() < 256 && key.ends_with("d".repeat(64).as_bytes()));
+        }
+        let site = of("site", &device.site).unwrap();
+        assert!(keys.keys().any(|key| key.starts_with(&site)));
+        assert_eq!(of("owner", "x"), None);
+        assert_eq!(of("restriction", "RESTRICTION_NONE"), None);
+    }
+
+    #[test]
+    fn a_retired_device_gives_its_identity_free() {
+        let mut device = Device {
+            serial_number: "SN-7".into(),
+            addresses: vec!["mac:02".into()],
+            ..Device::default()
+        };
+        assert_eq!(
+            unique(&device),
+            [
+                ("serial_number", "sn-7".to_owned()),
+                ("addresses", "mac:02".to_owned())
+            ]
+        );
+        device.set_stage(Stage::Retired);
+        assert_eq!(unique(&device), []);
+    }
+}

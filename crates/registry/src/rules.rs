@@ -1,0 +1,79 @@
+//! Dynamic groups: which devices are members, as one list that every change of a device is held against.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use contract::{Code, Refusal, v1::Device, v1::Stage};
+use prost::Message;
+use service::{Fault, View};
+
+use crate::{language::Query, state};
+
+/// Dynamic groups of one installation: each change of a device is held against all of them.
+pub(crate) const RULES_MAX: usize = 64;
+
+/// The list as it is stored.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RulesRecord {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) rules: Vec<RuleRecord>,
+}
+
+/// A group and its query.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RuleRecord {
+    #[prost(string, tag = "1")]
+    pub(crate) group_id: String,
+    #[prost(string, tag = "2")]
+    pub(crate) query: String,
+}
+
+/// The list as it is applied.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    rules: Vec<(String, Query)>,
+}
+
+/// What was read last: parsing depends on the stored bytes alone, so that it need not be done again.
+#[derive(Debug, Default)]
+pub(crate) struct RulesCache(Mutex<Option<(Vec<u8>, Arc<Rules>)>>);
+
+impl RulesCache {
+    /// The rules that hold now.
+    pub(crate) fn read(&self, view: &View<'_>) -> Result<Arc<Rules>, Fault> {
+        let bytes = view.get(state::RULES.as_bytes())?.unwrap_or_default();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, rules)) = kept.as_ref().filter(|(of, _)| *of == bytes) {
+            return Ok(rules.clone());
+        }
+        let rules = Arc::new(Rules::parse(&bytes)?);
+        *kept = Some((bytes, rules.clone()));
+        Ok(rules)
+    }
+}
+
+impl Rules {
+    fn parse(bytes: &[u8]) -> Result<Rules, Fault> {
+        let record = RulesRecord::decode(bytes)
+            .map_err(|_| Refusal::new(Code::Internal, "the list of dynamic groups does not decode"))?;
+        let parse = |rule: RuleRecord| Ok((rule.group_id, Query::parse_lasting(&rule.query)?));
+        let rules = record
+            .rules
+            .into_iter()
+            .map(parse)
+            .collect::<Result<_, Refusal>>()?;
+        Ok(Rules { rules })
+    }
+
+    /// The dynamic groups, each with whether the device belongs to it.
+    pub(crate) fn judge<'a>(&'a self, device: &'a Device) -> impl Iterator<Item = (&'a str, bool)> {
+        let living = device.stage() != Stage::Retired;
+        let verdict =
+            move |(group, query): &'a (String, Query)| (group.as_str(), living && query.matches(device));
+        self.rules.iter().map(verdict)
+    }
+
+    /// Whether a device belongs to this group; false if it is none of these.
+    pub(crate) fn fits(&self, group: &str, device: &Device) -> bool {
+        self.judge(device).any(|(of, fits)| of == group && fits)
+    }
+}

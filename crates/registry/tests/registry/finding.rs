@@ -1,0 +1,285 @@
+//! Queries over devices: by the narrowest index, in pages that hold, in order, and in numbers.
+
+use std::collections::BTreeSet;
+
+use contract::v1::{
+    Changed, CountDevices, Device, DevicesCounted, DevicesListed, Done, ListDevices, PutGroup, PutQuery,
+    RegisterDevice, RegisterDevices, RegisteredDevices, RemoveQuery,
+};
+
+use crate::world::{ADA, World, change, register, registered};
+
+fn fleet() -> World {
+    let mut w = World::new();
+    let group = PutGroup {
+        group_id: "g".into(),
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "put-group", &group).unwrap();
+    for n in 0..40 {
+        let site = format!("s{}", n % 3);
+        let line = (n % 7).to_string();
+        let price = format!("{n}.00 EUR");
+        let device = RegisterDevice {
+            groups: if n % 2 == 0 { vec!["g".into()] } else { vec![] },
+            ..registered(
+                &format!("Dev-{n:02}"),
+                &[("site", &site), ("tags.line", &line), ("price", &price)],
+            )
+        };
+        w.ask::<Changed>(ADA, "register", &device).unwrap();
+    }
+    w
+}
+
+fn page(w: &mut World, query: &str, sort: &str, size: u32, page: String) -> (Vec<String>, String) {
+    let request = ListDevices {
+        r#where: query.into(),
+        sort: sort.into(),
+        page_size: size,
+        page,
+        ..Default::default()
+    };
+    let listed: DevicesListed = w.ask(ADA, "list", &request).unwrap();
+    (
+        listed.devices.into_iter().map(|d| d.device_id).collect(),
+        listed.next_page,
+    )
+}
+
+fn all(w: &mut World, query: &str, sort: &str, size: u32) -> Vec<String> {
+    let (mut ids, mut next) = (Vec::new(), String::new());
+    loop {
+        let (rows, more) = page(w, query, sort, size, next);
+        assert!(rows.len() <= size as usize);
+        ids.extend(rows);
+        if more.is_empty() {
+            return ids;
+        }
+        next = more;
+    }
+}
+
+fn count(w: &mut World, query: &str, by: &str) -> DevicesCounted {
+    let request = CountDevices {
+        r#where: query.into(),
+        by: by.into(),
+        ..Default::default()
+    };
+    w.ask(ADA, "count", &request).unwrap()
+}
+
+#[test]
+fn an_index_finds_what_looking_at_all_finds() {
+    let mut w = fleet();
+    for query in [
+        "site = s1",
+        "site = s1 and tags.line = 3",
+        "site in (s0, s2) and price > 20",
+        "site = s0 or tags.line = 6",
+        "site = s0 or price = 7",
+        "group = g and tags.line in (1, 2)",
+        "stage = registered and not site = s1",
+        "id like 'dev-1*'",
+        "id = Dev-07",
+        "id = dev-07",
+        "restriction = quarantined",
+        "site = nowhere",
+    ] {
+        // What is negated has no index.
+        let slowly = all(&mut w, &format!("not (not ({query}))"), "", 500);
+        for size in [1, 3, 500] {
+            assert_eq!(all(&mut w, query, "", size), slowly, "{query} by {size}");
+        }
+        assert_eq!(count(&mut w, query, "").total as usize, slowly.len(), "{query}");
+    }
+}
+
+#[test]
+fn indexes_follow_changes() {
+    let mut w = fleet();
+    assert_eq!(all(&mut w, "site = s1", "", 50).len(), 13);
+    w.ask::<Changed>(
+        ADA,
+        "change",
+        &change("Dev-00", &[("site", "s1"), ("tags.line", "")]),
+    )
+    .unwrap();
+    assert_eq!(all(&mut w, "site = s1", "", 50).len(), 14);
+    assert_eq!(all(&mut w, "site = s0", "", 50).len(), 13);
+    assert!(!all(&mut w, "tags.line = 0", "", 50).contains(&"Dev-00".to_owned()));
+}
+
+#[test]
+fn pages_hold_while_devices_come_and_go() {
+    let mut w = fleet();
+    for sort in ["", "price", "-price"] {
+        let (first, next) = page(&mut w, "site = s1", sort, 5, String::new());
+        let gone = first[4].clone();
+        w.ask::<Changed>(ADA, "change", &change(&gone, &[("site", "s9")]))
+            .unwrap();
+        let (second, _) = page(&mut w, "site = s1", sort, 500, next);
+        w.ask::<Changed>(ADA, "change", &change(&gone, &[("site", "s1")]))
+            .unwrap();
+        let both: BTreeSet<_> = first.iter().chain(&second).collect();
+        assert_eq!((both.len(), first.len() + second.len()), (13, 13), "{sort}");
+    }
+}
+
+#[test]
+fn lists_are_sorted_by_any_field_with_absent_values_last() {
+    let mut w = fleet();
+    w.ask::<Changed>(ADA, "register", &register("a-last")).unwrap();
+    for size in [1, 7, 500] {
+        let up = all(&mut w, "", "price", size);
+        assert_eq!(
+            (up.len(), up[0].as_str(), up[40].as_str()),
+            (41, "Dev-00", "a-last")
+        );
+        assert!(up[..40].is_sorted());
+        let down = all(&mut w, "", "-price", size);
+        assert_eq!((down[0].as_str(), down[40].as_str()), ("Dev-39", "a-last"));
+        let sites = all(&mut w, "has site", "-site", size);
+        assert_eq!((sites.len(), sites[0].as_str()), (40, "Dev-02"));
+    }
+    for (sort, token, field) in [("nonsense", "", "sort"), ("price", "xx", "page")] {
+        let request = ListDevices {
+            sort: sort.into(),
+            page: token.into(),
+            ..Default::default()
+        };
+        assert_eq!(
+            w.ask::<DevicesListed>(ADA, "list", &request).unwrap_err().field,
+            field
+        );
+    }
+}
+
+#[test]
+fn devices_are_counted_by_a_field() {
+    let mut w = fleet();
+    let counted = count(&mut w, "", "site");
+    let rows: Vec<_> = counted
+        .counts
+        .iter()
+        .map(|c| (c.value.as_str(), c.count))
+        .collect();
+    assert_eq!(rows, [("s0", 14), ("s1", 13), ("s2", 13)]);
+    assert_eq!((counted.total, counted.others), (40, 0));
+    let stages = count(&mut w, "price < 10", "stage");
+    assert_eq!(
+        (stages.counts[0].value.as_str(), stages.counts[0].count),
+        ("registered", 10)
+    );
+    let groups = count(&mut w, "", "group");
+    assert_eq!(
+        groups.counts.iter().map(|c| c.count).collect::<Vec<_>>(),
+        [20, 20],
+        "those in none as well"
+    );
+    let request = CountDevices {
+        by: "nonsense".into(),
+        ..Default::default()
+    };
+    assert_eq!(
+        w.ask::<DevicesCounted>(ADA, "count", &request).unwrap_err().field,
+        "by"
+    );
+}
+
+#[test]
+fn saved_queries_stand_for_their_text() {
+    let mut w = fleet();
+    let put = |id: &str, text: &str| PutQuery {
+        query_id: id.into(),
+        r#where: text.into(),
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "put-query", &put("cheap", "price < 10"))
+        .unwrap();
+    w.ask::<Changed>(ADA, "put-query", &put("both", "@cheap and site = s1"))
+        .unwrap();
+    assert_eq!(all(&mut w, "@both or id = Dev-39", "", 50).len(), 4);
+    for (bad, words) in [
+        (put("cheap", "@both"), "in a circle"),
+        (put("x", "@nothing"), "no query `nothing`"),
+        (put("x", "price <"), "a value was expected"),
+        (put("CHEAP", "has id"), "twins"),
+    ] {
+        let refused = w.ask::<Changed>(ADA, "put-query", &bad).unwrap_err();
+        assert!(refused.message.contains(words), "{}", refused.message);
+    }
+    let remove = RemoveQuery {
+        query_id: "cheap".into(),
+        ..Default::default()
+    };
+    w.ask::<Done>(ADA, "remove-query", &remove).unwrap();
+    let request = ListDevices {
+        r#where: "@both".into(),
+        ..Default::default()
+    };
+    assert_eq!(
+        w.ask::<DevicesListed>(ADA, "list", &request).unwrap_err().code,
+        "not-found"
+    );
+}
+
+#[test]
+fn conditions_and_a_query_hold_together() {
+    let mut w = fleet();
+    let request = ListDevices {
+        r#where: "price >= 20".into(),
+        site: "s1".into(),
+        group: "g".into(),
+        ..Default::default()
+    };
+    let listed: DevicesListed = w.ask(ADA, "list", &request).unwrap();
+    let fits = |d: &Device| d.site == "s1" && d.groups == ["g"] && d.price.as_ref().unwrap().cents >= 2_000;
+    assert!(
+        listed.devices.len() == 3 && listed.devices.iter().all(fits),
+        "{}",
+        listed.devices.len()
+    );
+}
+
+#[test]
+fn a_query_costs_what_it_returns_however_large_the_fleet() {
+    let mut w = World::new();
+    let mut costs = Vec::new();
+    for thousand in 0..3 {
+        for part in 0..2 {
+            let row = |n: usize| {
+                let n = thousand * 1_000 + part * 500 + n;
+                let rare = if n < 5 {
+                    ("tags.rare", "yes")
+                } else {
+                    ("tags.line", "7")
+                };
+                registered(&format!("d-{n:05}"), &[("site", "s1"), rare])
+            };
+            let request = RegisterDevices {
+                devices: (0..500).map(row).collect(),
+                ..Default::default()
+            };
+            let done: RegisteredDevices = w.ask(ADA, "register-many", &request).unwrap();
+            assert_eq!(done.registered, 500);
+        }
+        let mut cost = |query: &str, found: usize| {
+            w.reads = 0;
+            assert_eq!(
+                page(&mut w, query, "", 50, String::new()).0.len(),
+                found,
+                "{query}"
+            );
+            w.reads
+        };
+        costs.push([
+            cost("tags.rare = yes", 5),
+            cost("site = s1 and tags.rare = yes", 5),
+            cost("site = s1", 50),
+            cost("id = d-00500", 1),
+        ]);
+    }
+    assert_eq!(costs[0], costs[2], "three times the devices cost the same");
+    assert!(costs[2].iter().all(|reads| *reads < 600), "{costs:?}");
+}
