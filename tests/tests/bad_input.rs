@@ -305,7 +305,7 @@ async fn who_breaks_the_protocol_is_told_why_and_let_go() {
     let huge = vec![0; 10 * 1024 * 1024];
     let cases = [
         ("10 MB", 0x95, wire::publish(0x32, &report, "", &huge)),
-        ("QoS 2", 0x9B, wire::publish(0x34, &report, "", b"")),
+        ("QoS 3", 0x81, wire::publish(0x36, &report, "", b"")),
         ("a second CONNECT", 0x82, wire::connect("pump-7")),
     ];
     for (what, code, bytes) in cases {

@@ -52,7 +52,7 @@ pub(super) enum Cert {
     /// meant.
     #[command(after_help = "Examples:
   muster cert admit pump-7
-  muster cert admit pump-7 --fingerprint 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 --yes")]
+  muster cert admit pump-7 --fingerprint $SHA256 --yes")]
     Admit(admission::Admit),
     /// Turn a waiting device's key away
     #[command(after_help = "Examples:\n  muster cert turn-away pump-7 --yes")]

@@ -25,7 +25,7 @@ pub(super) enum Export {
     /// listed in docs/other-brokers.md.
     #[command(after_help = "Examples:
   muster policy export mosquitto --out ./mosquitto && mosquitto -c ./mosquitto/muster.conf
-  muster policy export mosquitto --out /etc/mosquitto/muster --listen 1884 --certificate mq.pem --key mq.key")]
+  muster policy export mosquitto --out /etc/muster --listen 1884 --certificate mq.pem --key mq.key")]
     Mosquitto(export::Mosquitto),
 }
 
