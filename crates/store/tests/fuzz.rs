@@ -6,7 +6,6 @@
     reason = "a test may fail where it stands"
 )]
 
-#[allow(dead_code, reason = "shared with the tests of crashes")]
 mod crashed;
 
 use std::cell::Cell;
