@@ -170,9 +170,9 @@ impl World {
         states
     }
 
-    /// Waits until something holds.
+    /// Waits until something holds; longer than the longest pause of a device that was refused often.
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&State) -> bool) {
-        for _ in 0..1_500 {
+        for _ in 0..6_000 {
             if holds(&self.state.lock()) {
                 return;
             }
