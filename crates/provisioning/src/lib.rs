@@ -27,6 +27,7 @@
 //! - Of refused requests there is one event a minute for each party at most.
 //! - A one-time secret opens a device once; wrong ones lock it for a while, and no answer says which it was.
 //! - A key that an operator must admit has no certificate before, and no other key gets one in its place.
+//! - Over a certificate that has ended only a device renews, only the newest that it has used, only for a while.
 //! - A claim opens a device only as long as no certificate of it is in use: one that was revoked, has ended
 //!   or was never used does not stand in the way.
 #![forbid(unsafe_code)]
@@ -59,6 +60,8 @@ pub struct Settings {
     pub person_lifetime_ms: u64,
     /// How long a device's former certificate still works after the next one was first used.
     pub overlap_ms: u64,
+    /// How long after its end a device's certificate still asks for the next one; 0: not at all.
+    pub renew_after_ms: u64,
     /// How long an issued certificate may stay unused.
     pub unused_ms: u64,
     /// How long the front door's receipt for a revocation is waited for.
@@ -79,6 +82,8 @@ impl Default for Settings {
             device_lifetime_ms: 90 * DAY_MS,
             person_lifetime_ms: 365 * DAY_MS,
             overlap_ms: HOUR_MS,
+            // A month in a drawer: as long as a device may be away before its certificate ends.
+            renew_after_ms: 30 * DAY_MS,
             // A device that was provisioned on a Friday is connected on a Monday.
             unused_ms: 7 * DAY_MS,
             receipt_ms: 5_000,

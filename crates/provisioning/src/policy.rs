@@ -4,7 +4,7 @@ use contract::{
     Code, Refusal,
     id::{Id, Kind},
     limits,
-    v1::{Claim, DeviceFact, PrincipalFact, Restriction, Stage},
+    v1::{CertificateStatus, Claim, DeviceFact, PrincipalFact, Restriction, Stage},
 };
 use pki::{Csr, Reason, Subject};
 
@@ -99,6 +99,40 @@ pub(crate) fn new_device(known: Option<&DeviceFact>) -> Result<(), Refusal> {
         )),
         _ => Ok(()),
     }
+}
+
+/// The certificate over which a device may ask for its next one. One that has ended is good for it a while
+/// longer, if it was the newest that the device has used.
+pub(crate) fn renewable<'a>(
+    records: &'a [Record],
+    serial: &str,
+    now_ms: i64,
+    renew_after_ms: u64,
+) -> Result<&'a Record, Refusal> {
+    let denied = |message: &str| Err(Refusal::new(Code::Denied, message));
+    let Some(over) = records
+        .iter()
+        .find(|r| r.is_live() && r.certificate().serial == serial)
+    else {
+        return denied("renew over a certificate that counts; this one does not any more");
+    };
+    if over.counts(now_ms) {
+        return Ok(over);
+    }
+    if !over.renews_late(now_ms, renew_after_ms) {
+        return denied(
+            "this certificate has ended, and its time to be renewed too; the device needs a claim",
+        );
+    }
+    let issued_at_ms = over.certificate().issued_at_ms;
+    let has_replaced_it = |r: &Record| {
+        let was_used = matches!(r.status(), CertificateStatus::Active | CertificateStatus::Revoked);
+        was_used && r.certificate().issued_at_ms > issued_at_ms
+    };
+    if records.iter().any(has_replaced_it) {
+        return denied("this certificate has ended, and the device has used a newer one; renew over that");
+    }
+    Ok(over)
 }
 
 /// Whether one more certificate may be planned beside these.

@@ -40,6 +40,6 @@ pub use lane::Leaving;
 pub use limits::Limits;
 pub use lobby::{Entry, Lobby};
 pub use peer::{Caller, Peer};
-pub use policy::{Denial, Known, Standing, standing};
+pub use policy::{Denial, Known, Moment, Reach, Standing, standing};
 pub use protocol::{Delivery, Reason};
 pub use service_link::{LinkEvent, ServiceLink};

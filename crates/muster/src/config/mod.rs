@@ -63,6 +63,8 @@ pub struct Config {
     pub claims_per_minute: u32,
     /// How long the former certificate still works after the next one was first used.
     pub overlap: Duration,
+    /// How long after its end a device's certificate still asks for the next one.
+    pub renew_after: Duration,
     /// Connections at the same time.
     pub max_connections: usize,
     /// Connections that are not through with TLS and CONNECT.
@@ -135,6 +137,8 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         device_lifetime: reader.duration("pki.device_lifetime", "90d"),
         claims_per_minute: reader.value("pki.claims_per_minute", 3_000),
         overlap: reader.duration("pki.overlap", "1h"),
+        // As long as a device may be away before its certificate ends.
+        renew_after: reader.duration("pki.renew_after", "30d"),
         release_keys: reader.value("rollout.release_keys", vec![PathBuf::from("release/release.pub")]),
         release_threshold: reader.number("rollout.threshold", 1, 1..=artifact::SIGNATURES_MAX),
         // Longer than a restart of a router or a switch takes.

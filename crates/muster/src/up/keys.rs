@@ -46,6 +46,14 @@ pub(crate) fn issuing(config: &Config) -> Result<Authority> {
     Authority::open(&chain, &key, wall_ms()).context("the issuing CA cannot be used")
 }
 
+/// The certificates of the issuing CAs that count, without those above them.
+pub(super) fn issuing_pem(config: &Config) -> Result<String> {
+    let chain = read_text(&config.folder.pki("issuing.pem"))?;
+    let end = "-----END CERTIFICATE-----";
+    let own = chain.split_inclusive(end).next().unwrap_or_default();
+    Ok(format!("{own}\n"))
+}
+
 /// The keys that may sign firmware.
 pub(super) fn release_keys(config: &Config) -> Result<Keyring> {
     let mut keys = Vec::new();

@@ -112,12 +112,14 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
         server_chain_pem: keys::server_chain(config)?,
         server_key_pem: keys::server_key(config)?,
         client_roots_pem: keys::roots(config)?,
+        issuing_pem: keys::issuing_pem(config)?,
     };
     let secret = bus_file::secret(config)?;
     let limits = Limits {
         connections: config.max_connections,
         handshakes: config.handshakes,
         per_address: config.per_address,
+        renew_after_ms: config.renew_after.as_millis() as u64,
         ..Limits::default()
     };
     let door = broker::start(

@@ -77,6 +77,7 @@ pub(crate) fn provisioning(config: &Config, authority: &Authority) -> Result<pro
         device_lifetime_ms: config.device_lifetime.as_millis() as u64,
         per_minute: config.claims_per_minute,
         overlap_ms: config.overlap.as_millis() as u64,
+        renew_after_ms: config.renew_after.as_millis() as u64,
         ..provisioning::Settings::default()
     };
     let roots = keys::roots(config)?;

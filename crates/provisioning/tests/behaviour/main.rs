@@ -9,6 +9,7 @@ mod damaged_rows;
 mod founding;
 mod in_flight;
 mod issuing;
+mod late;
 mod people;
 mod purging;
 mod refusing;

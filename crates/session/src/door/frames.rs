@@ -95,12 +95,12 @@ impl Door {
 
     /// The message goes before the acknowledgement, so that whoever waits for both has both.
     pub(super) fn hand_over(&mut self, from: ServiceName, who: &Principal, frame: &Frame) {
-        self.deliver(who, frame);
+        self.deliver(from, who, frame);
         self.settle(from, frame);
     }
 
     /// Puts a message before a principal's sessions that want it. A claim's belongs to one connection.
-    fn deliver(&mut self, who: &Principal, frame: &Frame) {
+    fn deliver(&mut self, from: ServiceName, who: &Principal, frame: &Frame) {
         let topic = if frame.response_topic.is_empty() {
             &frame.topic
         } else {
@@ -111,7 +111,8 @@ impl Door {
             let Some(session) = self.directory.get(*connection).filter(|s| !s.leaving) else {
                 continue;
             };
-            let theirs = who.kind != Kind::Claim || *connection == frame.connection;
+            let theirs = (who.kind != Kind::Claim || *connection == frame.connection)
+                && policy::hears(&session.standing, from);
             // MQTT 3.1.1 has no response topic.
             let topic = if session.v5 { topic } else { &frame.topic };
             if let Some(at_least_once) = session.wants(topic).filter(|_| theirs) {
@@ -139,7 +140,7 @@ impl Door {
             return;
         };
         let changes = self.copies.on_page(from, page, now.mono_ms);
-        self.on_changes(changes);
+        self.on_changes(changes, now);
         self.release_held(from);
         self.tick(now);
     }
@@ -193,7 +194,7 @@ impl Door {
             _ => {
                 if let Ok(fact) = Fact::decode(frame.payload.as_ref()) {
                     let changes = self.copies.on_fact(from, &fact, now.mono_ms);
-                    self.on_changes(changes);
+                    self.on_changes(changes, now);
                     self.release_held(from);
                 }
             }
