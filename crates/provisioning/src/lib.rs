@@ -18,7 +18,8 @@
 //! - What is revoked while it is being signed is never handed out.
 //! - A key belongs to one party, and a revoked key to nobody.
 //! - `revoke` is answered when the front door has closed the sessions, or has not said so in time.
-//! - The revocation list's number only grows. What is revoked stays in it until one list was made after
+//! - A certificate comes from the authority that its plan names, and is revoked in that one's list.
+//! - The revocation lists' number only grows. What is revoked stays in it until one list was made after
 //!   its end (RFC 5280, section 3.3).
 //! - A certificate is forgotten, with its fact and its batch, when its end lies further back than the
 //!   retention. A key that was revoked is remembered for ever.
@@ -32,6 +33,7 @@
 //!   or was never used does not stand in the way.
 #![forbid(unsafe_code)]
 
+mod authorities;
 mod decide;
 mod effects;
 mod event;
@@ -42,10 +44,10 @@ mod request;
 mod state;
 
 use contract::{Refusal, id::ServiceName, verb::Verb, wire::Reply};
-use pki::{Authority, Validity};
+use pki::Authority;
 use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
 
-use crate::decide::Situation;
+use crate::{authorities::Authorities, decide::Situation};
 pub use crate::{effects::Effects, request::Request, state::KINDS};
 
 const HOUR_MS: u64 = 3_600_000;
@@ -102,8 +104,7 @@ impl Default for Settings {
 pub struct Provisioning {
     settings: Settings,
     roots_pem: String,
-    issuing_pem: String,
-    validity: Validity,
+    authorities: Authorities,
 }
 
 impl Provisioning {
@@ -112,9 +113,15 @@ impl Provisioning {
         Provisioning {
             settings,
             roots_pem,
-            issuing_pem: authority.certificate_pem(),
-            validity: authority.validity(),
+            authorities: Authorities::of(authority),
         }
+    }
+
+    /// Trusts others beside the one that issues: those that are to follow it, and those that it follows.
+    #[must_use]
+    pub fn beside<'a>(mut self, others: impl IntoIterator<Item = &'a Authority>) -> Provisioning {
+        self.authorities.trust(others);
+        self
     }
 
     fn situation<'a>(&'a self, view: &'a View<'a>, cx: &'a mut Context<'_>) -> Situation<'a> {

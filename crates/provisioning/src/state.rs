@@ -99,6 +99,9 @@ pub(crate) struct RevokedEntry {
     pub(crate) reason: String,
     #[prost(int64, tag = "3")]
     pub(crate) not_after_ms: i64,
+    /// The mark of the authority in whose list it stands.
+    #[prost(string, tag = "4")]
+    pub(crate) issuer: String,
 }
 
 /// A revocation whose sessions may still be open.

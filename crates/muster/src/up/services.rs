@@ -42,10 +42,12 @@ pub(super) fn start(
     match name {
         ServiceName::Registry => place.start(registry(config), |_| Arc::new(NoEffects)),
         ServiceName::Provisioning => {
-            let authority = Arc::new(keys::issuing(config)?);
-            let service = provisioning(config, &authority)?;
+            let keys::Issuing { signing, others } = keys::all_issuing(config)?;
+            let service = provisioning(config, &signing)?.beside(&others);
             place.start(service, |blobs| {
-                Arc::new(ProvisioningEffects(provisioning::Effects::new(authority, blobs)))
+                let effects = provisioning::Effects::new(Arc::new(signing), blobs);
+                let effects = effects.beside(others.into_iter().map(Arc::new));
+                Arc::new(ProvisioningEffects(effects))
             })
         }
         ServiceName::Rollout => {

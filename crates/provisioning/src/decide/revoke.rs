@@ -143,6 +143,7 @@ fn list_it(outcome: &mut Outcome, certificate: &Certificate) {
         at_ms: certificate.revoked_at_ms,
         reason: certificate.revocation_reason.clone(),
         not_after_ms: certificate.not_after_ms,
+        issuer: certificate.issuer.clone(),
     };
     outcome.put(state::revoked_key(&certificate.serial), &entry);
 }

@@ -14,6 +14,7 @@ mod people;
 mod purging;
 mod refusing;
 mod revoking;
+mod rollover;
 mod rows;
 mod sequences;
 mod world;

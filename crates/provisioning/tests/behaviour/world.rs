@@ -42,7 +42,10 @@ impl Entropy for Counter {
 pub(crate) struct World {
     host: HostLoop<Provisioning>,
     service: Provisioning,
+    root: Authority,
     pub(crate) authority: Arc<Authority>,
+    /// Trusted beside the one that signs.
+    others: Vec<Arc<Authority>>,
     pub(crate) root_pem: String,
     pub(crate) store: MemoryStore,
     pub(crate) blobs: Arc<MemoryBlobs>,
@@ -77,7 +80,9 @@ impl World {
         let mut world = World {
             host,
             service,
+            root: root_authority,
             authority,
+            others: Vec::new(),
             root_pem: root.chain_pem,
             store,
             blobs: Arc::default(),
@@ -101,6 +106,28 @@ impl World {
         self.effects = self.host.pending_effects(&self.store).unwrap();
         self.follow();
         self.run_effects();
+    }
+
+    /// Another issuing authority under the same root.
+    pub(crate) fn another(&self, n: u8) -> Arc<Authority> {
+        let charter = Charter {
+            site: "hq",
+            key: KeyKind::P256,
+            serial: Serial::from_random([n; 16]),
+            now_ms: self.now_ms,
+            lifetime_ms: 10 * 365 * DAY,
+        };
+        let issuing = pki::create_issuing(&self.root, &charter).unwrap();
+        Arc::new(Authority::open(&issuing.chain_pem, &issuing.key_pem, self.now_ms).unwrap())
+    }
+
+    /// The process starts again, with other authorities.
+    pub(crate) fn restart_under(&mut self, signing: &Arc<Authority>, others: &[&Arc<Authority>]) {
+        self.authority = signing.clone();
+        self.others = others.iter().map(|other| Arc::clone(other)).collect();
+        let service = Provisioning::new(Settings::default(), self.root_pem.clone(), signing);
+        self.service = service.beside(self.others.iter().map(AsRef::as_ref));
+        self.restart();
     }
 
     fn follow(&mut self) {
@@ -325,6 +352,7 @@ impl World {
     fn run_effects(&mut self) {
         while !self.hold_effects && !self.effects.is_empty() {
             let executor = Effects::new(self.authority.clone(), self.blobs.clone() as Arc<dyn Blobs>);
+            let executor = executor.beside(self.others.clone());
             let effects = std::mem::take(&mut self.effects);
             let done = effects
                 .into_iter()

@@ -28,7 +28,7 @@ pub(in crate::cli) struct Connect {
 #[derive(Debug, PartialEq)]
 enum Verdict {
     /// In, over this certificate.
-    May(Certificate, Standing),
+    May(Box<Certificate>, Standing),
     /// Out: why, and what to do where there is something.
     MayNot(String, Option<String>),
 }
@@ -88,7 +88,7 @@ fn over(
 ) -> Verdict {
     let judged = standing(&caller(who, Some(certificate)), answers, root, moment);
     match judged {
-        Ok(standing) => Verdict::May(certificate.clone(), standing),
+        Ok(standing) => Verdict::May(Box::new(certificate.clone()), standing),
         Err(denial) if certificate.not_after_ms < moment.now_ms => {
             let end = print::time(certificate.not_after_ms);
             let why = format!("its newest certificate ended on {end}: {}", denial.0);
