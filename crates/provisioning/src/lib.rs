@@ -43,7 +43,7 @@ mod query;
 mod request;
 mod state;
 
-use contract::{Refusal, id::ServiceName, verb::Verb, wire::Reply};
+use contract::{Refusal, id::ServiceName, v1::Criticality, verb::Verb, wire::Reply};
 use pki::Authority;
 use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
 
@@ -58,6 +58,8 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 pub struct Settings {
     /// How long a device's certificate lasts.
     pub device_lifetime_ms: u64,
+    /// The same for devices of one criticality, where that differs.
+    pub lifetimes_ms: Vec<(Criticality, u64)>,
     /// How long an operator's or integrator's certificate lasts when the request does not say.
     pub person_lifetime_ms: u64,
     /// How long a device's former certificate still works after the next one was first used.
@@ -82,6 +84,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             device_lifetime_ms: 90 * DAY_MS,
+            lifetimes_ms: Vec::new(),
             person_lifetime_ms: 365 * DAY_MS,
             overlap_ms: HOUR_MS,
             // A month in a drawer: as long as a device may be away before its certificate ends.

@@ -77,6 +77,11 @@ pub(crate) fn registry(config: &Config) -> registry::Registry {
 pub(crate) fn provisioning(config: &Config, authority: &Authority) -> Result<provisioning::Provisioning> {
     let settings = provisioning::Settings {
         device_lifetime_ms: config.device_lifetime.as_millis() as u64,
+        lifetimes_ms: config
+            .lifetimes
+            .iter()
+            .map(|(of, lifetime)| (*of, lifetime.as_millis() as u64))
+            .collect(),
         per_minute: config.claims_per_minute,
         overlap_ms: config.overlap.as_millis() as u64,
         renew_after_ms: config.renew_after.as_millis() as u64,

@@ -23,7 +23,7 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
     policy::room(&records, s.now_ms, policy::LIVE_MAX, message)?;
     let csr = policy::csr(&m.csr, &planning::subject(s, Kind::Device, device)?)?;
     let mut outcome = Outcome::default();
-    let lifetime_ms = s.service.settings.device_lifetime_ms;
+    let lifetime_ms = policy::device_lifetime(known.as_ref(), &s.service.settings);
     let next = planning::plan(
         s,
         &mut outcome,

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use contract::{
     Leaf, Principal, Root, ServiceName, Topic,
     v1::{
-        self, CertificateStatus, DeviceFact, Event, Fact, FactsPage, Frame, PrincipalFact, Purpose,
-        Restriction, Role, Stage,
+        self, CertificateStatus, Criticality, DeviceFact, Event, Fact, FactsPage, Frame, PrincipalFact,
+        Purpose, Restriction, Role, Stage,
     },
     wire::{self, Encoding, Wire},
 };
@@ -63,6 +63,10 @@ pub(crate) type Answered<R> = Result<R, v1::Rejection>;
 
 impl World {
     pub(crate) fn new() -> World {
+        World::with(Settings::default())
+    }
+
+    pub(crate) fn with(settings: Settings) -> World {
         let charter = |n: u8, years: u64| Charter {
             site: "hq",
             key: KeyKind::P256,
@@ -74,7 +78,7 @@ impl World {
         let root_authority = Authority::open(&root.chain_pem, &root.key_pem, START).unwrap();
         let issuing = pki::create_issuing(&root_authority, &charter(2, 10)).unwrap();
         let authority = Arc::new(Authority::open(&issuing.chain_pem, &issuing.key_pem, START).unwrap());
-        let service = Provisioning::new(Settings::default(), root.chain_pem.clone(), &authority);
+        let service = Provisioning::new(settings, root.chain_pem.clone(), &authority);
         let store = MemoryStore::new(7);
         let host = open(&service, &store);
         let mut world = World {
@@ -195,6 +199,17 @@ impl World {
             device_id: id.into(),
             stage: stage as i32,
             restriction: restriction as i32,
+            ..DeviceFact::default()
+        };
+        self.tell("device", id, &fact);
+    }
+
+    /// A registered device that matters so much.
+    pub(crate) fn tell_critical(&mut self, id: &str, criticality: Criticality) {
+        let fact = DeviceFact {
+            device_id: id.into(),
+            stage: Stage::Registered as i32,
+            criticality: criticality as i32,
             ..DeviceFact::default()
         };
         self.tell("device", id, &fact);

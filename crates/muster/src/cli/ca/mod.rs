@@ -15,19 +15,18 @@ use super::Global;
 /// before stays trusted until it is removed. These commands change files below `pki/`; the server reads them
 /// when it starts.
 #[derive(clap::Subcommand)]
-#[command(after_help = "Examples:
-  muster ca list
-  muster ca new --root-key /media/safe/root.key
-  muster ca activate 5b1f22a0 --yes
-  muster ca remove 4c07e1d9 --yes")]
 pub(super) enum Ca {
     /// The issuing CAs, the one that signs first.
+    #[command(after_help = "Example:\n  muster ca list")]
     List(list::List),
     /// Make the next issuing CA, under the same root. Needs the root's key.
+    #[command(after_help = "Example:\n  muster ca new --root-key /media/safe/root.key")]
     New(new::New),
     /// Let another issuing CA sign, from the next start on.
+    #[command(after_help = "Example:\n  muster ca activate 5b1f22a0")]
     Activate(activate::Activate),
     /// Trust an issuing CA no more, from the next start on.
+    #[command(after_help = "Example:\n  muster ca remove 4c07e1d9")]
     Remove(remove::Remove),
 }
 
