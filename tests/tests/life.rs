@@ -37,7 +37,6 @@ async fn registered_provisioned_active_quarantined_released_revoked() {
     assert_eq!(standing.restriction(), Restriction::Quarantined);
     let _: v1::Changed = admin.ask(ServiceName::Registry, "release", &restrict).await;
 
-    eprintln!("A");
     let mut trouble = pump.client.trouble();
     let begun = Instant::now();
     let revoke = v1::Revoke {
@@ -46,7 +45,6 @@ async fn registered_provisioned_active_quarantined_released_revoked() {
         ..v1::Revoke::default()
     };
     let revoked: v1::Revoked = admin.ask(ServiceName::Provisioning, "revoke", &revoke).await;
-    eprintln!("B {revoked:?}");
     assert_eq!((revoked.sessions_closed, revoked.receipt_missing), (1, false));
     assert!(revoked.closed_after_ms < 1_000, "{revoked:?}");
     let kicked = tokio::time::timeout(Duration::from_secs(1), async {

@@ -17,6 +17,9 @@ pub struct TlsMaterial {
     pub server_key_pem: String,
     /// The roots of client certificates.
     pub client_roots_pem: String,
+    /// The issuing CAs whose certificates count, one or more. What a client shows above its own certificate is
+    /// not looked at, so that a CA that is not among these opens nothing.
+    pub issuing_pem: String,
 }
 
 /// The listener for devices, claims, operators and integrators.

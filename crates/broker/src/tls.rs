@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use contract::id::{Id, Kind};
 use pki::ClientCertificate;
-use rustls::{
-    RootCertStore, ServerConfig,
-    crypto::aws_lc_rs,
-    server::{NoServerSessionStorage, WebPkiClientVerifier},
-};
+use rustls::{ServerConfig, crypto::aws_lc_rs, server::NoServerSessionStorage};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use session::Peer;
 
+use self::verifier::ClientVerifier;
 use crate::{FrontDoorError, TlsMaterial};
+
+#[cfg(test)]
+mod tests;
+mod verifier;
 
 fn unfit(what: &str, error: &dyn std::fmt::Display) -> FrontDoorError {
     FrontDoorError::Tls(format!("{what}: {error}"))
@@ -27,23 +28,20 @@ fn certificates(what: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>, F
     Ok(found)
 }
 
-/// The configuration of the listener for principals.
-pub(crate) fn server_config(material: &TlsMaterial) -> Result<ServerConfig, FrontDoorError> {
+/// The configuration of the listener for principals. A device's certificate may have ended so long ago.
+pub(crate) fn server_config(
+    material: &TlsMaterial,
+    renew_after_ms: u64,
+) -> Result<ServerConfig, FrontDoorError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut roots = RootCertStore::empty();
-    for root in certificates("the client roots", &material.client_roots_pem)? {
-        roots.add(root).map_err(|e| unfit("the client roots", &e))?;
-    }
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .build()
-        .map_err(|e| unfit("the client roots", &e))?;
+    let verifier = ClientVerifier::new(material, renew_after_ms, provider.clone())?;
     let chain = certificates("the server's certificate", &material.server_chain_pem)?;
     let key = PrivateKeyDer::from_pem_slice(material.server_key_pem.as_bytes());
     let key = key.map_err(|e| unfit("the server's key", &e))?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| unfit("TLS", &e))?
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(Arc::new(verifier))
         .with_single_cert(chain, key)
         .map_err(|e| unfit("the server's certificate and key", &e))?;
     // A resumed session would skip the client's certificate: a revoked one would come back.
@@ -52,8 +50,8 @@ pub(crate) fn server_config(material: &TlsMaterial) -> Result<ServerConfig, Fron
     Ok(config)
 }
 
-/// Who the other end's certificate names. The handshake has proved the chain, the time and the key; the
-/// whole client profile is demanded here.
+/// Who the other end's certificate names. The handshake has proved the chain, the key, and the time as far as
+/// TLS looks at it; the whole client profile is demanded here.
 pub(crate) fn peer(site: &str, certificates: Option<&[CertificateDer<'_>]>) -> Result<Peer, String> {
     let first = certificates
         .and_then(<[_]>::first)

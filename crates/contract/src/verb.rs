@@ -344,6 +344,7 @@ pub const EVENTS: &[EventKind] = &[
     event(Registry, "people", "changed", "An operator's or integrator's grants changed."),
     event(Provisioning, "certificates", "issued", "A certificate was issued."),
     event(Provisioning, "certificates", "activated", "A certificate was used for the first time."),
+    event(Provisioning, "certificates", "renewed-late", "A device asked for its next certificate after its last one had ended."),
     event(Provisioning, "certificates", "revoked", "A certificate was revoked."),
     event(Provisioning, "certificates", "closed", "The sessions of a revoked certificate are closed."),
     event(Provisioning, "certificates", "forgotten", "A certificate that ended long ago was taken out of the records."),

@@ -23,7 +23,7 @@ use crate::{
 const DAY_MS: u64 = 24 * 3600 * 1000;
 /// The root outlives most hardware; it is used only to sign issuing authorities.
 const ROOT_LIFETIME_MS: u64 = 20 * 365 * DAY_MS;
-const ISSUING_LIFETIME_MS: u64 = 10 * 365 * DAY_MS;
+pub(crate) const ISSUING_LIFETIME_MS: u64 = 10 * 365 * DAY_MS;
 const SERVER_LIFETIME_MS: u64 = 398 * DAY_MS;
 const OPERATOR_LIFETIME_MS: u64 = 365 * DAY_MS;
 
@@ -98,10 +98,7 @@ fn found(folder: &Folder, plans: &Plans, now_ms: i64) -> Result<Authorities> {
     let root_authority = Authority::open(&root.chain_pem, &root.key_pem, now_ms)?;
     let issuing = pki::create_issuing(&root_authority, &charter(ISSUING_LIFETIME_MS))?;
     let issuing_authority = Authority::open(&issuing.chain_pem, &issuing.key_pem, now_ms)?;
-    let protection = match &plans.passphrase {
-        Some(passphrase) => Protection::Passphrase(passphrase, Cost::RECOMMENDED),
-        None => Protection::Plain,
-    };
+    let protection = protection(plans.passphrase.as_ref());
     write_secret(
         &folder.pki("root.key"),
         &pki::seal_key(&root.key_pem, &protection)?,
@@ -116,6 +113,14 @@ fn found(folder: &Folder, plans: &Plans, now_ms: i64) -> Result<Authorities> {
         issuing: issuing_authority,
         roots_pem: root.chain_pem,
     })
+}
+
+/// How a key lies on disk.
+pub(crate) fn protection(passphrase: Option<&Zeroizing<String>>) -> Protection<'_> {
+    match passphrase {
+        Some(passphrase) => Protection::Passphrase(passphrase, Cost::RECOMMENDED),
+        None => Protection::Plain,
+    }
 }
 
 fn certify_server(folder: &Folder, plans: &Plans, by: &Authorities, now: i64) -> Result<IssuedCertificate> {

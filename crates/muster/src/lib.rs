@@ -1,6 +1,7 @@
 //! Muster's program: configuration, wiring and the command line.
 #![forbid(unsafe_code)]
 
+mod authorities;
 pub mod cli;
 pub mod config;
 pub mod exit;

@@ -53,6 +53,9 @@ pub enum AuthorityError {
     /// A certificate in the chain was not signed by the next one.
     #[error("a certificate of the chain was not signed by the next one")]
     BrokenChain,
+    /// The chain does not end in one of the roots.
+    #[error("the chain does not end in the installation's root")]
+    OtherRoot,
     /// The authority's period of validity lies in the future.
     #[error("the authority is not valid yet")]
     NotYetValid,
@@ -128,6 +131,11 @@ impl Authority {
         self.own.tier
     }
 
+    /// The mark in its name: eight hex digits that tell it from others of its installation.
+    pub fn id(&self) -> String {
+        self.own.mark()
+    }
+
     /// The authority's period of validity; no certificate outlives it.
     pub fn validity(&self) -> Validity {
         self.own.validity
@@ -150,6 +158,39 @@ impl Authority {
     /// The SHA-256 of the authority's certificate, in lower-case hex.
     pub fn fingerprint_sha256(&self) -> String {
         sha256_hex(&self.own.der)
+    }
+}
+
+/// An issuing authority as those see it who do not hold its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuingCertificate {
+    /// The mark in its name, see [`Authority::id`].
+    pub id: String,
+    /// Its certificate alone, in PEM form.
+    pub pem: String,
+    /// Its period of validity.
+    pub validity: Validity,
+}
+
+impl IssuingCertificate {
+    /// Reads the first certificate of a chain that must lead from an issuing authority to one of the roots.
+    pub fn read(chain_pem: &str, roots_pem: &str) -> Result<IssuingCertificate, AuthorityError> {
+        let chain = read_chain(chain_pem)?;
+        let roots = pem_text::all_blocks(roots_pem.as_bytes(), &["CERTIFICATE"])?;
+        let (Some(own), Some(top)) = (chain.first(), chain.last()) else {
+            return Err(AuthorityError::NotParseable);
+        };
+        if own.tier != Tier::Issuing {
+            return Err(AuthorityError::NotAnAuthority);
+        }
+        if top.tier != Tier::Root || !roots.contains(&top.der) {
+            return Err(AuthorityError::OtherRoot);
+        }
+        Ok(IssuingCertificate {
+            id: own.mark(),
+            pem: pem_text::write_block("CERTIFICATE", &own.der),
+            validity: own.validity,
+        })
     }
 }
 

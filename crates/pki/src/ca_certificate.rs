@@ -7,13 +7,15 @@ use x509_parser::x509::{SubjectPublicKeyInfo, X509Version};
 
 use crate::authority::AuthorityError;
 use crate::key::PublicKey;
-use crate::profile::Tier;
+use crate::profile::{self, Tier};
 use crate::validity::Validity;
 
 /// What stands in the certificate of an authority.
 pub(crate) struct CaCertificate {
     pub(crate) der: Vec<u8>,
     pub(crate) tier: Tier,
+    /// Its serial number, most significant octet first.
+    pub(crate) serial: Vec<u8>,
     pub(crate) key: PublicKey,
     pub(crate) key_id: Vec<u8>,
     pub(crate) validity: Validity,
@@ -27,12 +29,18 @@ impl CaCertificate {
         Ok(CaCertificate {
             der: der.to_vec(),
             tier: tier(&read)?,
+            serial: read.serial.to_bytes_be(),
             key: PublicKey::from_spki(read.public_key().raw)?,
             key_id: key_id(&read)?,
             validity: Validity::of(read.validity()),
             subject_der: read.subject().as_raw().to_vec(),
             issuer_der: read.issuer().as_raw().to_vec(),
         })
+    }
+
+    /// The mark in its name, which tells it from others of its installation.
+    pub(crate) fn mark(&self) -> String {
+        profile::mark(&self.serial)
     }
 
     /// Demands that the other authority signed this one.

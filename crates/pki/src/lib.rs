@@ -44,7 +44,9 @@ mod revocation;
 mod serial;
 mod validity;
 
-pub use authority::{Authority, AuthorityError, IssuedCertificate, NewAuthority, SignError};
+pub use authority::{
+    Authority, AuthorityError, IssuedCertificate, IssuingCertificate, NewAuthority, SignError,
+};
 pub use certificate::{ClientCertificate, ServerCertificate};
 pub use csr::{CSR_MAX_BYTES, Csr, CsrError, CsrNameError};
 pub use founding::{Charter, FoundingError, create_issuing, create_root};

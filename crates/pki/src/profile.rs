@@ -66,7 +66,7 @@ pub(crate) fn authority(
     validity: Validity,
 ) -> Result<CertificateParams, ValidityError> {
     let mut params = numbered(serial, validity)?;
-    let mark = hex::encode(&serial.octets()[..4]);
+    let mark = mark(serial.octets());
     params.distinguished_name.push(DnType::OrganizationName, site);
     params
         .distinguished_name
@@ -75,6 +75,11 @@ pub(crate) fn authority(
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.use_authority_key_identifier_extension = tier == Tier::Issuing;
     Ok(params)
+}
+
+/// What tells an authority from others of its installation: the first four octets of its serial, in hex.
+pub(crate) fn mark(serial: &[u8]) -> String {
+    hex::encode(&serial[..serial.len().min(4)])
 }
 
 /// What a planned certificate says.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use pki::{Authority, Plan, Revoked};
+use pki::{Authority, IssuedCertificate, Plan, Revoked};
 use prost::Message;
 use service::{Effect, store::Blobs};
 use sha2::{Digest, Sha256};
@@ -19,9 +19,19 @@ pub(crate) const LIST: &str = "crl";
 
 /// Where the parts are gathered.
 const PARTS: &str = "crl-entries";
-/// The list, as files.
-pub(crate) const LIST_PEM: &str = "crl.pem";
-const LIST_DER: &str = "crl.der";
+/// All lists, one after the other. Beside it lie `crl-{id}.pem` and `crl-{id}.der`, each of one authority.
+pub(crate) const LISTS_PEM: &str = "crl.pem";
+
+/// A plan that is to be signed.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct SignOrder {
+    /// The mark of the authority that signs it.
+    #[prost(string, tag = "1")]
+    pub(crate) issuer: String,
+    /// The plan, JSON.
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) plan: Vec<u8>,
+}
 
 /// What a signed plan came to.
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -35,7 +45,7 @@ pub(crate) struct Signed {
     pub(crate) failure: String,
 }
 
-/// One line of a list. All are of one length, so that parts have their places.
+/// One line of a list.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(crate) struct Entry {
     #[prost(string, tag = "1")]
@@ -44,6 +54,9 @@ pub(crate) struct Entry {
     pub(crate) at_ms: i64,
     #[prost(string, tag = "3")]
     pub(crate) reason: String,
+    /// The mark of the authority in whose list it stands.
+    #[prost(string, tag = "4")]
+    pub(crate) issuer: String,
 }
 
 /// Some lines of a list.
@@ -85,14 +98,25 @@ pub(crate) struct ListMade {
 
 /// Carries out the service's effects.
 pub struct Effects {
-    authority: Arc<Authority>,
+    /// All that are trusted.
+    authorities: Vec<Arc<Authority>>,
     blobs: Arc<dyn Blobs>,
 }
 
 impl Effects {
     /// Effects with this authority's key, on these files.
     pub fn new(authority: Arc<Authority>, blobs: Arc<dyn Blobs>) -> Effects {
-        Effects { authority, blobs }
+        Effects {
+            authorities: vec![authority],
+            blobs,
+        }
+    }
+
+    /// With the keys of others that are trusted, whose revocation lists are made too.
+    #[must_use]
+    pub fn beside(mut self, others: impl IntoIterator<Item = Arc<Authority>>) -> Effects {
+        self.authorities.extend(others);
+        self
     }
 
     /// Does one, and says what it came to.
@@ -117,11 +141,8 @@ impl Effects {
         }
     }
 
-    fn sign(&self, plan: &[u8]) -> Signed {
-        let signed = serde_json::from_slice::<Plan>(plan)
-            .map_err(|e| e.to_string())
-            .and_then(|plan| self.authority.sign(&plan).map_err(|e| e.to_string()));
-        match signed {
+    fn sign(&self, order: &[u8]) -> Signed {
+        match self.try_sign(order) {
             Ok(issued) => Signed {
                 pem: issued.pem,
                 fingerprint: issued.fingerprint_sha256,
@@ -134,6 +155,15 @@ impl Effects {
         }
     }
 
+    fn try_sign(&self, order: &[u8]) -> Result<IssuedCertificate, String> {
+        let order = SignOrder::decode(order).map_err(|e| e.to_string())?;
+        let plan: Plan = serde_json::from_slice(&order.plan).map_err(|e| e.to_string())?;
+        let authority = self.authorities.iter().find(|one| one.id() == order.issuer);
+        let authority = authority
+            .ok_or_else(|| format!("the issuing authority {} was removed; ask again", order.issuer))?;
+        authority.sign(&plan).map_err(|e| e.to_string())
+    }
+
     fn write_part(&self, payload: &[u8]) -> Result<(), String> {
         let part = Part::decode(payload).map_err(|e| e.to_string())?;
         if part.offset == 0 {
@@ -144,24 +174,34 @@ impl Effects {
             .map_err(|e| e.to_string())
     }
 
+    /// Each list in both its forms, and all of them in one text for those who verify by one file.
     fn make_list(&self, order: &ListOrder) -> Result<(), String> {
-        let revoked = if order.bytes == 0 {
+        let entries = if order.bytes == 0 {
             Vec::new()
         } else {
             self.read_entries(order)?
         };
-        let (this, next) = (order.this_update_ms, order.next_update_ms);
-        let list = self.authority.revocation_list(order.number, this, next, &revoked);
-        let list = list.map_err(|e| e.to_string())?;
-        self.blobs
-            .replace(LIST_DER, &list.der)
-            .map_err(|e| e.to_string())?;
-        self.blobs
-            .replace(LIST_PEM, list.pem.as_bytes())
-            .map_err(|e| e.to_string())
+        let mut all = String::new();
+        for authority in &self.authorities {
+            let id = authority.id();
+            let own = entries.iter().filter(|(issuer, _)| *issuer == id);
+            let revoked: Vec<_> = own.map(|(_, revoked)| *revoked).collect();
+            let (this, next) = (order.this_update_ms, order.next_update_ms);
+            let list = authority.revocation_list(order.number, this, next, &revoked);
+            let list = list.map_err(|e| e.to_string())?;
+            self.replace(&format!("crl-{id}.der"), &list.der)?;
+            self.replace(&format!("crl-{id}.pem"), list.pem.as_bytes())?;
+            all += &list.pem;
+        }
+        self.replace(LISTS_PEM, all.as_bytes())
     }
 
-    fn read_entries(&self, order: &ListOrder) -> Result<Vec<Revoked>, String> {
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
+        self.blobs.replace(name, bytes).map_err(|e| e.to_string())
+    }
+
+    /// What is revoked, each under the mark of its authority.
+    fn read_entries(&self, order: &ListOrder) -> Result<Vec<(String, Revoked)>, String> {
         // Sealed already when this runs again after a crash: then there is no part.
         if self
             .blobs
@@ -186,11 +226,12 @@ impl Effects {
             let entry = Entry::decode_length_delimited(&mut rest).map_err(|e| e.to_string())?;
             let serial = pki::Serial::from_hex(&entry.serial).map_err(|e| e.to_string())?;
             let (_, reason) = policy::reason(&entry.reason).map_err(|e| e.to_string())?;
-            revoked.push(Revoked {
+            let line = Revoked {
                 serial,
                 at_ms: entry.at_ms,
                 reason,
-            });
+            };
+            revoked.push((entry.issuer, line));
         }
         Ok(revoked)
     }

@@ -46,6 +46,14 @@ pub(crate) fn activated(outcome: &mut Outcome, certificate: &Certificate) {
     outcome.event(subject(&certificate.serial), "activated", about(certificate));
 }
 
+/// A device asked for its next certificate over one that had ended.
+pub(crate) fn renewed_late(outcome: &mut Outcome, ended: &Certificate, next: &Certificate, now_ms: i64) {
+    let mut data = about(ended);
+    data["next"] = json!(next.serial);
+    data["ended_before_ms"] = json!(now_ms.saturating_sub(ended.not_after_ms).to_string());
+    outcome.event(subject(&ended.serial), "renewed-late", data);
+}
+
 /// A certificate was revoked.
 pub(crate) fn revoked(outcome: &mut Outcome, certificate: &Certificate, revocation: &str) {
     let mut data = about(certificate);

@@ -18,7 +18,8 @@
 //! - What is revoked while it is being signed is never handed out.
 //! - A key belongs to one party, and a revoked key to nobody.
 //! - `revoke` is answered when the front door has closed the sessions, or has not said so in time.
-//! - The revocation list's number only grows. What is revoked stays in it until one list was made after
+//! - A certificate comes from the authority that its plan names, and is revoked in that one's list.
+//! - The revocation lists' number only grows. What is revoked stays in it until one list was made after
 //!   its end (RFC 5280, section 3.3).
 //! - A certificate is forgotten, with its fact and its batch, when its end lies further back than the
 //!   retention. A key that was revoked is remembered for ever.
@@ -27,10 +28,12 @@
 //! - Of refused requests there is one event a minute for each party at most.
 //! - A one-time secret opens a device once; wrong ones lock it for a while, and no answer says which it was.
 //! - A key that an operator must admit has no certificate before, and no other key gets one in its place.
+//! - Over a certificate that has ended only a device renews, only the newest that it has used, only for a while.
 //! - A claim opens a device only as long as no certificate of it is in use: one that was revoked, has ended
 //!   or was never used does not stand in the way.
 #![forbid(unsafe_code)]
 
+mod authorities;
 mod decide;
 mod effects;
 mod event;
@@ -40,11 +43,11 @@ mod query;
 mod request;
 mod state;
 
-use contract::{Refusal, id::ServiceName, verb::Verb, wire::Reply};
-use pki::{Authority, Validity};
+use contract::{Refusal, id::ServiceName, v1::Criticality, verb::Verb, wire::Reply};
+use pki::Authority;
 use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
 
-use crate::decide::Situation;
+use crate::{authorities::Authorities, decide::Situation};
 pub use crate::{effects::Effects, request::Request, state::KINDS};
 
 const HOUR_MS: u64 = 3_600_000;
@@ -55,10 +58,14 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 pub struct Settings {
     /// How long a device's certificate lasts.
     pub device_lifetime_ms: u64,
+    /// The same for devices of one criticality, where that differs.
+    pub lifetimes_ms: Vec<(Criticality, u64)>,
     /// How long an operator's or integrator's certificate lasts when the request does not say.
     pub person_lifetime_ms: u64,
     /// How long a device's former certificate still works after the next one was first used.
     pub overlap_ms: u64,
+    /// How long after its end a device's certificate still asks for the next one; 0: not at all.
+    pub renew_after_ms: u64,
     /// How long an issued certificate may stay unused.
     pub unused_ms: u64,
     /// How long the front door's receipt for a revocation is waited for.
@@ -77,8 +84,11 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             device_lifetime_ms: 90 * DAY_MS,
+            lifetimes_ms: Vec::new(),
             person_lifetime_ms: 365 * DAY_MS,
             overlap_ms: HOUR_MS,
+            // A month in a drawer: as long as a device may be away before its certificate ends.
+            renew_after_ms: 30 * DAY_MS,
             // A device that was provisioned on a Friday is connected on a Monday.
             unused_ms: 7 * DAY_MS,
             receipt_ms: 5_000,
@@ -97,8 +107,7 @@ impl Default for Settings {
 pub struct Provisioning {
     settings: Settings,
     roots_pem: String,
-    issuing_pem: String,
-    validity: Validity,
+    authorities: Authorities,
 }
 
 impl Provisioning {
@@ -107,9 +116,15 @@ impl Provisioning {
         Provisioning {
             settings,
             roots_pem,
-            issuing_pem: authority.certificate_pem(),
-            validity: authority.validity(),
+            authorities: Authorities::of(authority),
         }
+    }
+
+    /// Trusts others beside the one that issues: those that are to follow it, and those that it follows.
+    #[must_use]
+    pub fn beside<'a>(mut self, others: impl IntoIterator<Item = &'a Authority>) -> Provisioning {
+        self.authorities.trust(others);
+        self
     }
 
     fn situation<'a>(&'a self, view: &'a View<'a>, cx: &'a mut Context<'_>) -> Situation<'a> {

@@ -4,11 +4,14 @@ use contract::{
     Code, Refusal,
     id::{Id, Kind},
     limits,
-    v1::{Claim, DeviceFact, PrincipalFact, Restriction, Stage},
+    v1::{CertificateStatus, Claim, DeviceFact, PrincipalFact, Restriction, Stage},
 };
 use pki::{Csr, Reason, Subject};
 
-use crate::state::{KeyUse, Record};
+use crate::{
+    Settings,
+    state::{KeyUse, Record},
+};
 
 /// The longest life of an operator's or integrator's certificate, milliseconds: two years.
 const PERSON_LIFETIME_MAX_MS: u64 = 730 * crate::DAY_MS;
@@ -88,6 +91,13 @@ pub(crate) fn device(known: Option<&DeviceFact>) -> Result<(), Refusal> {
     }
 }
 
+/// How long a device's certificate lasts: by how critical the device is.
+pub(crate) fn device_lifetime(known: Option<&DeviceFact>, settings: &Settings) -> u64 {
+    let criticality = known.map(DeviceFact::criticality).unwrap_or_default();
+    let own = settings.lifetimes_ms.iter().find(|(of, _)| *of == criticality);
+    own.map_or(settings.device_lifetime_ms, |(_, lifetime_ms)| *lifetime_ms)
+}
+
 /// Whether a device may have its first certificate. One in quarantine only renews: whoever comes with a
 /// claim is not yet the device that was put there.
 pub(crate) fn new_device(known: Option<&DeviceFact>) -> Result<(), Refusal> {
@@ -110,6 +120,40 @@ pub(crate) fn expected_key(known: Option<&DeviceFact>, fingerprint: &str) -> Res
     }
     let message = "this is not the key that was announced with the device";
     Err(Refusal::new(Code::Untrusted, message).at("csr"))
+}
+
+/// The certificate over which a device may ask for its next one. One that has ended is good for it a while
+/// longer, if it was the newest that the device has used.
+pub(crate) fn renewable<'a>(
+    records: &'a [Record],
+    serial: &str,
+    now_ms: i64,
+    renew_after_ms: u64,
+) -> Result<&'a Record, Refusal> {
+    let denied = |message: &str| Err(Refusal::new(Code::Denied, message));
+    let Some(over) = records
+        .iter()
+        .find(|r| r.is_live() && r.certificate().serial == serial)
+    else {
+        return denied("renew over a certificate that counts; this one does not any more");
+    };
+    if over.counts(now_ms) {
+        return Ok(over);
+    }
+    if !over.renews_late(now_ms, renew_after_ms) {
+        return denied(
+            "this certificate has ended, and its time to be renewed too; the device needs a claim",
+        );
+    }
+    let issued_at_ms = over.certificate().issued_at_ms;
+    let has_replaced_it = |r: &Record| {
+        let was_used = matches!(r.status(), CertificateStatus::Active | CertificateStatus::Revoked);
+        was_used && r.certificate().issued_at_ms > issued_at_ms
+    };
+    if records.iter().any(has_replaced_it) {
+        return denied("this certificate has ended, and the device has used a newer one; renew over that");
+    }
+    Ok(over)
 }
 
 /// Whether one more certificate may be planned beside these.

@@ -17,7 +17,10 @@
 //! | `t` | [`Clock`]: the latest time at which something was issued |
 //! | `p` | [`Purge`]: the search for certificates that ended long ago |
 
-use contract::v1::{Certificate, CertificateStatus, Claim};
+use contract::{
+    Kind,
+    v1::{Certificate, CertificateStatus, Claim},
+};
 use prost::Message;
 use service::{View, store::StoreError};
 
@@ -96,6 +99,9 @@ pub(crate) struct RevokedEntry {
     pub(crate) reason: String,
     #[prost(int64, tag = "3")]
     pub(crate) not_after_ms: i64,
+    /// The mark of the authority in whose list it stands.
+    #[prost(string, tag = "4")]
+    pub(crate) issuer: String,
 }
 
 /// A revocation whose sessions may still be open.
@@ -218,6 +224,15 @@ impl Record {
     /// Whether it counts, or will once it is signed.
     pub(crate) fn takes_room(&self, now_ms: i64) -> bool {
         (self.is_live() || self.status() == CertificateStatus::Planned) && self.ends_after(now_ms)
+    }
+
+    /// Whether it is a device's that was in use when it ended, and may still ask for the next one.
+    pub(crate) fn renews_late(&self, now_ms: i64, renew_after_ms: u64) -> bool {
+        let certificate = self.certificate();
+        certificate.kind == Kind::Device.word()
+            && self.status() == CertificateStatus::Active
+            && renew_after_ms > 0
+            && now_ms <= certificate.not_after_ms.saturating_add_unsigned(renew_after_ms)
     }
 
     fn ends_after(&self, now_ms: i64) -> bool {

@@ -41,6 +41,6 @@ pub use lane::Leaving;
 pub use limits::{Hoard, Limits};
 pub use lobby::{Entry, Lobby};
 pub use peer::{Caller, Peer};
-pub use policy::{Denial, Known, Standing, standing};
+pub use policy::{Denial, Known, Moment, Reach, Standing, standing};
 pub use protocol::{Delivery, Quality, Reason};
 pub use service_link::{LinkEvent, ServiceLink};

@@ -70,6 +70,9 @@ pub struct Limits {
     pub stalled_ms: u64,
     /// Longest silence of a client that asked for none to be noticed, seconds; MQTT 5 clients are told.
     pub keep_alive_s: u16,
+    /// How long after its end a device's certificate still asks for the next one, milliseconds: a month in a
+    /// drawer, as long as a device may be away before its certificate ends.
+    pub renew_after_ms: u64,
 }
 
 /// How much may wait for one session.
@@ -151,6 +154,7 @@ impl Default for Limits {
             give_up_ms: 30_000,
             stalled_ms: 60_000,
             keep_alive_s: 1_200,
+            renew_after_ms: 30 * 86_400_000,
         }
     }
 }

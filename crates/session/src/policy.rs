@@ -14,11 +14,29 @@ use crate::{
     peer::Caller,
 };
 
+/// All that is left to a device whose certificate has ended.
+const RENEWAL: [(ServiceName, &str); 2] = [
+    (ServiceName::Provisioning, "renew"),
+    (ServiceName::Provisioning, "authorities"),
+];
+
+/// How much of what is open to its kind a principal may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reach {
+    /// All of it.
+    #[default]
+    Everything,
+    /// A quarantined device: only the verbs that repair it.
+    Repair,
+    /// A device whose certificate has ended: only its next certificate.
+    Renewal,
+}
+
 /// What a connected principal may do at present.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Standing {
-    /// A quarantined device: only the verbs that repair it.
-    pub repair_only: bool,
+    /// How much of the verb table.
+    pub reach: Reach,
     /// An operator's role.
     pub role: Role,
     /// Whole filters below `events/`.
@@ -30,6 +48,15 @@ impl Standing {
     pub(crate) fn may_see(&self, topic: &str) -> bool {
         self.grants.iter().any(|grant| grant.matches(topic))
     }
+}
+
+/// When a standing is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Milliseconds since 1970.
+    pub now_ms: i64,
+    /// How long after its end a device's certificate still renews, milliseconds.
+    pub renew_after_ms: u64,
 }
 
 /// Why somebody may not be connected.
@@ -53,15 +80,57 @@ pub trait Known {
 }
 
 /// The standing of a caller by the facts as they are, or why it may not be here.
-pub fn standing(caller: &Caller, facts: &impl Known, root: &Root) -> Result<Standing, Denial> {
+pub fn standing(
+    caller: &Caller,
+    facts: &impl Known,
+    root: &Root,
+    moment: Moment,
+) -> Result<Standing, Denial> {
     if !caller.serial.is_empty() {
         certificate_counts(caller, facts)?;
     }
+    let has_ended = caller.not_after_ms.is_some_and(|end| moment.now_ms > end);
+    if has_ended {
+        may_still_renew(caller, facts, moment)?;
+    }
     match caller.principal.kind {
+        Kind::Device if has_ended => device_standing(caller, facts).map(|standing| Standing {
+            reach: Reach::Renewal,
+            ..standing
+        }),
         Kind::Device => device_standing(caller, facts),
         Kind::Claim => claim_standing(caller, facts),
         Kind::Operator | Kind::Integrator => person_standing(caller, facts, root),
         Kind::Service => denied("services have a listener of their own"),
+    }
+}
+
+/// When a connection must end because its certificate does, milliseconds since 1970.
+pub(crate) fn end_ms(caller: &Caller, standing: &Standing, renew_after_ms: u64) -> Option<i64> {
+    let end = caller.not_after_ms?;
+    Some(match standing.reach {
+        Reach::Renewal => end.saturating_add_unsigned(renew_after_ms),
+        Reach::Everything | Reach::Repair => end,
+    })
+}
+
+/// A device's certificate that was in use when it ended asks for the next one, for a while. Provisioning looks
+/// again, and at more.
+fn may_still_renew(caller: &Caller, facts: &impl Known, moment: Moment) -> Result<(), Denial> {
+    let renewal = Standing {
+        reach: Reach::Renewal,
+        ..Standing::default()
+    };
+    let until = end_ms(caller, &renewal, moment.renew_after_ms).unwrap_or(i64::MAX);
+    if caller.principal.kind != Kind::Device || moment.renew_after_ms == 0 {
+        return denied("this certificate has expired");
+    }
+    if moment.now_ms > until {
+        return denied("this certificate ended too long ago to be renewed");
+    }
+    match facts.certificate(&caller.serial).map(|known| known.status) {
+        Some(CertificateStatus::Active) => Ok(()),
+        _ => denied("this certificate ended before it was ever used"),
     }
 }
 
@@ -110,7 +179,7 @@ fn device_standing(caller: &Caller, facts: &impl Known) -> Result<Standing, Deni
     match device.restriction {
         Restriction::Suspended => denied("this device is suspended"),
         Restriction::Quarantined => Ok(Standing {
-            repair_only: true,
+            reach: Reach::Repair,
             ..Standing::default()
         }),
         _ => Ok(Standing::default()),
@@ -131,7 +200,7 @@ fn person_standing(caller: &Caller, facts: &impl Known, root: &Root) -> Result<S
         .filter_map(|filter| root.event_grant(filter))
         .collect();
     Ok(Standing {
-        repair_only: false,
+        reach: Reach::Everything,
         role: person.role,
         grants,
     })
@@ -175,11 +244,19 @@ fn may_use(caller: &Principal, standing: &Standing, verb: &Verb) -> Result<(), R
             format!("`{}` needs the role {least}", verb.name),
         ));
     }
-    if standing.repair_only && !verb.repair {
-        let message = "this device is quarantined; an operator must release it";
-        return Err(Refusal::new(Code::Denied, message));
+    let refused = |message: &str| Err(Refusal::new(Code::Denied, message));
+    match standing.reach {
+        Reach::Repair if !verb.repair => refused("this device is quarantined; an operator must release it"),
+        Reach::Renewal if !RENEWAL.contains(&(verb.service, verb.name)) => refused(
+            "this certificate has ended; all that it may do is ask for the next one: provisioning/renew",
+        ),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether what a service says to a principal is for a session with this standing.
+pub(crate) fn hears(standing: &Standing, from: ServiceName) -> bool {
+    standing.reach != Reach::Renewal || RENEWAL.iter().any(|(service, _)| *service == from)
 }
 
 /// Whether a service may ask another.
@@ -250,7 +327,7 @@ mod tests {
     #[test]
     fn a_quarantined_device_may_only_be_repaired() {
         let repair = Standing {
-            repair_only: true,
+            reach: Reach::Repair,
             ..Standing::default()
         };
         assert_eq!(
@@ -260,6 +337,118 @@ mod tests {
         for verb in contract::verb::VERBS.iter().filter(|v| v.open_to(Kind::Device)) {
             let topic = format!("muster/v1/devices/a/up/{}/{}", verb.service, verb.name);
             assert_eq!(code("devices/a", &repair, &topic).is_ok(), verb.repair, "{topic}");
+        }
+    }
+
+    /// What is known of whoever comes.
+    struct Facts(KnownCertificate, KnownDevice);
+
+    impl Known for Facts {
+        fn device(&self, _: &str) -> Option<&KnownDevice> {
+            Some(&self.1)
+        }
+        fn person(&self, _: &Principal) -> Option<&KnownPerson> {
+            const ADMIN: &KnownPerson = &KnownPerson {
+                role: Role::Admin,
+                event_filters: Vec::new(),
+                disabled: false,
+            };
+            Some(ADMIN)
+        }
+        fn certificate(&self, _: &str) -> Option<&KnownCertificate> {
+            Some(&self.0)
+        }
+        fn batch(&self, _: &str) -> Option<&KnownBatch> {
+            None
+        }
+    }
+
+    const END: i64 = 1_000_000;
+    const GRACE: u64 = 500;
+
+    fn at(
+        now_ms: i64,
+        who: &str,
+        status: CertificateStatus,
+        restriction: Restriction,
+    ) -> Result<Reach, String> {
+        let device = KnownDevice {
+            stage: Stage::Active,
+            restriction,
+        };
+        let principal: Principal = who.parse().unwrap();
+        let certificate = KnownCertificate {
+            kind: principal.kind.word().into(),
+            id: principal.id.to_string(),
+            status,
+            revocation: String::new(),
+        };
+        let caller = Caller {
+            batch: (principal.kind == Kind::Claim).then(|| principal.id.clone()),
+            principal,
+            serial: "01".into(),
+            not_after_ms: Some(END),
+        };
+        let facts = Facts(certificate, device);
+        let moment = Moment {
+            now_ms,
+            renew_after_ms: GRACE,
+        };
+        let standing = super::standing(&caller, &facts, &Root::default(), moment);
+        standing.map(|standing| standing.reach).map_err(|denial| denial.0)
+    }
+
+    #[test]
+    fn of_the_certificates_that_ended_only_a_devices_that_was_in_use_renews_and_only_for_a_while() {
+        use CertificateStatus::{Active, Issued, Retired, Revoked};
+        let last = END + GRACE as i64;
+        let (none, device) = (Restriction::None, "devices/a");
+        for (now, who, status, restriction, expected) in [
+            (END, device, Active, none, Ok(Reach::Everything)),
+            (END + 1, device, Active, none, Ok(Reach::Renewal)),
+            (last, device, Active, none, Ok(Reach::Renewal)),
+            (last + 1, device, Active, none, Err("too long ago")),
+            (
+                END + 1,
+                device,
+                Active,
+                Restriction::Quarantined,
+                Ok(Reach::Renewal),
+            ),
+            (END + 1, device, Active, Restriction::Suspended, Err("suspended")),
+            (END + 1, device, Issued, none, Err("ever used")),
+            (END + 1, device, Retired, none, Err("replaced")),
+            (END + 1, device, Revoked, none, Err("revoked")),
+            (END, "operators/ada", Active, none, Ok(Reach::Everything)),
+            (END + 1, "operators/ada", Active, none, Err("has expired")),
+            (END + 1, "integrators/erp", Active, none, Err("has expired")),
+            (END, "claims/lot", Active, none, Ok(Reach::Everything)),
+            (END + 1, "claims/lot", Active, none, Err("has expired")),
+        ] {
+            let found = at(now, who, status, restriction);
+            match (&found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(*found, expected, "{who} {now} {status:?}"),
+                (Err(why), Err(part)) => assert!(why.contains(part), "{who} {now} {status:?}: {why}"),
+                _ => panic!("{who} {now} {status:?} {restriction:?}: {found:?}, not {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn over_a_certificate_that_ended_two_verbs_are_open_and_one_service_is_heard() {
+        let renewal = Standing {
+            reach: Reach::Renewal,
+            ..Standing::default()
+        };
+        for verb in contract::verb::VERBS.iter().filter(|v| v.open_to(Kind::Device)) {
+            let topic = format!("muster/v1/devices/a/up/{}/{}", verb.service, verb.name);
+            let open =
+                verb.service == ServiceName::Provisioning && ["renew", "authorities"].contains(&verb.name);
+            assert_eq!(code("devices/a", &renewal, &topic).is_ok(), open, "{topic}");
+        }
+        for service in ServiceName::KEEPERS {
+            assert_eq!(hears(&renewal, service), service == ServiceName::Provisioning);
+            assert!(hears(&Standing::default(), service));
         }
     }
 

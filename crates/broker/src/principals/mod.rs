@@ -35,7 +35,7 @@ impl Gate {
     pub(crate) fn bind_all(config: &FrontDoorConfig) -> Result<Vec<Gate>, FrontDoorError> {
         let mut gates = Vec::new();
         if let Some(listener) = &config.principals {
-            let tls = tls::server_config(&listener.tls)?;
+            let tls = tls::server_config(&listener.tls, config.limits.renew_after_ms)?;
             gates.push(Gate::bind(listener.addr, Some(TlsAcceptor::from(Arc::new(tls))))?);
         }
         if let Some(address) = config.insecure_principals {

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     body::{Body, now_ms},
-    enrolling, retiring,
+    enrolling, retiring, returning,
     session::{Leave, Session},
     trial,
 };
@@ -110,12 +110,15 @@ async fn attend<P: Platform>(
     Session::new(body, client, identity)?.run(inbox, shutdown).await
 }
 
-/// The device's identity, or its first.
+/// The device's identity: the one it has, the next over one that has ended, or its first.
 async fn identity<P: Platform>(body: &mut Body<P>) -> Result<Identity, Error> {
     let why = match fitting(body)? {
         Ok(identity) => return Ok(identity),
         Err(why) => why,
     };
+    if let Some(identity) = returning::renew(body).await? {
+        return Ok(identity);
+    }
     match (body.settings.claim.clone(), why) {
         (Some(claim), why) => {
             if let Some(why) = why {
@@ -221,7 +224,10 @@ async fn attempt_next<P: Platform>(body: &Body<P>) -> Option<(Client, Inbox, Ide
     Some((client, inbox, identity))
 }
 
-async fn attempt<P: Platform>(body: &Body<P>, identity: &Identity) -> Result<(Client, Inbox), ConnectError> {
+pub(super) async fn attempt<P: Platform>(
+    body: &Body<P>,
+    identity: &Identity,
+) -> Result<(Client, Inbox), ConnectError> {
     let options = Options {
         backoff: backoff(),
         ..Options::default()

@@ -12,6 +12,7 @@ use contract::{
 use super::{
     body::{Body, now_ms, told_whole},
     connecting::{backoff, fitting},
+    returning,
 };
 use crate::{
     error::Error,
@@ -55,6 +56,9 @@ pub(crate) async fn enrol<P: Platform>(body: &mut Body<P>, claim: &Claim) -> Res
         }
         tokio::time::sleep(pause).await;
         if let Ok(identity) = fitting(body)? {
+            return Ok(identity);
+        }
+        if let Some(identity) = returning::renew(body).await? {
             return Ok(identity);
         }
     }

@@ -8,6 +8,7 @@ mod fetching;
 mod renewing;
 mod retiring;
 mod retries;
+mod returning;
 mod session;
 mod trial;
 mod updating;

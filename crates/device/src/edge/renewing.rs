@@ -11,7 +11,6 @@ use contract::{
 use super::{
     body::{Body, now_ms},
     enrolling::{after, credentials, is_final, sign},
-    errand::Heard,
 };
 use crate::{
     error::Error,
@@ -29,6 +28,8 @@ pub(crate) enum Renewal {
     Done(Identity),
     /// Not now; once more after a pause.
     Later(String, Duration),
+    /// The server gives none, or none that is of use. Asked again it would say the same for a while.
+    Useless(String, Duration),
     /// The folder cannot be read or written.
     Files(Error),
 }
@@ -63,11 +64,11 @@ impl Renewer {
         }
     }
 
-    pub(crate) async fn renew(self) -> Heard {
-        Heard::Renewed(match self.try_renew().await {
+    pub(crate) async fn renew(self) -> Renewal {
+        match self.try_renew().await {
             Ok(done) => done,
             Err(error) => Renewal::Files(error),
-        })
+        }
     }
 
     async fn try_renew(&self) -> Result<Renewal, Error> {
@@ -89,20 +90,19 @@ impl Renewer {
         let next = match asked.await {
             Ok(signed) => credentials(request, signed),
             Err(AskError::Refused(refusal)) => {
+                let pause = after(&refusal).max(LOOK);
+                let why = format!("no next certificate: {refusal}");
                 if is_final(&refusal) {
                     self.keys.drop_request()?;
+                    return Ok(Some(Renewal::Useless(why, pause)));
                 }
-                let pause = after(&refusal).max(LOOK);
-                return Ok(Some(Renewal::Later(
-                    format!("no next certificate: {refusal}"),
-                    pause,
-                )));
+                return Ok(Some(Renewal::Later(why, pause)));
             }
             Err(error) => return Ok(Some(Renewal::Later(error.to_string(), LOOK / 10))),
         };
         if let Err(unfit) = self.read(&next) {
             self.keys.drop_request()?;
-            return Ok(Some(Renewal::Later(unfit, LOOK)));
+            return Ok(Some(Renewal::Useless(unfit, LOOK)));
         }
         self.keys.renewed(&next)?;
         Ok(None)

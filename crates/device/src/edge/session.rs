@@ -136,7 +136,8 @@ impl<'a, P: Platform> Session<'a, P> {
             }
             Errand::Renew => {
                 let renewer = Renewer::of(self.body, &client);
-                self.errands.send(errand, pause, renewer.renew());
+                let renewed = async move { Heard::Renewed(renewer.renew().await) };
+                self.errands.send(errand, pause, renewed);
             }
             Errand::Erased => {
                 let names = self.body.keys.names().unwrap_or_default();
@@ -249,7 +250,7 @@ impl<'a, P: Platform> Session<'a, P> {
                 });
                 Ok(Some(Leave::Again))
             }
-            Renewal::Later(why, pause) => {
+            Renewal::Later(why, pause) | Renewal::Useless(why, pause) => {
                 self.body.problem(why);
                 self.renew_if_due(about(pause));
                 Ok(None)

@@ -53,6 +53,20 @@ pub(crate) fn read_fitting(
     Ok(identity)
 }
 
+/// Reads credentials that would fit, had their time not passed by now.
+pub(crate) fn read_ended(
+    credentials: &Credentials,
+    roots_pem: &str,
+    device_id: &Id,
+    now_ms: i64,
+) -> Option<Identity> {
+    let end_ms = ClientCertificate::parse_pem(&credentials.chain_pem)
+        .ok()?
+        .not_after_ms;
+    let identity = read_fitting(credentials, roots_pem, device_id, Some(end_ms)).ok()?;
+    (now_ms > end_ms).then_some(identity)
+}
+
 fn demand_chain(chain_pem: &str, roots_pem: &str, at_ms: i64) -> Result<(), Unfit> {
     let failed = |e: &dyn std::fmt::Display| Unfit::Chain(e.to_string());
     let read = |pem: &str| -> Result<Vec<CertificateDer<'static>>, Unfit> {
@@ -156,6 +170,8 @@ mod tests {
                 key_pem: key.clone(),
                 chain_pem: chain.clone(),
             };
+            let ended = now.and_then(|now| read_ended(&credentials, &ours.roots_pem, &id, now));
+            assert_eq!(ended.is_some(), now == later, "{expected}");
             let read = read_fitting(&credentials, &ours.roots_pem, &id, now).map(drop);
             assert_eq!(read.is_ok(), expected.is_empty(), "{read:?}");
             assert!(

@@ -4,6 +4,6 @@ mod certificate;
 mod keys;
 mod renewal;
 
-pub(crate) use certificate::read_fitting;
+pub(crate) use certificate::{read_ended, read_fitting};
 pub(crate) use keys::{Credentials, Keys, Request};
 pub(crate) use renewal::due_ms;

@@ -8,6 +8,7 @@ mod world;
 mod certificates;
 mod full_disk;
 mod killed;
+mod late;
 mod pump;
 mod retirement;
 mod updates;

@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::disallowed_methods)]
 
 mod door;
+mod lenient;
 mod services;
 mod site;
 
@@ -59,6 +60,8 @@ pub(crate) struct State {
     /// Serials that are not let in.
     pub(crate) refused: Vec<String>,
     pub(crate) reports: Vec<(Id, Report)>,
+    /// Who asked for the next certificate.
+    pub(crate) renewals: Vec<Id>,
     pub(crate) heartbeats: u64,
     pub(crate) assigned: HashMap<Id, Assignment>,
     pub(crate) image: Vec<u8>,

@@ -69,6 +69,9 @@ fn answer(
 ) -> Option<Answer> {
     match (service, verb) {
         (ServiceName::Provisioning, "sign" | "renew") => {
+            if verb == "renew" {
+                state.renewals.push(who.id.clone());
+            }
             Some(sign(&read::<Sign>(payload), name, who, site, state))
         }
         (ServiceName::Registry, "report") => {

@@ -1,6 +1,6 @@
 //! The authorities, and what they sign.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use pki::{Authority, Charter, Csr, Host, KeyKind, Plan, Profile, PublicKey, Serial, Subject, Validity};
 use rustls::{
@@ -9,12 +9,14 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
-use super::now_ms;
+use super::{lenient::Lenient, now_ms};
 
 const YEAR: u64 = 365 * 86_400_000;
 
 pub(crate) struct Site {
     pub(crate) roots_pem: String,
+    /// Certificates that have ended are let in, too.
+    pub(crate) lets_in_late: Arc<AtomicBool>,
     issuing: Authority,
 }
 
@@ -32,6 +34,7 @@ impl Site {
         let issuing = open(&pki::create_issuing(&open(&root), &charter(2)).unwrap());
         Site {
             roots_pem: root.chain_pem,
+            lets_in_late: Arc::default(),
             issuing,
         }
     }
@@ -76,7 +79,10 @@ impl Site {
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_client_cert_verifier(Arc::new(Lenient {
+                verifier: verifier.build().unwrap(),
+                lets_in_late: self.lets_in_late.clone(),
+            }))
             .with_single_cert(
                 certificates(&chain),
                 PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod ca;
 mod cert;
 mod confirm;
 mod demo;
@@ -85,6 +86,9 @@ enum Command {
     /// Operators and integrators and what they may do.
     #[command(subcommand)]
     Person(person::Person),
+    /// The issuing CAs, and how one follows the other.
+    #[command(subcommand)]
+    Ca(ca::Ca),
     /// Claims, certificates and revocation.
     #[command(subcommand)]
     Cert(cert::Cert),
@@ -149,6 +153,7 @@ impl Cli {
             Command::Order(command) => command.run(global),
             Command::Query(command) => command.run(global),
             Command::Person(command) => command.run(global),
+            Command::Ca(command) => command.run(global),
             Command::Cert(command) => command.run(global),
             Command::Firmware(command) => command.run(global),
             Command::Rollout(command) => command.run(global),

@@ -12,11 +12,19 @@ use std::{
     time::Duration,
 };
 
-use contract::Root;
+use contract::{Root, v1::Criticality};
 use store::{Engine, StartCheck};
 
 use self::{environment::Environment, reader::Reader};
 use crate::{exit::Failure, folder::Folder};
+
+/// The lifetimes that can be set for one criticality.
+const LIFETIMES: [(Criticality, &str); 4] = [
+    (Criticality::Low, "pki.lifetimes.low"),
+    (Criticality::Medium, "pki.lifetimes.medium"),
+    (Criticality::High, "pki.lifetimes.high"),
+    (Criticality::Critical, "pki.lifetimes.critical"),
+];
 
 /// All settings of an installation, checked.
 #[derive(Debug, Clone)]
@@ -59,10 +67,14 @@ pub struct Config {
     pub retire_wait: Duration,
     /// How long a device certificate lasts.
     pub device_lifetime: Duration,
+    /// The same for devices of one criticality, where that differs.
+    pub lifetimes: Vec<(Criticality, Duration)>,
     /// Certificates a minute under one claim, where the claim does not say.
     pub claims_per_minute: u32,
     /// How long the former certificate still works after the next one was first used.
     pub overlap: Duration,
+    /// How long after its end a device's certificate still asks for the next one.
+    pub renew_after: Duration,
     /// Connections at the same time.
     pub max_connections: usize,
     /// Connections that are not through with TLS and CONNECT.
@@ -135,8 +147,14 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         compact_above: reader.value("store.compact_above", 4),
         passphrase_file: reader.optional_path("pki.passphrase_file"),
         device_lifetime: reader.duration("pki.device_lifetime", "90d"),
+        lifetimes: LIFETIMES
+            .into_iter()
+            .filter_map(|(of, name)| Some((of, reader.optional_duration(name)?)))
+            .collect(),
         claims_per_minute: reader.value("pki.claims_per_minute", 3_000),
         overlap: reader.duration("pki.overlap", "1h"),
+        // As long as a device may be away before its certificate ends.
+        renew_after: reader.duration("pki.renew_after", "30d"),
         release_keys: reader.value("rollout.release_keys", vec![PathBuf::from("release/release.pub")]),
         release_threshold: reader.number("rollout.threshold", 1, 1..=artifact::SIGNATURES_MAX),
         // Longer than a restart of a router or a switch takes.
@@ -188,6 +206,16 @@ mod tests {
         assert_eq!((config.cache_bytes, config.reserve_bytes), (2 << 20, 7 << 20));
         assert_eq!(config.release_keys, [Path::new("a.pub"), Path::new("b.pub")]);
         assert_eq!(config.passphrase_file.as_deref(), Some(Path::new("007")));
+    }
+
+    #[test]
+    fn lifetimes_by_criticality_are_those_that_are_set() {
+        let config = read("[pki.lifetimes]\ncritical = \"14d\"\nlow = \"180d\"").unwrap();
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        let expected = [(Criticality::Low, days(180)), (Criticality::Critical, days(14))];
+        assert_eq!(config.lifetimes, expected);
+        let failure = read("[pki.lifetimes]\ncritcal = \"14d\"").unwrap_err();
+        assert!(failure.to_string().contains("pki.lifetimes.critcal"), "{failure}");
     }
 
     #[test]

@@ -166,6 +166,13 @@ impl Reader {
         })
     }
 
+    /// A duration that need not be given.
+    pub(super) fn optional_duration(&mut self, name: &'static str) -> Option<Duration> {
+        self.known.insert(name);
+        let is_given = self.figment.find_value(name).is_ok();
+        is_given.then(|| self.duration(name, "90d"))
+    }
+
     /// A number within bounds.
     pub(super) fn number(
         &mut self,

@@ -1,12 +1,16 @@
 //! Reading the certificate authorities' and the server's files.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use artifact::{KeyState, Keyring, PublicKey, TrustedKey};
 use host::clock::wall_ms;
 use pki::Authority;
+use tracing::warn;
 use zeroize::Zeroizing;
 
 use crate::{
+    authorities::{self, Listed, Register, State},
     config::Config,
     exit::Failure,
     folder::{read_secret, read_text},
@@ -25,25 +29,91 @@ pub(crate) fn roots(config: &Config) -> Result<String> {
     read_text(&config.folder.pki("root.pem"))
 }
 
-/// Opens the issuing CA: refused when key and certificate do not match, when it is no CA or has expired.
+/// The issuing CAs that are trusted, with their keys.
+pub(crate) struct Issuing {
+    /// New certificates come from it.
+    pub(crate) signing: Authority,
+    /// Their revocation lists are made.
+    pub(crate) others: Vec<Authority>,
+}
+
+/// Opens the issuing CA that signs: refused when key and certificate do not match, when it is no CA, when another
+/// root signed it or when it has expired.
 pub(crate) fn issuing(config: &Config) -> Result<Authority> {
-    let path = config.folder.pki("issuing.key");
+    let register = Register::read(&config.folder)?;
+    open(config, &register.active()?.id).context("the issuing CA cannot be used")
+}
+
+/// Opens all that are trusted. Of one whose time is over nothing counts any more, so that it stops no start.
+pub(super) fn all_issuing(config: &Config) -> Result<Issuing> {
+    let mut others = Vec::new();
+    for listed in Register::read(&config.folder)?.all() {
+        if listed.state == State::Active {
+            continue;
+        }
+        let read = authorities::certificate(&config.folder, &listed.id)?;
+        if !read.validity.contains(wall_ms()) {
+            warn!(
+                id = listed.id,
+                "this issuing CA has ended; its revocation list is made no more"
+            );
+            continue;
+        }
+        let opened = open(config, &listed.id);
+        others.push(opened.with_context(|| format!("the issuing CA {} cannot be used", listed.id))?);
+    }
+    Ok(Issuing {
+        signing: issuing(config)?,
+        others,
+    })
+}
+
+/// The certificates of all issuing CAs that are trusted. One that has ended is among them: what it signed may have
+/// ended lately, too.
+pub(super) fn issuing_pem(config: &Config) -> Result<String> {
+    let register = Register::read(&config.folder)?;
+    let read = |listed: &&Listed| authorities::certificate(&config.folder, &listed.id);
+    register
+        .all()
+        .iter()
+        .map(|listed| Ok(read(listed)?.pem))
+        .collect()
+}
+
+/// Opens one issuing CA.
+pub(crate) fn open(config: &Config, id: &str) -> Result<Authority> {
+    authorities::certificate(&config.folder, id)?;
+    let stem = authorities::stem(&config.folder, id);
+    let path = config.folder.pki(&format!("{stem}.key"));
     let file = read_secret(&path)?;
-    let passphrase = match (&config.passphrase_file, pki::is_sealed(&file)) {
-        (Some(source), true) => Some(read_passphrase(&config.path(source))?),
+    let passphrase = passphrase(config, &path, &file)?;
+    let key: Zeroizing<String> = pki::open_key(&file, passphrase.as_deref().map(String::as_str))
+        .map_err(|error| Failure::usage(format!("cannot open {}: {error}", path.display())))?;
+    let chain = read_text(&config.folder.pki(&format!("{stem}.pem")))?;
+    Ok(Authority::open(&chain, &key, wall_ms())?)
+}
+
+/// What seals the key of the issuing CA that signs; none where it lies in clear.
+pub(crate) fn issuing_passphrase(config: &Config) -> Result<Option<Zeroizing<String>>> {
+    let id = Register::read(&config.folder)?.active()?.id.clone();
+    let path = config
+        .folder
+        .pki(&format!("{}.key", authorities::stem(&config.folder, &id)));
+    passphrase(config, &path, &read_secret(&path)?)
+}
+
+fn passphrase(config: &Config, path: &Path, file: &[u8]) -> Result<Option<Zeroizing<String>>> {
+    match (&config.passphrase_file, pki::is_sealed(file)) {
+        (Some(source), true) => read_passphrase(&config.path(source)).map(Some),
         (None, true) => {
             let message = format!(
                 "{} is encrypted; set pki.passphrase_file, or MUSTER_PKI__PASSPHRASE_FILE, to a file that holds its passphrase",
                 path.display()
             );
-            return Err(Failure::usage(message).into());
+            Err(Failure::usage(message).into())
         }
-        (_, false) => None,
-    };
-    let key: Zeroizing<String> = pki::open_key(&file, passphrase.as_deref().map(String::as_str))
-        .map_err(|error| Failure::usage(format!("cannot open {}: {error}", path.display())))?;
-    let chain = read_text(&config.folder.pki("issuing.pem"))?;
-    Authority::open(&chain, &key, wall_ms()).context("the issuing CA cannot be used")
+        (_, false) => Ok(None),
+    }
 }
 
 /// The keys that may sign firmware.

@@ -112,6 +112,7 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
         server_chain_pem: keys::server_chain(config)?,
         server_key_pem: keys::server_key(config)?,
         client_roots_pem: keys::roots(config)?,
+        issuing_pem: keys::issuing_pem(config)?,
     };
     let secret = bus_file::secret(config)?;
     let limits = Limits {
@@ -119,6 +120,7 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
         session_expiry_s: u32::try_from(config.session_expiry.as_secs()).unwrap_or(u32::MAX),
         handshakes: config.handshakes,
         per_address: config.per_address,
+        renew_after_ms: config.renew_after.as_millis() as u64,
         ..Limits::default()
     };
     let door = broker::start(

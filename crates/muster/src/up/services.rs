@@ -42,10 +42,12 @@ pub(super) fn start(
     match name {
         ServiceName::Registry => place.start(registry(config), |_| Arc::new(NoEffects)),
         ServiceName::Provisioning => {
-            let authority = Arc::new(keys::issuing(config)?);
-            let service = provisioning(config, &authority)?;
+            let keys::Issuing { signing, others } = keys::all_issuing(config)?;
+            let service = provisioning(config, &signing)?.beside(&others);
             place.start(service, |blobs| {
-                Arc::new(ProvisioningEffects(provisioning::Effects::new(authority, blobs)))
+                let effects = provisioning::Effects::new(Arc::new(signing), blobs);
+                let effects = effects.beside(others.into_iter().map(Arc::new));
+                Arc::new(ProvisioningEffects(effects))
             })
         }
         ServiceName::Rollout => {
@@ -75,8 +77,14 @@ pub(crate) fn registry(config: &Config) -> registry::Registry {
 pub(crate) fn provisioning(config: &Config, authority: &Authority) -> Result<provisioning::Provisioning> {
     let settings = provisioning::Settings {
         device_lifetime_ms: config.device_lifetime.as_millis() as u64,
+        lifetimes_ms: config
+            .lifetimes
+            .iter()
+            .map(|(of, lifetime)| (*of, lifetime.as_millis() as u64))
+            .collect(),
         per_minute: config.claims_per_minute,
         overlap_ms: config.overlap.as_millis() as u64,
+        renew_after_ms: config.renew_after.as_millis() as u64,
         ..provisioning::Settings::default()
     };
     let roots = keys::roots(config)?;

@@ -1,4 +1,4 @@
-//! The revocation list: scheduled after a revocation, and again well before it ends.
+//! The revocation lists, one of each authority and all at once: scheduled after a revocation, and again well before it ends.
 
 use prost::Message;
 use service::{Fault, Outcome};
@@ -111,6 +111,7 @@ fn order_parts(
             serial,
             at_ms: entry.at_ms,
             reason: entry.reason,
+            issuer: entry.issuer,
         };
         let line = line.encode_length_delimited_to_vec();
         digest.update(&line);

@@ -6,11 +6,13 @@ use contract::{
     v1::{Certificate, CertificateStatus},
 };
 use pki::{Csr, Plan, Profile, Serial, Subject, SubjectKind, Validity};
+use prost::Message;
 use service::{Fault, Outcome};
 
 use super::{Situation, purge};
 use crate::{
-    effects, policy,
+    effects::{self, SignOrder},
+    policy,
     state::{self, Clock, KeyUse, Record},
 };
 
@@ -50,7 +52,12 @@ pub(super) fn plan(
     let used: Option<KeyUse> = s.view.load(state::key_key(&key))?;
     policy::key(used.as_ref(), wanted.kind, wanted.id)?;
     let subject = subject(s, wanted.kind, wanted.id)?;
-    let validity = Validity::within(s.service.validity, s.now_ms, wanted.lifetime_ms).map_err(|e| {
+    let validity = Validity::within(
+        s.service.authorities.signing.validity,
+        s.now_ms,
+        wanted.lifetime_ms,
+    )
+    .map_err(|e| {
         Refusal::new(
             Code::Precondition,
             format!("the issuing authority cannot issue now: {e}"),
@@ -66,7 +73,11 @@ pub(super) fn plan(
     let record = recorded(s, wanted, &plan, key);
     write(s, outcome, &record)?;
     let ticket = format!("{SIGN}/{}", plan.serial.to_hex());
-    outcome.effect(ticket.clone(), effects::SIGN, record.plan.clone());
+    let order = SignOrder {
+        issuer: record.certificate().issuer,
+        plan: record.plan.clone(),
+    };
+    outcome.effect(ticket.clone(), effects::SIGN, order.encode_to_vec());
     outcome.answer = service::Answer::Later(ticket);
     let latest_ms = latest.latest_ms.max(s.now_ms);
     outcome.put(state::CLOCK, &Clock { latest_ms });
@@ -83,6 +94,7 @@ fn recorded(s: &Situation<'_>, wanted: &Wanted<'_>, plan: &Plan, key: String) ->
         not_after_ms: plan.not_after_ms,
         issued_at_ms: s.now_ms,
         batch: wanted.batch.into(),
+        issuer: s.service.authorities.signing.id.clone(),
         ..Certificate::default()
     };
     Record {

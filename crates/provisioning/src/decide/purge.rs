@@ -37,7 +37,10 @@ pub(super) fn decide(s: &Situation<'_>) -> Result<Outcome, Fault> {
         look_again(s, &mut outcome, tomorrow);
         return Ok(outcome);
     }
-    let until_ms = s.now_ms.saturating_sub_unsigned(s.service.settings.retention_ms);
+    let settings = &s.service.settings;
+    // What may still be renewed is not forgotten.
+    let kept_ms = settings.retention_ms.max(settings.renew_after_ms);
+    let until_ms = s.now_ms.saturating_sub_unsigned(kept_ms);
     let end = format!("{}{}", state::ENDS, state::end_digits(until_ms));
     let mut keys = s.view.scan(state::ENDS.as_bytes(), None, PAGE)?;
     keys.retain(|(key, _)| key.as_slice() < end.as_bytes());

@@ -16,7 +16,7 @@ use crate::{
 pub(super) fn decide(s: &Situation<'_>, m: &RecordCertificate) -> Result<Outcome, Fault> {
     let id = policy::id("id", &m.id)?;
     let kind = Kind::from_word(&m.kind).ok_or_else(|| Refusal::invalid("kind", "no kind of principal"))?;
-    let found = founding::read(&m.certificate, &s.service.issuing_pem, kind, id.as_str())?;
+    let found = founding::read(&m.certificate, &s.service.authorities, kind, id.as_str())?;
     let mut outcome = Outcome::default();
     // An installation has a revocation list from its first minute, be it empty.
     list::schedule(s, &mut outcome)?;
@@ -32,6 +32,7 @@ pub(super) fn decide(s: &Situation<'_>, m: &RecordCertificate) -> Result<Outcome
         not_after_ms: found.not_after_ms,
         fingerprint: found.fingerprint,
         issued_at_ms: s.now_ms,
+        issuer: found.issuer,
         pem: m.certificate.clone(),
         ..Certificate::default()
     };

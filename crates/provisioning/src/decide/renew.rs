@@ -1,7 +1,6 @@
-//! `renew`: a device asks for its next certificate, over the one it has.
+//! `renew`: a device asks for its next certificate, over the one it has, or had until lately.
 
 use contract::{
-    Code, Refusal,
     id::{Kind, ServiceName},
     v1::{DeviceFact, Sign},
 };
@@ -11,26 +10,21 @@ use super::{
     Situation,
     planning::{self, Wanted},
 };
-use crate::{policy, state};
+use crate::{event, policy, state};
 
 pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result<Outcome, Fault> {
     let device = caller.principal.id.as_str();
     let known: Option<DeviceFact> = s.view.fact(ServiceName::Registry, "device", device)?;
     policy::device(known.as_ref())?;
     let records = state::records_of(s.view, Kind::Device.word(), device, usize::MAX)?;
-    if !records
-        .iter()
-        .any(|r| r.counts(s.now_ms) && r.certificate().serial == caller.serial)
-    {
-        let message = "renew over a certificate that counts; this one does not any more";
-        return Err(Refusal::new(Code::Denied, message).into());
-    }
+    let renew_after_ms = s.service.settings.renew_after_ms;
+    let over = policy::renewable(&records, &caller.serial, s.now_ms, renew_after_ms)?;
     let message = "too many certificates of this device were never used; connect with the newest";
     policy::room(&records, s.now_ms, policy::LIVE_MAX, message)?;
     let csr = policy::csr(&m.csr, &planning::subject(s, Kind::Device, device)?)?;
     let mut outcome = Outcome::default();
-    let lifetime_ms = s.service.settings.device_lifetime_ms;
-    planning::plan(
+    let lifetime_ms = policy::device_lifetime(known.as_ref(), &s.service.settings);
+    let next = planning::plan(
         s,
         &mut outcome,
         &Wanted {
@@ -41,5 +35,8 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
         },
         &csr,
     )?;
+    if !over.counts(s.now_ms) {
+        event::renewed_late(&mut outcome, &over.certificate(), &next.certificate(), s.now_ms);
+    }
     Ok(outcome)
 }

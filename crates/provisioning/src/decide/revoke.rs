@@ -60,10 +60,14 @@ fn by_owner(s: &Situation<'_>, kind: &str, id: &str) -> Result<Vec<Record>, Faul
     Ok(live)
 }
 
-/// Those that count, or would if a status were lost or a signature came.
+/// Those that count, or would if a status were lost or a signature came, and those that could still be renewed.
 fn revocable(s: &Situation<'_>, kind: &str, id: &str) -> Result<Vec<Record>, Fault> {
     let mut records = state::records_of(s.view, kind, id, usize::MAX)?;
-    records.retain(|r| r.status() != CertificateStatus::Revoked && r.certificate().not_after_ms > s.now_ms);
+    let renew_after_ms = s.service.settings.renew_after_ms;
+    records.retain(|r| {
+        let is_over = r.certificate().not_after_ms <= s.now_ms;
+        r.status() != CertificateStatus::Revoked && (!is_over || r.renews_late(s.now_ms, renew_after_ms))
+    });
     Ok(records)
 }
 
@@ -139,6 +143,7 @@ fn list_it(outcome: &mut Outcome, certificate: &Certificate) {
         at_ms: certificate.revoked_at_ms,
         reason: certificate.revocation_reason.clone(),
         not_after_ms: certificate.not_after_ms,
+        issuer: certificate.issuer.clone(),
     };
     outcome.put(state::revoked_key(&certificate.serial), &entry);
 }

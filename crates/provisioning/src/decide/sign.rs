@@ -45,7 +45,7 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
     let wanted = Wanted {
         kind: Kind::Device,
         id: device,
-        lifetime_ms: s.service.settings.device_lifetime_ms,
+        lifetime_ms: policy::device_lifetime(known.as_ref(), &s.service.settings),
         batch,
     };
     planning::plan(s, &mut outcome, &wanted, &csr)?;

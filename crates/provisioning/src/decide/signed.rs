@@ -46,7 +46,8 @@ pub(super) fn decide(s: &mut Situation<'_>, serial: &str, result: &[u8]) -> Resu
             s.now_ms.saturating_add_unsigned(s.service.settings.unused_ms),
         );
     }
-    let chain = format!("{}{}", certificate.pem, s.service.issuing_pem);
+    let issuer = s.service.authorities.pem(&certificate.issuer);
+    let chain = format!("{}{issuer}", certificate.pem);
     let ticket = format!("{}/{serial}", planning::SIGN);
     if certificate.kind == Kind::Claim.word() {
         if let Some(claim) = state::batch(s.view, &certificate.id)? {

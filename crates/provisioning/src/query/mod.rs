@@ -18,6 +18,9 @@ use crate::{
     state::{self, ListState, Record},
 };
 
+/// The longest revocation lists that go into a message, bytes; the rest is for certificates and for JSON's escapes.
+const LISTS_BYTES: usize = limits::PAYLOAD_BYTES - 64 * 1024;
+
 /// Answers a query.
 pub(crate) fn answer(
     service: &Provisioning,
@@ -116,6 +119,7 @@ struct Wanted {
     id: String,
     status: Option<CertificateStatus>,
     expires_before_ms: i64,
+    issuer: String,
 }
 
 impl Wanted {
@@ -137,6 +141,7 @@ impl Wanted {
             id: m.id.clone(),
             status: (status != CertificateStatus::Unspecified).then_some(status),
             expires_before_ms: m.expires_before_ms,
+            issuer: m.issuer.clone(),
         })
     }
 
@@ -145,6 +150,7 @@ impl Wanted {
         let certificate = record.certificate();
         let fits = (self.kind.is_empty() || self.kind == certificate.kind)
             && (self.id.is_empty() || self.id == certificate.id)
+            && (self.issuer.is_empty() || self.issuer == certificate.issuer)
             && self.status.is_none_or(|status| status == certificate.status())
             && (self.expires_before_ms == 0 || certificate.not_after_ms < self.expires_before_ms);
         fits.then(|| Certificate {
@@ -154,23 +160,20 @@ impl Wanted {
     }
 }
 
+/// Lists that are too long for a message are fetched as files.
 fn authorities(service: &Provisioning, view: &View<'_>, cx: &QueryContext<'_>) -> Result<Authorities, Fault> {
-    let list: ListState = view.load(state::LIST)?.unwrap_or_default();
-    let crl = cx
+    let state: ListState = view.load(state::LIST)?.unwrap_or_default();
+    let lists = cx
         .blobs
-        .read(effects::LIST_PEM, 0, limits::PAYLOAD_BYTES)?
+        .read(effects::LISTS_PEM, 0, LISTS_BYTES)?
+        .filter(|lists| lists.len() < LISTS_BYTES)
         .unwrap_or_default();
-    // A list that is too long for a message is fetched as a file.
-    let whole = crl.ends_with(b"-----\n") || crl.ends_with(b"-----\r\n");
     Ok(Authorities {
         request_id: String::new(),
         roots: service.roots_pem.clone(),
-        issuing: service.issuing_pem.clone(),
-        crl: if whole {
-            String::from_utf8_lossy(&crl).into_owned()
-        } else {
-            String::new()
-        },
-        crl_number: list.number,
+        issuing: service.authorities.bundle(),
+        crl: String::from_utf8_lossy(&lists).into_owned(),
+        crl_number: state.number,
+        authorities: service.authorities.listed(),
     })
 }

@@ -1,7 +1,8 @@
 //! From a request to a certificate, and who gets none.
 
-use contract::v1::{self, CertificateStatus, Restriction, Stage};
+use contract::v1::{self, CertificateStatus, Criticality, Restriction, Stage};
 use pki::ClientCertificate;
+use provisioning::Settings;
 
 use crate::world::{ADA, World, key_and_csr};
 
@@ -357,4 +358,39 @@ fn what_a_batch_got_for_a_device_and_never_used_goes_when_the_device_is_there() 
     );
     world.used(&stolen.serial);
     assert_eq!(world.status(&stolen.serial), CertificateStatus::Retired);
+}
+
+#[test]
+fn how_long_a_certificate_lasts_is_decided_by_how_critical_its_device_is() {
+    const DAY: i64 = 86_400_000;
+    let lifetimes_ms = vec![
+        (Criticality::Critical, 14 * DAY as u64),
+        (Criticality::Low, 180 * DAY as u64),
+    ];
+    let mut world = World::with(Settings {
+        lifetimes_ms,
+        ..Settings::default()
+    });
+    world.claim("lot", 9);
+    for (criticality, days) in [
+        (Criticality::Critical, 14),
+        (Criticality::High, 90),
+        (Criticality::Unspecified, 90),
+        (Criticality::Low, 180),
+    ] {
+        let device = format!("pump-{}", criticality as i32);
+        world.tell_critical(&device, criticality);
+        let signed = world.sign(&device, "lot").unwrap();
+        assert_eq!(signed.not_after_ms - world.now_ms, days * DAY, "{criticality:?}");
+    }
+    // A device that becomes critical has its next certificate shorter.
+    let signed = world.sign("pump-7", "lot").unwrap();
+    world.used(&signed.serial);
+    world.tell_critical("pump-7", Criticality::Critical);
+    let request = v1::Sign {
+        csr: key_and_csr("pump-7").1,
+        ..Default::default()
+    };
+    let renewed = world.ask_over::<v1::Signed>("devices/pump-7", &signed.serial, "", "renew", &request);
+    assert_eq!(renewed.unwrap().unwrap().not_after_ms - world.now_ms, 14 * DAY);
 }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use contract::{
     Leaf, Principal, Root, ServiceName, Topic,
     v1::{
-        self, CertificateStatus, DeviceFact, Event, Fact, FactsPage, Frame, PrincipalFact, Purpose,
-        Restriction, Role, Stage,
+        self, CertificateStatus, Criticality, DeviceFact, Event, Fact, FactsPage, Frame, PrincipalFact,
+        Purpose, Restriction, Role, Stage,
     },
     wire::{self, Encoding, Wire},
 };
@@ -42,7 +42,10 @@ impl Entropy for Counter {
 pub(crate) struct World {
     host: HostLoop<Provisioning>,
     service: Provisioning,
+    root: Authority,
     pub(crate) authority: Arc<Authority>,
+    /// Trusted beside the one that signs.
+    others: Vec<Arc<Authority>>,
     pub(crate) root_pem: String,
     pub(crate) store: MemoryStore,
     pub(crate) blobs: Arc<MemoryBlobs>,
@@ -60,6 +63,10 @@ pub(crate) type Answered<R> = Result<R, v1::Rejection>;
 
 impl World {
     pub(crate) fn new() -> World {
+        World::with(Settings::default())
+    }
+
+    pub(crate) fn with(settings: Settings) -> World {
         let charter = |n: u8, years: u64| Charter {
             site: "hq",
             key: KeyKind::P256,
@@ -71,13 +78,15 @@ impl World {
         let root_authority = Authority::open(&root.chain_pem, &root.key_pem, START).unwrap();
         let issuing = pki::create_issuing(&root_authority, &charter(2, 10)).unwrap();
         let authority = Arc::new(Authority::open(&issuing.chain_pem, &issuing.key_pem, START).unwrap());
-        let service = Provisioning::new(Settings::default(), root.chain_pem.clone(), &authority);
+        let service = Provisioning::new(settings, root.chain_pem.clone(), &authority);
         let store = MemoryStore::new(7);
         let host = open(&service, &store);
         let mut world = World {
             host,
             service,
+            root: root_authority,
             authority,
+            others: Vec::new(),
             root_pem: root.chain_pem,
             store,
             blobs: Arc::default(),
@@ -101,6 +110,28 @@ impl World {
         self.effects = self.host.pending_effects(&self.store).unwrap();
         self.follow();
         self.run_effects();
+    }
+
+    /// Another issuing authority under the same root.
+    pub(crate) fn another(&self, n: u8) -> Arc<Authority> {
+        let charter = Charter {
+            site: "hq",
+            key: KeyKind::P256,
+            serial: Serial::from_random([n; 16]),
+            now_ms: self.now_ms,
+            lifetime_ms: 10 * 365 * DAY,
+        };
+        let issuing = pki::create_issuing(&self.root, &charter).unwrap();
+        Arc::new(Authority::open(&issuing.chain_pem, &issuing.key_pem, self.now_ms).unwrap())
+    }
+
+    /// The process starts again, with other authorities.
+    pub(crate) fn restart_under(&mut self, signing: &Arc<Authority>, others: &[&Arc<Authority>]) {
+        self.authority = signing.clone();
+        self.others = others.iter().map(|other| Arc::clone(other)).collect();
+        let service = Provisioning::new(Settings::default(), self.root_pem.clone(), signing);
+        self.service = service.beside(self.others.iter().map(AsRef::as_ref));
+        self.restart();
     }
 
     fn follow(&mut self) {
@@ -168,6 +199,17 @@ impl World {
             device_id: id.into(),
             stage: stage as i32,
             restriction: restriction as i32,
+            ..DeviceFact::default()
+        };
+        self.tell("device", id, &fact);
+    }
+
+    /// A registered device that matters so much.
+    pub(crate) fn tell_critical(&mut self, id: &str, criticality: Criticality) {
+        let fact = DeviceFact {
+            device_id: id.into(),
+            stage: Stage::Registered as i32,
+            criticality: criticality as i32,
             ..DeviceFact::default()
         };
         self.tell("device", id, &fact);
@@ -325,6 +367,7 @@ impl World {
     fn run_effects(&mut self) {
         while !self.hold_effects && !self.effects.is_empty() {
             let executor = Effects::new(self.authority.clone(), self.blobs.clone() as Arc<dyn Blobs>);
+            let executor = executor.beside(self.others.clone());
             let effects = std::mem::take(&mut self.effects);
             let done = effects
                 .into_iter()

@@ -5,6 +5,7 @@ use service::Now;
 use super::{Connection, Open, Phase};
 use crate::{
     cause::{Cause, Farewell},
+    policy,
     protocol::Reason,
 };
 
@@ -20,7 +21,7 @@ impl Connection {
                     .filter(|_| self.wants_bytes())
                     .map(|ms| open.heard_ms + ms);
                 let give_up = open.acks.oldest().map(|at| at + self.limits.give_up_ms);
-                let expiry = open.caller.not_after_ms.map(|at| {
+                let expiry = self.certificate_end(open).map(|at| {
                     let left = u64::try_from(at.saturating_sub(now.wall_ms)).unwrap_or_default();
                     // A wall clock that jumps is looked at again within the hour.
                     now.mono_ms + left.min(3_600_000)
@@ -61,6 +62,10 @@ impl Connection {
         self.leave(farewell);
     }
 
+    fn certificate_end(&self, open: &Open) -> Option<i64> {
+        policy::end_ms(&open.caller, &open.standing, self.limits.renew_after_ms)
+    }
+
     fn overdue(&self, open: &Open, now: Now) -> Option<Farewell> {
         let silent = open
             .keep_alive_ms
@@ -85,7 +90,7 @@ impl Connection {
             let text = "the service does not answer; nothing was acknowledged, send it again";
             return Some(Farewell::new(Reason::ServerBusy, Cause::Kicked, text));
         }
-        if open.caller.not_after_ms.is_some_and(|at| now.wall_ms > at) {
+        if self.certificate_end(open).is_some_and(|at| now.wall_ms > at) {
             return Some(Farewell::new(
                 Reason::NotAuthorized,
                 Cause::Kicked,

@@ -14,7 +14,7 @@ use crate::{
     connection::{self, Admitted, Connection},
     directory::{NoRoom, Session},
     peer::{Caller, client_id_fits},
-    policy::{self, Known, Standing},
+    policy::{self, Denial, Known, Moment, Standing},
     protocol::{Hello, Publish, Reason},
 };
 
@@ -52,12 +52,8 @@ impl Door {
             .peer()
             .caller(&hello.client_id, hello.user_name.as_deref());
         let caller = caller.map_err(|why| (Reason::NotAuthorized, why.to_owned()))?;
-        let expired = caller.not_after_ms.is_some_and(|at| now.wall_ms > at);
-        if expired {
-            return Err((Reason::NotAuthorized, "this certificate has expired".into()));
-        }
         let assigned = assigned_client_id(connection, hello, &caller)?;
-        let standing = policy::standing(&caller, &self.copies, &self.settings.root);
+        let standing = self.standing(&caller, now);
         let standing = Arc::new(standing.map_err(|denial| (Reason::NotAuthorized, denial.0))?);
         if let Some(will) = &hello.will {
             self.check_will(&will.publish, &caller, &standing)?;
@@ -101,6 +97,15 @@ impl Door {
         checked
             .map(|_| ())
             .map_err(|refusal| (Reason::NotAuthorized, format!("the will: {}", refusal.message)))
+    }
+
+    /// What somebody may do by what is known now.
+    pub(super) fn standing(&self, caller: &Caller, now: Now) -> Result<Standing, Denial> {
+        let moment = Moment {
+            now_ms: now.wall_ms,
+            renew_after_ms: self.settings.limits.renew_after_ms,
+        };
+        policy::standing(caller, &self.copies, &self.settings.root, moment)
     }
 
     fn make_room(&mut self, caller: &Caller, client_id: &str) -> Result<(), Refused> {

@@ -16,7 +16,7 @@ use crate::{
     cause::{Cause, Farewell},
     connection::Post,
     facts::Change,
-    policy::{self, Known},
+    policy::{Known, Reach, Standing},
     protocol::Reason,
 };
 
@@ -51,10 +51,10 @@ impl Door {
     }
 
     /// Applies what changed in the facts to those who are here.
-    pub(super) fn on_changes(&mut self, changes: Vec<Change>) {
+    pub(super) fn on_changes(&mut self, changes: Vec<Change>, now: Now) {
         for change in changes {
             match change {
-                Change::Device(id) => self.review(Kind::Device, &id),
+                Change::Device(id) => self.review(Kind::Device, &id, now),
                 Change::Person(name) => {
                     let Some((kind, id)) = name.split_once('.') else {
                         continue;
@@ -62,23 +62,23 @@ impl Door {
                     let Some(kind) = Kind::from_word(kind) else {
                         continue;
                     };
-                    self.review(kind, id);
+                    self.review(kind, id, now);
                 }
-                Change::Certificate(serial) => self.review_certificate(&serial),
-                Change::Batch(id) => self.review_batch(&id),
+                Change::Certificate(serial) => self.review_certificate(&serial, now),
+                Change::Batch(id) => self.review_batch(&id, now),
             }
         }
         self.send_receipts();
     }
 
-    fn review(&mut self, kind: Kind, id: &str) {
+    fn review(&mut self, kind: Kind, id: &str, now: Now) {
         let Ok(id) = id.parse::<Id>() else { return };
         let who = Principal::new(kind, id);
         for connection in self.directory.of(&who).to_vec() {
-            self.review_session(connection);
+            self.review_session(connection, now);
         }
         for kept in self.kept.of(&who).to_vec() {
-            self.review_kept(kept);
+            self.review_kept(kept, now);
         }
         let known = self.copies.device(who.id.as_str());
         if kind == Kind::Device && known.is_none_or(|device| device.stage == Stage::Retired) {
@@ -87,12 +87,21 @@ impl Door {
     }
 
     /// Who may stay is told what it may do; who may not must go.
-    fn review_session(&mut self, connection: u64) {
+    fn review_session(&mut self, connection: u64, now: Now) {
         let Some(session) = self.directory.get(connection).filter(|s| !s.leaving) else {
             return;
         };
-        match policy::standing(&session.caller, &self.copies, &self.settings.root) {
+        let has_ended = |standing: &Standing| standing.reach == Reach::Renewal;
+        match self.standing(&session.caller, now) {
             Ok(standing) if *session.standing == standing => {}
+            // It comes again to renew, and knows then that nothing else is open to it.
+            Ok(standing) if has_ended(&standing) && !has_ended(&session.standing) => {
+                let text = "the certificate has expired";
+                self.dismiss(
+                    connection,
+                    Farewell::new(Reason::NotAuthorized, Cause::Kicked, text),
+                );
+            }
             Ok(standing) => {
                 let standing = Arc::new(standing);
                 if let Some(session) = self.directory.get_mut(connection) {
@@ -109,22 +118,22 @@ impl Door {
         }
     }
 
-    fn review_batch(&mut self, id: &str) {
+    fn review_batch(&mut self, id: &str, now: Now) {
         let Some(serial) = self.copies.batch(id).map(|batch| batch.serial.clone()) else {
             return;
         };
         for connection in self.directory.over(&serial) {
-            self.review_session(connection);
+            self.review_session(connection, now);
         }
     }
 
-    fn review_certificate(&mut self, serial: &str) {
+    fn review_certificate(&mut self, serial: &str, now: Now) {
         let sessions = self.directory.over(serial);
         for connection in &sessions {
-            self.review_session(*connection);
+            self.review_session(*connection, now);
         }
         for kept in self.kept.over(serial) {
-            self.review_kept(kept);
+            self.review_kept(kept, now);
         }
         let revoked = self
             .copies

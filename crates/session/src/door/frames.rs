@@ -23,7 +23,7 @@ impl Door {
         match frame.purpose() {
             Purpose::Taken => self.settle(from, &frame),
             Purpose::Reply | Purpose::Message => self.on_down(from, frame, now),
-            Purpose::Event => self.on_event(from, &frame),
+            Purpose::Event => self.on_event(from, &frame, now),
             Purpose::Fact | Purpose::Beacon => self.on_fact(from, frame, now),
             Purpose::Request => self.on_request(from, frame),
             Purpose::Unspecified => self.counts.strays += 1,
@@ -85,7 +85,7 @@ impl Door {
             if !self.copies.has_caught_up(from) {
                 return self.hold(from, who, frame);
             }
-            return self.hand_over(from, &who, &frame);
+            return self.hand_over(from, &who, &frame, now);
         }
         self.settle(from, &frame);
         match ServiceName::from_word(who.id.as_str()) {
@@ -96,8 +96,8 @@ impl Door {
     }
 
     /// The message goes before the acknowledgement, so that whoever waits for both has both.
-    pub(super) fn hand_over(&mut self, from: ServiceName, who: &Principal, frame: &Frame) {
-        self.deliver(who, frame);
+    pub(super) fn hand_over(&mut self, from: ServiceName, who: &Principal, frame: &Frame, now: Now) {
+        self.deliver(from, who, frame, now);
         self.settle(from, frame);
     }
 
@@ -109,26 +109,27 @@ impl Door {
             return;
         };
         let changes = self.copies.on_page(from, page, now.mono_ms);
-        self.on_changes(changes);
-        self.release_held(from);
+        self.on_changes(changes, now);
+        self.release_held(from, now);
         self.tick(now);
     }
 
-    fn on_event(&mut self, from: ServiceName, frame: &Frame) {
+    fn on_event(&mut self, from: ServiceName, frame: &Frame, now: Now) {
         let topic = &frame.topic;
         if !matches!(self.root().parse_topic(topic), Some(Topic::Event { service, .. }) if service == from) {
             self.counts.strays += 1;
             return;
         }
         let site = self.settings.site.clone();
-        self.show(topic, frame, || {
+        let payload = || {
             let event = Event::decode(frame.payload.as_ref()).ok()?;
             let source = Source {
                 site: &site,
                 service: from,
             };
             Some(bytes::Bytes::from(event::to_cloud_event(source, &event)))
-        });
+        };
+        self.show(topic, frame, payload, now);
     }
 
     fn on_fact(&mut self, from: ServiceName, frame: Frame, now: Now) {
@@ -146,8 +147,8 @@ impl Door {
             _ => {
                 if let Ok(fact) = Fact::decode(frame.payload.as_ref()) {
                     let changes = self.copies.on_fact(from, &fact, now.mono_ms);
-                    self.on_changes(changes);
-                    self.release_held(from);
+                    self.on_changes(changes, now);
+                    self.release_held(from, now);
                 }
             }
         }

@@ -11,6 +11,8 @@ use contract::{
     v1::{Frame, Purpose},
 };
 
+use service::Now;
+
 use super::{Door, place};
 use crate::{
     cause::{Cause, Farewell},
@@ -53,13 +55,13 @@ impl Door {
     }
 
     /// Hands out what has waited, if it need not wait any more.
-    pub(super) fn release_held(&mut self, from: ServiceName) {
+    pub(super) fn release_held(&mut self, from: ServiceName, now: Now) {
         if !self.copies.has_caught_up(from) {
             return;
         }
         let Waiting { frames, .. } = std::mem::take(&mut self.held.0[place(from)]);
         for (who, frame) in frames {
-            self.hand_over(from, &who, &frame);
+            self.hand_over(from, &who, &frame, now);
         }
     }
 }

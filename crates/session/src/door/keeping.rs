@@ -7,7 +7,6 @@ use crate::{
     connection::{self, Admission, Admitted, Connection, Post, Remains, Wish},
     lane::{Origin, Turn},
     peer::Caller,
-    policy,
     protocol::{Delivery, Will},
 };
 
@@ -26,7 +25,7 @@ impl Door {
         let (caller, client_id) = (session.caller.clone(), session.client_id.clone());
         match remains {
             Some(remains) if keeps => self.keep(id, *remains, now),
-            Some(remains) => self.speak(remains.will, &caller, id),
+            Some(remains) => self.speak(remains.will, &caller, id, now),
             None => {}
         }
         self.let_in_waiting(&caller, &client_id, now);
@@ -57,7 +56,7 @@ impl Door {
             .add(id, kept, &limits, |delivery| is_event(&root, delivery));
         self.counts.made_way += kept.unwrap_or_default();
         for session in gone {
-            self.speak(session.remains.will, &session.caller, 0);
+            self.speak(session.remains.will, &session.caller, 0, now);
         }
     }
 
@@ -94,7 +93,7 @@ impl Door {
         let remains = match kept {
             Some((_, kept)) if over(&kept) => {
                 // That session has ended, and another begins.
-                self.speak(kept.remains.will, &kept.caller, 0);
+                self.speak(kept.remains.will, &kept.caller, 0, now);
                 None
             }
             Some((former, kept)) => Some(self.go_on(id, former, kept)),
@@ -135,14 +134,14 @@ impl Door {
             } else {
                 self.kept.will_taken(id);
             }
-            self.speak(will, &caller, 0);
+            self.speak(will, &caller, 0, now);
         }
     }
 
     /// A will, if whoever left it may say that now.
-    pub(super) fn speak(&mut self, will: Option<Box<Will>>, caller: &Caller, connection: u64) {
+    pub(super) fn speak(&mut self, will: Option<Box<Will>>, caller: &Caller, connection: u64, now: Now) {
         let Some(will) = will else { return };
-        let Ok(standing) = policy::standing(caller, &self.copies, &self.settings.root) else {
+        let Ok(standing) = self.standing(caller, now) else {
             return;
         };
         match connection::spoken(*will, &self.settings.root, caller, &standing, connection) {
@@ -156,12 +155,16 @@ impl Door {
     }
 
     /// Whether a session without a connection may still be, and what it may see.
-    pub(super) fn review_kept(&mut self, id: u64) {
+    pub(super) fn review_kept(&mut self, id: u64, now: Now) {
+        let Some(caller) = self.kept.get(id).map(|session| session.caller.clone()) else {
+            return;
+        };
+        let standing = self.standing(&caller, now);
+        let root = self.settings.root.clone();
         let Some(session) = self.kept.get_mut(id) else {
             return;
         };
-        let root = self.settings.root.clone();
-        match policy::standing(&session.caller, &self.copies, &root) {
+        match standing {
             Ok(standing) if *session.standing == standing => {}
             Ok(standing) => {
                 let standing = std::sync::Arc::new(standing);

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use contract::{
-    id::{Kind, Principal},
+    id::{Kind, Principal, ServiceName},
     v1::{Frame, Purpose},
     verb::Push,
 };
 
+use service::Now;
+
 use super::{Door, keeping::is_event, kept::Outcome, retained::Message};
 use crate::{
     connection::Post,
+    policy,
     protocol::{Delivery, Extras, Options, Quality},
     subscriptions::{Shared, Wanted},
 };
@@ -28,12 +31,12 @@ type Members = Vec<(u64, To, Options)>;
 
 impl Door {
     /// Puts a message before a principal's sessions that want it. A claim's belongs to one connection.
-    pub(super) fn deliver(&mut self, who: &Principal, frame: &Frame) {
+    pub(super) fn deliver(&mut self, from: ServiceName, who: &Principal, frame: &Frame, now: Now) {
         let retained = frame.purpose() == Purpose::Message && self.retain(who, frame);
         if retained && frame.payload.is_empty() {
             return;
         }
-        for (to, v5, wanted) in self.wanting(who, frame) {
+        for (to, v5, wanted) in self.wanting(from, who, frame) {
             let topic = topic_for(v5, frame).to_owned();
             let retain = retained && wanted.retain_as_published;
             let extras = v5.then(|| extras(&wanted, frame)).flatten();
@@ -48,18 +51,19 @@ impl Door {
                     retain,
                     extras,
                 },
+                now,
             );
         }
     }
 
-    fn wanting(&self, who: &Principal, frame: &Frame) -> Vec<(To, bool, Wanted)> {
+    fn wanting(&self, from: ServiceName, who: &Principal, frame: &Frame) -> Vec<(To, bool, Wanted)> {
         let mut wanting = Vec::new();
         for connection in self.directory.of(who) {
-            let theirs = who.kind != Kind::Claim || *connection == frame.connection;
+            let ours = who.kind != Kind::Claim || *connection == frame.connection;
             let session = self
                 .directory
                 .get(*connection)
-                .filter(|s| theirs && s.takes_mail());
+                .filter(|s| ours && s.takes_mail() && policy::hears(&s.standing, from));
             if let Some(session) = session
                 && let Some(wanted) = session.wants(topic_for(session.v5, frame))
             {
@@ -68,6 +72,7 @@ impl Door {
         }
         for id in self.kept.of(who) {
             if let Some(session) = self.kept.get(*id)
+                && policy::hears(&session.standing, from)
                 && let Some(wanted) = session.subscriptions.want(topic_for(session.v5, frame))
             {
                 wanting.push((To::Kept(*id), session.v5, wanted));
@@ -100,7 +105,13 @@ impl Door {
     }
 
     /// Puts an event before whoever follows it and may see it. `payload` makes it, once.
-    pub(super) fn show(&mut self, topic: &str, frame: &Frame, payload: impl FnOnce() -> Option<Bytes>) {
+    pub(super) fn show(
+        &mut self,
+        topic: &str,
+        frame: &Frame,
+        payload: impl FnOnce() -> Option<Bytes>,
+        now: Now,
+    ) {
         let followers = self.followers(topic);
         if followers.is_empty() {
             return;
@@ -118,6 +129,7 @@ impl Door {
                     extras,
                     ..Delivery::default()
                 },
+                now,
             );
         }
     }
@@ -168,7 +180,7 @@ impl Door {
         following
     }
 
-    fn send(&mut self, to: To, delivery: Delivery) {
+    fn send(&mut self, to: To, delivery: Delivery, now: Now) {
         self.counts.delivered += 1;
         match to {
             To::Connection(id) => self.posts.push_back((id, Post::Deliver(delivery))),
@@ -178,16 +190,16 @@ impl Door {
                 let (limits, root) = (self.settings.limits.clone(), self.settings.root.clone());
                 match self.kept.deliver(id, delivery, &limits, |d| is_event(&root, d)) {
                     Outcome::Kept { dropped } => self.counts.made_way += dropped,
-                    Outcome::Over => self.give_up(id),
+                    Outcome::Over => self.give_up(id, now),
                 }
             }
         }
     }
 
     /// What was promised to a session cannot be kept: there is none any more.
-    fn give_up(&mut self, id: u64) {
+    fn give_up(&mut self, id: u64, now: Now) {
         if let Some(session) = self.kept.remove(id) {
-            self.speak(session.remains.will, &session.caller, 0);
+            self.speak(session.remains.will, &session.caller, 0, now);
         }
     }
 }

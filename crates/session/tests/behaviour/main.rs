@@ -3,6 +3,7 @@
 
 mod admission;
 mod duplicates;
+mod ended;
 mod events;
 mod exactly_once;
 mod kept;

@@ -206,11 +206,16 @@ impl World {
 
     /// A connection with this certificate that has said nothing yet.
     pub(crate) fn dial(&mut self, kind: Kind, id: &str, serial: &str) -> u64 {
+        self.dial_until(kind, id, serial, i64::MAX)
+    }
+
+    /// The same, with a certificate that ends.
+    pub(crate) fn dial_until(&mut self, kind: Kind, id: &str, serial: &str, not_after_ms: i64) -> u64 {
         let peer = Peer::Certified {
             kind,
             id: id.parse().unwrap(),
             serial: serial.into(),
-            not_after_ms: i64::MAX,
+            not_after_ms,
         };
         let (number, root) = (self.next, ROOT.parse().unwrap());
         self.next += 1;

@@ -50,9 +50,16 @@ fn write(folder: &Path, authorities: &v1::Authorities) -> Result<()> {
 fn print_pem(authorities: &v1::Authorities) -> Result<()> {
     let crl = match authorities.crl.as_str() {
         "" => format!("# {NO_LIST}"),
-        crl => format!("# revocation list {}\n{}", authorities.crl_number, crl.trim_end()),
+        crl => format!(
+            "# revocation lists, number {}\n{}",
+            authorities.crl_number,
+            crl.trim_end()
+        ),
     };
     print::line(format!("# roots to trust\n{}", authorities.roots.trim_end()))?;
-    print::line(format!("# issuing CA\n{}", authorities.issuing.trim_end()))?;
+    print::line(format!(
+        "# issuing CAs, the one that signs first\n{}",
+        authorities.issuing.trim_end()
+    ))?;
     print::line(crl)
 }

@@ -32,6 +32,9 @@ pub(in crate::cli) struct List {
     /// With this status
     #[arg(long, value_parser = words::parser::<CertificateStatus>())]
     status: Option<CertificateStatus>,
+    /// Of this issuing CA, as `muster ca list` names it
+    #[arg(long, value_name = "CA", default_value = "", hide_default_value = true)]
+    issuer: String,
     /// That end before this
     #[arg(long, value_name = FORMS)]
     expires_before: Option<When>,
@@ -56,6 +59,7 @@ impl List {
             id: self.id.map(|id| id.to_string()).unwrap_or_default(),
             status: self.status.unwrap_or_default().into(),
             expires_before_ms: self.expires_before.map(When::ms).unwrap_or_default(),
+            issuer: self.issuer,
             ..ListCertificates::default()
         };
         let listed = self.limit.collect(
@@ -110,6 +114,7 @@ fn print_certificate(certificate: &Certificate) -> Result<()> {
         ("revoked", print::time(certificate.revoked_at_ms)),
         ("reason", certificate.revocation_reason.clone()),
         ("batch", certificate.batch.clone()),
+        ("issuer", certificate.issuer.clone()),
         ("fingerprint", certificate.fingerprint.clone()),
     ])
 }

@@ -7,7 +7,7 @@ use contract::{
     v1::{Certificate, Connectivity, Restriction, Stage},
 };
 use host::clock::wall_ms;
-use session::{Caller, Standing, standing};
+use session::{Caller, Moment, Reach, Standing, standing};
 
 use super::{
     super::{Global, print, words},
@@ -28,7 +28,7 @@ pub(in crate::cli) struct Connect {
 #[derive(Debug, PartialEq)]
 enum Verdict {
     /// In, over this certificate.
-    May(Certificate, Standing),
+    May(Box<Certificate>, Standing),
     /// Out: why, and what to do where there is something.
     MayNot(String, Option<String>),
 }
@@ -42,7 +42,15 @@ impl Connect {
             client.disconnect().await;
             answers
         })?;
-        let verdict = judge(&who, &answers, &global.root(), wall_ms());
+        let configured = global
+            .config()
+            .map(|config| config.renew_after.as_millis() as u64);
+        let moment = Moment {
+            now_ms: wall_ms(),
+            // Who asks from elsewhere does not know the server's setting: nothing is promised.
+            renew_after_ms: configured.unwrap_or_default(),
+        };
+        let verdict = judge(&who, &answers, &global.root(), moment);
         if global.json {
             print::json(&document(&who, &verdict, &answers))?;
         } else {
@@ -59,34 +67,39 @@ impl Connect {
 }
 
 /// Over the newest certificate that opens, else what stands against the newest.
-fn judge(who: &Principal, answers: &Answers, root: &Root, now_ms: i64) -> Verdict {
+fn judge(who: &Principal, answers: &Answers, root: &Root, moment: Moment) -> Verdict {
     let mut first = None;
     for certificate in &answers.certificates {
-        let outcome = over(who, certificate, answers, root, now_ms);
+        let outcome = over(who, certificate, answers, root, moment);
         if matches!(outcome, Verdict::May(..)) {
             return outcome;
         }
         first.get_or_insert(outcome);
     }
-    first.unwrap_or_else(|| without_certificate(who, answers, root))
+    first.unwrap_or_else(|| without_certificate(who, answers, root, moment))
 }
 
-fn over(who: &Principal, certificate: &Certificate, answers: &Answers, root: &Root, now_ms: i64) -> Verdict {
-    if certificate.not_after_ms <= now_ms {
-        let why = format!(
-            "its newest certificate ended on {}",
-            print::time(certificate.not_after_ms)
-        );
-        return Verdict::MayNot(why, Some(way_in(who)));
-    }
-    match standing(&caller(who, Some(certificate)), answers, root) {
-        Ok(standing) => Verdict::May(certificate.clone(), standing),
+fn over(
+    who: &Principal,
+    certificate: &Certificate,
+    answers: &Answers,
+    root: &Root,
+    moment: Moment,
+) -> Verdict {
+    let judged = standing(&caller(who, Some(certificate)), answers, root, moment);
+    match judged {
+        Ok(standing) => Verdict::May(Box::new(certificate.clone()), standing),
+        Err(denial) if certificate.not_after_ms < moment.now_ms => {
+            let end = print::time(certificate.not_after_ms);
+            let why = format!("its newest certificate ended on {end}: {}", denial.0);
+            Verdict::MayNot(why, Some(way_in(who)))
+        }
         Err(denial) => Verdict::MayNot(denial.0, remedy(who, answers)),
     }
 }
 
-fn without_certificate(who: &Principal, answers: &Answers, root: &Root) -> Verdict {
-    match standing(&caller(who, None), answers, root) {
+fn without_certificate(who: &Principal, answers: &Answers, root: &Root, moment: Moment) -> Verdict {
+    match standing(&caller(who, None), answers, root, moment) {
         Ok(_) => Verdict::MayNot("it has no certificate yet".to_owned(), Some(way_in(who))),
         Err(denial) => Verdict::MayNot(denial.0, remedy(who, answers)),
     }
@@ -143,10 +156,10 @@ fn sentence(who: &Principal, verdict: &Verdict, answers: &Answers) -> String {
     let Verdict::May(certificate, standing) = verdict else {
         return print::clean(&presence(answers).unwrap_or_else(|| format!("{who} was never seen")));
     };
-    let within = if standing.repair_only {
-        ", for what repairs it only: it is quarantined"
-    } else {
-        ""
+    let within = match standing.reach {
+        Reach::Everything => "",
+        Reach::Repair => ", for what repairs it only: it is quarantined",
+        Reach::Renewal => ", which has ended: to ask for its next certificate, and for nothing else",
     };
     let seen = presence(answers)
         .map(|seen| format!("; {seen}"))
@@ -176,7 +189,8 @@ fn document(who: &Principal, verdict: &Verdict, answers: &Answers) -> serde_json
     match verdict {
         Verdict::May(certificate, standing) => serde_json::json!({
             "who": who.to_string(), "may": true, "serial": certificate.serial,
-            "until_ms": certificate.not_after_ms.to_string(), "repair_only": standing.repair_only, "seen": seen,
+            "until_ms": certificate.not_after_ms.to_string(), "repair_only": standing.reach == Reach::Repair,
+            "renewal_only": standing.reach == Reach::Renewal, "seen": seen,
         }),
         Verdict::MayNot(why, next) => serde_json::json!({
             "who": who.to_string(), "may": false, "why": why, "next": next, "seen": seen,
@@ -191,6 +205,7 @@ mod tests {
     use super::*;
 
     const NOW: i64 = 1_800_000_000_000;
+    const GRACE: u64 = 3_600_000;
 
     fn certificate(status: CertificateStatus, not_after_ms: i64) -> Certificate {
         Certificate {
@@ -216,6 +231,10 @@ mod tests {
     #[test]
     fn it_says_what_the_front_door_would_and_what_to_do() {
         let active = || vec![certificate(CertificateStatus::Active, NOW + 1)];
+        let moment = Moment {
+            now_ms: NOW,
+            renew_after_ms: GRACE,
+        };
         let good = || Some(device(Stage::Active, Restriction::None));
         for (device, certificates, why, next) in [
             (good(), active(), "", ""),
@@ -224,7 +243,13 @@ mod tests {
             (good(), vec![], "no certificate yet", "claim"),
             (
                 good(),
-                vec![certificate(CertificateStatus::Active, NOW)],
+                vec![certificate(CertificateStatus::Active, NOW - GRACE as i64)],
+                "",
+                "",
+            ),
+            (
+                good(),
+                vec![certificate(CertificateStatus::Active, NOW - GRACE as i64 - 1)],
                 "ended on",
                 "claim",
             ),
@@ -255,7 +280,7 @@ mod tests {
         ] {
             let who = "devices/pump-7".parse().unwrap();
             let answers = Answers::of_device(device, certificates);
-            match judge(&who, &answers, &Root::default(), NOW) {
+            match judge(&who, &answers, &Root::default(), moment) {
                 Verdict::May(..) => assert_eq!(why, ""),
                 Verdict::MayNot(said, advice) => {
                     assert!(!why.is_empty() && said.contains(why), "{said}");

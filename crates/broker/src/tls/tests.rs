@@ -1,0 +1,191 @@
+//! Handshakes of every kind of client that comes too late, or from another authority.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pki::{Authority, Charter, Host, KeyKind, NewAuthority, Plan, Profile, PublicKey, Serial, Validity};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::*;
+
+const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
+const GRACE: i64 = 10 * DAY;
+
+/// The handshake's own clock is the machine's.
+#[allow(clippy::disallowed_methods)]
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+/// An installation that was founded a hundred days ago.
+struct Site {
+    root: Authority,
+    roots_pem: String,
+    issuing: Authority,
+    now: i64,
+}
+
+fn charter(n: u8, now_ms: i64) -> Charter<'static> {
+    Charter {
+        site: "hq",
+        key: KeyKind::P256,
+        serial: Serial::from_random([n; 16]),
+        now_ms,
+        lifetime_ms: 3650 * DAY as u64,
+    }
+}
+
+fn open(new: &NewAuthority, now: i64) -> Authority {
+    Authority::open(&new.chain_pem, &new.key_pem, now).unwrap()
+}
+
+impl Site {
+    fn found(n: u8) -> Site {
+        let now = now_ms();
+        let founded = now - 100 * DAY;
+        let root = pki::create_root(&charter(n, founded)).unwrap();
+        let root_authority = open(&root, now);
+        let issuing = open(
+            &pki::create_issuing(&root_authority, &charter(n + 1, founded)).unwrap(),
+            now,
+        );
+        Site {
+            root: root_authority,
+            roots_pem: root.chain_pem,
+            issuing,
+            now,
+        }
+    }
+
+    fn material(&self) -> TlsMaterial {
+        let hosts = vec![Host::parse("localhost").unwrap()];
+        let server = "urn:muster:hq:services:front-door";
+        let (chain, key) = self.certify(&self.issuing, Profile::Server { hosts }, server, self.now + DAY);
+        TlsMaterial {
+            server_chain_pem: chain,
+            server_key_pem: key,
+            client_roots_pem: self.roots_pem.clone(),
+            issuing_pem: self.issuing.certificate_pem(),
+        }
+    }
+
+    /// A certificate with its issuer's, and its key.
+    fn certify(&self, by: &Authority, profile: Profile, subject: &str, end: i64) -> (String, String) {
+        let key = pki::generate_key(KeyKind::P256).unwrap();
+        let validity = Validity {
+            not_before_ms: end - 20 * DAY,
+            not_after_ms: end,
+        };
+        let subject = subject.parse().unwrap();
+        let public = PublicKey::of_private(&key).unwrap();
+        let plan = Plan::new(Serial::from_random([9; 16]), profile, subject, &public, validity);
+        let chain = by.sign(&plan).unwrap().pem + &by.certificate_pem();
+        (chain, key.to_string())
+    }
+
+    fn client(&self, kind: &str, end: i64) -> (String, String) {
+        self.certify(
+            &self.issuing,
+            Profile::Client,
+            &format!("urn:muster:hq:{kind}:pump-7"),
+            end,
+        )
+    }
+}
+
+/// A whole handshake of a client with a server of this site: who it is for the front door, or why not.
+async fn shake(site: &Site, grace: i64, client: &(String, String)) -> Result<Peer, String> {
+    let server = server_config(&site.material(), grace as u64).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(certificates("roots", &site.roots_pem).unwrap().remove(0))
+        .unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(
+            certificates("client", &client.0).unwrap(),
+            PrivateKeyDer::from_pem_slice(client.1.as_bytes()).unwrap(),
+        )
+        .unwrap();
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let name = ServerName::try_from("localhost").unwrap();
+    let connecting = tokio::spawn(async move {
+        let mut stream = TlsConnector::from(Arc::new(config)).connect(name, near).await?;
+        stream.write_all(b"x").await?;
+        stream.read(&mut [0]).await
+    });
+    let accepted = TlsAcceptor::from(Arc::new(server)).accept(far).await;
+    let stream = accepted.map_err(|e| e.to_string())?;
+    let peer = peer("hq", stream.get_ref().1.peer_certificates());
+    connecting.abort();
+    peer
+}
+
+#[tokio::test]
+async fn a_devices_certificate_is_good_until_the_grace_is_over_and_nobody_elses_is() {
+    let site = Site::found(1);
+    for (kind, end, grace, good) in [
+        ("devices", site.now + DAY, GRACE, true),
+        ("devices", site.now - 5_000, GRACE, true),
+        ("devices", site.now - GRACE + HOUR, GRACE, true),
+        ("devices", site.now - GRACE - HOUR, GRACE, false),
+        ("devices", site.now - 5_000, 0, false),
+        ("operators", site.now + DAY, GRACE, true),
+        ("operators", site.now - 5_000, GRACE, false),
+        ("integrators", site.now - 5_000, GRACE, false),
+        ("claims", site.now - 5_000, GRACE, false),
+    ] {
+        let shaken = shake(&site, grace, &site.client(kind, end)).await;
+        assert_eq!(shaken.is_ok(), good, "{kind} {}: {shaken:?}", end - site.now);
+        if let Ok(Peer::Certified { not_after_ms, .. }) = shaken {
+            assert_eq!(not_after_ms, end / 1000 * 1000);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_end_opens_no_other_door() {
+    let (site, other) = (Site::found(1), Site::found(5));
+    // Signed by another installation, in time and late.
+    for end in [site.now + DAY, site.now - DAY] {
+        assert!(shake(&site, GRACE, &other.client("devices", end)).await.is_err());
+    }
+    // A server's certificate that ended, and one that begins later.
+    let hosts = vec![Host::parse("localhost").unwrap()];
+    let server = site.certify(
+        &site.issuing,
+        Profile::Server { hosts },
+        "urn:muster:hq:services:x",
+        site.now - DAY,
+    );
+    assert!(shake(&site, GRACE, &server).await.is_err());
+    let early = site.client("devices", site.now + 30 * DAY);
+    assert!(shake(&site, GRACE, &early).await.is_err());
+}
+
+#[tokio::test]
+async fn an_issuing_authority_that_is_not_listed_opens_nothing_though_the_root_signed_it() {
+    let site = Site::found(1);
+    let removed = open(
+        &pki::create_issuing(&site.root, &charter(8, site.now - 50 * DAY)).unwrap(),
+        site.now,
+    );
+    let device = |end| site.certify(&removed, Profile::Client, "urn:muster:hq:devices:pump-7", end);
+    for end in [site.now + DAY, site.now - DAY] {
+        assert!(shake(&site, GRACE, &device(end)).await.is_err());
+    }
+    let rolled = Site {
+        issuing: removed,
+        ..site
+    };
+    assert!(
+        shake(&rolled, GRACE, &rolled.client("devices", rolled.now + DAY))
+            .await
+            .is_ok()
+    );
+}

@@ -1,0 +1,266 @@
+//! The issuing CAs of an installation and what each is for: `pki/authorities.json`.
+//!
+//! ```text
+//!  new ──► published ── activate ──► active ── another is activated ──► retiring ── remove ──► gone
+//!            │                                                            │
+//!            └──────────────────────────── remove ────────────────────────┘
+//! ```
+//!
+//! All that are listed are trusted, and their revocation lists are made; one of them signs. Without the file
+//! there is the one that `muster init` made. The server reads it when it starts.
+
+use anyhow::{Context, Result};
+use pki::IssuingCertificate;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    exit::{Exit, Failure},
+    folder::{Folder, read_text, write_public},
+};
+
+const REGISTER: &str = "authorities.json";
+/// More than any rollover needs; each costs a revocation list.
+const MOST: usize = 8;
+
+/// What an issuing CA is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum State {
+    /// Trusted, and told to whoever asks; it does not sign yet.
+    Published,
+    /// New certificates come from it.
+    Active,
+    /// It has signed, and does not any more; what it signed counts.
+    Retiring,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listed {
+    /// The mark in its name.
+    pub id: String,
+    /// What it is for.
+    pub state: State,
+}
+
+/// All of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Register {
+    authorities: Vec<Listed>,
+}
+
+impl State {
+    /// The word for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            State::Published => "published",
+            State::Active => "active",
+            State::Retiring => "retiring",
+        }
+    }
+}
+
+impl Register {
+    /// Reads it; what cannot be is refused.
+    pub(crate) fn read(folder: &Folder) -> Result<Register> {
+        let path = folder.pki(REGISTER);
+        if !path.exists() {
+            let first = certificate_at(folder, "issuing.pem")?;
+            let state = State::Active;
+            return Ok(Register {
+                authorities: vec![Listed { id: first.id, state }],
+            });
+        }
+        let unfit = |why: &str| Failure::usage(format!("{} does not count: {why}", path.display()));
+        let register: Register =
+            serde_json::from_str(&read_text(&path)?).map_err(|error| unfit(&error.to_string()))?;
+        register.check().map_err(|why| unfit(&why))?;
+        Ok(register)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let of = |state| {
+            self.authorities
+                .iter()
+                .filter(move |one| one.state == state)
+                .count()
+        };
+        if of(State::Active) != 1 {
+            return Err("exactly one issuing CA must be active".into());
+        }
+        let mut ids: Vec<_> = self.authorities.iter().map(|one| one.id.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.len() != self.authorities.len() {
+            return Err("an issuing CA stands in it twice".into());
+        }
+        let is_mark = |id: &&str| id.len() == 8 && id.bytes().all(|b| b.is_ascii_hexdigit());
+        match ids.iter().find(|id| !is_mark(id)) {
+            Some(id) => Err(format!("`{id}` is no mark of an issuing CA")),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes it. What is on disk is the old one or the new one, never a part.
+    pub(crate) fn write(&self, folder: &Folder) -> Result<()> {
+        write_public(&folder.pki(REGISTER), &serde_json::to_vec_pretty(self)?)
+    }
+
+    /// All of them, the one that signs first.
+    pub(crate) fn all(&self) -> Vec<&Listed> {
+        let mut all: Vec<_> = self.authorities.iter().collect();
+        all.sort_by_key(|one| one.state != State::Active);
+        all
+    }
+
+    /// The one that signs.
+    pub(crate) fn active(&self) -> Result<&Listed> {
+        let active = self.authorities.iter().find(|one| one.state == State::Active);
+        active.context("no issuing CA is active")
+    }
+
+    /// One by its mark.
+    pub(crate) fn find(&self, id: &str) -> Result<&Listed, Failure> {
+        let found = self.authorities.iter().find(|one| one.id == id);
+        found.ok_or_else(|| {
+            let message = format!("there is no issuing CA {id}; `muster ca list` names them");
+            Failure::new(Exit::NotFound, message)
+        })
+    }
+
+    /// A new one is published.
+    pub(crate) fn publish(&mut self, id: &str) -> Result<(), Failure> {
+        if self.authorities.len() >= MOST {
+            let message = format!("there are {MOST} issuing CAs already; remove one first");
+            return Err(Failure::new(Exit::Conflict, message));
+        }
+        if self.authorities.iter().any(|one| one.id == id) {
+            return Err(Failure::new(
+                Exit::Conflict,
+                format!("there is a CA {id} already"),
+            ));
+        }
+        self.authorities.push(Listed {
+            id: id.to_owned(),
+            state: State::Published,
+        });
+        Ok(())
+    }
+
+    /// It signs from now on, and the one before retires.
+    pub(crate) fn activate(&mut self, id: &str) -> Result<(), Failure> {
+        if self.find(id)?.state == State::Active {
+            return Err(Failure::new(Exit::Conflict, format!("{id} is active already")));
+        }
+        for one in &mut self.authorities {
+            match one.state {
+                _ if one.id == id => one.state = State::Active,
+                State::Active => one.state = State::Retiring,
+                State::Published | State::Retiring => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// It is trusted no more.
+    pub(crate) fn remove(&mut self, id: &str) -> Result<(), Failure> {
+        if self.find(id)?.state == State::Active {
+            let message = format!("{id} signs; activate another first");
+            return Err(Failure::new(Exit::Conflict, message));
+        }
+        self.authorities.retain(|one| one.id != id);
+        Ok(())
+    }
+}
+
+/// The names of an issuing CA's files below `pki/`, without their ending. The first has none of its own.
+pub(crate) fn stem(folder: &Folder, id: &str) -> String {
+    let own = format!("issuing-{id}");
+    if folder.pki(&format!("{own}.pem")).exists() {
+        own
+    } else {
+        "issuing".into()
+    }
+}
+
+/// The certificate of an issuing CA that is listed: under this name, and under the installation's root.
+pub(crate) fn certificate(folder: &Folder, id: &str) -> Result<IssuingCertificate> {
+    let name = format!("{}.pem", stem(folder, id));
+    let found = certificate_at(folder, &name)?;
+    if found.id == id {
+        return Ok(found);
+    }
+    let message = format!(
+        "{} is listed and there is no {} for it",
+        id,
+        folder.pki(&format!("issuing-{id}.pem")).display()
+    );
+    Err(Failure::usage(message).into())
+}
+
+fn certificate_at(folder: &Folder, name: &str) -> Result<IssuingCertificate> {
+    let path = folder.pki(name);
+    let roots = read_text(&folder.pki("root.pem"))?;
+    IssuingCertificate::read(&read_text(&path)?, &roots)
+        .map_err(|error| Failure::usage(format!("{} cannot be used: {error}", path.display())).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn register(states: &[(&str, State)]) -> Register {
+        let listed = |(id, state): &(&str, State)| Listed {
+            id: (*id).into(),
+            state: *state,
+        };
+        Register {
+            authorities: states.iter().map(listed).collect(),
+        }
+    }
+
+    #[test]
+    fn one_follows_the_other_and_exactly_one_signs() {
+        let mut register = register(&[("4a000001", State::Active)]);
+        register.publish("4a000002").unwrap();
+        assert_eq!(register.publish("4a000002").unwrap_err().exit, Exit::Conflict);
+        assert_eq!(register.remove("4a000001").unwrap_err().exit, Exit::Conflict);
+        assert_eq!(register.activate("4a000009").unwrap_err().exit, Exit::NotFound);
+        register.activate("4a000002").unwrap();
+        assert_eq!(register.activate("4a000002").unwrap_err().exit, Exit::Conflict);
+        assert!(register.check().is_ok());
+        let states: Vec<_> = register
+            .all()
+            .iter()
+            .map(|one| (one.id.as_str(), one.state))
+            .collect();
+        assert_eq!(
+            states,
+            [("4a000002", State::Active), ("4a000001", State::Retiring)]
+        );
+        // And back, when the new one turns out to be wrong.
+        register.activate("4a000001").unwrap();
+        register.remove("4a000002").unwrap();
+        assert_eq!(register.active().unwrap().id, "4a000001");
+        for n in 0..MOST - 1 {
+            register.publish(&format!("4b00000{n}")).unwrap();
+        }
+        assert_eq!(register.publish("4c000000").unwrap_err().exit, Exit::Conflict);
+    }
+
+    #[test]
+    fn a_register_that_cannot_be_is_refused() {
+        use State::{Active, Published};
+        for (states, part) in [
+            (&[("4a000001", Published)][..], "exactly one"),
+            (&[("4a000001", Active), ("4a000002", Active)], "exactly one"),
+            (&[("4a000001", Active), ("4a000001", Published)], "twice"),
+            (&[("../../x", Active)], "no mark"),
+        ] {
+            let why = register(states).check().unwrap_err();
+            assert!(why.contains(part), "{why}");
+        }
+    }
+}

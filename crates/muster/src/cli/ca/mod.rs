@@ -1,0 +1,45 @@
+//! `muster ca`: the issuing CAs of this installation, and how one follows the other.
+
+mod activate;
+mod list;
+mod new;
+mod remove;
+
+use anyhow::Result;
+
+use super::Global;
+
+/// The issuing CAs, and how one follows the other.
+///
+/// A new one is trusted as soon as the server was restarted, and signs nothing until it is activated. The one
+/// before stays trusted until it is removed. These commands change files below `pki/`; the server reads them
+/// when it starts.
+#[derive(clap::Subcommand)]
+pub(super) enum Ca {
+    /// The issuing CAs, the one that signs first.
+    #[command(after_help = "Example:\n  muster ca list")]
+    List(list::List),
+    /// Make the next issuing CA, under the same root. Needs the root's key.
+    #[command(after_help = "Example:\n  muster ca new --root-key /media/safe/root.key")]
+    New(new::New),
+    /// Let another issuing CA sign, from the next start on.
+    #[command(after_help = "Example:\n  muster ca activate 5b1f22a0")]
+    Activate(activate::Activate),
+    /// Trust an issuing CA no more, from the next start on.
+    #[command(after_help = "Example:\n  muster ca remove 4c07e1d9")]
+    Remove(remove::Remove),
+}
+
+impl Ca {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        match self {
+            Ca::List(command) => command.run(global),
+            Ca::New(command) => command.run(global),
+            Ca::Activate(command) => command.run(global),
+            Ca::Remove(command) => command.run(global),
+        }
+    }
+}
+
+/// What is said after each change.
+const RESTART: &str = "the server reads this when it starts: restart it";

@@ -1,0 +1,173 @@
+//! `muster ca remove`
+
+use anyhow::{Result, bail};
+use contract::{
+    id::{Kind, ServiceName},
+    limits,
+    v1::{Authorities, Certificate, CertificateStatus, CertificatesListed, GetAuthorities, ListCertificates},
+};
+use host::clock::wall_ms;
+use serde_json::json;
+
+use super::{
+    super::{
+        Global,
+        confirm::{Confirm, Consent},
+        global::ask,
+        print,
+    },
+    RESTART,
+};
+use crate::{
+    authorities::{Register, stem},
+    exit::{Exit, Failure},
+    folder::demand_owner,
+};
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Remove {
+    /// The issuing CA, as `muster ca list` names it
+    id: String,
+    /// Also if certificates of it count, whose holders are then shut out, or if the server cannot be asked
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
+impl Remove {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let config = global.config()?;
+        demand_owner(&config.folder.pki(""))?;
+        let mut register = Register::read(&config.folder)?;
+        register.remove(&self.id)?;
+        if !self.force {
+            let renew_after_ms = i64::try_from(config.renew_after.as_millis()).unwrap_or(i64::MAX);
+            demand_unused(global, &self.id, renew_after_ms)?;
+        }
+        let what = format!("trust the issuing CA {} no more, and erase its key", self.id);
+        if self.confirm.ask(global, &what)? == Consent::NotWanted {
+            return Ok(());
+        }
+        register.write(&config.folder)?;
+        // Devices trust the root: whoever found this key could play the server.
+        let key = config
+            .folder
+            .pki(&format!("{}.key", stem(&config.folder, &self.id)));
+        if let Err(error) = std::fs::remove_file(&key)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            bail!(
+                "{} is listed no more, but {} could not be erased: {error}",
+                self.id,
+                key.display()
+            );
+        }
+        if global.json {
+            return print::json(&json!({ "removed": self.id }));
+        }
+        print::line(format!(
+            "{} is trusted no more from the next start on; {RESTART}",
+            self.id
+        ))
+    }
+}
+
+/// Refuses as long as somebody would be shut out.
+fn demand_unused(global: &Global, id: &str, renew_after_ms: i64) -> Result<()> {
+    let count = global.block_on(async {
+        let (client, _inbox) = global.connect().await?;
+        let authorities: Authorities = ask(
+            &client,
+            ServiceName::Provisioning,
+            "authorities",
+            &GetAuthorities::default(),
+        )
+        .await?;
+        if authorities
+            .authorities
+            .iter()
+            .any(|one| one.id == id && one.signs)
+        {
+            let message = format!("the running server still signs with {id}; restart it first");
+            return Err(Failure::new(Exit::Conflict, message).into());
+        }
+        let mut count = 0;
+        let mut request = ListCertificates {
+            issuer: id.to_owned(),
+            page_size: limits::PAGE_MAX as u32,
+            ..ListCertificates::default()
+        };
+        loop {
+            let page: CertificatesListed = ask(&client, ServiceName::Provisioning, "list", &request).await?;
+            let now_ms = wall_ms();
+            count += page
+                .certificates
+                .iter()
+                .filter(|certificate| counts(certificate, now_ms, renew_after_ms))
+                .count();
+            if page.next_page.is_empty() {
+                break;
+            }
+            request.page = page.next_page;
+        }
+        client.disconnect().await;
+        Ok(count)
+    })?;
+    if count == 0 {
+        return Ok(());
+    }
+    let message = format!(
+        "{count} certificates of {id} count: let their holders renew first (`muster cert list`), or give --force to shut them out"
+    );
+    Err(Failure::new(Exit::Conflict, message).into())
+}
+
+/// Whether its holder would notice. The server's own is checked by its clients, who trust the root.
+fn counts(certificate: &Certificate, now_ms: i64, renew_after_ms: i64) -> bool {
+    let is_live = matches!(
+        certificate.status(),
+        CertificateStatus::Planned | CertificateStatus::Issued | CertificateStatus::Active
+    );
+    let grace_ms = if certificate.kind == Kind::Device.word() {
+        renew_after_ms
+    } else {
+        0
+    };
+    let until_ms = certificate.not_after_ms.saturating_add(grace_ms);
+    is_live && certificate.kind != Kind::Service.word() && until_ms > now_ms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_would_be_shut_out_counts() {
+        use CertificateStatus::{Active, Issued, Retired, Revoked};
+        for (kind, status, not_after_ms, expected) in [
+            ("devices", Active, 101, true),
+            ("devices", Issued, 101, true),
+            ("devices", Active, 95, true),
+            ("devices", Active, 90, false),
+            ("devices", Revoked, 101, false),
+            ("devices", Retired, 101, false),
+            ("operators", Active, 101, true),
+            ("operators", Active, 95, false),
+            ("claims", Issued, 101, true),
+            ("services", Active, 101, false),
+        ] {
+            let certificate = Certificate {
+                kind: kind.into(),
+                status: status.into(),
+                not_after_ms,
+                ..Certificate::default()
+            };
+            assert_eq!(
+                counts(&certificate, 100, 10),
+                expected,
+                "{kind} {status:?} {not_after_ms}"
+            );
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! From one issuing CA to the next, as its operator types it, with devices that go on meanwhile.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::process::Command;
+
+use client::{Client, Identity};
+use contract::{Root, ServiceName, v1};
+use serde_json::Value;
+use world::{Person, World, cargo_output, muster};
+
+/// The issuing CAs as `muster ca list` names them: mark and state.
+fn listed(world: &World) -> Vec<(String, String)> {
+    let text = muster(world.folder(), &["--json", "ca", "list"]);
+    let rows = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    rows.map(|row| [&row["id"], &row["state"]].map(|text| text.as_str().unwrap().to_owned()))
+        .map(|[id, state]| (id, state))
+        .collect()
+}
+
+/// The exit code of a command that asks the server, and what it said.
+fn asks(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+    let server = format!("127.0.0.1:{}", world.endpoint().port);
+    let output = Command::new(cargo_output("muster"))
+        .arg("--dir")
+        .arg(world.folder())
+        .args(["--server", &server])
+        .args(arguments)
+        .output()
+        .unwrap();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+async fn restart(world: &mut World) -> Person {
+    assert_eq!(world.stop(), Some(0));
+    world.start().await;
+    world.admin().await
+}
+
+async fn gets_in(world: &World, identity: &Identity) -> bool {
+    let connected = Client::connect(&world.endpoint(), identity, Root::default(), "").await;
+    match connected {
+        Ok((client, _inbox)) => {
+            client.disconnect().await;
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+/// A device's next certificate.
+async fn renewed(world: &World, over: &Identity, id: &str) -> (v1::Signed, Identity) {
+    let device = world.connect(over, "").await;
+    let key = pki::generate_key(pki::KeyKind::P256).unwrap();
+    let request = v1::Sign {
+        csr: pki::csr_for(&key, id).unwrap(),
+        ..v1::Sign::default()
+    };
+    let signed: v1::Signed = device.ask(ServiceName::Provisioning, "renew", &request).await;
+    device.client.disconnect().await;
+    let identity = Identity::from_pem(&signed.certificate, &key, &world.roots()).unwrap();
+    (signed, identity)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_issuing_ca_takes_over_while_the_devices_of_the_old_one_go_on() {
+    let mut world = World::new().await;
+    let mut admin = world.admin().await;
+    world.register(&admin, &["pump-7", "pump-8"]).await;
+    let claim = world.claim(&admin, "lot", 2).await;
+    let [seven, eight] = [
+        world.provision(&claim, "pump-7").await,
+        world.provision(&claim, "pump-8").await,
+    ];
+    let old = listed(&world)[0].0.clone();
+
+    muster(world.folder(), &["ca", "new"]);
+    let new = listed(&world)[1].0.clone();
+    assert_eq!(listed(&world)[1].1, "published");
+    admin.client.disconnect().await;
+    admin = restart(&mut world).await;
+    let asked = v1::GetAuthorities::default();
+    let told: v1::Authorities = admin.ask(ServiceName::Provisioning, "authorities", &asked).await;
+    let signs: Vec<_> = told
+        .authorities
+        .iter()
+        .map(|one| (one.id.clone(), one.signs))
+        .collect();
+    assert_eq!(signs, [(old.clone(), true), (new.clone(), false)]);
+    assert!(gets_in(&world, &seven).await && gets_in(&world, &eight).await);
+
+    muster(world.folder(), &["ca", "activate", &new, "--yes"]);
+    // The server signs with the old one until it is restarted.
+    let (code, said) = asks(&world, &["ca", "remove", &old, "--yes"]);
+    assert!(
+        code == Some(4) && said.contains("restart it first"),
+        "{code:?} {said}"
+    );
+    admin.client.disconnect().await;
+    admin = restart(&mut world).await;
+    assert!(gets_in(&world, &seven).await && gets_in(&world, &eight).await);
+    let (signed, next) = renewed(&world, &seven, "pump-7").await;
+    let certificates: Vec<_> = told
+        .authorities
+        .iter()
+        .map(|one| one.certificate.as_str())
+        .collect();
+    assert!(pki::issued_by(&signed.certificate, certificates[1]).is_ok());
+    assert!(gets_in(&world, &next).await && gets_in(&world, &eight).await);
+
+    // Four count: the claim's, two of devices, the admin's.
+    let (code, said) = asks(&world, &["ca", "remove", &old, "--yes"]);
+    assert!(
+        code == Some(4) && said.contains("4 certificates"),
+        "{code:?} {said}"
+    );
+    assert_eq!(listed(&world).len(), 2);
+    // The admin needs one of the new CA before the old one goes.
+    let folder = world.issue(&admin, "operators", "admin").await;
+    admin.client.disconnect().await;
+    let (code, said) = asks(&world, &["ca", "remove", &old, "--yes", "--force"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(listed(&world), [(new.clone(), "active".to_owned())]);
+    assert!(
+        !world.folder().join("pki/issuing.key").exists(),
+        "its key is erased"
+    );
+    assert_eq!(world.stop(), Some(0));
+    world.start().await;
+    assert!(!gets_in(&world, &eight).await, "its CA is trusted no more");
+    assert!(gets_in(&world, &next).await);
+    let again = world.identity(&folder);
+    assert!(gets_in(&world, &again).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ca_that_cannot_sign_stops_the_start_with_what_is_wrong() {
+    let mut world = World::new().await;
+    muster(world.folder(), &["ca", "new"]);
+    assert_eq!(world.stop(), Some(0));
+    let new = listed(&world)[1].0.clone();
+    let pki = world.folder().join("pki");
+    let read = |name: &str| std::fs::read_to_string(pki.join(name)).unwrap();
+    let [certificate, key, root] = ["issuing.pem", "issuing.key", "root.pem"].map(read);
+    let foreign = tempfile::tempdir().unwrap();
+    muster(foreign.path(), &["init", "--unencrypted", "--site", "test"]);
+    let foreign = std::fs::read_to_string(foreign.path().join("pki/issuing.pem")).unwrap();
+    let put = |name: &str, text: &str| std::fs::write(pki.join(name), text).unwrap();
+    let cases = [
+        (
+            "issuing.key",
+            read(&format!("issuing-{new}.key")),
+            "does not belong",
+        ),
+        ("issuing.pem", root, "not an authority"),
+        ("issuing.pem", foreign, "root"),
+        ("issuing.pem", read(&format!("issuing-{new}.pem")), "is listed"),
+        ("authorities.json", "{\"authorities\":[]}".into(), "exactly one"),
+        ("authorities.json", "nonsense".into(), "does not count"),
+    ];
+    let register = read("authorities.json");
+    for (name, text, expected) in cases {
+        put(name, &text);
+        let said = world.try_start().expect_err(expected);
+        assert!(said.contains(expected), "{name}: {said}");
+        put("issuing.pem", &certificate);
+        put("issuing.key", &key);
+        put("authorities.json", &register);
+    }
+    world.start().await;
+}
+
+#[test]
+fn keys_under_a_passphrase_stay_under_it_and_every_mistake_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let passphrase = folder.path().join("pass.txt");
+    std::fs::write(&passphrase, "correct horse\n").unwrap();
+    std::fs::set_permissions(&passphrase, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let passphrase = passphrase.to_str().unwrap();
+    let installation = folder.path().join("muster");
+    muster(&installation, &["init", "--passphrase-file", passphrase]);
+    let wrong = folder.path().join("wrong.txt");
+    std::fs::write(&wrong, "wrong horse\n").unwrap();
+    std::fs::set_permissions(&wrong, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(cargo_output("muster"))
+            .arg("--dir")
+            .arg(&installation)
+            .args(arguments)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    for (arguments, code, part) in [
+        (&["ca", "new"][..], 2, "--root-passphrase-file"),
+        (
+            &["ca", "new", "--root-passphrase-file", wrong.to_str().unwrap()],
+            2,
+            "cannot open",
+        ),
+        (&["ca", "new", "--root-key", "/nowhere/root.key"], 2, "--root-key"),
+        (&["ca", "activate", "00000000", "--yes"], 3, "muster ca list"),
+        (&["ca", "remove", "00000000", "--yes"], 3, "muster ca list"),
+    ] {
+        let (found, said) = run(arguments);
+        assert!(
+            found == Some(code) && said.contains(part),
+            "{arguments:?}: {found:?} {said}"
+        );
+    }
+    assert!(
+        !installation.join("pki/authorities.json").exists(),
+        "nothing was changed"
+    );
+    let made = muster(
+        &installation,
+        &["--json", "ca", "new", "--root-passphrase-file", passphrase],
+    );
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let new = made["id"].as_str().unwrap();
+    let key = std::fs::read(installation.join(format!("pki/issuing-{new}.key"))).unwrap();
+    assert!(pki::is_sealed(&key));
+    muster(&installation, &["ca", "activate", new, "--dry-run"]);
+    let listed = muster(&installation, &["ca", "list"]);
+    assert!(listed.contains("published"), "{listed}");
+    let (code, said) = run(&["ca", "activate", new]);
+    assert!(code == Some(2) && said.contains("--yes"), "{said}");
+    muster(&installation, &["ca", "activate", new, "--yes"]);
+    let listed = muster(&installation, &["ca", "list"]);
+    assert!(
+        listed.contains("active") && listed.contains("retiring"),
+        "{listed}"
+    );
+}
