@@ -8,7 +8,7 @@ mod tests;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use session::{Connection, Limits, Peer};
+use session::{Connection, Limit, Limits, Listener, Peer, Transport};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,7 @@ const BACKLOG: u32 = 1_024;
 pub(crate) struct Gate {
     socket: TcpSocket,
     address: SocketAddr,
+    listener: Listener,
     acceptor: Option<TlsAcceptor>,
 }
 
@@ -36,16 +37,21 @@ impl Gate {
         let mut gates = Vec::new();
         if let Some(listener) = &config.principals {
             let tls = tls::server_config(&listener.tls)?;
-            gates.push(Gate::bind(listener.addr, Some(TlsAcceptor::from(Arc::new(tls))))?);
+            let acceptor = TlsAcceptor::from(Arc::new(tls));
+            gates.push(Gate::bind(Listener::Principals, listener.addr, Some(acceptor))?);
         }
         if let Some(address) = config.insecure_principals {
             warn!(%address, "a listener WITHOUT TLS believes user names; it is for tests and measurements only");
-            gates.push(Gate::bind(address, None)?);
+            gates.push(Gate::bind(Listener::Insecure, address, None)?);
         }
         Ok(gates)
     }
 
-    fn bind(address: SocketAddr, acceptor: Option<TlsAcceptor>) -> Result<Gate, FrontDoorError> {
+    fn bind(
+        listener: Listener,
+        address: SocketAddr,
+        acceptor: Option<TlsAcceptor>,
+    ) -> Result<Gate, FrontDoorError> {
         let refuse = |e: std::io::Error| FrontDoorError::Listen {
             address,
             why: e.to_string(),
@@ -62,6 +68,7 @@ impl Gate {
         Ok(Gate {
             socket,
             address,
+            listener,
             acceptor,
         })
     }
@@ -70,8 +77,8 @@ impl Gate {
         self.address
     }
 
-    pub(crate) fn is_secure(&self) -> bool {
-        self.acceptor.is_some()
+    pub(crate) fn listener(&self) -> Listener {
+        self.listener
     }
 
     /// Lets principals in, until `end`.
@@ -87,10 +94,13 @@ impl Gate {
             address,
             why: e.to_string(),
         })?;
-        info!(%address, tls = self.acceptor.is_some(), "open for principals");
+        let name = self.listener.word();
+        info!(%address, listener = name, tls = self.acceptor.is_some(), "open for principals");
+        shared.with_door(|door, _| door.listens(self.listener, address.to_string()));
         let porter = Porter {
             site: config.site.clone(),
             limits: Arc::new(config.limits.clone()),
+            listener: self.listener,
             acceptor: self.acceptor,
             entrance,
             shared,
@@ -104,6 +114,7 @@ impl Gate {
 struct Porter {
     site: String,
     limits: Arc<Limits>,
+    listener: Listener,
     acceptor: Option<TlsAcceptor>,
     entrance: Arc<Entrance>,
     shared: Arc<Shared>,
@@ -140,7 +151,7 @@ impl Porter {
 
     async fn welcome(&self, stream: TcpStream, address: SocketAddr, mut guest: Guest) {
         let Some(acceptor) = &self.acceptor else {
-            let connection = self.connection(Peer::Believed, address);
+            let connection = self.connection(Peer::Believed, None, address);
             return task::run(stream, connection, &self.shared, guest).await;
         };
         let patience = Duration::from_millis(self.limits.connect_ms);
@@ -153,18 +164,21 @@ impl Porter {
         let stream = match shaken {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return refused(address, &error.to_string()),
-            Err(_) => return refused(address, "the TLS handshake took too long"),
+            Err(_) => {
+                self.shared.with_door(|door, _| door.met(Limit::Connect));
+                return refused(address, "the TLS handshake took too long");
+            }
         };
         match tls::peer(&self.site, stream.get_ref().1.peer_certificates()) {
             Ok(peer) => {
-                let connection = self.connection(peer, address);
+                let connection = self.connection(peer, tls::version(stream.get_ref().1), address);
                 task::run(stream, connection, &self.shared, guest).await;
             }
             Err(why) => refused(address, &why),
         }
     }
 
-    fn connection(&self, peer: Peer, address: SocketAddr) -> Connection {
+    fn connection(&self, peer: Peer, tls: Option<&'static str>, address: SocketAddr) -> Connection {
         let id = self.shared.next_connection();
         let root = self.shared.root.clone();
         Connection::new(
@@ -175,6 +189,10 @@ impl Porter {
             self.limits.clone(),
             self.shared.now(),
         )
+        .over_transport(Transport {
+            listener: self.listener,
+            tls,
+        })
     }
 }
 

@@ -66,7 +66,8 @@ pub(super) fn house(limits: Limits) -> House {
     tell_of_the_device(&shared);
     let (end, entrance) = (CancellationToken::new(), Entrance::new(&config.limits));
     let gates = Gate::bind_all(&config).unwrap();
-    let [secure, plain] = [true, false].map(|s| gates.iter().find(|g| g.is_secure() == s).unwrap().address());
+    let [secure, plain] = [Listener::Principals, Listener::Insecure]
+        .map(|l| gates.iter().find(|g| g.listener() == l).unwrap().address());
     for gate in gates {
         gate.open(&config, shared.clone(), entrance.clone(), end.clone())
             .unwrap();
