@@ -34,7 +34,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use self::config::{FrontDoorConfig, PrincipalListener, TlsMaterial, WallClock};
+pub use self::config::{FrontDoorConfig, PrincipalListener, TlsMaterial, WallClock, WebSocketListener};
 use self::{entrance::Entrance, principals::Gate, router::Router, shared::Shared};
 pub use session::Limits;
 

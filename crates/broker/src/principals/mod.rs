@@ -5,12 +5,14 @@ mod conformance;
 mod task;
 #[cfg(test)]
 mod tests;
+mod websocket;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use session::{Connection, Limit, Limits, Listener, Peer, Transport};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio::time::Instant;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -38,7 +40,11 @@ impl Gate {
         if let Some(listener) = &config.principals {
             let tls = tls::server_config(&listener.tls)?;
             let acceptor = TlsAcceptor::from(Arc::new(tls));
-            gates.push(Gate::bind(Listener::Principals, listener.addr, Some(acceptor))?);
+            let secure = |name, address| Gate::bind(name, address, Some(acceptor.clone()));
+            gates.push(secure(Listener::Principals, listener.addr)?);
+            if let Some(websocket) = &config.websocket {
+                gates.push(secure(Listener::WebSocket, websocket.addr)?);
+            }
         }
         if let Some(address) = config.insecure_principals {
             warn!(%address, "a listener WITHOUT TLS believes user names; it is for tests and measurements only");
@@ -101,6 +107,7 @@ impl Gate {
             site: config.site.clone(),
             limits: Arc::new(config.limits.clone()),
             listener: self.listener,
+            origins: config.websocket.iter().flat_map(|w| w.origins.clone()).collect(),
             acceptor: self.acceptor,
             entrance,
             shared,
@@ -115,6 +122,7 @@ struct Porter {
     site: String,
     limits: Arc<Limits>,
     listener: Listener,
+    origins: Vec<String>,
     acceptor: Option<TlsAcceptor>,
     entrance: Arc<Entrance>,
     shared: Arc<Shared>,
@@ -154,28 +162,53 @@ impl Porter {
             let connection = self.connection(Peer::Believed, None, address);
             return task::run(stream, connection, &self.shared, guest).await;
         };
-        let patience = Duration::from_millis(self.limits.connect_ms);
-        let handshake = tokio::time::timeout(patience, acceptor.accept(stream));
-        let shaken = tokio::select! {
-            // Counted; a line for each would let a flood fill the log.
-            () = guest.dismissed() => return debug!(%address, "others waited, and its TLS handshake did not end"),
-            shaken = handshake => shaken,
+        let deadline = Instant::now() + Duration::from_millis(self.limits.connect_ms);
+        let Some(shaken) = self
+            .in_time(deadline, address, &mut guest, shake(acceptor, stream))
+            .await
+        else {
+            return;
         };
-        let stream = match shaken {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return refused(address, &error.to_string()),
+        let peer = match tls::peer(&self.site, shaken.get_ref().1.peer_certificates()) {
+            Ok(peer) => peer,
+            Err(why) => return refused(address, &why),
+        };
+        let connection = self.connection(peer, tls::version(shaken.get_ref().1), address);
+        if self.listener != Listener::WebSocket {
+            return task::run(shaken, connection, &self.shared, guest).await;
+        }
+        let most_bytes = self.limits.packet_bytes as usize;
+        let upgrade = websocket::accept(shaken, &self.origins, most_bytes);
+        if let Some(frames) = self.in_time(deadline, address, &mut guest, upgrade).await {
+            task::run(frames, connection, &self.shared, guest).await;
+        }
+    }
+
+    /// A handshake, if it comes to its end before the deadline and nobody else needs the place.
+    async fn in_time<T>(
+        &self,
+        deadline: Instant,
+        address: SocketAddr,
+        guest: &mut Guest,
+        handshake: impl Future<Output = Result<T, String>>,
+    ) -> Option<T> {
+        let shaken = tokio::select! {
+            () = guest.dismissed() => {
+                // Counted; a line for each would let a flood fill the log.
+                debug!(%address, "others waited, and its handshake did not end");
+                return None;
+            }
+            shaken = tokio::time::timeout_at(deadline, handshake) => shaken,
+        };
+        match shaken {
+            Ok(Ok(shaken)) => return Some(shaken),
+            Ok(Err(why)) => refused(address, &why),
             Err(_) => {
                 self.shared.with_door(|door, _| door.met(Limit::Connect));
-                return refused(address, "the TLS handshake took too long");
+                refused(address, "the handshake took too long");
             }
-        };
-        match tls::peer(&self.site, stream.get_ref().1.peer_certificates()) {
-            Ok(peer) => {
-                let connection = self.connection(peer, tls::version(stream.get_ref().1), address);
-                task::run(stream, connection, &self.shared, guest).await;
-            }
-            Err(why) => refused(address, &why),
         }
+        None
     }
 
     fn connection(&self, peer: Peer, tls: Option<&'static str>, address: SocketAddr) -> Connection {
@@ -194,6 +227,10 @@ impl Porter {
             tls,
         })
     }
+}
+
+async fn shake(acceptor: &TlsAcceptor, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+    acceptor.accept(stream).await.map_err(|error| error.to_string())
 }
 
 fn refused(address: SocketAddr, why: &str) {

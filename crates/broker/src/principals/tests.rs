@@ -49,6 +49,7 @@ pub(super) fn house(limits: Limits) -> House {
             addr: loopback,
             tls: tls_material(),
         }),
+        websocket: None,
         services: loopback,
         service_secret: String::new(),
         insecure_principals: Some(loopback),
