@@ -11,13 +11,16 @@ use contract::{
 /// The whole page.
 pub fn page() -> String {
     let mut page = String::from(HEAD);
-    for service in ServiceName::KEEPERS {
+    for service in ServiceName::KEEPERS.into_iter().chain([ServiceName::FrontDoor]) {
         let _ = write!(
             page,
             "\n## {service}\n\n| verb | who | request → reply | bytes | may be repeated | what |\n|---|---|---|---|---|---|\n"
         );
         for verb in VERBS.iter().filter(|verb| verb.service == service) {
             let _ = writeln!(page, "{}", row(verb));
+        }
+        if service == ServiceName::FrontDoor {
+            page.push_str(FRONT_DOOR_FOOT);
         }
     }
     page.push_str(PUSH_HEAD);
@@ -115,6 +118,11 @@ A payload that begins with `{` is JSON (canonical protobuf JSON), anything else 
 form. A verb that may be repeated *by request id* needs a `request_id` in the payload, or MQTT 5 correlation data: a
 repeat within a day gets the first answer again and changes nothing, another payload under the same id is a
 `conflict`. QoS 1 is acknowledged when the request is on disk or finally rejected, unless the table says otherwise.
+";
+
+const FRONT_DOOR_FOOT: &str = "
+These are answered inside the front door, by what is in its memory; no service hears of them. Behind a foreign broker
+nobody answers them.
 ";
 
 const PUSH_HEAD: &str = "

@@ -285,3 +285,32 @@ async fn paho_in_every_role() {
     }
     assert_eq!(world.shown(&admin, "victim").await, before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mosquitto-clients and paho-mqtt; tests/run installs them"]
+async fn paho_over_websocket() {
+    let world = World::with(&[
+        ("MUSTER_LISTEN__WEBSOCKET", "127.0.0.1:0"),
+        (
+            "MUSTER_LISTEN__WEBSOCKET_ORIGINS",
+            "[\"https://console.example.com\"]",
+        ),
+    ])
+    .await;
+    let admin = world.admin().await;
+    provisioned(&world, &admin, "pump-1").await;
+    let asked = v1::ListListeners::default();
+    let listed: v1::ListenersListed = admin.ask(ServiceName::FrontDoor, "listeners", &asked).await;
+    let websocket = listed.listeners.iter().find(|l| l.name == "websocket").unwrap();
+    assert!(websocket.tls);
+    let (_, port) = websocket.address.rsplit_once(':').unwrap();
+    let output = Command::new(repository().join("target/python/bin/python"))
+        .arg(repository().join("tests/strangers/paho_websocket.py"))
+        .args(["--port", port, "--device", "pump-1", "--folder"])
+        .arg(world.folder())
+        .output()
+        .unwrap();
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    println!("{out}");
+    assert!(output.status.success(), "{out}{err}");
+}

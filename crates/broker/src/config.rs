@@ -31,6 +31,15 @@ pub struct PrincipalListener {
     pub tls: TlsMaterial,
 }
 
+/// The listener for the same over WebSocket.
+#[derive(Debug, Clone)]
+pub struct WebSocketListener {
+    /// Where.
+    pub addr: SocketAddr,
+    /// Origins of pages whose browsers may connect, as in `https://console.example.com`.
+    pub origins: Vec<String>,
+}
+
 /// What a front door needs.
 #[derive(Clone)]
 pub struct FrontDoorConfig {
@@ -42,6 +51,8 @@ pub struct FrontDoorConfig {
     pub boot: u64,
     /// The listener for principals, over mTLS.
     pub principals: Option<PrincipalListener>,
+    /// The listener for principals over WebSocket, with the TLS of the one above.
+    pub websocket: Option<WebSocketListener>,
     /// The listener for services; loopback.
     pub services: SocketAddr,
     /// What a service must know.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use session::{Entry, Limits, Lobby};
+use session::{Entry, Limits, Lobby, Meter};
 use tokio::sync::{Notify, oneshot};
 use tracing::warn;
 
@@ -87,6 +87,11 @@ impl Entrance {
                 Err(other)
             }
         }
+    }
+
+    /// How often its limits were met.
+    pub(crate) fn met(&self) -> Meter {
+        self.inner.lock().lobby.met().clone()
     }
 
     /// No file can be opened: the longest silent gives up its own.

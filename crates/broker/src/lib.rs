@@ -29,12 +29,12 @@ mod tls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use session::{Door, DoorSettings, DoorStatus};
+use session::{Door, DoorSettings, DoorStatus, Listener};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use self::config::{FrontDoorConfig, PrincipalListener, TlsMaterial, WallClock};
+pub use self::config::{FrontDoorConfig, PrincipalListener, TlsMaterial, WallClock, WebSocketListener};
 use self::{entrance::Entrance, principals::Gate, router::Router, shared::Shared};
 pub use session::Limits;
 
@@ -70,6 +70,7 @@ pub struct FrontDoor {
     shared: Arc<Shared>,
     services: SocketAddr,
     principals: Option<SocketAddr>,
+    websocket: Option<SocketAddr>,
     insecure: Option<SocketAddr>,
     open: watch::Receiver<bool>,
     end: CancellationToken,
@@ -93,13 +94,18 @@ pub async fn start(mut config: FrontDoorConfig, end: CancellationToken) -> Resul
     let router = Router::start(&shared).map_err(FrontDoorError::Router)?;
     let services = services::listen(&config, shared.clone(), router).await?;
     let gates = Gate::bind_all(&config)?;
-    let address = |secure: bool| gates.iter().find(|g| g.is_secure() == secure).map(Gate::address);
-    let (principals, insecure) = (address(true), address(false));
+    let address = |listener| {
+        let gate = gates.iter().find(|gate| gate.listener() == listener);
+        gate.map(Gate::address)
+    };
+    let [principals, websocket, insecure] = Listener::ALL.map(address);
     let (opened, open) = watch::channel(false);
-    tokio::spawn(keep_time(shared.clone(), end.clone()));
+    let entrance = Entrance::new(&config.limits);
+    tokio::spawn(keep_time(shared.clone(), entrance.clone(), end.clone()));
     tokio::spawn(open_when_whole(
         shared.clone(),
         config,
+        entrance,
         gates,
         opened,
         end.clone(),
@@ -108,6 +114,7 @@ pub async fn start(mut config: FrontDoorConfig, end: CancellationToken) -> Resul
         shared,
         services,
         principals,
+        websocket,
         insecure,
         open,
         end,
@@ -123,6 +130,11 @@ impl FrontDoor {
     /// Where principals connect over mTLS.
     pub fn principals_addr(&self) -> Option<SocketAddr> {
         self.principals
+    }
+
+    /// Where principals connect over WebSocket and mTLS.
+    pub fn websocket_addr(&self) -> Option<SocketAddr> {
+        self.websocket
     }
 
     /// Where principals connect without TLS.
@@ -165,7 +177,7 @@ impl FrontDoor {
 }
 
 /// Lets the door look at the time, and tells its counts.
-async fn keep_time(shared: Arc<Shared>, end: CancellationToken) {
+async fn keep_time(shared: Arc<Shared>, entrance: Arc<Entrance>, end: CancellationToken) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // Before the first facts there is nothing to be stale.
@@ -176,7 +188,11 @@ async fn keep_time(shared: Arc<Shared>, end: CancellationToken) {
             () = end.cancelled() => return,
             _ = tick.tick() => {}
         }
-        shared.with_door(Door::tick);
+        let met = entrance.met();
+        shared.with_door(|door, now| {
+            door.tell_lobby(met);
+            door.tick(now);
+        });
         let status = shared.status();
         shared.tell_metrics(&status);
         if status.stale != stale {
@@ -193,6 +209,7 @@ async fn keep_time(shared: Arc<Shared>, end: CancellationToken) {
 async fn open_when_whole(
     shared: Arc<Shared>,
     config: FrontDoorConfig,
+    entrance: Arc<Entrance>,
     gates: Vec<Gate>,
     opened: watch::Sender<bool>,
     end: CancellationToken,
@@ -203,7 +220,6 @@ async fn open_when_whole(
             () = tokio::time::sleep(Duration::from_millis(20)) => {}
         }
     }
-    let entrance = Entrance::new(&config.limits);
     for gate in gates {
         if let Err(error) = gate.open(&config, shared.clone(), entrance.clone(), end.clone()) {
             shared.die(error.to_string());

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use contract::id::{Id, Kind};
 use pki::ClientCertificate;
-use rustls::{ServerConfig, crypto::aws_lc_rs, server::NoServerSessionStorage};
+use rustls::{
+    ProtocolVersion, ServerConfig, ServerConnection, crypto::aws_lc_rs, server::NoServerSessionStorage,
+};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use session::Peer;
 
@@ -48,6 +50,15 @@ pub(crate) fn server_config(
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)
+}
+
+/// The version that a handshake came to.
+pub(crate) fn version(connection: &ServerConnection) -> Option<&'static str> {
+    match connection.protocol_version()? {
+        ProtocolVersion::TLSv1_2 => Some("1.2"),
+        ProtocolVersion::TLSv1_3 => Some("1.3"),
+        _ => None,
+    }
 }
 
 /// Who the other end's certificate names. The handshake has proved the chain, the key, and the time as far as

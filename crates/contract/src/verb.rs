@@ -204,7 +204,7 @@ const fn facts(service: ServiceName) -> Verb {
     )
 }
 
-use ServiceName::{Monitoring, Provisioning, Registry, Rollout};
+use ServiceName::{FrontDoor, Monitoring, Provisioning, Registry, Rollout};
 
 /// Every verb, by service and in the order of the documentation.
 #[rustfmt::skip]
@@ -302,6 +302,12 @@ pub const VERBS: &[Verb] = &[
     harmless(Monitoring, Row("security", &[FRONT_DOOR], "SecurityNotice", "Done", SMALL, "Somebody tried what they may not.")),
     replay(Monitoring),
     facts(Monitoring),
+    // the front door, which answers by itself
+    query(FrontDoor, Row("clients", &[VIEWER], "ListClients", "ClientsListed", SMALL, "Who is connected, and whose sessions are kept without a connection, in pages.")),
+    query(FrontDoor, Row("client", &[VIEWER], "ShowClient", "ClientShown", SMALL, "One principal's sessions, with what they have subscribed to.")),
+    harmless(FrontDoor, Row("kick", &[OPERATOR], "KickClient", "ClientKicked", SMALL, "Closes a principal's connections. Whoever may connect can come again at once.")),
+    query(FrontDoor, Row("limits", &[VIEWER], "ListLimits", "LimitsListed", SMALL, "Each limit of the front door, and how often it was met since the start.")),
+    query(FrontDoor, Row("listeners", &[VIEWER], "ListListeners", "ListenersListed", SMALL, "Where principals connect.")),
 ];
 
 /// Everything that arrives under `down/` without being asked for.
@@ -364,6 +370,7 @@ pub const EVENTS: &[EventKind] = &[
     event(Monitoring, "devices", "online", "A device is there."),
     event(Monitoring, "devices", "offline", "A device has been away for longer than the grace."),
     event(Monitoring, "devices", "security", "A device tried what it may not."),
+    event(Monitoring, "clients", "kicked", "An operator closed a principal's connections; `+` is `devices.pump-7`."),
     event(Monitoring, "alerts", "raised", "A rule's threshold was crossed."),
     event(Monitoring, "alerts", "cleared", "An alert is over."),
     event(Monitoring, "rules", "changed", "A rule was made, changed or removed."),

@@ -49,6 +49,19 @@ pub(crate) fn security(out: &mut Outcome, status: &DeviceStatus, notice: &Securi
     out.event(device(status), "security", data);
 }
 
+/// An operator closed somebody's connections.
+pub(crate) fn kicked(out: &mut Outcome, notice: &SecurityNotice) {
+    let data = json!({
+        "kind": cut(&notice.kind),
+        "id": cut(&notice.id),
+        "by": cut(&notice.by),
+        "reason": cut(&notice.detail),
+        "address": cut(&notice.address),
+        "count": notice.count,
+    });
+    out.event(format!("clients/{}.{}", notice.kind, notice.id), "kicked", data);
+}
+
 /// An alert is open.
 pub(crate) fn raised(out: &mut Outcome, alert: &Alert) {
     out.event(subject(alert), "raised", data(alert, &alert.detail));

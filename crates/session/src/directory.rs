@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -9,10 +10,13 @@ use contract::id::{Kind, Principal};
 
 use crate::{
     limits::Limits,
+    meter::Limit,
     peer::Caller,
     policy::Standing,
     protocol::Options,
+    roll::Roll,
     subscriptions::{Added, Pattern, Subscriptions, Wanted},
+    transport::{Backlog, Listener, Transport},
 };
 
 /// One session.
@@ -21,6 +25,10 @@ pub(crate) struct Session {
     pub(crate) client_id: String,
     pub(crate) standing: Arc<Standing>,
     pub(crate) address: String,
+    pub(crate) transport: Transport,
+    /// When it connected, milliseconds since 1970.
+    pub(crate) since_ms: i64,
+    pub(crate) backlog: Arc<Backlog>,
     pub(crate) v5: bool,
     pub(crate) keep_alive_s: u16,
     pub(crate) subscriptions: Subscriptions,
@@ -44,19 +52,20 @@ pub(crate) struct Session {
 #[derive(Default)]
 pub(crate) struct Directory {
     sessions: BTreeMap<u64, Session>,
-    by_principal: HashMap<Principal, Vec<u64>>,
+    by_principal: Roll,
     by_serial: HashMap<String, Vec<u64>>,
     event_followers: BTreeSet<u64>,
     claims: usize,
+    by_listener: [usize; Listener::ALL.len()],
 }
 
 /// Why there is no room for a session.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NoRoom {
-    /// The front door has all the connections it may.
-    Door,
-    /// The principal has all the sessions it may.
-    Principal,
+    /// The front door has all the connections it may, by this limit.
+    Door(Limit),
+    /// The principal has all the sessions it may, by this limit.
+    Principal(Limit),
 }
 
 impl Directory {
@@ -78,7 +87,17 @@ impl Directory {
 
     /// The sessions of a principal.
     pub(crate) fn of(&self, who: &Principal) -> &[u64] {
-        self.by_principal.get(who).map(Vec::as_slice).unwrap_or_default()
+        self.by_principal.of(who)
+    }
+
+    /// The first principal with a session, from there on.
+    pub(crate) fn next_principal(&self, from: Bound<&Principal>) -> Option<&Principal> {
+        self.by_principal.next(from)
+    }
+
+    /// How many sessions came by a listener.
+    pub(crate) fn over_listener(&self, listener: Listener) -> usize {
+        self.by_listener[listener as usize]
     }
 
     /// The sessions over a certificate.
@@ -128,17 +147,17 @@ impl Directory {
     /// Whether there is room for one more, besides one that is taken over.
     pub(crate) fn room_for(&self, who: &Principal, takes_over: bool, limits: &Limits) -> Result<(), NoRoom> {
         let going = usize::from(takes_over);
-        let most = match who.kind {
-            Kind::Device => limits.sessions_per_device,
-            Kind::Claim => limits.claims_per_id,
-            _ => limits.sessions_per_person,
+        let (most, limit) = match who.kind {
+            Kind::Device => (limits.sessions_per_device, Limit::SessionsPerDevice),
+            Kind::Claim => (limits.claims_per_id, Limit::ClaimsPerId),
+            _ => (limits.sessions_per_person, Limit::SessionsPerPerson),
         };
         // Anybody of a batch may choose any id: all claims together leave room for those who have an identity.
         if who.kind == Kind::Claim && self.claims >= limits.claims.min(limits.connections.div_ceil(4)) {
-            return Err(NoRoom::Door);
+            return Err(NoRoom::Door(Limit::Claims));
         }
         if self.staying(who) >= most + going {
-            return Err(NoRoom::Principal);
+            return Err(NoRoom::Principal(limit));
         }
         // Whoever can put things right must get in when everybody else has.
         let reserve = if who.kind == Kind::Operator {
@@ -146,8 +165,10 @@ impl Directory {
         } else {
             limits.operator_reserve()
         };
-        if self.len() + reserve >= limits.connections + going {
-            Err(NoRoom::Door)
+        if self.len() >= limits.connections + going {
+            Err(NoRoom::Door(Limit::Connections))
+        } else if self.len() + reserve >= limits.connections + going {
+            Err(NoRoom::Door(Limit::OperatorReserve))
         } else {
             Ok(())
         }
@@ -155,10 +176,8 @@ impl Directory {
 
     pub(crate) fn add(&mut self, connection: u64, session: Session) {
         self.claims += usize::from(session.caller.principal.kind == Kind::Claim);
-        self.by_principal
-            .entry(session.caller.principal.clone())
-            .or_default()
-            .push(connection);
+        self.by_listener[session.transport.listener as usize] += 1;
+        self.by_principal.add(&session.caller.principal, connection);
         if !session.caller.serial.is_empty() {
             self.by_serial
                 .entry(session.caller.serial.clone())
@@ -172,7 +191,8 @@ impl Directory {
         let session = self.sessions.remove(&connection)?;
         self.event_followers.remove(&connection);
         self.claims -= usize::from(session.caller.principal.kind == Kind::Claim);
-        forget(&mut self.by_principal, &session.caller.principal, connection);
+        self.by_listener[session.transport.listener as usize] -= 1;
+        self.by_principal.remove(&session.caller.principal, connection);
         forget(&mut self.by_serial, &session.caller.serial, connection);
         Some(session)
     }
@@ -240,6 +260,9 @@ impl Session {
             client_id,
             standing,
             address: String::new(),
+            transport: Transport::default(),
+            since_ms: 0,
+            backlog: Arc::default(),
             v5: false,
             keep_alive_s: 0,
             subscriptions: Subscriptions::default(),
@@ -318,7 +341,10 @@ mod tests {
             directory.add(n, session("devices/a", &format!("a:{n}")));
         }
         let a: Principal = "devices/a".parse().unwrap();
-        assert_eq!(directory.room_for(&a, false, &limits), Err(NoRoom::Principal));
+        assert_eq!(
+            directory.room_for(&a, false, &limits),
+            Err(NoRoom::Principal(Limit::SessionsPerDevice))
+        );
         assert_eq!(directory.taken_over(&a, "a:1"), Some(1));
         assert_eq!(directory.room_for(&a, true, &limits), Ok(()));
         directory.get_mut(1).unwrap().leaving = true;

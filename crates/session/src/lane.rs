@@ -17,7 +17,7 @@ use contract::v1::{Frame, Purpose, RequestNumber};
 use prost::Message;
 use service::planted::{self, Mistake};
 
-use crate::limits::Limits;
+use crate::{limits::Limits, meter::Limit};
 
 /// What is passed on and not sent yet, beyond which facts are dropped: followers notice the gap and ask.
 const PASSING: usize = 65_536;
@@ -75,9 +75,9 @@ impl Item {
     }
 }
 
-/// The window is full; the request comes back.
+/// There is no room; the request comes back, with the limit that it met itself.
 #[derive(Debug)]
-pub(crate) struct Full(pub(crate) Box<Frame>);
+pub(crate) struct Full(pub(crate) Box<Frame>, pub(crate) Option<Limit>);
 
 /// One service's lane.
 pub(crate) struct Lane {
@@ -149,11 +149,14 @@ impl Lane {
     /// request of somebody else does not take its place.
     pub(crate) fn push(&mut self, mut frame: Frame, origin: Origin, turn: Turn) -> Result<u64, Full> {
         let bytes = frame.payload.len() + frame.topic.len() + 128;
-        let full = self.waiting >= self.window
-            || self.bytes + bytes > self.window_bytes
-            || (turn == Turn::First && !self.stalled.is_empty());
+        let met = match () {
+            () if self.waiting >= self.window => Some(Limit::Window),
+            () if self.bytes + bytes > self.window_bytes => Some(Limit::WindowBytes),
+            () => None,
+        };
+        let full = met.is_some() || (turn == Turn::First && !self.stalled.is_empty());
         if full && origin != Origin::Inside {
-            return Err(Full(Box::new(frame)));
+            return Err(Full(Box::new(frame), met));
         }
         let number = self.base + self.slots.len() as u64;
         frame.request = Some(RequestNumber {

@@ -27,11 +27,14 @@ mod facts;
 mod lane;
 mod limits;
 mod lobby;
+mod meter;
 mod peer;
 mod policy;
 mod protocol;
+mod roll;
 mod service_link;
 mod subscriptions;
+mod transport;
 
 pub use cause::{Cause, Farewell};
 pub use connection::{Admission, Connection, Post};
@@ -40,7 +43,9 @@ pub use facts::{Change, Copies, KnownBatch, KnownCertificate, KnownDevice, Known
 pub use lane::Leaving;
 pub use limits::{Hoard, Limits};
 pub use lobby::{Entry, Lobby};
+pub use meter::{Limit, Meter};
 pub use peer::{Caller, Peer};
 pub use policy::{Denial, Known, Moment, Reach, Standing, standing};
 pub use protocol::{Delivery, Quality, Reason};
 pub use service_link::{LinkEvent, ServiceLink};
+pub use transport::{Listener, Transport};

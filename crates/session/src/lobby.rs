@@ -9,7 +9,10 @@ use std::{
     net::IpAddr,
 };
 
-use crate::limits::Limits;
+use crate::{
+    limits::Limits,
+    meter::{Limit, Meter},
+};
 
 /// One address may have so much of the silent connections: a quarter.
 const SHARE: usize = 4;
@@ -79,6 +82,7 @@ pub struct Lobby {
     silent: BTreeMap<u64, Silent>,
     origins: HashMap<u64, Origin>,
     shares: HashMap<Origin, Share>,
+    met: Meter,
 }
 
 impl Lobby {
@@ -93,6 +97,7 @@ impl Lobby {
             silent: BTreeMap::new(),
             origins: HashMap::new(),
             shares: HashMap::new(),
+            met: Meter::default(),
         }
     }
 
@@ -105,15 +110,21 @@ impl Lobby {
             let silent = share.silent.len() >= self.handshakes.div_ceil(SHARE);
             if silent || share.open >= self.per_address {
                 let oldest = share.silent.iter().copied().find(|at| self.may_stay(*at));
-                return match self.make_way(oldest, now_ms) {
+                let entry = match self.make_way(oldest, now_ms) {
                     Some(entry @ Entry::Dismiss(_)) => entry,
                     _ => Entry::Away,
                 };
+                return self.meet(Limit::PerAddress, entry);
             }
         }
-        if self.silent.len() >= self.handshakes || self.origins.len() >= self.most {
+        let limit = match self.silent.len() >= self.handshakes {
+            true => Limit::Handshakes,
+            false => Limit::Connections,
+        };
+        if limit == Limit::Handshakes || self.origins.len() >= self.most {
             let oldest = self.silent.keys().copied().find(|at| self.may_stay(*at));
-            return self.make_way(oldest, now_ms).unwrap_or(Entry::Away);
+            let entry = self.make_way(oldest, now_ms).unwrap_or(Entry::Away);
+            return self.meet(limit, entry);
         }
         self.last += 1;
         self.silent.insert(
@@ -130,6 +141,14 @@ impl Lobby {
         Entry::Come(self.last)
     }
 
+    /// Counts what somebody is sent away for; who waits is looked at again.
+    fn meet(&mut self, limit: Limit, entry: Entry) -> Entry {
+        if !matches!(entry, Entry::Wait { .. }) {
+            self.met.count(limit);
+        }
+        entry
+    }
+
     fn may_stay(&self, place: u64) -> bool {
         self.silent.get(&place).is_some_and(|silent| !silent.dismissed)
     }
@@ -143,6 +162,7 @@ impl Lobby {
             return Some(Entry::Wait { until_ms });
         }
         silent.dismissed = true;
+        self.met.count(Limit::Silent);
         Some(Entry::Dismiss(place))
     }
 
@@ -182,6 +202,11 @@ impl Lobby {
         if let Some(share) = self.origins.get(&place).and_then(|o| self.shares.get_mut(o)) {
             share.silent.remove(&place);
         }
+    }
+
+    /// How often its limits were met.
+    pub fn met(&self) -> &Meter {
+        &self.met
     }
 
     /// How many are silent.

@@ -118,6 +118,21 @@ impl Subscriptions {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.plain.len() + self.shared.len()
+    }
+
+    /// All of them as their client wrote them, with the QoS that each is granted.
+    pub(crate) fn list(&self) -> impl Iterator<Item = (String, u32)> {
+        let plain = self.plain.iter().map(|(filter, o)| (filter.to_string(), *o));
+        let shared = self.shared.iter().map(|(shared, o)| {
+            let Shared { group, filter } = shared;
+            (format!("$share/{group}/{filter}"), *o)
+        });
+        plain.chain(shared).map(|(filter, o)| (filter, o.quality as u32))
+    }
+
     /// How a message is wanted, if it is: one copy, whatever the number of filters.
     pub(crate) fn want(&self, topic: &str) -> Option<Wanted> {
         let mut matching = self.plain.iter().filter(|(filter, _)| filter.matches(topic));

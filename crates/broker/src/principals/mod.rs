@@ -5,12 +5,14 @@ mod conformance;
 mod task;
 #[cfg(test)]
 mod tests;
+mod websocket;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use session::{Connection, Limits, Peer};
+use session::{Connection, Limit, Limits, Listener, Peer, Transport};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio::time::Instant;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -27,6 +29,7 @@ const BACKLOG: u32 = 1_024;
 pub(crate) struct Gate {
     socket: TcpSocket,
     address: SocketAddr,
+    listener: Listener,
     acceptor: Option<TlsAcceptor>,
 }
 
@@ -36,16 +39,25 @@ impl Gate {
         let mut gates = Vec::new();
         if let Some(listener) = &config.principals {
             let tls = tls::server_config(&listener.tls, config.limits.renew_after_ms)?;
-            gates.push(Gate::bind(listener.addr, Some(TlsAcceptor::from(Arc::new(tls))))?);
+            let acceptor = TlsAcceptor::from(Arc::new(tls));
+            let secure = |name, address| Gate::bind(name, address, Some(acceptor.clone()));
+            gates.push(secure(Listener::Principals, listener.addr)?);
+            if let Some(websocket) = &config.websocket {
+                gates.push(secure(Listener::WebSocket, websocket.addr)?);
+            }
         }
         if let Some(address) = config.insecure_principals {
             warn!(%address, "a listener WITHOUT TLS believes user names; it is for tests and measurements only");
-            gates.push(Gate::bind(address, None)?);
+            gates.push(Gate::bind(Listener::Insecure, address, None)?);
         }
         Ok(gates)
     }
 
-    fn bind(address: SocketAddr, acceptor: Option<TlsAcceptor>) -> Result<Gate, FrontDoorError> {
+    fn bind(
+        listener: Listener,
+        address: SocketAddr,
+        acceptor: Option<TlsAcceptor>,
+    ) -> Result<Gate, FrontDoorError> {
         let refuse = |e: std::io::Error| FrontDoorError::Listen {
             address,
             why: e.to_string(),
@@ -62,6 +74,7 @@ impl Gate {
         Ok(Gate {
             socket,
             address,
+            listener,
             acceptor,
         })
     }
@@ -70,8 +83,8 @@ impl Gate {
         self.address
     }
 
-    pub(crate) fn is_secure(&self) -> bool {
-        self.acceptor.is_some()
+    pub(crate) fn listener(&self) -> Listener {
+        self.listener
     }
 
     /// Lets principals in, until `end`.
@@ -87,10 +100,14 @@ impl Gate {
             address,
             why: e.to_string(),
         })?;
-        info!(%address, tls = self.acceptor.is_some(), "open for principals");
+        let name = self.listener.word();
+        info!(%address, listener = name, tls = self.acceptor.is_some(), "open for principals");
+        shared.with_door(|door, _| door.listens(self.listener, address.to_string()));
         let porter = Porter {
             site: config.site.clone(),
             limits: Arc::new(config.limits.clone()),
+            listener: self.listener,
+            origins: config.websocket.iter().flat_map(|w| w.origins.clone()).collect(),
             acceptor: self.acceptor,
             entrance,
             shared,
@@ -104,6 +121,8 @@ impl Gate {
 struct Porter {
     site: String,
     limits: Arc<Limits>,
+    listener: Listener,
+    origins: Vec<String>,
     acceptor: Option<TlsAcceptor>,
     entrance: Arc<Entrance>,
     shared: Arc<Shared>,
@@ -140,31 +159,59 @@ impl Porter {
 
     async fn welcome(&self, stream: TcpStream, address: SocketAddr, mut guest: Guest) {
         let Some(acceptor) = &self.acceptor else {
-            let connection = self.connection(Peer::Believed, address);
+            let connection = self.connection(Peer::Believed, None, address);
             return task::run(stream, connection, &self.shared, guest).await;
         };
-        let patience = Duration::from_millis(self.limits.connect_ms);
-        let handshake = tokio::time::timeout(patience, acceptor.accept(stream));
-        let shaken = tokio::select! {
-            // Counted; a line for each would let a flood fill the log.
-            () = guest.dismissed() => return debug!(%address, "others waited, and its TLS handshake did not end"),
-            shaken = handshake => shaken,
+        let deadline = Instant::now() + Duration::from_millis(self.limits.connect_ms);
+        let Some(shaken) = self
+            .in_time(deadline, address, &mut guest, shake(acceptor, stream))
+            .await
+        else {
+            return;
         };
-        let stream = match shaken {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return refused(address, &error.to_string()),
-            Err(_) => return refused(address, "the TLS handshake took too long"),
+        let peer = match tls::peer(&self.site, shaken.get_ref().1.peer_certificates()) {
+            Ok(peer) => peer,
+            Err(why) => return refused(address, &why),
         };
-        match tls::peer(&self.site, stream.get_ref().1.peer_certificates()) {
-            Ok(peer) => {
-                let connection = self.connection(peer, address);
-                task::run(stream, connection, &self.shared, guest).await;
-            }
-            Err(why) => refused(address, &why),
+        let connection = self.connection(peer, tls::version(shaken.get_ref().1), address);
+        if self.listener != Listener::WebSocket {
+            return task::run(shaken, connection, &self.shared, guest).await;
+        }
+        let most_bytes = self.limits.packet_bytes as usize;
+        let upgrade = websocket::accept(shaken, &self.origins, most_bytes);
+        if let Some(frames) = self.in_time(deadline, address, &mut guest, upgrade).await {
+            task::run(frames, connection, &self.shared, guest).await;
         }
     }
 
-    fn connection(&self, peer: Peer, address: SocketAddr) -> Connection {
+    /// A handshake, if it comes to its end before the deadline and nobody else needs the place.
+    async fn in_time<T>(
+        &self,
+        deadline: Instant,
+        address: SocketAddr,
+        guest: &mut Guest,
+        handshake: impl Future<Output = Result<T, String>>,
+    ) -> Option<T> {
+        let shaken = tokio::select! {
+            () = guest.dismissed() => {
+                // Counted; a line for each would let a flood fill the log.
+                debug!(%address, "others waited, and its handshake did not end");
+                return None;
+            }
+            shaken = tokio::time::timeout_at(deadline, handshake) => shaken,
+        };
+        match shaken {
+            Ok(Ok(shaken)) => return Some(shaken),
+            Ok(Err(why)) => refused(address, &why),
+            Err(_) => {
+                self.shared.with_door(|door, _| door.met(Limit::Connect));
+                refused(address, "the handshake took too long");
+            }
+        }
+        None
+    }
+
+    fn connection(&self, peer: Peer, tls: Option<&'static str>, address: SocketAddr) -> Connection {
         let id = self.shared.next_connection();
         let root = self.shared.root.clone();
         Connection::new(
@@ -175,7 +222,15 @@ impl Porter {
             self.limits.clone(),
             self.shared.now(),
         )
+        .over_transport(Transport {
+            listener: self.listener,
+            tls,
+        })
     }
+}
+
+async fn shake(acceptor: &TlsAcceptor, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+    acceptor.accept(stream).await.map_err(|error| error.to_string())
 }
 
 fn refused(address: SocketAddr, why: &str) {

@@ -49,6 +49,7 @@ pub(super) fn house(limits: Limits) -> House {
             addr: loopback,
             tls: tls_material(),
         }),
+        websocket: None,
         services: loopback,
         service_secret: String::new(),
         insecure_principals: Some(loopback),
@@ -66,7 +67,8 @@ pub(super) fn house(limits: Limits) -> House {
     tell_of_the_device(&shared);
     let (end, entrance) = (CancellationToken::new(), Entrance::new(&config.limits));
     let gates = Gate::bind_all(&config).unwrap();
-    let [secure, plain] = [true, false].map(|s| gates.iter().find(|g| g.is_secure() == s).unwrap().address());
+    let [secure, plain] = [Listener::Principals, Listener::Insecure]
+        .map(|l| gates.iter().find(|g| g.listener() == l).unwrap().address());
     for gate in gates {
         gate.open(&config, shared.clone(), entrance.clone(), end.clone())
             .unwrap();

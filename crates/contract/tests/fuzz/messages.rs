@@ -77,7 +77,7 @@ requests! {
     Summarize, PutRule, RemoveRule, ListRules, ListAlerts, Presence, PresenceSnapshot, SecurityNotice, Replay,
     FactsAfter, CountDevices, ShowHistory, AskWhy, ReplaceDevice, ReadmitDevice, Attest, Annotate, PutType,
     DeprecateType, ShowType, ListTypes, PutSupplier, ListSuppliers, PutOrder, ListOrders, ExpectDevices,
-    ReceiveDevices, PutQuery, RemoveQuery, ListQueries,
+    ReceiveDevices, PutQuery, RemoveQuery, ListQueries, ListClients, ShowClient, KickClient, ListLimits, ListListeners,
 }
 
 /// Decodes, and holds what was decoded to its two forms.

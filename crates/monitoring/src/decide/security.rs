@@ -1,4 +1,4 @@
-//! Somebody tried what they may not. Counted for devices, over the last minute.
+//! Somebody tried what they may not. Counted for devices, over the last minute. Or somebody was sent away.
 
 use contract::{
     Kind,
@@ -13,12 +13,20 @@ use crate::{
     state::{self, Points, Violations},
 };
 
+/// The front door's word for connections that an operator closed.
+const KICKED: &str = "kicked";
+
 /// The wake-up that looks at a device's violations again.
 pub(super) fn violations_key(device: &str) -> String {
     format!("violations/{device}")
 }
 
 pub(super) fn decide(decision: &mut Decision<'_>, notice: &SecurityNotice) -> Result<(), Fault> {
+    if notice.what == KICKED {
+        // What was done to somebody is nothing that it tried.
+        event::kicked(&mut decision.out, notice);
+        return Ok(());
+    }
     if Kind::from_word(&notice.kind) != Some(Kind::Device) {
         return Ok(());
     }

@@ -138,6 +138,29 @@ fn violations_raise_and_clear_by_themselves() {
 }
 
 #[test]
+fn who_is_sent_away_has_tried_nothing() {
+    let mut world = World::new(1);
+    world
+        .rule("busy", |r| {
+            (r.metric, r.threshold) = ("security.violations".into(), 0.0)
+        })
+        .unwrap();
+    world.kicked("devices", "d0");
+    world.kicked("operators", "ben");
+    assert!(world.alerts(false).is_empty());
+    assert_eq!(world.status(0).violations, 0);
+    let told: Vec<_> = world
+        .events()
+        .into_iter()
+        .filter(|e| e.ends_with(" kicked"))
+        .collect();
+    assert_eq!(
+        told,
+        ["clients/devices.d0 kicked", "clients/operators.ben kicked"]
+    );
+}
+
+#[test]
 fn removing_a_rule_clears_its_alerts_page_by_page() {
     let mut world = World::new(1_001);
     world.rule("hot", |_| {}).unwrap();

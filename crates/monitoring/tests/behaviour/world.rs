@@ -316,6 +316,20 @@ impl World {
         let _: Done = self.ask(&front_door(), "security", &message).unwrap();
     }
 
+    /// An operator closed somebody's connections.
+    pub(crate) fn kicked(&mut self, kind: &str, id: &str) {
+        let message = SecurityNotice {
+            kind: kind.into(),
+            id: id.into(),
+            what: "kicked".into(),
+            by: "operators/ada".into(),
+            detail: "it floods".into(),
+            count: 1,
+            ..SecurityNotice::default()
+        };
+        let _: Done = self.ask(&front_door(), "security", &message).unwrap();
+    }
+
     pub(crate) fn rule(&mut self, id: &str, change: impl FnOnce(&mut Rule)) -> Answer<Changed> {
         let mut rule = Rule {
             rule_id: id.into(),

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod broker;
 mod ca;
 mod cert;
 mod confirm;
@@ -103,6 +104,9 @@ enum Command {
     /// Presence, rules and alerts.
     #[command(subcommand)]
     Monitor(monitor::Monitor),
+    /// Who is connected to the front door, and what there is room for.
+    #[command(subcommand)]
+    Broker(broker::Broker),
     /// Why something is as it is.
     #[command(subcommand)]
     Why(why::Why),
@@ -159,6 +163,7 @@ impl Cli {
             Command::Rollout(command) => command.run(global),
             Command::Events(command) => command.run(global),
             Command::Monitor(command) => command.run(global),
+            Command::Broker(command) => command.run(global),
             Command::Why(command) => command.run(global),
             Command::Policy(command) => command.run(global),
             Command::Agent(command) => command.run(global),

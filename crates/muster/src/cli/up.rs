@@ -86,6 +86,7 @@ fn say_bound(global: &Global, bound: &Bound) -> Result<()> {
             "services": text(bound.services),
             "http": text(bound.http),
             "insecure_test": text(bound.insecure),
+            "websocket": text(bound.websocket),
         }));
     }
     print::line("ready")?;
@@ -96,6 +97,7 @@ fn say_bound(global: &Global, bound: &Bound) -> Result<()> {
         ),
         ("services (MQTT, this machine only)", text(bound.services)),
         ("health and metrics (HTTP)", text(bound.http)),
+        ("over WebSocket", text(bound.websocket)),
         ("TEST LISTENER WITHOUT TLS", text(bound.insecure)),
     ])
 }

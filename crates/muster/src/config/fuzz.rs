@@ -17,6 +17,8 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("listen.principals", "\"0.0.0.0:1\"", "\"nowhere\""),
     ("listen.services", "\"[::1]:1\"", "\"8.8.8.8:1\""),
     ("listen.http", "\"127.0.0.1:0\"", "8080"),
+    ("listen.websocket", "\"127.0.0.1:0\"", "\"nowhere\""),
+    ("listen.websocket_origins", "[\"https://a.example\"]", "[\"*\"]"),
     ("listen.insecure_test", "\"127.0.0.1:0\"", "\"0.0.0.0:1\""),
     ("state.folder", "\"elsewhere\"", "[1]"),
     ("state.cache_mib", "9223372036854775807", "-1"),

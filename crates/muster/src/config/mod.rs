@@ -37,6 +37,10 @@ pub struct Config {
     pub root: Root,
     /// Where devices, operators and integrators connect.
     pub principals: SocketAddr,
+    /// Where the same connect over WebSocket.
+    pub websocket: Option<SocketAddr>,
+    /// Origins of pages whose browsers may connect over WebSocket.
+    pub websocket_origins: Vec<String>,
     /// Where services connect; loopback only.
     pub services: SocketAddr,
     /// Health and metrics over HTTP.
@@ -130,6 +134,8 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         }),
         // 8883 is the port IANA names for MQTT over TLS.
         principals: reader.address("listen.principals", "0.0.0.0:8883"),
+        websocket: reader.optional_address("listen.websocket", "0.0.0.0:8884"),
+        websocket_origins: reader.origins("listen.websocket_origins"),
         services: reader.loopback("listen.services", "127.0.0.1:0"),
         http: reader.address("listen.http", "127.0.0.1:8080"),
         insecure: reader.optional_loopback("listen.insecure_test"),

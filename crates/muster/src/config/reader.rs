@@ -158,6 +158,24 @@ impl Reader {
             .then(|| self.loopback(name, "127.0.0.1:0"))
     }
 
+    pub(super) fn optional_address(&mut self, name: &'static str, example: &str) -> Option<SocketAddr> {
+        self.known.insert(name);
+        let given = self.figment.find_value(name).is_ok();
+        given.then(|| self.address(name, example))
+    }
+
+    /// Origins of web pages, as browsers send them: scheme, host and, if it is not the usual one, port
+    /// (RFC 6454, section 6.2).
+    pub(super) fn origins(&mut self, name: &'static str) -> Vec<String> {
+        let origins: Vec<String> = self.value(name, Vec::new());
+        for origin in origins.iter().filter(|origin| !is_origin(origin)) {
+            self.mistakes.push(format!(
+                "{name}: `{origin}` is no origin; for example `https://console.example.com`"
+            ));
+        }
+        origins
+    }
+
     pub(super) fn duration(&mut self, name: &'static str, default: &str) -> Duration {
         self.parsed(name, default, |text| match humantime::parse_duration(&text) {
             Ok(duration) if duration <= LONGEST => Ok(duration),
@@ -194,6 +212,15 @@ impl Reader {
     pub(super) fn mebibytes(&mut self, name: &'static str, default: u64) -> u64 {
         self.value(name, default).saturating_mul(1024 * 1024)
     }
+}
+
+/// Lower case throughout, as browsers write it; a path or a wildcard would fit nobody.
+fn is_origin(text: &str) -> bool {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-:[]".contains(c);
+    host.is_some_and(|host| !host.is_empty() && host.chars().all(fits))
 }
 
 /// What stands in for a value that could not be read, until the mistakes are reported.

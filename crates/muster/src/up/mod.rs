@@ -9,7 +9,7 @@ mod telemetry;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use broker::{FrontDoor, FrontDoorConfig, Limits, PrincipalListener, TlsMaterial};
+use broker::{FrontDoor, FrontDoorConfig, Limits, PrincipalListener, TlsMaterial, WebSocketListener};
 use contract::id::ServiceName;
 use host::{Clock, Host, SystemClock, clock::wall_ms};
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,8 @@ impl Parts {
 pub struct Bound {
     /// Devices, operators and integrators, over mTLS.
     pub principals: Option<SocketAddr>,
+    /// The same over WebSocket, where that is configured.
+    pub websocket: Option<SocketAddr>,
     /// Services.
     pub services: Option<SocketAddr>,
     /// Health and metrics.
@@ -96,6 +98,7 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
     if let Some(door) = &front_door {
         door.ready().await.context("the front door does not get ready")?;
         bound.principals = door.principals_addr();
+        bound.websocket = door.websocket_addr();
     }
     info!(?bound, "ready");
     Ok(Running {
@@ -132,6 +135,10 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
             principals: Some(PrincipalListener {
                 addr: config.principals,
                 tls,
+            }),
+            websocket: config.websocket.map(|addr| WebSocketListener {
+                addr,
+                origins: config.websocket_origins.clone(),
             }),
             services: config.services,
             service_secret: secret.clone(),

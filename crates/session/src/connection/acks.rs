@@ -74,6 +74,11 @@ impl Acks {
         self.received.len()
     }
 
+    /// Publishes that wait, over whichever connection they came.
+    pub(crate) fn waiting(&self) -> usize {
+        self.by_service.values().map(VecDeque::len).sum()
+    }
+
     /// Whether there is anything that another connection could go on with.
     pub(crate) fn is_waiting(&self) -> bool {
         self.by_service.values().any(|line| !line.is_empty())

@@ -2,9 +2,10 @@
 
 use service::Now;
 
-use super::{Connection, Open, Phase};
+use super::{Connection, Open, Phase, Wish};
 use crate::{
     cause::{Cause, Farewell},
+    meter::Limit,
     policy,
     protocol::Reason,
 };
@@ -45,20 +46,25 @@ impl Connection {
         {
             open.choked_ms.get_or_insert(now.mono_ms);
         }
-        let farewell = match &self.phase {
-            Phase::Silent { until_ms, .. } if now.mono_ms >= *until_ms => {
-                Farewell::new(Reason::ProtocolError, Cause::ProtocolError, "no CONNECT came")
-            }
+        let (limit, farewell) = match &self.phase {
+            Phase::Silent { until_ms, .. } if now.mono_ms >= *until_ms => (
+                Some(Limit::Connect),
+                Farewell::new(Reason::ProtocolError, Cause::ProtocolError, "no CONNECT came"),
+            ),
             Phase::Asking { until_ms, .. } if now.mono_ms >= *until_ms => {
                 let text = "your session has not parted from its former connection; connect again";
-                Farewell::new(Reason::ServerBusy, Cause::NotAuthorized, text)
+                (
+                    Some(Limit::Connect),
+                    Farewell::new(Reason::ServerBusy, Cause::NotAuthorized, text),
+                )
             }
             Phase::Open(open) => match self.overdue(open, now) {
-                Some(farewell) => farewell,
+                Some(overdue) => overdue,
                 None => return,
             },
             _ => return,
         };
+        self.wishes.extend(limit.map(Wish::Met));
         self.leave(farewell);
     }
 
@@ -66,21 +72,24 @@ impl Connection {
         policy::end_ms(&open.caller, &open.standing, self.limits.renew_after_ms)
     }
 
-    fn overdue(&self, open: &Open, now: Now) -> Option<Farewell> {
+    fn overdue(&self, open: &Open, now: Now) -> Option<(Option<Limit>, Farewell)> {
         let silent = open
             .keep_alive_ms
             .is_some_and(|ms| now.mono_ms >= open.heard_ms + ms);
         if silent && self.wants_bytes() {
-            return Some(Farewell::new(
-                Reason::KeepAlive,
-                Cause::KeepAlive,
-                "silent for too long",
+            let text = "silent for too long";
+            return Some((
+                Some(Limit::KeepAlive),
+                Farewell::new(Reason::KeepAlive, Cause::KeepAlive, text),
             ));
         }
         let choked = open.choked_ms.filter(|_| self.is_choked());
         if choked.is_some_and(|at| now.mono_ms >= at + self.limits.stalled_ms) {
             let text = "you take nothing of what waits for you; connect again and replay what you missed";
-            return Some(Farewell::new(Reason::QuotaExceeded, Cause::Slow, text));
+            return Some((
+                Some(Limit::Stalled),
+                Farewell::new(Reason::QuotaExceeded, Cause::Slow, text),
+            ));
         }
         if open
             .acks
@@ -88,14 +97,14 @@ impl Connection {
             .is_some_and(|at| now.mono_ms >= at + self.limits.give_up_ms)
         {
             let text = "the service does not answer; nothing was acknowledged, send it again";
-            return Some(Farewell::new(Reason::ServerBusy, Cause::Kicked, text));
+            return Some((
+                Some(Limit::GiveUp),
+                Farewell::new(Reason::ServerBusy, Cause::Kicked, text),
+            ));
         }
         if self.certificate_end(open).is_some_and(|at| now.wall_ms > at) {
-            return Some(Farewell::new(
-                Reason::NotAuthorized,
-                Cause::Kicked,
-                "the certificate has expired",
-            ));
+            let text = "the certificate has expired";
+            return Some((None, Farewell::new(Reason::NotAuthorized, Cause::Kicked, text)));
         }
         None
     }

@@ -30,9 +30,11 @@ pub(crate) use self::{
 use crate::{
     cause::{Cause, Farewell},
     limits::Limits,
+    meter::Limit,
     peer::{Caller, Peer},
     policy::Standing,
     protocol::{Heard, Hello, Packet, Protocol, Quality, Reason, Will},
+    transport::{Backlog, Transport},
 };
 
 /// Bytes that wait to be written, beyond which a connection gets nothing more and is not read.
@@ -75,6 +77,8 @@ pub struct Connection {
     id: u64,
     peer: Peer,
     address: String,
+    transport: Transport,
+    backlog: Arc<Backlog>,
     root: Root,
     limits: Arc<Limits>,
     protocol: Protocol,
@@ -107,6 +111,8 @@ impl Connection {
             id,
             peer,
             address,
+            transport: Transport::default(),
+            backlog: Arc::default(),
             root,
             limits,
             protocol,
@@ -116,6 +122,20 @@ impl Connection {
             wall_ms: now.wall_ms,
             remains: None,
         }
+    }
+
+    /// How it came.
+    #[must_use]
+    pub fn over_transport(self, transport: Transport) -> Connection {
+        Connection { transport, ..self }
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    pub(crate) fn backlog(&self) -> Arc<Backlog> {
+        self.backlog.clone()
     }
 
     /// Its number.
@@ -159,6 +179,19 @@ impl Connection {
         } else {
             self.stash.extend_from_slice(bytes);
         }
+        self.tell_backlog();
+    }
+
+    /// Whoever asks the door how much waits here reads it.
+    fn tell_backlog(&self) {
+        if let Phase::Open(open) = &self.phase {
+            self.backlog
+                .set(open.queue.len(), self.protocol.in_flight(), open.acks.len());
+        }
+    }
+
+    fn met(&mut self, limit: Limit) {
+        self.wishes.push_back(Wish::Met(limit));
     }
 
     /// Reads packet by packet. A client may send more behind its CONNECT: that is kept until it is let in.
@@ -254,6 +287,11 @@ impl Connection {
         } else {
             "malformed"
         };
+        match reason {
+            Reason::PacketTooLarge => self.met(Limit::PacketBytes),
+            Reason::TopicAliasInvalid => self.met(Limit::TopicAliases),
+            _ => {}
+        }
         self.wishes.push_back(Wish::Notice { what, detail: text });
         // The library has told an MQTT 5 client already.
         self.phase_over(Cause::ProtocolError);
@@ -296,6 +334,7 @@ impl Connection {
             (Phase::Over(_), post) => self.post_late(post),
             _ => {}
         }
+        self.tell_backlog();
     }
 
     /// While it was not read, its silence was ours.
@@ -318,8 +357,8 @@ impl Connection {
             return;
         };
         while self.protocol.output_len() < OUTPUT_BYTES && open.send_next(&mut self.protocol, self.wall_ms) {}
-        let too_much = open.queue.is_over(&self.limits);
-        if too_much {
+        if let Some(limit) = open.queue.over(&self.limits) {
+            self.met(limit);
             let text = "you take your messages too slowly; connect again and replay what you missed";
             self.leave(Farewell::new(Reason::QuotaExceeded, Cause::Slow, text));
         }
@@ -362,6 +401,7 @@ impl Connection {
             open.choked_ms = None;
         }
         self.flush();
+        self.tell_backlog();
         output
     }
 

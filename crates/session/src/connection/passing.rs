@@ -130,6 +130,9 @@ impl Connection {
 
     /// A publish that was accepted has reached nobody, and will not.
     pub(crate) fn lose(&mut self, service: contract::ServiceName, packet_id: u16) {
+        if let Phase::Open(open) = &mut self.phase {
+            open.acks.forget(service, packet_id);
+        }
         if let Some(remains) = &mut self.remains {
             remains.acks.forget(service, packet_id);
         }

@@ -15,6 +15,7 @@ use super::{Connection, Forward, Phase, Wish, acks::Repeat};
 use crate::{
     cause::{Cause, Farewell},
     lane::Turn,
+    meter::Limit,
     peer::Caller,
     policy::{self, Standing},
     protocol::{Delivery, Known, Publish, Quality, Reason},
@@ -36,6 +37,7 @@ impl Connection {
             }
             let exactly_once = publish.quality == Quality::ExactlyOnce;
             if exactly_once && open.acks.received_len() >= self.limits.exactly_once {
+                self.met(Limit::ExactlyOnce);
                 let text = "too many packet ids wait for their PUBREL";
                 return self.leave(Farewell::new(Reason::ReceiveMaximum, Cause::ProtocolError, text));
             }
@@ -100,7 +102,17 @@ impl Connection {
             (Some(id), Promise::Receipt) => self.acknowledge(id, quality, 0, ""),
             (None, _) => {}
         }
+        self.meet_receive_maximum();
         self.wishes.push_back(Wish::of(verb, forward));
+    }
+
+    /// Nothing more is read until one is acknowledged.
+    fn meet_receive_maximum(&mut self) {
+        if let Phase::Open(open) = &self.phase
+            && open.acks.len() == usize::from(self.limits.receive_maximum)
+        {
+            self.met(Limit::ReceiveMaximum);
+        }
     }
 
     /// A publish has come to its end; acknowledgements leave in their order.

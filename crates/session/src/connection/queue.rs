@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{limits::Limits, protocol::Delivery};
+use crate::{limits::Limits, meter::Limit, protocol::Delivery};
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -34,9 +34,17 @@ impl Queue {
         self.bytes
     }
 
-    /// Whether more waits than may.
-    pub(super) fn is_over(&self, limits: &Limits) -> bool {
-        self.messages.len() > limits.queue || self.bytes > limits.queue_bytes
+    /// The limit that more than may wait is over.
+    pub(super) fn over(&self, limits: &Limits) -> Option<Limit> {
+        let (messages, bytes) = (
+            self.messages.len() > limits.queue,
+            self.bytes > limits.queue_bytes,
+        );
+        match (messages, bytes) {
+            (true, _) => Some(Limit::Queue),
+            (false, true) => Some(Limit::QueueBytes),
+            (false, false) => None,
+        }
     }
 
     /// Keeps only what is wanted.

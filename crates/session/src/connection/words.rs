@@ -12,6 +12,7 @@ use super::remains::Remains;
 use crate::{
     cause::Farewell,
     lane::Turn,
+    meter::Limit,
     peer::Caller,
     policy::Standing,
     protocol::{Delivery, Hello, Subscription},
@@ -24,6 +25,10 @@ pub(crate) enum Wish {
     Admit(Box<Hello>),
     /// That a request reaches its service.
     Forward(Box<Forward>),
+    /// That the front door answers.
+    Ask(Box<Forward>),
+    /// That a limit which it met is counted.
+    Met(Limit),
     /// That a message without a promise reaches its service.
     Receipt { verb: &'static Verb, frame: Box<Frame> },
     /// To be sent what matches.
@@ -42,6 +47,9 @@ pub(crate) enum Wish {
 impl Wish {
     /// What a publish wishes.
     pub(super) fn of(verb: &'static Verb, forward: Forward) -> Wish {
+        if verb.service == ServiceName::FrontDoor {
+            return Wish::Ask(Box::new(forward));
+        }
         match verb.promise {
             Promise::Receipt => Wish::Receipt {
                 verb,

@@ -13,6 +13,7 @@ use crate::{
     cause::{Cause, Farewell},
     connection::{self, Admitted, Connection},
     directory::{NoRoom, Session},
+    meter::Limit,
     peer::{Caller, client_id_fits},
     policy::{self, Denial, Known, Moment, Standing},
     protocol::{Hello, Publish, Reason},
@@ -63,10 +64,16 @@ impl Door {
         let id = connection.id();
         let mut session = Session::new(caller.clone(), client_id.clone(), standing);
         session.address = connection.address().to_owned();
+        session.transport = connection.transport();
+        session.since_ms = now.wall_ms;
+        session.backlog = connection.backlog();
         session.v5 = hello.v5;
         session.keep_alive_s = hello.keep_alive_s;
         session.clean = hello.clean;
         let most_s = self.settings.limits.session_expiry_s;
+        if hello.expiry_s > most_s {
+            self.meter.count(Limit::SessionExpiry);
+        }
         session.outlives = hello.expiry_s.min(most_s) > 0 && caller.principal.kind != Kind::Claim;
         session.waits = true;
         self.directory.add(id, session);
@@ -94,9 +101,13 @@ impl Door {
             return Err((Reason::RetainNotSupported, text.into()));
         }
         let checked = connection::check_publish(self.root(), caller, standing, will);
-        checked
-            .map(|_| ())
-            .map_err(|refusal| (Reason::NotAuthorized, format!("the will: {}", refusal.message)))
+        let verb =
+            checked.map_err(|refusal| (Reason::NotAuthorized, format!("the will: {}", refusal.message)))?;
+        if verb.service == ServiceName::FrontDoor {
+            let text = "the will: nobody would be left to be answered by the front door";
+            return Err((Reason::NotAuthorized, text.into()));
+        }
+        Ok(())
     }
 
     /// What somebody may do by what is known now.
@@ -111,18 +122,21 @@ impl Door {
     fn make_room(&mut self, caller: &Caller, client_id: &str) -> Result<(), Refused> {
         let former = self.directory.taken_over(&caller.principal, client_id);
         let limits = self.settings.limits.clone();
-        match self
+        let room = self
             .directory
-            .room_for(&caller.principal, former.is_some(), &limits)
-        {
+            .room_for(&caller.principal, former.is_some(), &limits);
+        if let Err(NoRoom::Door(limit) | NoRoom::Principal(limit)) = room {
+            self.meter.count(limit);
+        }
+        match room {
             Ok(()) => {}
-            Err(NoRoom::Door) => {
+            Err(NoRoom::Door(_)) => {
                 return Err((
                     Reason::ServerBusy,
                     "the server has all the connections it may".into(),
                 ));
             }
-            Err(NoRoom::Principal) => {
+            Err(NoRoom::Principal(_)) => {
                 return Err((
                     Reason::QuotaExceeded,
                     "you have all the sessions you may; end one of them".into(),

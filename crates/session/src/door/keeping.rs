@@ -45,6 +45,7 @@ impl Door {
             subscriptions: std::mem::take(&mut session.subscriptions),
             v5: session.v5,
             follows_events,
+            since_ms: now.wall_ms,
             until_ms: at(remains.expiry_s),
             will_ms: delay_s.map(at),
             served: session.served,

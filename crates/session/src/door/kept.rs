@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -15,9 +16,11 @@ use contract::id::{Kind, Principal};
 use crate::{
     connection::Remains,
     limits::{Hoard, Limits},
+    meter::{Limit, Meter},
     peer::Caller,
     policy::Standing,
     protocol::Delivery,
+    roll::Roll,
     subscriptions::Subscriptions,
 };
 
@@ -30,6 +33,8 @@ pub(super) struct KeptSession {
     pub(super) v5: bool,
     pub(super) follows_events: bool,
     pub(super) remains: Remains,
+    /// When its last connection was over, milliseconds since 1970.
+    pub(super) since_ms: i64,
     /// When it is over, and when its will is due, monotonic milliseconds.
     pub(super) until_ms: u64,
     pub(super) will_ms: Option<u64>,
@@ -41,13 +46,15 @@ pub(super) struct KeptSession {
 #[derive(Default)]
 pub(super) struct Kept {
     sessions: BTreeMap<u64, KeptSession>,
-    by_principal: HashMap<Principal, Vec<u64>>,
+    by_principal: Roll,
     by_serial: HashMap<String, Vec<u64>>,
     followers: BTreeSet<u64>,
     /// When something is to be done with which.
     due: BTreeSet<(u64, u64)>,
     devices: usize,
     bytes: usize,
+    /// How often its limits were met.
+    met: Meter,
 }
 
 /// Whether a message for a kept session has been kept.
@@ -62,6 +69,26 @@ pub(super) enum Outcome {
 impl KeptSession {
     fn due_ms(&self) -> u64 {
         self.until_ms.min(self.will_ms.unwrap_or(u64::MAX))
+    }
+
+    /// Which limit it is over.
+    fn over(&self, hoard: Hoard, all_are: bool) -> Option<Limit> {
+        let is_device = self.caller.principal.kind == Kind::Device;
+        if self.remains.len() > hoard.messages {
+            Some(if is_device {
+                Limit::KeptDeviceMessages
+            } else {
+                Limit::KeptPersonMessages
+            })
+        } else if self.remains.bytes() > hoard.bytes {
+            Some(if is_device {
+                Limit::KeptDeviceBytes
+            } else {
+                Limit::KeptPersonBytes
+            })
+        } else {
+            all_are.then_some(Limit::KeptBytes)
+        }
     }
 
     fn hoard(&self, limits: &Limits) -> Hoard {
@@ -87,7 +114,17 @@ impl Kept {
 
     /// Those of a principal.
     pub(super) fn of(&self, who: &Principal) -> &[u64] {
-        self.by_principal.get(who).map(Vec::as_slice).unwrap_or_default()
+        self.by_principal.of(who)
+    }
+
+    /// The first principal with one, from there on.
+    pub(super) fn next_principal(&self, from: Bound<&Principal>) -> Option<&Principal> {
+        self.by_principal.next(from)
+    }
+
+    /// How often its limits were met.
+    pub(super) fn met(&self) -> &Meter {
+        &self.met
     }
 
     /// Those whose last connection was over a certificate.
@@ -119,10 +156,9 @@ impl Kept {
     ) -> (Option<u64>, Vec<KeptSession>) {
         let who = session.caller.principal.clone();
         let is_device = who.kind == Kind::Device;
-        let each = if is_device {
-            limits.kept_per_device
-        } else {
-            limits.kept_per_person
+        let (each, limit) = match is_device {
+            true => (limits.kept_per_device, Limit::KeptPerDevice),
+            false => (limits.kept_per_person, Limit::KeptPerPerson),
         };
         let mut gone = Vec::new();
         while self.of(&who).len() >= each.max(1) {
@@ -132,6 +168,7 @@ impl Kept {
                 .copied()
                 .min_by_key(|id| self.get(*id).map(|s| s.until_ms));
             gone.extend(first.and_then(|first| self.remove(first)));
+            self.met.count(limit);
         }
         let class = if is_device {
             self.devices
@@ -139,6 +176,7 @@ impl Kept {
             self.len() - self.devices
         };
         if each == 0 || class >= limits.kept {
+            self.met.count(if each == 0 { limit } else { Limit::Kept });
             gone.push(session);
             return (None, gone);
         }
@@ -164,7 +202,7 @@ impl Kept {
             .entry(session.caller.serial.clone())
             .or_default()
             .push(id);
-        self.by_principal.entry(who).or_default().push(id);
+        self.by_principal.add(&who, id);
         self.sessions.insert(id, session);
     }
 
@@ -177,7 +215,7 @@ impl Kept {
         self.due.remove(&(session.due_ms(), id));
         self.followers.remove(&id);
         crate::directory::forget(&mut self.by_serial, &session.caller.serial, id);
-        crate::directory::forget(&mut self.by_principal, who, id);
+        self.by_principal.remove(who, id);
         Some(session)
     }
 
@@ -205,10 +243,10 @@ impl Kept {
         let hoard = session.hoard(limits);
         let mut dropped = 0;
         loop {
-            let (messages, bytes) = (session.remains.len(), session.remains.bytes());
-            if messages <= hoard.messages && bytes <= hoard.bytes && self.bytes <= limits.kept_bytes {
+            let Some(limit) = session.over(hoard, self.bytes > limits.kept_bytes) else {
                 return Outcome::Kept { dropped };
-            }
+            };
+            self.met.count(limit);
             let Some(oldest) = session.remains.queue.drop_oldest(&is_event) else {
                 return Outcome::Over;
             };

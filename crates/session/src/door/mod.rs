@@ -5,6 +5,7 @@
 
 mod admission;
 mod departures;
+mod desk;
 mod frames;
 mod held;
 mod keeping;
@@ -36,7 +37,9 @@ use crate::{
     facts::Copies,
     lane::{Lane, Leaving, Origin, Turn},
     limits::Limits,
+    meter::Meter,
     protocol::Reason,
+    transport::Listener,
 };
 
 /// What a door must know about its installation.
@@ -100,6 +103,12 @@ pub struct Door {
     /// How often something of a shared subscription was given out.
     served: u64,
     counts: Counts,
+    /// How often limits were met, here and in the entrance.
+    meter: Meter,
+    lobby: Meter,
+    listeners: Vec<(Listener, String)>,
+    /// When it was looked at first, milliseconds since 1970.
+    started_ms: Option<i64>,
     closing: bool,
 }
 
@@ -121,6 +130,10 @@ impl Door {
             snapshot: 0,
             served: 0,
             counts: Counts::default(),
+            meter: Meter::default(),
+            lobby: Meter::default(),
+            listeners: Vec::new(),
+            started_ms: None,
             closing: false,
         }
     }
@@ -195,6 +208,7 @@ impl Door {
 
     /// Time has passed; to be called a few times a second.
     pub fn tick(&mut self, now: Now) {
+        self.started_ms.get_or_insert(now.wall_ms);
         self.look_after_kept(now);
         for owner in [ServiceName::Registry, ServiceName::Provisioning] {
             // Whoever is not there is asked when it is.

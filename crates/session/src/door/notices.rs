@@ -16,6 +16,8 @@ use crate::{connection::Connection, protocol::Hello};
 const KINDS: usize = 4_096;
 /// How often one kind is told, milliseconds.
 const EVERY_MS: u64 = 1_000;
+/// What is told of somebody whose connections an operator closed.
+const KICKED: &str = "kicked";
 
 #[derive(Default)]
 pub(super) struct Notices(BTreeMap<(String, &'static str), Kept>);
@@ -36,7 +38,42 @@ impl Door {
         now: Now,
     ) {
         self.counts.refused += 1;
-        let key = (who.to_string(), what);
+        let notice = SecurityNotice {
+            request_id: String::new(),
+            kind: who.kind.word().into(),
+            id: who.id.to_string(),
+            what: what.into(),
+            detail: detail.chars().take(limits::TEXT_CHARS).collect(),
+            address: address.into(),
+            time_ms: now.wall_ms,
+            ..SecurityNotice::default()
+        };
+        self.keep_notice((who.to_string(), what), notice, now);
+    }
+
+    /// Somebody's connections were closed by an operator.
+    pub(super) fn notice_kick(
+        &mut self,
+        who: &Principal,
+        by: &Principal,
+        reason: &str,
+        address: &str,
+        now: Now,
+    ) {
+        let notice = SecurityNotice {
+            kind: who.kind.word().into(),
+            id: who.id.to_string(),
+            what: KICKED.into(),
+            detail: reason.into(),
+            address: address.into(),
+            time_ms: now.wall_ms,
+            by: by.to_string(),
+            ..SecurityNotice::default()
+        };
+        self.keep_notice((format!("{who} by {by}"), KICKED), notice, now);
+    }
+
+    fn keep_notice(&mut self, key: (String, &'static str), notice: SecurityNotice, now: Now) {
         if self.notices.0.len() >= KINDS && !self.notices.0.contains_key(&key) {
             return;
         }
@@ -46,14 +83,8 @@ impl Door {
         };
         let kept = self.notices.0.entry(key).or_insert_with(fresh);
         kept.notice = SecurityNotice {
-            request_id: String::new(),
-            kind: who.kind.word().into(),
-            id: who.id.to_string(),
-            what: what.into(),
-            detail: detail.chars().take(limits::TEXT_CHARS).collect(),
-            address: address.into(),
-            time_ms: now.wall_ms,
             count: kept.notice.count.saturating_add(1),
+            ..notice
         };
         if !self.lanes[super::place(ServiceName::Monitoring)].is_linked() {
             return;

@@ -22,18 +22,22 @@ pub(super) struct Retained {
 
 impl Retained {
     /// The newest message of a topic. One without a payload takes away what was there, as does one for which
-    /// there is no room: an older one would be wrong.
-    pub(super) fn set(&mut self, who: &Principal, topic: &str, message: Message, most_bytes: usize) {
+    /// there is no room: an older one would be wrong. False: there was none.
+    pub(super) fn set(&mut self, who: &Principal, topic: &str, message: Message, most_bytes: usize) -> bool {
         self.clear(who, topic);
         let bytes = size(topic, &message);
-        if message.payload.is_empty() || self.bytes + bytes > most_bytes {
-            return;
+        if message.payload.is_empty() {
+            return true;
+        }
+        if self.bytes + bytes > most_bytes {
+            return false;
         }
         self.bytes += bytes;
         self.by_principal
             .entry(who.clone())
             .or_default()
             .insert(topic.to_owned(), message);
+        true
     }
 
     fn clear(&mut self, who: &Principal, topic: &str) {

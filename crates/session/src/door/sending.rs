@@ -14,6 +14,7 @@ use service::Now;
 use super::{Door, keeping::is_event, kept::Outcome, retained::Message};
 use crate::{
     connection::Post,
+    meter::Limit,
     policy,
     protocol::{Delivery, Extras, Options, Quality},
     subscriptions::{Shared, Wanted},
@@ -99,7 +100,9 @@ impl Door {
                 content_type: frame.content_type.clone(),
             };
             let most = self.settings.limits.retained_bytes;
-            self.retained.set(who, &frame.topic, message, most);
+            if !self.retained.set(who, &frame.topic, message, most) {
+                self.meter.count(Limit::RetainedBytes);
+            }
         }
         retained
     }

@@ -10,6 +10,7 @@ use super::{Door, place, retained::Message};
 use crate::{
     connection::{Connection, Forward, Post, Wish},
     lane::{Full, Origin},
+    meter::Limit,
     policy,
     protocol::{Delivery, Extras, Handling, Subscription},
     subscriptions::{Added, Pattern},
@@ -26,14 +27,23 @@ impl Door {
     pub fn serve(&mut self, connection: &mut Connection, now: Now) {
         while let Some(wish) = connection.take_wish() {
             let leaving = self.directory.get(connection.id()).is_some_and(|s| s.leaving);
-            if leaving && matches!(wish, Wish::Forward(_) | Wish::Receipt { .. }) {
-                // Who has to go asks for nothing more.
+            let asks = matches!(wish, Wish::Forward(_) | Wish::Receipt { .. } | Wish::Ask(_));
+            let late = matches!(wish, Wish::Ask(_)) && connection.over().is_some();
+            if (leaving && asks) || late {
+                // Who has to go asks for nothing more; what was not answered comes again.
+                if let Wish::Forward(forward) | Wish::Ask(forward) = wish
+                    && let Some(packet_id) = forward.packet_id
+                {
+                    connection.lose(forward.verb.service, packet_id);
+                }
                 continue;
             }
             match wish {
                 Wish::Admit(hello) => self.admit(connection, &hello, now),
                 Wish::Forward(forward) => self.forward(connection, *forward),
                 Wish::Receipt { verb, frame } => self.receive(verb, *frame),
+                Wish::Ask(forward) => self.answer(connection.id(), *forward, now),
+                Wish::Met(limit) => self.meter.count(limit),
                 Wish::Subscribe {
                     packet_id,
                     subscriptions,
@@ -81,9 +91,12 @@ impl Door {
         let greedy = packet_id.is_none() && !self.may_send_unheld(id);
         let lane = &mut self.lanes[place(verb.service)];
         let pushed = match overtakes || greedy {
-            true => Err(Full(Box::new(frame))),
+            true => Err(Full(Box::new(frame), greedy.then_some(Limit::Unheld))),
             false => lane.push(frame, origin, turn),
         };
+        if let Err(Full(_, Some(limit))) = &pushed {
+            self.meter.count(*limit);
+        }
         match (pushed, packet_id) {
             (Ok(_), Some(packet_id)) => {
                 self.counts.requests += 1;
@@ -99,7 +112,7 @@ impl Door {
             (Err(_), Some(packet_id)) if connection.over().is_some() => {
                 connection.lose(verb.service, packet_id);
             }
-            (Err(Full(frame)), Some(_)) => {
+            (Err(Full(frame, _)), Some(_)) => {
                 lane.stall(id);
                 connection.stall(Forward {
                     verb,
@@ -108,7 +121,7 @@ impl Door {
                     turn,
                 });
             }
-            (Err(Full(frame)), None) => connection.refuse_busy(Forward {
+            (Err(Full(frame, _)), None) => connection.refuse_busy(Forward {
                 verb,
                 frame: *frame,
                 packet_id,
@@ -147,6 +160,7 @@ impl Door {
         let sender = frame.topic.clone();
         if !self.lanes[place(verb.service)].receipt(sender, verb.name, frame) {
             self.counts.refused += 1;
+            self.meter.count(Limit::Receipts);
         }
     }
 
@@ -234,6 +248,9 @@ impl Door {
         let added = self
             .directory
             .subscribe(id, pattern.clone(), wanted.options, is_event, &limits);
+        if added.is_none() {
+            self.meter.count(Limit::Subscriptions);
+        }
         added.map(|added| (pattern, added)).ok_or(SUB_QUOTA)
     }
 

@@ -108,6 +108,11 @@ impl Protocol {
         self.out.split().freeze()
     }
 
+    /// Messages that the client has not acknowledged.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
     /// Bytes to be written.
     pub(crate) fn output_len(&self) -> usize {
         self.out.len()

@@ -123,13 +123,17 @@ impl World {
     }
 
     pub(crate) fn tell_device(&mut self, stage: Stage, restriction: Restriction) {
+        self.tell_device_of("pump-7", stage, restriction);
+    }
+
+    pub(crate) fn tell_device_of(&mut self, id: &str, stage: Stage, restriction: Restriction) {
         let fact = DeviceFact {
-            device_id: "pump-7".into(),
+            device_id: id.into(),
             stage: stage as i32,
             restriction: restriction as i32,
             ..DeviceFact::default()
         };
-        self.tell_fact(ServiceName::Registry, "device", "pump-7", &fact);
+        self.tell_fact(ServiceName::Registry, "device", id, &fact);
     }
 
     pub(crate) fn tell_person(&mut self, kind: &str, id: &str, role: Role, filters: &[&str]) {

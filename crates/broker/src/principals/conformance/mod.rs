@@ -18,6 +18,7 @@ mod publishes;
 mod sessions;
 mod shape;
 mod subscriptions;
+mod websocket;
 mod wills;
 
 use std::time::Duration;

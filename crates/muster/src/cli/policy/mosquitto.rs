@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use contract::{
     Root,
-    id::Kind,
+    id::{Kind, ServiceName},
     v1::{Person, Role},
     verb::{VERBS, Verb},
 };
@@ -46,9 +46,13 @@ pub(super) fn acl(root: &Root, roll: &Roll) -> String {
     acl
 }
 
-/// The verbs that a kind of principal could use at all.
+/// The verbs that a kind of principal could use at all. On another broker nobody answers for the front door.
 fn verbs(kind: Kind) -> impl Iterator<Item = &'static Verb> {
-    VERBS.iter().filter(move |verb| verb.open_to(kind))
+    let answered = |verb: &&Verb| verb.service != ServiceName::FrontDoor;
+    VERBS
+        .iter()
+        .filter(answered)
+        .filter(move |verb| verb.open_to(kind))
 }
 
 fn restricted(acl: &mut String, root: &Root, id: &str, reach: Reach) {

@@ -1,0 +1,179 @@
+//! MQTT over WebSocket (RFC 6455; MQTT 5, section 6): a stream of bytes in binary frames.
+//!
+//! A packet may span frames and a frame may hold several packets (MQTT-6.0.0-2): what frames carry is one
+//! stream, as TCP's is.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use futures_util::{Sink, Stream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        self, Message,
+        error::CapacityError,
+        handshake::server::{ErrorResponse, Request, Response},
+        http::{HeaderMap, HeaderValue, StatusCode, header},
+        protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
+    },
+};
+
+/// MQTT's subprotocol (MQTT-6.0.0-3).
+const SUBPROTOCOL: &str = "mqtt";
+/// Read at a time: most packets are small.
+const READ_BYTES: usize = 4 * 1024;
+/// Written and not taken by the client, beyond which the connection breaks; what waits is bounded before.
+const WRITE_BYTES: usize = 1024 * 1024;
+
+/// Shakes hands over a stream, and refuses who does not speak MQTT or comes from a page that is not listed.
+/// No frame and no message may be larger than `most_bytes`.
+#[allow(clippy::result_large_err)] // the library's own type of a refusal
+pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    origins: &[String],
+    most_bytes: usize,
+) -> Result<Frames<S>, String> {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BYTES)
+        .max_message_size(Some(most_bytes))
+        .max_frame_size(Some(most_bytes));
+    let answer = |request: &Request, response: Response| answer(request.headers(), response, origins);
+    let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, answer, Some(config)).await;
+    let stream = accepted.map_err(|error| match error {
+        tungstenite::Error::Http(refused) => {
+            let body = refused.body().as_deref().unwrap_or_default();
+            String::from_utf8_lossy(body).into_owned()
+        }
+        other => format!("the WebSocket handshake: {other}"),
+    })?;
+    Ok(Frames {
+        stream,
+        arrived: Bytes::new(),
+    })
+}
+
+#[allow(clippy::result_large_err)] // the library's own type of a refusal
+fn answer(
+    headers: &HeaderMap,
+    mut response: Response,
+    origins: &[String],
+) -> Result<Response, ErrorResponse> {
+    for origin in headers.get_all(header::ORIGIN) {
+        if !origins
+            .iter()
+            .any(|listed| listed.as_bytes() == origin.as_bytes())
+        {
+            let text = "pages of this origin may not connect: list it in listen.websocket_origins";
+            return Err(refusal(StatusCode::FORBIDDEN, text));
+        }
+    }
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    let mut offered = offered
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    if !offered.any(|word| word.trim() == SUBPROTOCOL) {
+        let text = "the subprotocol is `mqtt`";
+        return Err(refusal(StatusCode::BAD_REQUEST, text));
+    }
+    let chosen = HeaderValue::from_static(SUBPROTOCOL);
+    response
+        .headers_mut()
+        .insert(header::SEC_WEBSOCKET_PROTOCOL, chosen);
+    Ok(response)
+}
+
+fn refusal(status: StatusCode, text: &str) -> ErrorResponse {
+    let mut response = ErrorResponse::new(Some(text.to_owned()));
+    *response.status_mut() = status;
+    response
+}
+
+/// The bytes in a WebSocket's frames.
+pub(super) struct Frames<S> {
+    stream: WebSocketStream<S>,
+    /// What of the last message has not been read.
+    arrived: Bytes,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
+    /// The connection is over; the client is told why when it is shut down.
+    fn broken(&mut self, code: CloseCode, text: &'static str) -> io::Error {
+        let close = CloseFrame {
+            code,
+            reason: text.into(),
+        };
+        let _ = Pin::new(&mut self.stream).start_send(Message::Close(Some(close)));
+        io::Error::new(io::ErrorKind::InvalidData, text)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Frames<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.arrived.is_empty() {
+            let message = match ready!(Pin::new(&mut self.stream).poll_next(cx)) {
+                None => return Poll::Ready(Ok(())),
+                Some(Ok(message)) => message,
+                Some(Err(tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. }))) => {
+                    return Poll::Ready(Err(
+                        self.broken(CloseCode::Size, "a frame or message is too large")
+                    ));
+                }
+                Some(Err(error)) => return Poll::Ready(Err(broken_pipe(error))),
+            };
+            match message {
+                Message::Binary(bytes) => self.arrived = bytes,
+                // MQTT-6.0.0-1
+                Message::Text(_) => {
+                    return Poll::Ready(Err(
+                        self.broken(CloseCode::Unsupported, "MQTT comes in binary frames")
+                    ));
+                }
+                Message::Close(_) => return Poll::Ready(Ok(())),
+                // The library has answered a ping.
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            }
+        }
+        let taken = self.arrived.len().min(buffer.remaining());
+        buffer.put_slice(&self.arrived[..taken]);
+        self.arrived.advance(taken);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Frames<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(Pin::new(&mut self.stream).poll_ready(cx)).map_err(broken_pipe)?;
+        let message = Message::Binary(Bytes::copy_from_slice(bytes));
+        Pin::new(&mut self.stream)
+            .start_send(message)
+            .map_err(broken_pipe)?;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx).map_err(broken_pipe)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx).map_err(broken_pipe)
+    }
+}
+
+fn broken_pipe(error: tungstenite::Error) -> io::Error {
+    match error {
+        tungstenite::Error::Io(error) => error,
+        other => io::Error::new(io::ErrorKind::BrokenPipe, other),
+    }
+}
