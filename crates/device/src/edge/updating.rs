@@ -57,9 +57,7 @@ impl<P: Platform> Session<'_, P> {
             _ => self.taken_back,
         };
         if let Err(error) = self.body.apply(input).await {
-            // The server tells once more what it has assigned, and work begins where the journal stands.
-            self.later(Errand::Work, told_whole(&error));
-            self.later(Errand::Assignment, "the update waits for the disk".into());
+            self.wait_for_disk(&error);
             return Ok(None);
         }
         let after = task(&self.body.journal);
@@ -87,5 +85,13 @@ impl<P: Platform> Session<'_, P> {
         }
         self.send(Errand::Work, pause);
         Ok(None)
+    }
+
+    /// Work begins where the journal stands, and the server tells once more what it has assigned. It is asked anew:
+    /// the answer under way may be older than what could not be noted.
+    fn wait_for_disk(&mut self, error: &Error) {
+        self.later(Errand::Work, told_whole(error));
+        self.errands.call_back(Errand::Assignment);
+        self.later(Errand::Assignment, "the update waits for the disk".into());
     }
 }

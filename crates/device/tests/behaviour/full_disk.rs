@@ -62,6 +62,34 @@ async fn it_comes_up_beats_and_takes_its_update_once_there_is_room() {
     assert_eq!(fs::read(settings.folder.join("slot-b")).unwrap(), image);
 }
 
+/// The answer under way says that nothing is assigned; the assignment, which is younger, overtakes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_is_told_while_it_asks_is_asked_for_again() {
+    let (world, watch) = (World::new().await, Watch::default());
+    let settings = world.settings("pump-7");
+    fs::create_dir_all(&settings.folder).unwrap();
+    fill(&settings.folder, "update.json");
+    world.state.lock().late = Duration::from_secs(1);
+    let pump = Pump::start(&settings, &watch).await;
+    world.until("it asks", |s| s.asked == 1).await;
+    let image = image(3, 9_000);
+    world.assign("pump-7", &release("r1", 3, &image), &image);
+    let full = || watch.heard(|e| matches!(e, Event::Problem { what } if what.contains("update.json")));
+    while full() == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(world.state.lock().asked, 1, "the first answer is under way");
+    free(&settings.folder, "update.json");
+    world
+        .until("the update is taken", |s| {
+            s.updates
+                .last()
+                .is_some_and(|(_, state, _)| *state == UpdateState::Succeeded)
+        })
+        .await;
+    pump.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_gets_its_first_certificate_once_there_is_room() {
     let (world, watch) = (World::new().await, Watch::default());

@@ -68,6 +68,10 @@ pub(crate) struct State {
     pub(crate) blocks: usize,
     /// Pause before each block.
     pub(crate) slow: Duration,
+    /// Questions for an assignment.
+    pub(crate) asked: usize,
+    /// How long an answer to them is under way.
+    pub(crate) late: Duration,
     pub(crate) damages_blocks: bool,
     pub(crate) updates: Vec<(Id, UpdateState, String)>,
     pub(crate) retiring: bool,

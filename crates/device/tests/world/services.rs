@@ -1,6 +1,6 @@
 //! The services, as far as a device notices them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use contract::{
@@ -46,10 +46,15 @@ pub(crate) fn take(
         ),
     };
     let reply = (root.down(who, service, verb.name, leaf), Some(name), payload);
-    let (slow, outbox) = (state.lock().slow, outbox.clone());
-    if verb.name == "block" && !slow.is_zero() {
+    let pause = match verb.name {
+        "block" => state.lock().slow,
+        "assignment" => state.lock().late,
+        _ => Duration::ZERO,
+    };
+    let outbox = outbox.clone();
+    if !pause.is_zero() {
         tokio::spawn(async move {
-            tokio::time::sleep(slow).await;
+            tokio::time::sleep(pause).await;
             outbox.send(reply)
         });
     } else {
@@ -92,6 +97,7 @@ fn answer(
             None
         }
         (ServiceName::Rollout, "assignment") => {
+            state.asked += 1;
             let assigned = state.assigned.get(&who.id).cloned();
             Some(ok(&assigned.unwrap_or_default()))
         }
