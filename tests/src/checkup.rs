@@ -21,9 +21,8 @@ const SOON: Duration = Duration::from_secs(1);
 const TRIES: usize = 5;
 /// How long memory may take to go down.
 const SETTLING: Duration = Duration::from_secs(10);
-/// What a process may grow by, whatever it had before: the caches of four databases fill (`state.cache_mib`, 64
-/// each), the sooner the faster the machine.
-const ALLOWANCE_KIB: u64 = 256 * 1024;
+/// What a small process may grow by, whatever it had before: caches fill.
+const ALLOWANCE_KIB: u64 = 64 * 1024;
 
 /// A process as seen from outside.
 pub struct Vitals {

@@ -14,6 +14,9 @@ use crate::{
     world::World,
 };
 
+/// How long the stores' logs and caches take to fill under the load, by and large.
+const WARM_UP: Duration = Duration::from_secs(10);
+
 /// A `muster up`, its crew, and the load they make.
 pub struct Scene {
     /// The installation.
@@ -62,6 +65,13 @@ impl Scene {
             load,
             before_kib,
         }
+    }
+
+    /// Lets the load fill what any load fills, and takes that for what memory was before the fault: for a fault
+    /// that leaves the server at work for long, where it would else be the machine's speed that is measured.
+    pub async fn warm_up(&mut self) {
+        tokio::time::sleep(WARM_UP).await;
+        self.before_kib = memory_kib(&[self.world.server().pid()]);
     }
 
     /// Waits until all services have acknowledged something after `since`; how long that took.

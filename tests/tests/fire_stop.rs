@@ -56,7 +56,8 @@ async fn a_server_that_stands_still_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_stands_still_goes_on_and_nobody_else_notices() {
-    let scene = Scene::set(&[]).await;
+    let mut scene = Scene::set(&[]).await;
+    scene.warm_up().await;
     let mut tally = Tally::of("SIGSTOP of a client, 20 s");
     let admin = scene.world.admin().await;
     scene.world.register(&admin, &["frozen"]).await;

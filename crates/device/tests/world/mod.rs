@@ -177,9 +177,9 @@ impl World {
         states
     }
 
-    /// Waits until something holds; longer than the longest pause of a device that was refused often.
+    /// Waits until something holds.
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&State) -> bool) {
-        for _ in 0..6_000 {
+        for _ in 0..1_500 {
             if holds(&self.state.lock()) {
                 return;
             }
