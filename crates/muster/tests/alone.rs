@@ -1,120 +1,32 @@
 //! The program alone: an installation of its own, its server started and stopped, its commands as typed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod installation;
+
 use std::{
     fmt::Write,
     fs,
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
+
+use installation::{Installation, MUSTER};
 
 /// A text that looks like a number, and is another one as a number.
 const SITE: &str = "0042";
 
-/// Shell words that stand for the program.
-const MUSTER: &str = env!("CARGO_BIN_EXE_muster");
-
-struct Installation {
-    folder: tempfile::TempDir,
-    server: Option<(Child, String)>,
-}
-
-impl Installation {
-    fn new() -> Installation {
-        let folder = tempfile::tempdir().unwrap();
-        let installation = Installation { folder, server: None };
-        installation.good(&["init", "--unencrypted", "--site", SITE]);
-        // From here on the environment says it.
-        fs::write(installation.path("muster.toml"), "").unwrap();
-        installation
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn start(&mut self) {
-        let mut child = command(self.folder.path())
-            .args(["--json", "up"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut said = BufReader::new(child.stdout.take().unwrap());
-        said.read_line(&mut line).unwrap();
-        let ready: serde_json::Value = serde_json::from_str(&line).expect("it says that it is ready");
-        self.server = Some((child, ready["principals"].as_str().unwrap().to_owned()));
-    }
-
-    /// As an operator stops it: SIGTERM, and 0 at its end.
-    fn stop(&mut self) {
-        let (mut child, _) = self.server.take().unwrap();
-        let killed = Command::new("kill").arg(child.id().to_string()).status().unwrap();
-        assert!(killed.success() && child.wait().unwrap().success());
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = command(self.folder.path());
-        command.args(arguments).stdin(Stdio::null());
-        if let Some((_, address)) = &self.server {
-            command.env("MUSTER_SERVER", address);
-        }
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    #[track_caller]
-    fn good(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// It ends with this code and these words.
-    #[track_caller]
-    fn fails(&self, arguments: &[&str], code: i32, words: &[&str]) {
-        let output = self.run(arguments);
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-        for word in words {
-            assert!(said.contains(word), "`{word}` is not in: {said}");
-        }
-    }
-}
-
-impl Drop for Installation {
-    fn drop(&mut self) {
-        if let Some((mut child, _)) = self.server.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-fn command(folder: &Path) -> Command {
-    let mut command = Command::new(MUSTER);
-    // Settings of whoever runs the tests are not ours.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"MUSTER_")) {
-        command.env_remove(name);
-    }
-    command
-        .env("MUSTER_DIR", folder)
-        .env("MUSTER_SITE", SITE)
-        .env("MUSTER_STATE__FOLDER", "007")
-        .env("MUSTER_LISTEN__PRINCIPALS", "127.0.0.1:0")
-        .env("MUSTER_LISTEN__HTTP", "127.0.0.1:0");
-    command
+/// One whose configuration is in the environment.
+fn alone() -> Installation {
+    let settings = &[("MUSTER_SITE", SITE), ("MUSTER_STATE__FOLDER", "007")];
+    let installation = Installation::new(settings, &["--site", SITE]);
+    // From here on the environment says it.
+    fs::write(installation.path("muster.toml"), "").unwrap();
+    installation
 }
 
 #[test]
 fn an_admin_whose_key_is_lost_gets_back_in_while_the_server_is_stopped() {
-    let mut installation = Installation::new();
+    let mut installation = alone();
     installation.fails(&["recover", "operator", "--yes"], 3, &["has never run"]);
     installation.start();
     assert!(
@@ -149,7 +61,7 @@ fn an_admin_whose_key_is_lost_gets_back_in_while_the_server_is_stopped() {
 
 #[test]
 fn whoever_reads_less_than_there_is_hears_no_word_and_whoever_reads_on_gets_it_all() {
-    let mut installation = Installation::new();
+    let mut installation = alone();
     installation.start();
     let mut table = String::new();
     (0..150).for_each(|n| writeln!(table, r#"{{"device_id":"pump-{n}"}}"#).unwrap());
@@ -183,7 +95,7 @@ fn whoever_reads_less_than_there_is_hears_no_word_and_whoever_reads_on_gets_it_a
 
 #[test]
 fn who_may_not_follow_is_told_so() {
-    let mut installation = Installation::new();
+    let mut installation = alone();
     installation.start();
     let grant = [
         "person",
@@ -212,7 +124,7 @@ fn who_may_not_follow_is_told_so() {
 
 #[test]
 fn a_file_that_is_not_as_it_should_be_is_a_mistake_of_the_configuration() {
-    let installation = Installation::new();
+    let installation = alone();
     installation.fails(
         &[
             "--dir",
@@ -234,12 +146,12 @@ fn a_file_that_is_not_as_it_should_be_is_a_mistake_of_the_configuration() {
 
 #[test]
 fn a_server_whose_words_nobody_reads_serves_on() {
-    let mut installation = Installation::new();
+    let mut installation = alone();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap().to_string();
     drop(free);
-    let mut child = command(installation.folder.path())
-        .arg("up")
+    let mut child = installation
+        .command(&["up"])
         .env("MUSTER_LISTEN__PRINCIPALS", &address)
         .env("MUSTER_LOG__FILTER", "debug")
         .stdout(Stdio::piped())
@@ -247,7 +159,7 @@ fn a_server_whose_words_nobody_reads_serves_on() {
         .spawn()
         .unwrap();
     drop((child.stdout.take(), child.stderr.take()));
-    installation.server = Some((child, address));
+    installation.adopt(child, address);
     let end = Instant::now() + Duration::from_secs(30);
     while installation.run(&["device", "list"]).status.code() != Some(0) {
         assert!(Instant::now() < end, "it does not serve");

@@ -1,97 +1,14 @@
 //! What an operator sees of the front door, as typed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod installation;
+
 use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
-
-const MUSTER: &str = env!("CARGO_BIN_EXE_muster");
-
-struct Server {
-    folder: tempfile::TempDir,
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start() -> Server {
-        let folder = tempfile::tempdir().unwrap();
-        let init = command(folder.path())
-            .args(["init", "--unencrypted"])
-            .output()
-            .unwrap();
-        assert!(init.status.success(), "{init:?}");
-        let mut child = command(folder.path())
-            .args(["--json", "up"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let out = child.stdout.take().unwrap();
-        BufReader::new(out).read_line(&mut line).unwrap();
-        let ready: Value = serde_json::from_str(&line).expect("it says that it is ready");
-        Server {
-            address: ready["principals"].as_str().unwrap().to_owned(),
-            folder,
-            child,
-        }
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = command(self.folder.path());
-        command
-            .args(arguments)
-            .stdin(Stdio::null())
-            .env("MUSTER_SERVER", &self.address);
-        command
-    }
-
-    /// It ends with this code; what it said on both outputs.
-    #[track_caller]
-    fn ends(&self, arguments: &[&str], code: i32) -> String {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = self.command(arguments).output().unwrap();
-        let said = String::from_utf8([stdout, stderr].concat()).unwrap();
-        assert_eq!(status.code(), Some(code), "{arguments:?}: {said}");
-        said
-    }
-
-    /// Documents, one a line.
-    #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Vec<Value> {
-        let said = self.ends(&[&["--json"], arguments].concat(), 0);
-        said.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn command(folder: &std::path::Path) -> Command {
-    let mut command = Command::new(MUSTER);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"MUSTER_")) {
-        command.env_remove(name);
-    }
-    command
-        .env("MUSTER_DIR", folder)
-        .env("MUSTER_LISTEN__PRINCIPALS", "127.0.0.1:0")
-        .env("MUSTER_LISTEN__HTTP", "127.0.0.1:0");
-    command
-}
+use installation::Installation;
 
 struct Follower(Child);
 
@@ -103,7 +20,7 @@ impl Drop for Follower {
 }
 
 /// A session that follows events, and its client id.
-fn follower(server: &Server) -> (Follower, String) {
+fn follower(server: &Installation) -> (Follower, String) {
     let mut follow = server.command(&["--json", "events"]);
     let child = follow
         .stdout(Stdio::null())
@@ -113,7 +30,7 @@ fn follower(server: &Server) -> (Follower, String) {
     let follower = Follower(child);
     let begun = Instant::now();
     loop {
-        let sessions = server.json(&["broker", "clients", "--kind", "operator", "--prefix", "adm"]);
+        let sessions = server.documents(&["broker", "clients", "--kind", "operator", "--prefix", "adm"]);
         let following = sessions.iter().find(|s| s["subscriptions"].as_u64() > Some(1));
         if let Some(session) = following {
             return (follower, session["client_id"].as_str().unwrap().to_owned());
@@ -124,7 +41,7 @@ fn follower(server: &Server) -> (Follower, String) {
 
 #[test]
 fn an_operator_sees_who_is_connected_and_sends_one_away() {
-    let server = Server::start();
+    let server = Installation::running();
     let (_follower, client) = follower(&server);
     let table = server.ends(&["broker", "clients"], 0);
     assert!(
@@ -145,11 +62,11 @@ fn an_operator_sees_who_is_connected_and_sends_one_away() {
     assert!(asked.contains("--yes"), "{asked}");
     let would = server.ends(&[&kick[..], &["--dry-run"]].concat(), 0);
     assert!(would.contains("would close"), "{would}");
-    let kicked = server.json(&[&kick[..], &["--yes"]].concat());
+    let kicked = server.documents(&[&kick[..], &["--yes"]].concat());
     assert_eq!(kicked[0]["closed"], 1);
     let again = server.ends(&[&kick[..], &["--yes"]].concat(), 0);
     assert!(again.contains("no connection was open"), "{again}");
-    let told = server.json(&[
+    let told = server.documents(&[
         "events",
         "--service",
         "monitoring",
@@ -169,8 +86,8 @@ fn an_operator_sees_who_is_connected_and_sends_one_away() {
 
 #[test]
 fn an_operator_sees_limits_and_listeners() {
-    let server = Server::start();
-    let limits = server.json(&["broker", "limits"]);
+    let server = Installation::running();
+    let limits = server.documents(&["broker", "limits"]);
     let connections = limits
         .iter()
         .find(|limit| limit["name"] == "connections")
@@ -181,7 +98,7 @@ fn an_operator_sees_limits_and_listeners() {
         table.contains("kept_for_device.messages") && table.contains("counted since"),
         "{table}"
     );
-    let listeners = server.json(&["broker", "listeners"]);
+    let listeners = server.documents(&["broker", "listeners"]);
     assert_eq!(listeners.len(), 1);
     assert_eq!(
         (
@@ -189,7 +106,7 @@ fn an_operator_sees_limits_and_listeners() {
             &listeners[0]["address"],
             &listeners[0]["sessions"]
         ),
-        (&"principals".into(), &server.address.as_str().into(), &1.into())
+        (&"principals".into(), &server.address().into(), &1.into())
     );
     server.ends(&["broker", "listeners"], 0);
 }

@@ -1,120 +1,39 @@
 //! A device's purchase, import, search, succession and export, as typed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    fmt::Write,
-    fs,
-    io::{BufRead, BufReader},
-    path::PathBuf,
-    process::{Child, Command, Output, Stdio},
-};
+mod installation;
 
-const MUSTER: &str = env!("CARGO_BIN_EXE_muster");
+use std::{fmt::Write, fs};
 
-struct Server {
-    folder: tempfile::TempDir,
-    child: Child,
-    address: String,
+use installation::Installation;
+
+/// It ends with this code and says these words, printed or complained; all that it said.
+#[track_caller]
+fn says(server: &Installation, arguments: &[&str], code: i32, words: &[&str]) -> String {
+    let said = server.ends(arguments, code);
+    for word in words {
+        assert!(said.contains(word), "`{word}` is not in: {said}");
+    }
+    said
 }
 
-impl Server {
-    fn start() -> Server {
-        let folder = tempfile::tempdir().unwrap();
-        let init = command(folder.path())
-            .args(["init", "--unencrypted"])
-            .output()
-            .unwrap();
-        assert!(init.status.success(), "{init:?}");
-        let mut child = command(folder.path())
-            .args(["--json", "up"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let ready: serde_json::Value = serde_json::from_str(&line).expect("it says that it is ready");
-        let address = ready["principals"].as_str().unwrap().to_owned();
-        Server {
-            folder,
-            child,
-            address,
-        }
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = command(self.folder.path());
-        command
-            .args(arguments)
-            .stdin(Stdio::null())
-            .env("MUSTER_SERVER", &self.address);
-        command.output().unwrap()
-    }
-
-    #[track_caller]
-    fn good(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// It ends with this code; what it said on both outputs.
-    #[track_caller]
-    fn fails(&self, arguments: &[&str], code: i32, words: &[&str]) -> String {
-        let output = self.run(arguments);
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8(said).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-        for word in words {
-            assert!(said.contains(word), "`{word}` is not in: {said}");
-        }
-        said
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.path(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn ids(&self, query: &str) -> Vec<String> {
-        let listed = self.good(&["--json", "device", "list", "--where", query]);
-        let id = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["device_id"].clone();
-        listed
-            .lines()
-            .map(|line| id(line).as_str().unwrap().to_owned())
-            .collect()
-    }
+fn written(server: &Installation, name: &str, text: &str) -> String {
+    let path = server.path(name);
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn command(folder: &std::path::Path) -> Command {
-    let mut command = Command::new(MUSTER);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"MUSTER_")) {
-        command.env_remove(name);
-    }
-    command
-        .env("MUSTER_DIR", folder)
-        .env("MUSTER_LISTEN__PRINCIPALS", "127.0.0.1:0")
-        .env("MUSTER_LISTEN__HTTP", "127.0.0.1:0");
-    command
+fn ids(server: &Installation, query: &str) -> Vec<String> {
+    let listed = server.documents(&["device", "list", "--where", query]);
+    listed
+        .iter()
+        .map(|device| device["device_id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
 fn devices_are_bought_received_and_wait_for_their_checks() {
-    let server = Server::start();
+    let server = Installation::running();
     server.good(&["supplier", "put", "acme", "--name", "ACME Pumps"]);
     let place = [
         "order",
@@ -136,10 +55,19 @@ fn devices_are_bought_received_and_wait_for_their_checks() {
         "--check",
         "fw=firmware-at-least:1.4.0",
     ]);
-    server.fails(&place, 4, &["has not been vetted", "muster supplier vet acme"]);
+    says(
+        &server,
+        &place,
+        4,
+        &["has not been vetted", "muster supplier vet acme"],
+    );
     server.good(&["supplier", "vet", "acme", "--note", "audit"]);
     server.good(&place);
-    let note = server.file("note.csv", "device_id,serial_number\npump-7,SN-7\npump-8,\n");
+    let note = written(
+        &server,
+        "note.csv",
+        "device_id,serial_number\npump-7,SN-7\npump-8,\n",
+    );
     assert!(
         server
             .good(&["order", "expect", "po-17", &note])
@@ -150,14 +78,15 @@ fn devices_are_bought_received_and_wait_for_their_checks() {
             .good(&["order", "expect", "po-17", &note])
             .contains("2 unchanged")
     );
-    server.fails(
+    says(
+        &server,
         &["order", "receive", "po-17", "pump-7=SN-9"],
         4,
         &["another serial number was expected"],
     );
     server.good(&["order", "receive", "po-17", "pump-7=SN-7", "pump-8=SN-8"]);
     assert_eq!(
-        server.ids("order = po-17 and stage = registered and type = pump"),
+        ids(&server, "order = po-17 and stage = registered and type = pump"),
         ["pump-7", "pump-8"]
     );
     let why = server.good(&["device", "why", "pump-7", "active"]);
@@ -180,15 +109,22 @@ fn devices_are_bought_received_and_wait_for_their_checks() {
         shown.contains("SN-7") && shown.contains("burn-in passed, says operators/admin"),
         "{shown}"
     );
-    server.fails(
+    says(
+        &server,
         &["type", "add", "x", "--check", "a=guess"],
         2,
-        &["self-test, reported"],
+        &["self-test, firmware-at-least, reported, attested"],
     );
-    let schema = server.file("bad.json", "{\"type\":\"no such\"}");
-    server.fails(&["type", "add", "x", "--schema", &schema], 2, &["no JSON Schema"]);
+    let schema = written(&server, "bad.json", "{\"type\":\"no such\"}");
+    says(
+        &server,
+        &["type", "add", "x", "--schema", &schema],
+        2,
+        &["no JSON Schema"],
+    );
     server.good(&["type", "deprecate", "pump"]);
-    server.fails(
+    says(
+        &server,
         &["device", "register", "pump-9", "--type", "pump"],
         4,
         &["is deprecated"],
@@ -197,51 +133,60 @@ fn devices_are_bought_received_and_wait_for_their_checks() {
 
 #[test]
 fn ten_thousand_rows_with_a_bad_one_are_imported_again_and_again() {
-    let server = Server::start();
+    let server = Installation::running();
     let mut table = String::from("device_id,site,tags.line,warranty_until\n");
     for n in 1..10_000 {
         let warranty = if n == 7_776 { "soon" } else { "2028-01-31" };
         writeln!(table, "d-{n:05},s{},{},{warranty}", n % 10, n % 7).unwrap();
     }
-    let file = server.file("fleet.csv", &table);
-    let dry = server.fails(
+    let file = written(&server, "fleet.csv", &table);
+    let dry = says(
+        &server,
         &["device", "import", &file, "--dry-run"],
         4,
         &["9998 would be registered", "7777"],
     );
     assert!(dry.contains("1 refused"), "{dry}");
     assert_eq!(server.good(&["device", "count"]).trim(), "0");
-    server.fails(
+    says(
+        &server,
         &["device", "import", &file],
         4,
         &["9998 registered, 0 unchanged, 1 refused", "7777", "d-07776"],
     );
-    let again = server.fails(&["--json", "device", "import", &file], 4, &["\"line\":7777"]);
+    let again = says(
+        &server,
+        &["--json", "device", "import", &file],
+        4,
+        &["\"line\":7777"],
+    );
     let report: serde_json::Value = serde_json::from_str(again.lines().next().unwrap()).unwrap();
     assert_eq!(
         (report["registered"].as_u64(), report["unchanged"].as_u64()),
         (Some(0), Some(9_998))
     );
     assert_eq!(report["refused"][0]["field"], "warranty_until");
-    let mended = server.file("mended.csv", &table.replace("soon", "2028-01-31"));
+    let mended = written(&server, "mended.csv", &table.replace("soon", "2028-01-31"));
     assert!(
         server
             .good(&["device", "import", &mended])
             .contains("1 registered, 9998 unchanged, 0 refused")
     );
-    let senseless = server.file("senseless.csv", "device_id,site\nfine,x\na/b,x\n");
-    server.fails(
+    let senseless = written(&server, "senseless.csv", "device_id,site\nfine,x\na/b,x\n");
+    says(
+        &server,
         &["device", "import", &senseless],
         2,
         &["nothing was registered", "line 3: device_id `a/b`"],
     );
-    server.fails(
+    says(
+        &server,
         &["device", "import", &senseless, "--keep-going"],
         4,
         &["1 registered, 0 unchanged, 1 refused"],
     );
 
-    assert_eq!(server.ids("site = s3 and tags.line = 0").len(), 142);
+    assert_eq!(ids(&server, "site = s3 and tags.line = 0").len(), 142);
     let counted = server.good(&[
         "--json",
         "device",
@@ -260,13 +205,15 @@ fn ten_thousand_rows_with_a_bad_one_are_imported_again_and_again() {
         (Some("9999"), 10)
     );
     server.good(&["query", "put", "line-0", "tags.line = 0"]);
-    assert_eq!(server.ids("@line-0 and site = s3").len(), 142);
-    server.fails(
+    assert_eq!(ids(&server, "@line-0 and site = s3").len(), 142);
+    says(
+        &server,
         &["device", "list", "--where", "site ="],
         2,
         &["a value was expected"],
     );
-    server.fails(
+    says(
+        &server,
         &["device", "list", "--where", "colour = red"],
         2,
         &["there is no field `colour`"],
@@ -300,7 +247,7 @@ fn ten_thousand_rows_with_a_bad_one_are_imported_again_and_again() {
 
 #[test]
 fn what_is_exported_is_imported_elsewhere_without_loss() {
-    let server = Server::start();
+    let server = Installation::running();
     server.good(&["supplier", "put", "acme"]);
     server.good(&["group", "put", "line-7"]);
     server.good(&["device", "register", "z-gateway", "--site", "berlin"]);
@@ -326,7 +273,8 @@ fn what_is_exported_is_imported_elsewhere_without_loss() {
     ];
     fields.iter().for_each(|field| register.extend(["--set", field]));
     server.good(&register);
-    server.fails(
+    says(
+        &server,
         &["device", "register", "x", "--set", "stage=active"],
         5,
         &["not written by operators"],
@@ -339,7 +287,7 @@ fn what_is_exported_is_imported_elsewhere_without_loss() {
         assert!(said.contains("2 devices"), "{said}");
         assert!(!fs::read_to_string(file).unwrap().contains(",=1"));
     }
-    let show = |server: &Server| {
+    let show = |server: &Installation| {
         let shown = server.good(&["--json", "device", "show", "a-pump"]);
         let mut device: serde_json::Value = serde_json::from_str(&shown).unwrap();
         for own in ["registered_at_ms", "stage_since_ms"] {
@@ -352,7 +300,7 @@ fn what_is_exported_is_imported_elsewhere_without_loss() {
     for file in [&csv, &lines] {
         let file = file.to_str().unwrap();
         assert!(server.good(&["device", "import", file]).contains("2 unchanged"));
-        let other = Server::start();
+        let other = Installation::running();
         other.good(&["supplier", "put", "acme"]);
         other.good(&["group", "put", "line-7"]);
         assert!(
@@ -371,7 +319,10 @@ fn what_is_exported_is_imported_elsewhere_without_loss() {
         "bearing gone",
     ]);
     assert_eq!(
-        server.ids("replaces = a-pump and group = line-7 and criticality = critical"),
+        ids(
+            &server,
+            "replaces = a-pump and group = line-7 and criticality = critical"
+        ),
         ["b-pump"]
     );
     let record = server.good(&["device", "record", "gone"]);
@@ -379,5 +330,5 @@ fn what_is_exported_is_imported_elsewhere_without_loss() {
     assert_eq!(record["record"]["history"].as_array().unwrap().len(), 2);
     assert_eq!(record["sha256"].as_str().unwrap().len(), 64);
     server.good(&["device", "readmit", "gone", "--reason", "refurbished", "--yes"]);
-    assert_eq!(server.ids("id = gone and stage = registered").len(), 1);
+    assert_eq!(ids(&server, "id = gone and stage = registered").len(), 1);
 }

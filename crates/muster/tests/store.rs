@@ -2,128 +2,40 @@
 //! engine, with the program as typed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod installation;
+
 use std::{
     fs,
-    io::{BufRead, BufReader},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
 };
 
-use serde_json::Value;
+use installation::Installation;
 
 const SERVICES: [&str; 4] = ["registry", "provisioning", "rollout", "monitoring"];
 
-struct Installation {
-    folder: tempfile::TempDir,
-    server: Option<(Child, String)>,
+/// An installation that has run, has a device, and is stopped.
+fn that_has_run() -> Installation {
+    let mut installation = Installation::new(&[], &["--site", "here"]);
+    installation.start();
+    installation.good(&["device", "register", "pump-7"]);
+    installation.stop();
+    installation
 }
 
-impl Installation {
-    /// It has run, has a device, and is stopped.
-    fn that_has_run() -> Installation {
-        let folder = tempfile::tempdir().unwrap();
-        let mut installation = Installation { folder, server: None };
-        installation.good(&["init", "--unencrypted", "--site", "here"]);
-        installation.start();
-        installation.good(&["device", "register", "pump-7"]);
-        installation.stop();
+fn database(installation: &Installation, service: &str) -> PathBuf {
+    installation.path("state").join(service).join("db")
+}
+
+#[track_caller]
+fn has_the_device(installation: &mut Installation) {
+    installation.start();
+    assert!(
         installation
-    }
-
-    fn database(&self, service: &str) -> PathBuf {
-        self.folder.path().join("state").join(service).join("db")
-    }
-
-    fn start(&mut self) {
-        let mut child = self
-            .command(&["--json", "up"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let ready: Value = serde_json::from_str(&line).expect("it says that it is ready");
-        self.server = Some((child, ready["principals"].as_str().unwrap().to_owned()));
-    }
-
-    fn stop(&mut self) {
-        let (mut child, _) = self.server.take().unwrap();
-        let killed = Command::new("kill").arg(child.id().to_string()).status().unwrap();
-        assert!(killed.success() && child.wait().unwrap().success());
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
-        // Settings of whoever runs the tests are not ours.
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"MUSTER_"))
-        {
-            command.env_remove(name);
-        }
-        command
-            .args(arguments)
-            .env("MUSTER_DIR", self.folder.path())
-            .env("MUSTER_LISTEN__PRINCIPALS", "127.0.0.1:0")
-            .env("MUSTER_LISTEN__HTTP", "127.0.0.1:0")
-            .stdin(Stdio::null());
-        if let Some((_, address)) = &self.server {
-            command.env("MUSTER_SERVER", address);
-        }
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    #[track_caller]
-    fn good(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// What it prints as JSON, one document a line.
-    #[track_caller]
-    fn documents(&self, arguments: &[&str]) -> Vec<Value> {
-        let printed = self.good(&[&["--json"], arguments].concat());
-        printed
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
-    /// It ends with this code and these words; what it printed.
-    #[track_caller]
-    fn fails(&self, arguments: &[&str], code: i32, words: &[&str]) -> String {
-        let output = self.run(arguments);
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-        for word in words {
-            assert!(said.contains(word), "`{word}` is not in: {said}");
-        }
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    #[track_caller]
-    fn has_the_device(&mut self) {
-        self.start();
-        assert!(self.good(&["--json", "device", "list"]).contains("pump-7"));
-        self.stop();
-    }
-}
-
-impl Drop for Installation {
-    fn drop(&mut self) {
-        if let Some((mut child, _)) = self.server.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+            .good(&["--json", "device", "list"])
+            .contains("pump-7")
+    );
+    installation.stop();
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -137,7 +49,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 #[test]
 fn a_sound_installation_is_looked_through() {
-    let installation = Installation::that_has_run();
+    let installation = that_has_run();
     let found = installation.documents(&["store", "verify"]);
     assert_eq!(
         found
@@ -166,15 +78,12 @@ fn a_sound_installation_is_looked_through() {
 
     let repaired = installation.documents(&["store", "repair", "--yes"]);
     assert!(repaired.iter().all(|one| one["sound"] == true));
-    assert_eq!(
-        names(&installation.folder.path().join("state/registry")),
-        ["db", "files"]
-    );
+    assert_eq!(names(&installation.path("state/registry")), ["db", "files"]);
 }
 
 #[test]
 fn a_running_installation_is_left_alone_and_one_that_never_ran_has_nothing() {
-    let mut installation = Installation::that_has_run();
+    let mut installation = that_has_run();
     installation.start();
     for command in [
         &["verify"][..],
@@ -189,15 +98,15 @@ fn a_running_installation_is_left_alone_and_one_that_never_ran_has_nothing() {
     installation.stop();
     installation.fails(&["store", "verify", "front-door"], 2, &["one of registry"]);
     installation.fails(&["store", "migrate", "--to", "oracle"], 2, &["sled"]);
-    fs::remove_dir_all(installation.folder.path().join("state")).unwrap();
+    fs::remove_dir_all(installation.path("state")).unwrap();
     installation.fails(&["store", "verify"], 3, &["no database"]);
     installation.fails(&["store", "stats", "registry"], 3, &["registry/db"]);
 }
 
 #[test]
 fn damage_is_named_with_a_code_of_its_own_and_repaired() {
-    let mut installation = Installation::that_has_run();
-    let database = installation.database("registry");
+    let mut installation = that_has_run();
+    let database = database(&installation, "registry");
     fs::remove_file(database.join("db")).unwrap();
     for name in names(&database).iter().filter(|name| name.starts_with("snap.")) {
         fs::remove_file(database.join(name)).unwrap();
@@ -216,27 +125,20 @@ fn damage_is_named_with_a_code_of_its_own_and_repaired() {
         would[0]["done"] == false && would[0]["records"].as_u64() > Some(0),
         "{would:?}"
     );
-    assert_eq!(
-        names(&installation.folder.path().join("state/registry")),
-        ["db", "files"]
-    );
+    assert_eq!(names(&installation.path("state/registry")), ["db", "files"]);
     let told = installation.good(&["store", "repair", "registry", "--yes"]);
     assert!(told.contains("new history") && told.contains("lost: "), "{told}");
-    let kept = names(&installation.folder.path().join("state/registry"));
+    let kept = names(&installation.path("state/registry"));
     assert!(kept.len() == 3 && kept[1].starts_with("db.damaged-"), "{kept:?}");
     installation.good(&["store", "verify"]);
     // The logs still held all of this short life.
-    installation.has_the_device();
+    has_the_device(&mut installation);
 }
 
 #[test]
 fn a_firmware_image_must_be_what_its_name_says() {
-    let installation = Installation::that_has_run();
-    let image = installation
-        .folder
-        .path()
-        .join("state/rollout/files")
-        .join("ab".repeat(32));
+    let installation = that_has_run();
+    let image = installation.path("state/rollout/files").join("ab".repeat(32));
     fs::write(&image, "no such image").unwrap();
     installation.fails(&["store", "verify", "rollout"], 7, &["abab", "SHA-256"]);
     fs::remove_file(image).unwrap();
@@ -245,7 +147,7 @@ fn a_firmware_image_must_be_what_its_name_says() {
 
 #[test]
 fn databases_are_written_anew_and_brought_to_the_other_engine_and_back() {
-    let mut installation = Installation::that_has_run();
+    let mut installation = that_has_run();
     let before = installation.documents(&["store", "verify"]);
     for done in installation.documents(&["store", "compact"]) {
         // There is little to gain in what is as small as this.
@@ -256,27 +158,27 @@ fn databases_are_written_anew_and_brought_to_the_other_engine_and_back() {
     let epoch = installation.documents(&["store", "stats"])[0]["epoch"].clone();
 
     installation.good(&["store", "migrate", "--to", "redb"]);
-    assert!(installation.database("registry").join("rows.redb").exists());
+    assert!(database(&installation, "registry").join("rows.redb").exists());
     installation.fails(&["up"], 1, &["kept by redb", "migrate --to sled"]);
-    let configuration = installation.folder.path().join("muster.toml");
+    let configuration = installation.path("muster.toml");
     let mut text = fs::read_to_string(&configuration).unwrap();
     text.push_str("\n[store]\nengine = \"redb\"\n");
     fs::write(&configuration, &text).unwrap();
-    installation.has_the_device();
+    has_the_device(&mut installation);
     installation.good(&["store", "verify"]);
     assert_eq!(installation.documents(&["store", "stats"])[0]["epoch"], epoch);
 
     installation.good(&["store", "migrate", "--to", "sled"]);
     installation.good(&["store", "migrate", "--to", "sled"]);
     fs::write(&configuration, text.replace("\"redb\"", "\"sled\"")).unwrap();
-    installation.has_the_device();
+    has_the_device(&mut installation);
 }
 
 #[test]
 fn a_record_that_is_damaged_in_the_file_is_never_served() {
-    let installation = Installation::that_has_run();
+    let installation = that_has_run();
     installation.good(&["store", "migrate", "--to", "redb"]);
-    let file = installation.database("registry").join("rows.redb");
+    let file = database(&installation, "registry").join("rows.redb");
     let bytes = fs::read(&file).unwrap();
     let at = bytes
         .windows(6)
@@ -290,7 +192,7 @@ fn a_record_that_is_damaged_in_the_file_is_never_served() {
 /// The commands that `docs/operations.md` gives for the databases, in their order.
 #[test]
 fn what_the_documents_say_can_be_typed() {
-    let mut installation = Installation::that_has_run();
+    let mut installation = that_has_run();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operations.md");
     let text = fs::read_to_string(path).unwrap();
     let (_, section) = text.split_once("\n## The databases\n").expect("the section");
@@ -309,5 +211,5 @@ fn what_the_documents_say_can_be_typed() {
     }
     assert!(typed >= 6, "{typed}");
     // The last one in the documents brings the databases back.
-    installation.has_the_device();
+    has_the_device(&mut installation);
 }
