@@ -111,11 +111,7 @@ fn row(person: &Listed) -> Vec<String> {
         person.id.clone(),
         say(person.role()),
         person.event_filters.join(", "),
-        if person.disabled {
-            "yes".into()
-        } else {
-            String::new()
-        },
+        print::yes(person.disabled),
         person.version.to_string(),
     ]
 }

@@ -101,6 +101,11 @@ pub(super) fn word(name: &str) -> String {
     stripped.unwrap_or(name).to_lowercase().replace('_', "-")
 }
 
+/// A flag in a table: a word where it is set, nothing where it is not.
+pub(super) fn yes(flag: bool) -> String {
+    if flag { "yes".to_owned() } else { String::new() }
+}
+
 /// What devices say of themselves must not steer the terminal.
 pub(super) fn clean(text: &str) -> String {
     text.chars()

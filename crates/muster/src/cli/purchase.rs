@@ -241,7 +241,7 @@ fn row(order: &Listed) -> Vec<String> {
         order.ordered_on.clone(),
         order.expected.to_string(),
         order.received.to_string(),
-        if order.closed { "yes".into() } else { String::new() },
+        print::yes(order.closed),
         order.description.clone(),
     ]
 }

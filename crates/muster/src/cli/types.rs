@@ -110,13 +110,8 @@ fn check(text: &str) -> Result<Check, String> {
         .split_once('=')
         .ok_or("a check is written as NAME=KIND:ARGUMENT")?;
     let (kind, argument) = rest.split_once(':').unwrap_or((rest, ""));
-    let kind = match kind {
-        "self-test" => CheckKind::SelfTest,
-        "reported" => CheckKind::Reported,
-        "firmware-at-least" => CheckKind::FirmwareAtLeast,
-        "attested" => CheckKind::Attested,
-        _ => return Err("there are self-test, reported, firmware-at-least and attested".into()),
-    };
+    let unknown = || format!("a kind is one of {}", words::list::<CheckKind>());
+    let kind = words::find::<CheckKind>(kind).ok_or_else(unknown)?;
     Ok(Check {
         name: name.into(),
         kind: kind.into(),
@@ -145,13 +140,12 @@ impl List {
 }
 
 fn row(kind: &DeviceType) -> Vec<String> {
-    let yes = |flag: bool| if flag { "yes".to_owned() } else { String::new() };
     vec![
         kind.type_id.clone(),
         kind.description.clone(),
         checks(kind),
-        yes(!kind.schema.is_empty()),
-        yes(kind.deprecated),
+        print::yes(!kind.schema.is_empty()),
+        print::yes(kind.deprecated),
         kind.version.to_string(),
     ]
 }
@@ -189,14 +183,7 @@ impl Show {
                 "schema",
                 kind.schema.split_whitespace().collect::<Vec<_>>().join(" "),
             ),
-            (
-                "deprecated",
-                if kind.deprecated {
-                    "yes".into()
-                } else {
-                    String::new()
-                },
-            ),
+            ("deprecated", print::yes(kind.deprecated)),
         ])
     }
 }

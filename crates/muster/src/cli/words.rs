@@ -45,8 +45,14 @@ pub(super) fn say<E: Word>(value: E) -> String {
     }
 }
 
-fn find<E: Word>(text: &str) -> Option<E> {
+/// The value behind a word.
+pub(super) fn find<E: Word>(text: &str) -> Option<E> {
     all::<E>().find(|value| say(*value) == text)
+}
+
+/// Every word of an enum, for a sentence.
+pub(super) fn list<E: Word>() -> String {
+    all::<E>().map(say).collect::<Vec<_>>().join(", ")
 }
 
 fn all<E: Word>() -> impl Iterator<Item = E> {

@@ -151,11 +151,7 @@ fn row(claim: &v1::Claim) -> Vec<String> {
         print::time(claim.expires_ms),
         claim.id_prefix.clone(),
         say(claim.admission()),
-        if claim.revoked {
-            "yes".into()
-        } else {
-            String::new()
-        },
+        print::yes(claim.revoked),
         claim.serial.clone(),
     ]
 }
