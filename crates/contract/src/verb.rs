@@ -356,6 +356,7 @@ pub const EVENTS: &[EventKind] = &[
     event(Provisioning, "certificates", "forgotten", "A certificate that ended long ago was taken out of the records."),
     event(Provisioning, "certificates", "refused", "A certificate request was refused."),
     event(Provisioning, "claims", "made", "A batch may ask for certificates."),
+    event(Provisioning, "secrets", "made", "A device was given a one-time secret."),
     event(Provisioning, "admissions", "asked", "A device waits for an operator's word."),
     event(Provisioning, "admissions", "admitted", "An operator let a device's key in."),
     event(Provisioning, "admissions", "turned-away", "An operator turned a device's key away."),

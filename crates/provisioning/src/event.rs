@@ -128,6 +128,15 @@ pub(crate) fn claim_made(outcome: &mut Outcome, claim: &Claim) {
     outcome.event(format!("claims/{}", claim.batch), "made", data);
 }
 
+/// A device was given a one-time secret; who gave it is the event's actor.
+pub(crate) fn secret_made(outcome: &mut Outcome, device_id: &str, expires_ms: i64) {
+    let data = json!({
+        "device_id": device_id,
+        "expires_ms": expires_ms.to_string(),
+    });
+    outcome.event(format!("secrets/{device_id}"), "made", data);
+}
+
 /// A device waits for an operator's word, or has it.
 pub(crate) fn admission(outcome: &mut Outcome, name: &'static str, waiting: &WaitingDevice) {
     let data = json!({

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::Situation;
 use crate::{
-    policy,
+    event, policy,
     state::{self, Secret},
 };
 
@@ -39,6 +39,7 @@ pub(super) fn decide(s: &Situation<'_>, m: &PutSecret) -> Result<Outcome, Fault>
     };
     outcome.put(state::secret_key(device.as_str()), &secret);
     outcome.wake_at(format!("{FORGET}/{device}"), m.expires_ms);
+    event::secret_made(&mut outcome, device.as_str(), m.expires_ms);
     Ok(outcome)
 }
 

@@ -40,6 +40,8 @@ fn a_secret_opens_its_device_once() {
     let mut world = World::new();
     world.claim_as("lot", batch(Admission::Secret));
     give_secret(&mut world, "pump-7", SECRET);
+    let events = world.events();
+    assert_eq!(events.last().map(String::as_str), Some("secrets/pump-7 made"));
     sign_with(&mut world, "pump-7", SECRET).unwrap();
     assert_eq!(
         sign_with(&mut world, "pump-7", SECRET).unwrap_err().code,
