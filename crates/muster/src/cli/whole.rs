@@ -13,7 +13,8 @@ use contract::{
 
 use super::list::{Limit, Page};
 
-async fn all<Request: Wire, Reply: Wire, Item>(
+/// Asks page after page to the end; what `take` keeps of each.
+pub(super) async fn all<Request: Wire, Reply: Wire, Item>(
     client: &Client,
     verb: (ServiceName, &str),
     request: impl Fn(Page) -> Request,

@@ -3,7 +3,6 @@
 use anyhow::{Result, bail};
 use contract::{
     id::{Kind, ServiceName},
-    limits,
     v1::{Authorities, Certificate, CertificateStatus, CertificatesListed, GetAuthorities, ListCertificates},
 };
 use host::clock::wall_ms;
@@ -14,7 +13,8 @@ use super::{
         Global,
         confirm::{Confirm, Consent},
         global::ask,
-        print,
+        list::Page,
+        print, whole,
     },
     RESTART,
 };
@@ -92,27 +92,22 @@ fn demand_unused(global: &Global, id: &str, renew_after_ms: i64) -> Result<()> {
             let message = format!("the running server still signs with {id}; restart it first");
             return Err(Failure::new(Exit::Conflict, message).into());
         }
-        let mut count = 0;
-        let mut request = ListCertificates {
+        let now_ms = wall_ms();
+        let request = |Page { size, token }| ListCertificates {
             issuer: id.to_owned(),
-            page_size: limits::PAGE_MAX as u32,
+            page_size: size,
+            page: token,
             ..ListCertificates::default()
         };
-        loop {
-            let page: CertificatesListed = ask(&client, ServiceName::Provisioning, "list", &request).await?;
-            let now_ms = wall_ms();
-            count += page
-                .certificates
-                .iter()
-                .filter(|certificate| counts(certificate, now_ms, renew_after_ms))
-                .count();
-            if page.next_page.is_empty() {
-                break;
-            }
-            request.page = page.next_page;
-        }
+        // Counted and not kept: there may be as many as devices.
+        let take = |page: CertificatesListed| {
+            let certificates = page.certificates.iter();
+            let counted = certificates.filter(|one| counts(one, now_ms, renew_after_ms));
+            (counted.map(drop).collect(), page.next_page)
+        };
+        let counted = whole::all(&client, (ServiceName::Provisioning, "list"), request, take).await?;
         client.disconnect().await;
-        Ok(count)
+        Ok(counted.len())
     })?;
     if count == 0 {
         return Ok(());
