@@ -24,6 +24,13 @@ fn free(folder: &Path, name: &str) {
     fs::remove_dir(folder.join(format!("{name}.new"))).unwrap();
 }
 
+async fn update_is_taken(world: &World) {
+    let succeeded = |update: &(_, UpdateState, _)| update.1 == UpdateState::Succeeded;
+    world
+        .until("the update is taken", |s| s.updates.last().is_some_and(succeeded))
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_comes_up_beats_and_takes_its_update_once_there_is_room() {
     let (world, watch) = (World::new().await, Watch::default());
@@ -51,13 +58,7 @@ async fn it_comes_up_beats_and_takes_its_update_once_there_is_room() {
     for name in ["boots", "update.json"] {
         free(&settings.folder, name);
     }
-    world
-        .until("the update is taken", |s| {
-            s.updates
-                .last()
-                .is_some_and(|(_, state, _)| *state == UpdateState::Succeeded)
-        })
-        .await;
+    update_is_taken(&world).await;
     pump.stop().await;
     assert_eq!(fs::read(settings.folder.join("slot-b")).unwrap(), image);
 }
@@ -80,13 +81,7 @@ async fn what_it_is_told_while_it_asks_is_asked_for_again() {
     }
     assert_eq!(world.state.lock().asked, 1, "the first answer is under way");
     free(&settings.folder, "update.json");
-    world
-        .until("the update is taken", |s| {
-            s.updates
-                .last()
-                .is_some_and(|(_, state, _)| *state == UpdateState::Succeeded)
-        })
-        .await;
+    update_is_taken(&world).await;
     pump.stop().await;
 }
 
