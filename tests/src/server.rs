@@ -45,7 +45,7 @@ impl Server {
             .stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|e| e.to_string())?;
         let log = Arc::new(Mutex::new(String::new()));
-        gather(child.stderr.take().unwrap(), log.clone());
+        let errors = gather(child.stderr.take().unwrap(), log.clone());
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let _ = stdout.read_line(&mut line);
@@ -54,6 +54,8 @@ impl Server {
         let Ok(ready) = serde_json::from_str::<Ready>(&line) else {
             let _ = child.kill();
             let _ = child.wait();
+            // Its last words may still be on their way.
+            let _ = errors.join();
             return Err(log.lock().unwrap().clone());
         };
         let principals = ready.principals.parse().map_err(|_| "no address".to_owned())?;
@@ -100,7 +102,7 @@ impl Drop for Server {
 }
 
 /// Reads a pipe to its end, on a thread of its own.
-fn gather(pipe: impl std::io::Read + Send + 'static, log: Arc<Mutex<String>>) {
+fn gather(pipe: impl std::io::Read + Send + 'static, log: Arc<Mutex<String>>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             if std::env::var_os("WORLD_ECHO").is_some() {
@@ -110,5 +112,5 @@ fn gather(pipe: impl std::io::Read + Send + 'static, log: Arc<Mutex<String>>) {
             log.push_str(&line);
             log.push('\n');
         }
-    });
+    })
 }
