@@ -157,10 +157,14 @@ impl Porter {
         }
     }
 
+    /// Shakes hands, and leaves what follows to a task of its own: a connection does not hold what its handshakes
+    /// needed.
     async fn welcome(&self, stream: TcpStream, address: SocketAddr, mut guest: Guest) {
+        let shared = self.shared.clone();
         let Some(acceptor) = &self.acceptor else {
             let connection = self.connection(Peer::Believed, None, address);
-            return task::run(stream, connection, &self.shared, guest).await;
+            tokio::spawn(task::run(stream, connection, shared, guest));
+            return;
         };
         let deadline = Instant::now() + Duration::from_millis(self.limits.connect_ms);
         let Some(shaken) = self
@@ -175,12 +179,13 @@ impl Porter {
         };
         let connection = self.connection(peer, tls::version(shaken.get_ref().1), address);
         if self.listener != Listener::WebSocket {
-            return task::run(shaken, connection, &self.shared, guest).await;
+            tokio::spawn(task::run(shaken, connection, shared, guest));
+            return;
         }
         let most_bytes = self.limits.packet_bytes as usize;
         let upgrade = websocket::accept(shaken, &self.origins, most_bytes);
         if let Some(frames) = self.in_time(deadline, address, &mut guest, upgrade).await {
-            task::run(frames, connection, &self.shared, guest).await;
+            tokio::spawn(task::run(frames, connection, shared, guest));
         }
     }
 
