@@ -2,7 +2,7 @@
 //! same service; across services as they come. At QoS 2 the PUBREC is that acknowledgement, and its packet
 //! id stays in use until the PUBREL (MQTT 5, section 4.3.3).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use contract::id::ServiceName;
 
@@ -56,7 +56,7 @@ pub(super) enum Repeat {
 #[derive(Debug, Default)]
 pub(crate) struct Acks {
     /// In the order of the publishes, whatever the service: a window is short.
-    line: VecDeque<Waiting>,
+    line: Vec<Waiting>,
     /// Those of this connection.
     len: usize,
     /// Packet ids whose PUBREC was sent and whose PUBREL has not come.
@@ -132,7 +132,7 @@ impl Acks {
 
     /// A publish waits from now on.
     pub(super) fn expect(&mut self, service: ServiceName, packet_id: u16, quality: Quality, now_ms: u64) {
-        self.line.push_back(Waiting {
+        self.line.push(Waiting {
             service,
             packet_id,
             quality,
@@ -166,9 +166,7 @@ impl Acks {
             if self.line[place].settled.is_none() {
                 break;
             }
-            let Some(waiting) = self.line.remove(place) else {
-                break;
-            };
+            let waiting = self.line.remove(place);
             let (reason, text) = waiting.settled.unwrap_or_default();
             ready.push(Ack {
                 packet_id: waiting.packet_id,
