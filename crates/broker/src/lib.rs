@@ -101,11 +101,11 @@ pub async fn start(mut config: FrontDoorConfig, end: CancellationToken) -> Resul
         boot: config.boot,
         limits: Arc::new(config.limits.clone()),
     };
-    let shared = Arc::new(Shared::new(
-        Door::new(settings),
-        config.clock.clone(),
-        config.root.clone(),
-    ));
+    let door = match &config.policy {
+        Some(policy) => Door::new(settings).under(policy.clone()),
+        None => Door::new(settings),
+    };
+    let shared = Arc::new(Shared::new(door, config.clock.clone(), config.root.clone()));
     let router = Router::start(&shared).map_err(FrontDoorError::Router)?;
     let services = services::listen(&config, shared.clone(), router).await?;
     let secure = config.principals.as_ref();

@@ -53,6 +53,7 @@ pub(super) fn house(limits: Limits) -> House {
         services: loopback,
         service_secret: String::new(),
         insecure_principals: Some(loopback),
+        policy: None,
         limits: limits.clone(),
         clock: Arc::new(|| 1_000_000),
     };

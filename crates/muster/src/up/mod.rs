@@ -143,6 +143,7 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
             services: config.services,
             service_secret: secret.clone(),
             insecure_principals: config.insecure,
+            policy: None,
             limits,
             clock: Arc::new(wall_ms),
         },
