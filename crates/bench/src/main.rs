@@ -20,7 +20,10 @@ use tokio::task::LocalSet;
 
 use crate::{
     machine::Machine,
-    measures::{provisioning::Provisioning, requests::Requests, scale::Scale, space::Space},
+    measures::{
+        connects::Connects, latency::Latency, provisioning::Provisioning, requests::Requests, scale::Scale,
+        space::Space,
+    },
     programs::Options,
 };
 
@@ -46,6 +49,8 @@ enum Measure {
     Requests(Requests),
     Provisioning(Provisioning),
     Scale(Scale),
+    Connects(Connects),
+    Latency(Latency),
     Space(Space),
 }
 
@@ -80,5 +85,7 @@ async fn measure(cli: Cli) -> Result<()> {
             output::print(&provisioning.run(&programs).await?, &machine, json)
         }
         Measure::Scale(scale) => output::print(&scale.run(&programs).await?, &machine, json),
+        Measure::Connects(connects) => output::print(&connects.run(&programs).await?, &machine, json),
+        Measure::Latency(latency) => output::print(&latency.run(&programs).await?, &machine, json),
     }
 }

@@ -10,7 +10,7 @@ use tokio::task::LocalSet;
 
 use crate::{
     fleet::{Device, Fleet, Transport},
-    load::{Crowd, Span, Subscriber},
+    load::{Crowd, Span, Subscriber, arrivals, arrivals::Storm},
     measures::requests::{UP, listener},
     programs::usual_mosquitto,
     servers::{Mosquitto, mosquitto, muster::tls_files},
@@ -39,6 +39,25 @@ fn windows_are_kept_full_and_drained_over_both_transports() {
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(subscriber.heard(), sent);
+    });
+}
+
+#[test]
+fn devices_arrive_and_leave_in_turns_and_in_a_storm() {
+    against_mosquitto(async |fleet, peer| {
+        let logins = fleet.logins(5, Transport::Mtls, peer.place);
+        let load = arrivals::rush(logins.clone(), 2, SPAN, &peer.process)
+            .await
+            .unwrap();
+        assert!(
+            load.figures.measured > 0 && load.figures.p50_ms > 0.0,
+            "{:?}",
+            load.figures
+        );
+        let storm = Storm::begin(logins, 50.0);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let (arrived, failed) = storm.end();
+        assert!(arrived > 0 && failed == 0, "{arrived} {failed}");
     });
 }
 

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use contract::Root;
-use session::Limits;
+use session::{Limits, Policy};
 
 /// Reads the wall clock: milliseconds since 1970, UTC.
 pub type WallClock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -60,6 +60,8 @@ pub struct FrontDoorConfig {
     /// A listener without TLS that believes a user name such as `devices/pump-7`; for tests and
     /// measurements on loopback only.
     pub insecure_principals: Option<SocketAddr>,
+    /// What principals may do; without one, the policy of device management.
+    pub policy: Option<Arc<dyn Policy>>,
     /// The limits.
     pub limits: Limits,
     /// The time.

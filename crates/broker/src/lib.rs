@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use self::config::{FrontDoorConfig, PrincipalListener, TlsMaterial, WallClock, WebSocketListener};
-use self::{entrance::Entrance, principals::Gate, router::Router, shared::Shared};
+use self::{entrance::Entrance, principals::Gate, router::Router, shared::Shared, tls::Handshakes};
 pub use session::Limits;
 
 /// How often the door looks at the time.
@@ -73,7 +73,22 @@ pub struct FrontDoor {
     websocket: Option<SocketAddr>,
     insecure: Option<SocketAddr>,
     open: watch::Receiver<bool>,
+    handshakes: Option<Arc<Handshakes>>,
     end: CancellationToken,
+}
+
+/// The TLS files of a running front door.
+#[derive(Clone)]
+pub struct TlsFiles(Arc<Handshakes>);
+
+impl TlsFiles {
+    /// Takes others for the handshakes to come. Nobody is dropped; files that do not fit change nothing.
+    ///
+    /// # Errors
+    /// [`FrontDoorError::Tls`] says what does not fit.
+    pub fn change(&self, material: &TlsMaterial) -> Result<(), FrontDoorError> {
+        self.0.change(material)
+    }
 }
 
 /// Starts it: the listener for services is open when this returns, those for principals are bound and
@@ -86,14 +101,17 @@ pub async fn start(mut config: FrontDoorConfig, end: CancellationToken) -> Resul
         boot: config.boot,
         limits: Arc::new(config.limits.clone()),
     };
-    let shared = Arc::new(Shared::new(
-        Door::new(settings),
-        config.clock.clone(),
-        config.root.clone(),
-    ));
+    let door = match &config.policy {
+        Some(policy) => Door::new(settings).under(policy.clone()),
+        None => Door::new(settings),
+    };
+    let shared = Arc::new(Shared::new(door, config.clock.clone(), config.root.clone()));
     let router = Router::start(&shared).map_err(FrontDoorError::Router)?;
     let services = services::listen(&config, shared.clone(), router).await?;
-    let gates = Gate::bind_all(&config)?;
+    let secure = config.principals.as_ref();
+    let handshakes = secure.map(|listener| Handshakes::new(&listener.tls, config.limits.renew_after_ms));
+    let handshakes = handshakes.transpose()?.map(Arc::new);
+    let gates = Gate::bind_all(&config, handshakes.as_ref())?;
     let address = |listener| {
         let gate = gates.iter().find(|gate| gate.listener() == listener);
         gate.map(Gate::address)
@@ -117,6 +135,7 @@ pub async fn start(mut config: FrontDoorConfig, end: CancellationToken) -> Resul
         websocket,
         insecure,
         open,
+        handshakes,
         end,
     })
 }
@@ -140,6 +159,11 @@ impl FrontDoor {
     /// Where principals connect without TLS.
     pub fn insecure_addr(&self) -> Option<SocketAddr> {
         self.insecure
+    }
+
+    /// By which its TLS files can be changed while it runs; nothing where no listener has TLS.
+    pub fn tls(&self) -> Option<TlsFiles> {
+        self.handshakes.clone().map(TlsFiles)
     }
 
     /// How it is.

@@ -2,6 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
+    task::Waker,
     time::Instant,
 };
 
@@ -68,11 +69,12 @@ impl Shared {
         let mut inner = self.door.lock();
         let result = work(&mut inner.door, now);
         let Inner { door, mailboxes } = &mut *inner;
-        mailboxes.hand_out(door.take_posts());
+        let woken = mailboxes.hand_out(door.take_posts());
         let work_left = ServiceName::KEEPERS
             .iter()
             .any(|service| door.has_frames(*service));
         drop(inner);
+        woken.into_iter().for_each(Waker::wake);
         if work_left {
             self.bell.ring();
         }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use contract::id::{Id, Kind};
+use parking_lot::RwLock;
 use pki::ClientCertificate;
 use rustls::{
     ProtocolVersion, ServerConfig, ServerConnection, crypto::aws_lc_rs, server::NoServerSessionStorage,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use session::Peer;
+use tokio_rustls::TlsAcceptor;
 
 use self::verifier::ClientVerifier;
 use crate::{FrontDoorError, TlsMaterial};
@@ -31,10 +33,7 @@ fn certificates(what: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>, F
 }
 
 /// The configuration of the listener for principals. A device's certificate may have ended so long ago.
-pub(crate) fn server_config(
-    material: &TlsMaterial,
-    renew_after_ms: u64,
-) -> Result<ServerConfig, FrontDoorError> {
+fn server_config(material: &TlsMaterial, renew_after_ms: u64) -> Result<ServerConfig, FrontDoorError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = ClientVerifier::new(material, renew_after_ms, provider.clone())?;
     let chain = certificates("the server's certificate", &material.server_chain_pem)?;
@@ -50,6 +49,34 @@ pub(crate) fn server_config(
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)
+}
+
+/// What handshakes are made with. It can be changed while connections go on: they have had theirs.
+pub(crate) struct Handshakes {
+    current: RwLock<Arc<ServerConfig>>,
+    renew_after_ms: u64,
+}
+
+impl Handshakes {
+    pub(crate) fn new(material: &TlsMaterial, renew_after_ms: u64) -> Result<Handshakes, FrontDoorError> {
+        let config = server_config(material, renew_after_ms)?;
+        Ok(Handshakes {
+            current: RwLock::new(Arc::new(config)),
+            renew_after_ms,
+        })
+    }
+
+    /// What the next handshake is made with.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.current.read().clone())
+    }
+
+    /// Takes other certificates and keys for the handshakes to come; where they do not fit, what was is kept.
+    pub(crate) fn change(&self, material: &TlsMaterial) -> Result<(), FrontDoorError> {
+        let config = server_config(material, self.renew_after_ms)?;
+        *self.current.write() = Arc::new(config);
+        Ok(())
+    }
 }
 
 /// The version that a handshake came to.

@@ -286,11 +286,6 @@ impl Session {
     pub(crate) fn wants(&self, topic: &str) -> Option<Wanted> {
         self.subscriptions.want(topic)
     }
-
-    /// Whether an event may be shown to it, as its grants are now.
-    pub(crate) fn may_see(&self, topic: &str) -> bool {
-        self.takes_mail() && self.standing.may_see(topic)
-    }
 }
 
 pub(crate) fn forget<K: std::hash::Hash + Eq>(map: &mut HashMap<K, Vec<u64>>, key: &K, connection: u64) {

@@ -14,6 +14,7 @@
 //! - A publish with a promise is acknowledged only when its service has answered it, or when it is finally
 //!   refused: [`Post::Settled`] is the only way to a PUBACK of a request.
 //! - Acknowledgements of one connection leave in the order of its publishes to the same service.
+//! - What principals may do is decided by one [`Policy`] and nowhere else; it opens nothing that follows.
 //! - Nothing reaches a service but what the verb table allows its sender; nothing reaches a session but
 //!   what lies under its own `down/` or within its grants as they are now.
 //! - A session whose certificate or device does not count any more gets nothing after the fact arrives.
@@ -45,7 +46,7 @@ pub use limits::{Hoard, Limits};
 pub use lobby::{Entry, Lobby};
 pub use meter::{Limit, Meter};
 pub use peer::{Caller, Peer};
-pub use policy::{Denial, Known, Moment, Reach, Standing, standing};
+pub use policy::{Denial, DeviceManagement, Known, Moment, Offer, Policy, Reach, Standing, standing};
 pub use protocol::{Delivery, Quality, Reason};
 pub use service_link::{LinkEvent, ServiceLink};
 pub use transport::{Listener, Transport};

@@ -67,6 +67,14 @@ impl Fleet {
             .collect()
     }
 
+    /// The logins of the first devices.
+    pub(crate) fn logins(&self, count: usize, transport: Transport, place: Place) -> Vec<Login> {
+        let devices = self.devices.iter().take(count).enumerate();
+        devices
+            .map(|(number, device)| self.login(number, device, transport, place))
+            .collect()
+    }
+
     fn login(&self, number: usize, device: &Device, transport: Transport, place: Place) -> Login {
         let (address, proof) = match transport {
             Transport::Plain => (place.plain, Proof::UserName(format!("devices/{}", device.id))),

@@ -1,5 +1,6 @@
 //! The load: devices that report, counted and timed.
 
+pub(crate) mod arrivals;
 pub(crate) mod crowd;
 mod meter;
 pub(crate) mod report;

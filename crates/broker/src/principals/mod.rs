@@ -19,7 +19,7 @@ use tracing::{debug, info, warn};
 use crate::{
     FrontDoorConfig, FrontDoorError, Shared,
     entrance::{Entrance, Guest, Refusals},
-    tls,
+    tls::{self, Handshakes},
 };
 
 /// Connections that the operating system holds until they are accepted.
@@ -30,17 +30,18 @@ pub(crate) struct Gate {
     socket: TcpSocket,
     address: SocketAddr,
     listener: Listener,
-    acceptor: Option<TlsAcceptor>,
+    handshakes: Option<Arc<Handshakes>>,
 }
 
 impl Gate {
     /// Binds all that are configured; a port of 0 is chosen now.
-    pub(crate) fn bind_all(config: &FrontDoorConfig) -> Result<Vec<Gate>, FrontDoorError> {
+    pub(crate) fn bind_all(
+        config: &FrontDoorConfig,
+        handshakes: Option<&Arc<Handshakes>>,
+    ) -> Result<Vec<Gate>, FrontDoorError> {
         let mut gates = Vec::new();
         if let Some(listener) = &config.principals {
-            let tls = tls::server_config(&listener.tls, config.limits.renew_after_ms)?;
-            let acceptor = TlsAcceptor::from(Arc::new(tls));
-            let secure = |name, address| Gate::bind(name, address, Some(acceptor.clone()));
+            let secure = |name, address| Gate::bind(name, address, handshakes.cloned());
             gates.push(secure(Listener::Principals, listener.addr)?);
             if let Some(websocket) = &config.websocket {
                 gates.push(secure(Listener::WebSocket, websocket.addr)?);
@@ -56,7 +57,7 @@ impl Gate {
     fn bind(
         listener: Listener,
         address: SocketAddr,
-        acceptor: Option<TlsAcceptor>,
+        handshakes: Option<Arc<Handshakes>>,
     ) -> Result<Gate, FrontDoorError> {
         let refuse = |e: std::io::Error| FrontDoorError::Listen {
             address,
@@ -75,7 +76,7 @@ impl Gate {
             socket,
             address,
             listener,
-            acceptor,
+            handshakes,
         })
     }
 
@@ -101,14 +102,14 @@ impl Gate {
             why: e.to_string(),
         })?;
         let name = self.listener.word();
-        info!(%address, listener = name, tls = self.acceptor.is_some(), "open for principals");
+        info!(%address, listener = name, tls = self.handshakes.is_some(), "open for principals");
         shared.with_door(|door, _| door.listens(self.listener, address.to_string()));
         let porter = Porter {
             site: config.site.clone(),
             limits: Arc::new(config.limits.clone()),
             listener: self.listener,
             origins: config.websocket.iter().flat_map(|w| w.origins.clone()).collect(),
-            acceptor: self.acceptor,
+            handshakes: self.handshakes,
             entrance,
             shared,
         };
@@ -123,7 +124,7 @@ struct Porter {
     limits: Arc<Limits>,
     listener: Listener,
     origins: Vec<String>,
-    acceptor: Option<TlsAcceptor>,
+    handshakes: Option<Arc<Handshakes>>,
     entrance: Arc<Entrance>,
     shared: Arc<Shared>,
 }
@@ -157,14 +158,23 @@ impl Porter {
         }
     }
 
+    /// Shakes hands, and leaves what follows to a task of its own: a connection does not hold what its handshakes
+    /// needed.
     async fn welcome(&self, stream: TcpStream, address: SocketAddr, mut guest: Guest) {
-        let Some(acceptor) = &self.acceptor else {
+        let shared = self.shared.clone();
+        let Some(handshakes) = &self.handshakes else {
             let connection = self.connection(Peer::Believed, None, address);
-            return task::run(stream, connection, &self.shared, guest).await;
+            tokio::spawn(task::run(stream, connection, shared, guest));
+            return;
         };
         let deadline = Instant::now() + Duration::from_millis(self.limits.connect_ms);
         let Some(shaken) = self
-            .in_time(deadline, address, &mut guest, shake(acceptor, stream))
+            .in_time(
+                deadline,
+                address,
+                &mut guest,
+                shake(handshakes.acceptor(), stream),
+            )
             .await
         else {
             return;
@@ -175,12 +185,13 @@ impl Porter {
         };
         let connection = self.connection(peer, tls::version(shaken.get_ref().1), address);
         if self.listener != Listener::WebSocket {
-            return task::run(shaken, connection, &self.shared, guest).await;
+            tokio::spawn(task::run(shaken, connection, shared, guest));
+            return;
         }
         let most_bytes = self.limits.packet_bytes as usize;
         let upgrade = websocket::accept(shaken, &self.origins, most_bytes);
         if let Some(frames) = self.in_time(deadline, address, &mut guest, upgrade).await {
-            task::run(frames, connection, &self.shared, guest).await;
+            tokio::spawn(task::run(frames, connection, shared, guest));
         }
     }
 
@@ -229,7 +240,7 @@ impl Porter {
     }
 }
 
-async fn shake(acceptor: &TlsAcceptor, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+async fn shake(acceptor: TlsAcceptor, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
     acceptor.accept(stream).await.map_err(|error| error.to_string())
 }
 

@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     future::poll_fn,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -29,16 +30,17 @@ thread_local! {
 }
 
 /// Runs a connection to its end.
-pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+///
+/// The future is a pointer and little more: what an async function is given or destructures it keeps room for
+/// several times, in every connection.
+pub(super) fn run<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     connection: Connection,
-    shared: &Shared,
+    shared: Arc<Shared>,
     guest: Guest,
-) {
-    let id = connection.id();
-    let mailbox = shared.open_mailbox(id);
-    let alarm = Box::pin(tokio::time::sleep_until(Instant::now()));
-    let mut task = Task {
+) -> impl Future<Output = ()> {
+    let mailbox = shared.open_mailbox(connection.id());
+    let mut task = Box::new(Task {
         stream,
         connection,
         shared,
@@ -46,52 +48,19 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         mailbox,
         out: Bytes::new(),
         unflushed: false,
-        alarm,
+        alarm: Box::pin(tokio::time::sleep_until(Instant::now())),
         lost: false,
-    };
-    poll_fn(|cx| task.poll(cx)).await;
-    let Task {
-        mut stream,
-        mut connection,
-        mut mailbox,
-        mut out,
-        lost,
-        guest,
-        ..
-    } = task;
-    let cause = connection.over().unwrap_or(Cause::Network);
-    let last = connection.take_output();
-    // Whoever waits for its session does not wait for its last words. What is in the mailbox belongs to the
-    // session, and nothing comes in while the door is held.
-    shared.with_door(|door, now| {
-        while let Ok(post) = mailbox.try_recv() {
-            connection.post(post, now);
-        }
-        door.part(&mut connection, now);
     });
-    shared.close_mailbox(id);
-    let farewell = async {
-        stream.write_all_buf(&mut out).await?;
-        stream.write_all(&last).await?;
-        stream.shutdown().await
-    };
-    if !lost {
-        let _ = tokio::time::timeout(LAST_WORDS, farewell).await;
-    }
-    drop(stream);
-    drop(guest);
-    shared.with_door(|door, now| door.gone(id, cause, now));
-    metrics::counter!("muster_connections_ended_total", "cause" => cause.word()).increment(1);
-    match cause {
-        Cause::Clean | Cause::Network | Cause::ServerShutdown => debug!(id, cause = cause.word(), "gone"),
-        _ => info!(id, cause = cause.word(), address = connection.address(), "let go"),
+    async move {
+        poll_fn(|cx| task.poll(cx)).await;
+        Box::pin(task.part()).await;
     }
 }
 
-struct Task<'a, S> {
+struct Task<S> {
     stream: S,
     connection: Connection,
-    shared: &'a Shared,
+    shared: Arc<Shared>,
     guest: Guest,
     mailbox: Mailbox,
     out: Bytes,
@@ -101,7 +70,7 @@ struct Task<'a, S> {
     lost: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Task<'_, S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
     /// Moves whatever can be moved; ready when the connection is over and nothing more can be written.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.guest.is_dismissed(cx) {
@@ -130,23 +99,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<'_, S> {
     }
 
     fn take_posts(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut some = false;
-        let now = self.shared.now();
-        for _ in 0..POSTS {
-            let Poll::Ready(Some(post)) = self.mailbox.poll_recv(cx) else {
-                break;
-            };
-            self.connection.post(post, now);
-            some = true;
+        let posts = self.mailbox.take(POSTS, cx);
+        if posts.is_empty() {
+            return false;
         }
-        some
+        let now = self.shared.now();
+        posts.into_iter().for_each(|post| self.connection.post(post, now));
+        true
     }
 
     fn take_bytes(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.connection.wants_bytes() || self.connection.has_wishes() {
             return false;
         }
-        let (stream, connection, shared) = (&mut self.stream, &mut self.connection, self.shared);
+        let (stream, connection, shared) = (&mut self.stream, &mut self.connection, &self.shared);
         READ.with_borrow_mut(|buffer| {
             let mut read = ReadBuf::new(buffer);
             match Pin::new(stream).poll_read(cx, &mut read) {
@@ -218,5 +184,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<'_, S> {
             self.unflushed = false;
         }
         Poll::Ready(Ok(some))
+    }
+
+    /// Its last words, and its leave of the door.
+    async fn part(self: Box<Self>) {
+        let Task {
+            mut stream,
+            mut connection,
+            shared,
+            guest,
+            mailbox,
+            mut out,
+            lost,
+            ..
+        } = *self;
+        let id = connection.id();
+        let cause = connection.over().unwrap_or(Cause::Network);
+        let last = connection.take_output();
+        // Whoever waits for its session does not wait for its last words. What is in the mailbox belongs to the
+        // session, and nothing comes in while the door is held.
+        shared.with_door(|door, now| {
+            for post in mailbox.empty() {
+                connection.post(post, now);
+            }
+            door.part(&mut connection, now);
+        });
+        shared.close_mailbox(id);
+        let farewell = async {
+            stream.write_all_buf(&mut out).await?;
+            stream.write_all(&last).await?;
+            stream.shutdown().await
+        };
+        if !lost {
+            let _ = tokio::time::timeout(LAST_WORDS, farewell).await;
+        }
+        drop(stream);
+        drop(guest);
+        shared.with_door(|door, now| door.gone(id, cause, now));
+        metrics::counter!("muster_connections_ended_total", "cause" => cause.word()).increment(1);
+        match cause {
+            Cause::Clean | Cause::Network | Cause::ServerShutdown => debug!(id, cause = cause.word(), "gone"),
+            _ => info!(id, cause = cause.word(), address = connection.address(), "let go"),
+        }
     }
 }

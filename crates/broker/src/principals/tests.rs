@@ -53,6 +53,7 @@ pub(super) fn house(limits: Limits) -> House {
         services: loopback,
         service_secret: String::new(),
         insecure_principals: Some(loopback),
+        policy: None,
         limits: limits.clone(),
         clock: Arc::new(|| 1_000_000),
     };
@@ -66,7 +67,8 @@ pub(super) fn house(limits: Limits) -> House {
     let shared = Arc::new(Shared::new(door, config.clock.clone(), config.root.clone()));
     tell_of_the_device(&shared);
     let (end, entrance) = (CancellationToken::new(), Entrance::new(&config.limits));
-    let gates = Gate::bind_all(&config).unwrap();
+    let handshakes = Arc::new(Handshakes::new(&tls_material(), 0).unwrap());
+    let gates = Gate::bind_all(&config, Some(&handshakes)).unwrap();
     let [secure, plain] = [Listener::Principals, Listener::Insecure]
         .map(|l| gates.iter().find(|g| g.listener() == l).unwrap().address());
     for gate in gates {

@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pki::{Authority, Charter, Host, KeyKind, NewAuthority, Plan, Profile, PublicKey, Serial, Validity};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio_rustls::{TlsConnector, server::TlsStream};
 
 use super::*;
 
@@ -98,7 +98,17 @@ impl Site {
 
 /// A whole handshake of a client with a server of this site: who it is for the front door, or why not.
 async fn shake(site: &Site, grace: i64, client: &(String, String)) -> Result<Peer, String> {
-    let server = server_config(&site.material(), grace as u64).unwrap();
+    let server = Handshakes::new(&site.material(), grace as u64).unwrap();
+    let stream = shaken(site, server.acceptor(), client).await?;
+    peer("hq", stream.get_ref().1.peer_certificates())
+}
+
+/// A whole handshake of a client that trusts this site; the client sends a byte after it.
+async fn shaken(
+    site: &Site,
+    acceptor: TlsAcceptor,
+    client: &(String, String),
+) -> Result<TlsStream<DuplexStream>, String> {
     let mut roots = RootCertStore::empty();
     roots
         .add(certificates("roots", &site.roots_pem).unwrap().remove(0))
@@ -114,16 +124,12 @@ async fn shake(site: &Site, grace: i64, client: &(String, String)) -> Result<Pee
         .unwrap();
     let (near, far) = tokio::io::duplex(64 * 1024);
     let name = ServerName::try_from("localhost").unwrap();
-    let connecting = tokio::spawn(async move {
+    tokio::spawn(async move {
         let mut stream = TlsConnector::from(Arc::new(config)).connect(name, near).await?;
         stream.write_all(b"x").await?;
         stream.read(&mut [0]).await
     });
-    let accepted = TlsAcceptor::from(Arc::new(server)).accept(far).await;
-    let stream = accepted.map_err(|e| e.to_string())?;
-    let peer = peer("hq", stream.get_ref().1.peer_certificates());
-    connecting.abort();
-    peer
+    acceptor.accept(far).await.map_err(|e| e.to_string())
 }
 
 #[tokio::test]
@@ -188,4 +194,27 @@ async fn an_issuing_authority_that_is_not_listed_opens_nothing_though_the_root_s
             .await
             .is_ok()
     );
+}
+
+#[tokio::test]
+async fn other_files_are_for_the_handshakes_to_come() {
+    let (former, next) = (Site::found(1), Site::found(11));
+    let [of_former, of_next] = [&former, &next].map(|site| site.client("devices", site.now + DAY));
+    let handshakes = Handshakes::new(&former.material(), 0).unwrap();
+    let mut lasting = shaken(&former, handshakes.acceptor(), &of_former).await.unwrap();
+    assert!(shaken(&next, handshakes.acceptor(), &of_next).await.is_err());
+
+    let unfit = TlsMaterial {
+        server_key_pem: next.material().server_key_pem,
+        ..former.material()
+    };
+    assert!(handshakes.change(&unfit).is_err());
+    assert!(shaken(&former, handshakes.acceptor(), &of_former).await.is_ok());
+
+    handshakes.change(&next.material()).unwrap();
+    assert!(shaken(&next, handshakes.acceptor(), &of_next).await.is_ok());
+    assert!(shaken(&former, handshakes.acceptor(), &of_former).await.is_err());
+    let mut first = [0];
+    lasting.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"x", "who is connected stays so");
 }

@@ -5,11 +5,12 @@ mod http;
 pub(crate) mod keys;
 pub(crate) mod services;
 mod telemetry;
+mod tls_files;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use broker::{FrontDoor, FrontDoorConfig, Limits, PrincipalListener, TlsMaterial, WebSocketListener};
+use broker::{FrontDoor, FrontDoorConfig, Limits, PrincipalListener, WebSocketListener};
 use contract::id::ServiceName;
 use host::{Clock, Host, SystemClock, clock::wall_ms};
 use tokio_util::sync::CancellationToken;
@@ -74,7 +75,11 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
     let mut bound = Bound::default();
 
     let (front_door, bus) = if parts.front_door {
+        let seen = tls_files::Look::at(&config.folder);
         let (door, bus) = open_front_door(config, door_end.clone()).await?;
+        if let Some(files) = door.tls() {
+            tokio::spawn(tls_files::follow(config.clone(), seen, files, door_end.clone()));
+        }
         bound.services = Some(door.services_addr());
         bound.insecure = door.insecure_addr();
         (Some(door), bus)
@@ -111,12 +116,7 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
 }
 
 async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(FrontDoor, BusFile)> {
-    let tls = TlsMaterial {
-        server_chain_pem: keys::server_chain(config)?,
-        server_key_pem: keys::server_key(config)?,
-        client_roots_pem: keys::roots(config)?,
-        issuing_pem: keys::issuing_pem(config)?,
-    };
+    let tls = tls_files::read(config)?;
     let secret = bus_file::secret(config)?;
     let limits = Limits {
         connections: config.max_connections,
@@ -143,6 +143,7 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
             services: config.services,
             service_secret: secret.clone(),
             insecure_principals: config.insecure,
+            policy: None,
             limits,
             clock: Arc::new(wall_ms),
         },

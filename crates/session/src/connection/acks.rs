@@ -2,15 +2,19 @@
 //! same service; across services as they come. At QoS 2 the PUBREC is that acknowledgement, and its packet
 //! id stays in use until the PUBREL (MQTT 5, section 4.3.3).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use contract::id::ServiceName;
 
 use crate::protocol::{Publish, Quality};
 
+/// Publishes for which an idle connection holds room.
+const IDLE: usize = 4;
+
 /// A publish that waits, or whose turn has not come.
 #[derive(Debug)]
 struct Waiting {
+    service: ServiceName,
     packet_id: u16,
     quality: Quality,
     over: Over,
@@ -51,7 +55,8 @@ pub(super) enum Repeat {
 /// What waits.
 #[derive(Debug, Default)]
 pub(crate) struct Acks {
-    by_service: BTreeMap<ServiceName, VecDeque<Waiting>>,
+    /// In the order of the publishes, whatever the service: a window is short.
+    line: Vec<Waiting>,
     /// Those of this connection.
     len: usize,
     /// Packet ids whose PUBREC was sent and whose PUBREL has not come.
@@ -76,12 +81,12 @@ impl Acks {
 
     /// Publishes that wait, over whichever connection they came.
     pub(crate) fn waiting(&self) -> usize {
-        self.by_service.values().map(VecDeque::len).sum()
+        self.line.len()
     }
 
     /// Whether there is anything that another connection could go on with.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.by_service.values().any(|line| !line.is_empty())
+        !self.line.is_empty()
     }
 
     /// What a publish with this packet id is to those before it. One that came over an earlier connection
@@ -93,9 +98,10 @@ impl Acks {
                 _ => Repeat::Forbidden,
             };
         }
-        let Some((service, waiting)) = self.find(packet_id) else {
+        let Some(waiting) = self.line.iter_mut().find(|w| w.packet_id == packet_id) else {
             return Repeat::None;
         };
+        let service = waiting.service;
         let same = waiting.quality == publish.quality;
         match waiting.over {
             Over::This { .. } if same && publish.duplicate => Repeat::Joins(service),
@@ -124,51 +130,43 @@ impl Acks {
         self.meet(packet_id, &publish, now_ms)
     }
 
-    fn find(&mut self, packet_id: u16) -> Option<(ServiceName, &mut Waiting)> {
-        self.by_service.iter_mut().find_map(|(service, line)| {
-            let waiting = line.iter_mut().find(|w| w.packet_id == packet_id)?;
-            Some((*service, waiting))
-        })
-    }
-
     /// A publish waits from now on.
     pub(super) fn expect(&mut self, service: ServiceName, packet_id: u16, quality: Quality, now_ms: u64) {
-        let waiting = Waiting {
+        self.line.push(Waiting {
+            service,
             packet_id,
             quality,
             over: Over::This { since_ms: now_ms },
             settled: None,
-        };
-        self.by_service.entry(service).or_default().push_back(waiting);
+        });
         self.len += 1;
     }
 
     /// A publish has reached nobody, and will not.
     pub(super) fn forget(&mut self, service: ServiceName, packet_id: u16) {
-        let line = self.by_service.entry(service).or_default();
-        let before = line.iter().filter(|w| w.is_here()).count();
-        line.retain(|w| w.packet_id != packet_id);
-        self.len -= before - line.iter().filter(|w| w.is_here()).count();
+        self.line
+            .retain(|w| w.service != service || w.packet_id != packet_id);
+        self.len = self.line.iter().filter(|w| w.is_here()).count();
     }
 
     /// The service has answered.
     pub(crate) fn settle(&mut self, service: ServiceName, packet_id: u16, reason: u8, text: String) {
-        let line = self.by_service.entry(service).or_default();
-        if let Some(waiting) = line.iter_mut().find(|w| w.packet_id == packet_id) {
+        let found = |w: &&mut Waiting| w.service == service && w.packet_id == packet_id;
+        if let Some(waiting) = self.line.iter_mut().find(found) {
             waiting.settled = Some((reason, text));
         }
     }
 
     /// What may be sent now.
     pub(super) fn take(&mut self, service: ServiceName) -> Vec<Ack> {
-        let line = self.by_service.entry(service).or_default();
         let mut ready = Vec::new();
         // Those of earlier connections that the client has not sent again hold up nobody.
-        while let Some(place) = line.iter().position(Waiting::is_here) {
-            if line[place].settled.is_none() {
+        let next = |w: &Waiting| w.service == service && w.is_here();
+        while let Some(place) = self.line.iter().position(next) {
+            if self.line[place].settled.is_none() {
                 break;
             }
-            let Some(waiting) = line.remove(place) else { break };
+            let waiting = self.line.remove(place);
             let (reason, text) = waiting.settled.unwrap_or_default();
             ready.push(Ack {
                 packet_id: waiting.packet_id,
@@ -177,6 +175,9 @@ impl Acks {
                 text,
             });
             self.len -= 1;
+        }
+        if self.line.is_empty() {
+            self.line.shrink_to(IDLE);
         }
         ready
     }
@@ -191,21 +192,19 @@ impl Acks {
         if self.received.remove(&packet_id) {
             return Some(true);
         }
-        self.find(packet_id).is_none().then_some(false)
+        let waits = self.line.iter().any(|w| w.packet_id == packet_id);
+        (!waits).then_some(false)
     }
 
     /// Since when the oldest waits.
     pub(super) fn oldest(&self) -> Option<u64> {
-        let first = |line: &VecDeque<Waiting>| line.iter().find_map(Waiting::since_ms);
-        self.by_service.values().filter_map(first).min()
+        self.line.iter().filter_map(Waiting::since_ms).min()
     }
 
     /// The connection is over. What the client had not sent again over it is forgotten: it had its chance.
     pub(super) fn outlive(&mut self) {
-        for line in self.by_service.values_mut() {
-            line.retain(Waiting::is_here);
-            line.iter_mut().for_each(|w| w.over = Over::Earlier);
-        }
+        self.line.retain(Waiting::is_here);
+        self.line.iter_mut().for_each(|w| w.over = Over::Earlier);
         self.len = 0;
     }
 }

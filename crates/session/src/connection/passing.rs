@@ -42,6 +42,7 @@ impl Connection {
         let mut open = Box::new(Open {
             caller: admitted.caller,
             standing: admitted.standing,
+            policy: admitted.policy,
             keep_alive_ms: Some(u64::from(keep_alive_s) * 1500),
             heard_ms: now.mono_ms,
             choked_ms: None,
@@ -93,7 +94,14 @@ impl Connection {
             false => (None, Some(will)),
         });
         if let Some(will) = now {
-            let wish = super::spoken(*will, &self.root, &open.caller, &open.standing, self.id);
+            let wish = super::spoken(
+                *will,
+                &*open.policy,
+                &self.root,
+                &open.caller,
+                &open.standing,
+                self.id,
+            );
             self.wishes.extend(wish);
         }
         if open.expiry_s > 0 {

@@ -17,7 +17,7 @@ use crate::{
     lane::Turn,
     meter::Limit,
     peer::Caller,
-    policy::{self, Standing},
+    policy::{Policy, Standing},
     protocol::{Delivery, Known, Publish, Quality, Reason},
 };
 
@@ -42,7 +42,7 @@ impl Connection {
                 return self.leave(Farewell::new(Reason::ReceiveMaximum, Cause::ProtocolError, text));
             }
         }
-        match check(&self.root, &open.caller, &open.standing, &publish) {
+        match check(&*open.policy, &self.root, &open.caller, &open.standing, &publish) {
             Ok(verb) => self.accept(verb, publish, now),
             Err(refusal) => self.refuse_publish(&publish, &refusal),
         }
@@ -174,8 +174,10 @@ impl Connection {
             let Phase::Open(open) = &mut self.phase else {
                 return;
             };
-            let caller = &open.caller.principal;
-            match policy::publish(&self.root, caller, &open.standing, &forward.frame.topic) {
+            match open
+                .policy
+                .publish(&open.caller, &open.standing, &forward.frame.topic)
+            {
                 Ok(_) => self.wishes.push_back(Wish::Forward(Box::new(Forward {
                     turn: Turn::Again,
                     ..forward
@@ -250,13 +252,13 @@ pub(super) fn frame(caller: &Caller, publish: Publish, connection: u64) -> Frame
 
 /// What a publish asks for, or its final refusal.
 pub(crate) fn check(
+    policy: &dyn Policy,
     root: &contract::Root,
     caller: &Caller,
     standing: &Standing,
     publish: &Publish,
 ) -> Result<&'static Verb, Refusal> {
-    let caller = &caller.principal;
-    let verb = policy::publish(root, caller, standing, &publish.topic)?;
+    let verb = policy.publish(caller, standing, &publish.topic)?;
     if publish.retain {
         return Err(Refusal::invalid(
             "retain",
@@ -267,7 +269,7 @@ pub(crate) fn check(
         let message = format!("`{}` takes at most {} bytes", verb.name, verb.max_bytes);
         return Err(Refusal::new(Code::TooLarge, message).at("payload"));
     }
-    check_properties(root, caller, publish)?;
+    check_properties(root, &caller.principal, publish)?;
     Ok(verb)
 }
 

@@ -3,17 +3,23 @@
 use contract::Root;
 
 use super::{Forward, Wish, publishing};
-use crate::{lane::Turn, peer::Caller, policy::Standing, protocol::Will};
+use crate::{
+    lane::Turn,
+    peer::Caller,
+    policy::{Policy, Standing},
+    protocol::Will,
+};
 
 /// What a will asks for, if its client may ask for that now.
 pub(crate) fn spoken(
     will: Will,
+    policy: &dyn Policy,
     root: &Root,
     caller: &Caller,
     standing: &Standing,
     connection: u64,
 ) -> Option<Wish> {
-    let verb = publishing::check(root, caller, standing, &will.publish).ok()?;
+    let verb = publishing::check(policy, root, caller, standing, &will.publish).ok()?;
     let frame = publishing::frame(caller, will.publish, connection);
     Some(Wish::of(
         verb,

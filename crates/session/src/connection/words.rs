@@ -14,7 +14,7 @@ use crate::{
     lane::Turn,
     meter::Limit,
     peer::Caller,
-    policy::Standing,
+    policy::{Policy, Standing},
     protocol::{Delivery, Hello, Subscription},
 };
 
@@ -105,6 +105,7 @@ pub struct Admission(pub(crate) Box<Admitted>);
 pub(crate) struct Admitted {
     pub(crate) caller: Caller,
     pub(crate) standing: Arc<Standing>,
+    pub(crate) policy: Arc<dyn Policy>,
     pub(crate) assigned_client_id: Option<String>,
     /// What an earlier connection has left; without it a session begins.
     pub(crate) remains: Option<Box<Remains>>,

@@ -15,7 +15,7 @@ use crate::{
     directory::{NoRoom, Session},
     meter::Limit,
     peer::{Caller, client_id_fits},
-    policy::{self, Denial, Known, Moment, Standing},
+    policy::{Denial, Known, Standing},
     protocol::{Hello, Publish, Reason},
 };
 
@@ -100,7 +100,7 @@ impl Door {
             let text = "the will: nothing that a client publishes is retained";
             return Err((Reason::RetainNotSupported, text.into()));
         }
-        let checked = connection::check_publish(self.root(), caller, standing, will);
+        let checked = connection::check_publish(&*self.policy, self.root(), caller, standing, will);
         let verb =
             checked.map_err(|refusal| (Reason::NotAuthorized, format!("the will: {}", refusal.message)))?;
         if verb.service == ServiceName::FrontDoor {
@@ -112,11 +112,7 @@ impl Door {
 
     /// What somebody may do by what is known now.
     pub(super) fn standing(&self, caller: &Caller, now: Now) -> Result<Standing, Denial> {
-        let moment = Moment {
-            now_ms: now.wall_ms,
-            renew_after_ms: self.settings.limits.renew_after_ms,
-        };
-        policy::standing(caller, &self.copies, &self.settings.root, moment)
+        self.policy.connect(caller, &self.copies, now.wall_ms)
     }
 
     fn make_room(&mut self, caller: &Caller, client_id: &str) -> Result<(), Refused> {

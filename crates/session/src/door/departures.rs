@@ -44,6 +44,12 @@ impl Door {
                 .for_each(|lane| lane.forget_unheld(connection));
         }
         self.tell_departure(connection, &session, cause, now);
+        if let Some(remark) = self
+            .policy
+            .disconnected(&session.caller, &session.standing, cause)
+        {
+            self.remark(&session, remark, now);
+        }
         for closing in &mut self.departures.0 {
             closing.open.remove(&connection);
         }

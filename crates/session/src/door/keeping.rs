@@ -7,6 +7,7 @@ use crate::{
     connection::{self, Admission, Admitted, Connection, Post, Remains, Wish},
     lane::{Origin, Turn},
     peer::Caller,
+    policy::Offer,
     protocol::{Delivery, Will},
 };
 
@@ -103,6 +104,7 @@ impl Door {
         Some(Admitted {
             caller,
             standing,
+            policy: self.policy.clone(),
             assigned_client_id,
             remains,
         })
@@ -145,7 +147,8 @@ impl Door {
         let Ok(standing) = self.standing(caller, now) else {
             return;
         };
-        match connection::spoken(*will, &self.settings.root, caller, &standing, connection) {
+        let root = &self.settings.root;
+        match connection::spoken(*will, &*self.policy, root, caller, &standing, connection) {
             Some(Wish::Forward(forward)) => {
                 let lane = &mut self.lanes[super::place(forward.verb.service)];
                 let _ = lane.push(forward.frame, Origin::Inside, Turn::First);
@@ -170,9 +173,10 @@ impl Door {
             Ok(standing) => {
                 let standing = std::sync::Arc::new(standing);
                 session.standing = standing.clone();
-                let events = format!("{root}/events/");
+                let (events, policy) = (format!("{root}/events/"), &self.policy);
                 self.kept.sift(id, |d| {
-                    !d.topic.starts_with(&events) || standing.may_see(&d.topic)
+                    let offer = Offer::Event { topic: &d.topic };
+                    !d.topic.starts_with(&events) || policy.deliver(&caller, &standing, offer)
                 });
             }
             // Whoever is shut out leaves nothing, and says nothing.

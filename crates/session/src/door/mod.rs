@@ -38,6 +38,7 @@ use crate::{
     lane::{Lane, Leaving, Origin, Turn},
     limits::Limits,
     meter::Meter,
+    policy::{DeviceManagement, Policy},
     protocol::Reason,
     transport::Listener,
 };
@@ -90,6 +91,7 @@ pub struct DoorStatus {
 /// The door.
 pub struct Door {
     settings: DoorSettings,
+    policy: Arc<dyn Policy>,
     copies: Copies,
     directory: Directory,
     lanes: [Lane; 4],
@@ -113,11 +115,13 @@ pub struct Door {
 }
 
 impl Door {
-    /// A door that knows nothing yet.
+    /// A door that knows nothing yet, under the policy of device management.
     pub fn new(settings: DoorSettings) -> Door {
+        let policy = DeviceManagement::new(settings.root.clone(), settings.limits.renew_after_ms);
         let lanes = ServiceName::KEEPERS.map(|_| Lane::new(settings.boot, &settings.limits));
         Door {
             settings,
+            policy: Arc::new(policy),
             copies: Copies::default(),
             directory: Directory::default(),
             lanes,
@@ -136,6 +140,12 @@ impl Door {
             started_ms: None,
             closing: false,
         }
+    }
+
+    /// The same under another policy. To be called before anybody is let in.
+    #[must_use]
+    pub fn under(self, policy: Arc<dyn Policy>) -> Door {
+        Door { policy, ..self }
     }
 
     /// Whether principals can be let in: the copies of facts are whole.

@@ -10,7 +10,7 @@ use contract::{
 use service::Now;
 
 use super::Door;
-use crate::{connection::Connection, protocol::Hello};
+use crate::{connection::Connection, directory::Session, protocol::Hello};
 
 /// Kinds of attempts that are remembered at once; more are counted only.
 const KINDS: usize = 4_096;
@@ -18,6 +18,8 @@ const KINDS: usize = 4_096;
 const EVERY_MS: u64 = 1_000;
 /// What is told of somebody whose connections an operator closed.
 const KICKED: &str = "kicked";
+/// What is told of somebody whose leaving the policy found worth a word.
+const DISCONNECTED: &str = "disconnected";
 
 #[derive(Default)]
 pub(super) struct Notices(BTreeMap<(String, &'static str), Kept>);
@@ -38,6 +40,10 @@ impl Door {
         now: Now,
     ) {
         self.counts.refused += 1;
+        self.tell(who, what, detail, address, now);
+    }
+
+    fn tell(&mut self, who: &Principal, what: &'static str, detail: String, address: &str, now: Now) {
         let notice = SecurityNotice {
             request_id: String::new(),
             kind: who.kind.word().into(),
@@ -49,6 +55,12 @@ impl Door {
             ..SecurityNotice::default()
         };
         self.keep_notice((who.to_string(), what), notice, now);
+    }
+
+    /// What the policy has to say of somebody who is gone.
+    pub(super) fn remark(&mut self, session: &Session, detail: String, now: Now) {
+        let who = session.caller.principal.clone();
+        self.tell(&who, DISCONNECTED, detail, &session.address, now);
     }
 
     /// Somebody's connections were closed by an operator.

@@ -15,7 +15,7 @@ use super::{Door, keeping::is_event, kept::Outcome, retained::Message};
 use crate::{
     connection::Post,
     meter::Limit,
-    policy,
+    policy::Offer,
     protocol::{Delivery, Extras, Options, Quality},
     subscriptions::{Shared, Wanted},
 };
@@ -59,12 +59,16 @@ impl Door {
 
     fn wanting(&self, from: ServiceName, who: &Principal, frame: &Frame) -> Vec<(To, bool, Wanted)> {
         let mut wanting = Vec::new();
+        let offer = Offer::Own {
+            from,
+            topic: &frame.topic,
+        };
         for connection in self.directory.of(who) {
             let ours = who.kind != Kind::Claim || *connection == frame.connection;
             let session = self
                 .directory
                 .get(*connection)
-                .filter(|s| ours && s.takes_mail() && policy::hears(&s.standing, from));
+                .filter(|s| ours && s.takes_mail() && self.policy.deliver(&s.caller, &s.standing, offer));
             if let Some(session) = session
                 && let Some(wanted) = session.wants(topic_for(session.v5, frame))
             {
@@ -73,7 +77,7 @@ impl Door {
         }
         for id in self.kept.of(who) {
             if let Some(session) = self.kept.get(*id)
-                && policy::hears(&session.standing, from)
+                && self.policy.deliver(&session.caller, &session.standing, offer)
                 && let Some(wanted) = session.subscriptions.want(topic_for(session.v5, frame))
             {
                 wanting.push((To::Kept(*id), session.v5, wanted));
@@ -140,7 +144,10 @@ impl Door {
     fn followers(&mut self, topic: &str) -> Vec<(To, Wanted)> {
         let mut following = Vec::new();
         let mut groups: BTreeMap<(Principal, Shared), Members> = BTreeMap::new();
-        for (id, session) in self.directory.event_followers().filter(|(_, s)| s.may_see(topic)) {
+        let (policy, offer) = (&self.policy, Offer::Event { topic });
+        let here = self.directory.event_followers();
+        let here = here.filter(|(_, s)| s.takes_mail() && policy.deliver(&s.caller, &s.standing, offer));
+        for (id, session) in here {
             let to = To::Connection(id);
             following.extend(session.wants(topic).map(|wanted| (to, wanted)));
             for (shared, options) in session.subscriptions.share(topic) {
@@ -152,7 +159,7 @@ impl Door {
             }
         }
         let kept = self.kept.followers();
-        for (id, session) in kept.filter(|(_, s)| s.standing.may_see(topic)) {
+        for (id, session) in kept.filter(|(_, s)| policy.deliver(&s.caller, &s.standing, offer)) {
             let to = To::Kept(id);
             following.extend(session.subscriptions.want(topic).map(|wanted| (to, wanted)));
             for (shared, options) in session.subscriptions.share(topic) {

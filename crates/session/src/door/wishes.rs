@@ -1,6 +1,6 @@
 //! Granting what connections ask for.
 
-use contract::{Kind, ServiceName, v1::Frame, verb::Verb};
+use contract::{Kind, ServiceName, Topic, v1::Frame, verb::Verb};
 use service::{
     Now,
     planted::{self, Mistake},
@@ -9,9 +9,10 @@ use service::{
 use super::{Door, place, retained::Message};
 use crate::{
     connection::{Connection, Forward, Post, Wish},
+    directory::Session,
     lane::{Full, Origin},
     meter::Limit,
-    policy,
+    policy::Offer,
     protocol::{Delivery, Extras, Handling, Subscription},
     subscriptions::{Added, Pattern},
 };
@@ -206,6 +207,7 @@ impl Door {
             })
         });
         let matching = self.retained.matching(&session.caller.principal, filter);
+        let matching = matching.filter(|(topic, _)| self.may_hear(session, topic));
         let deliver = |(topic, message): (&String, &Message)| Delivery {
             topic: topic.clone(),
             payload: message.payload.clone(),
@@ -216,6 +218,14 @@ impl Door {
             ..Delivery::default()
         };
         matching.map(deliver).collect()
+    }
+
+    fn may_hear(&self, session: &Session, topic: &str) -> bool {
+        let Some(Topic::Down { service: from, .. }) = self.root().parse_topic(topic) else {
+            return false;
+        };
+        let offer = Offer::Own { from, topic };
+        self.policy.deliver(&session.caller, &session.standing, offer)
     }
 
     fn subscribe(
@@ -234,7 +244,10 @@ impl Door {
         if matches!(pattern, Pattern::Shared(_)) && (who.kind != Kind::Integrator || !is_event) {
             return Err(SUB_SHARED);
         }
-        if !policy::subscribe(self.root(), &who, &session.standing, pattern.filter()) {
+        let may = self
+            .policy
+            .subscribe(&session.caller, &session.standing, pattern.filter());
+        if !may {
             self.notice(
                 &who,
                 "subscribe-denied",

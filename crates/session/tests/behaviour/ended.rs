@@ -57,6 +57,18 @@ fn it_asks_for_its_next_certificate_and_gets_the_answer_but_nothing_else() {
 }
 
 #[test]
+fn nor_is_what_was_kept_for_whoever_subscribes() {
+    let mut world = world();
+    world.order("one");
+    let device = world.dial_until(Kind::Device, "pump-7", "01", END_MS);
+    world.send(device, &packets::connect(true, "pump-7", 60));
+    let filter = "muster/v1/devices/pump-7/down/#";
+    let got = world.send(device, &packets::subscribe(true, 1, filter));
+    let kinds: Vec<_> = got.iter().map(|got| got.kind & 0xF0).collect();
+    assert_eq!(kinds, [0x90], "the order is not for it");
+}
+
+#[test]
 fn its_time_is_the_grace_and_the_owners_word_still_counts() {
     let mut world = world();
     let device = late(&mut world);

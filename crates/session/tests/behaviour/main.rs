@@ -11,6 +11,7 @@ mod kept;
 mod kicks;
 mod mutations;
 mod packets;
+mod policies;
 mod promise;
 mod refusals;
 mod retained;

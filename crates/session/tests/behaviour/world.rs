@@ -13,7 +13,7 @@ use contract::{
 };
 use prost::Message;
 use service::Now;
-use session::{Connection, Door, DoorSettings, Limits, Peer};
+use session::{Connection, Door, DoorSettings, Limits, Peer, Policy};
 
 use crate::packets::{self, Got};
 
@@ -37,6 +37,15 @@ impl World {
     /// A door whose services are there and have told: device `pump-7` with certificate `01`, operator
     /// `ada` (admin, `0a`), integrator `erp` (registry events, `0e`), batch `lot` (`0c`).
     pub(crate) fn with(limits: Limits) -> World {
+        World::build(limits, |door| door)
+    }
+
+    /// The same under a policy of one's own.
+    pub(crate) fn under(policy: Arc<dyn Policy>) -> World {
+        World::build(Limits::default(), |door| door.under(policy))
+    }
+
+    fn build(limits: Limits, furnish: impl FnOnce(Door) -> Door) -> World {
         let limits = Arc::new(limits);
         let settings = DoorSettings {
             site: "hq".into(),
@@ -49,7 +58,7 @@ impl World {
             mono_ms: 1_000,
         };
         let mut world = World {
-            door: Door::new(settings),
+            door: furnish(Door::new(settings)),
             now,
             limits,
             clients: BTreeMap::new(),

@@ -32,7 +32,7 @@ fn dial(server: &Server) -> DuplexStream {
         let id = shared.next_connection();
         let (root, now) = (shared.root.clone(), shared.now());
         let connection = Connection::new(id, Peer::Believed, "here".into(), root, limits.into(), now);
-        task::run(frames, connection, &shared, guest).await;
+        task::run(frames, connection, shared.clone(), guest).await;
     });
     client
 }

@@ -1,18 +1,16 @@
-//! What a principal may do: decided from the facts at connecting, from the verb table at each publish,
-//! by comparing filters at each subscription.
+//! The default policy: decided from the facts at connecting, from the verb table at each publish, by comparing
+//! filters at each subscription.
 
 use contract::{
     Code, Refusal, Root, Topic,
     filter::Filter,
     id::{Kind, Principal, ServiceName},
-    v1::{CertificateStatus, Restriction, Role, Stage},
-    verb::{Verb, Who},
+    v1::{CertificateStatus, Restriction, Stage},
+    verb::Verb,
 };
 
-use crate::{
-    facts::{KnownBatch, KnownCertificate, KnownDevice, KnownPerson},
-    peer::Caller,
-};
+use super::{Denial, Known, Moment, Offer, Policy, Reach, Standing, end_ms};
+use crate::peer::Caller;
 
 /// All that is left to a device whose certificate has ended.
 const RENEWAL: [(ServiceName, &str); 2] = [
@@ -20,72 +18,52 @@ const RENEWAL: [(ServiceName, &str); 2] = [
     (ServiceName::Provisioning, "authorities"),
 ];
 
-/// How much of what is open to its kind a principal may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Reach {
-    /// All of it.
-    #[default]
-    Everything,
-    /// A quarantined device: only the verbs that repair it.
-    Repair,
-    /// A device whose certificate has ended: only its next certificate.
-    Renewal,
+/// The policy that Muster is run with: devices by the stage of their life, people by their role and grants.
+#[derive(Debug, Clone)]
+pub struct DeviceManagement {
+    root: Root,
+    renew_after_ms: u64,
 }
 
-/// What a connected principal may do at present.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Standing {
-    /// How much of the verb table.
-    pub reach: Reach,
-    /// An operator's role.
-    pub role: Role,
-    /// Whole filters below `events/`.
-    pub grants: Vec<Filter>,
-}
-
-impl Standing {
-    /// Whether an event is granted.
-    pub(crate) fn may_see(&self, topic: &str) -> bool {
-        self.grants.iter().any(|grant| grant.matches(topic))
+impl DeviceManagement {
+    /// The policy for topics below this root. A device's certificate still renews so many milliseconds after its
+    /// end.
+    pub fn new(root: Root, renew_after_ms: u64) -> DeviceManagement {
+        DeviceManagement { root, renew_after_ms }
     }
 }
 
-/// When a standing is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    /// Milliseconds since 1970.
-    pub now_ms: i64,
-    /// How long after its end a device's certificate still renews, milliseconds.
-    pub renew_after_ms: u64,
-}
+impl Policy for DeviceManagement {
+    fn connect(&self, caller: &Caller, facts: &dyn Known, now_ms: i64) -> Result<Standing, Denial> {
+        let moment = Moment {
+            now_ms,
+            renew_after_ms: self.renew_after_ms,
+        };
+        standing(caller, facts, &self.root, moment)
+    }
 
-/// Why somebody may not be connected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denial(pub String);
+    fn publish(&self, caller: &Caller, standing: &Standing, topic: &str) -> Result<&'static Verb, Refusal> {
+        publish(&self.root, &caller.principal, standing, topic)
+    }
+
+    fn subscribe(&self, caller: &Caller, standing: &Standing, filter: &Filter) -> bool {
+        subscribe(&self.root, &caller.principal, standing, filter)
+    }
+
+    fn deliver(&self, _: &Caller, standing: &Standing, offer: Offer<'_>) -> bool {
+        match offer {
+            Offer::Own { from, .. } => hears(standing, from),
+            Offer::Event { topic } => standing.may_see(topic),
+        }
+    }
+}
 
 fn denied<T>(why: impl Into<String>) -> Result<T, Denial> {
     Err(Denial(why.into()))
 }
 
-/// What is known of those who connect: the front door's copy of the facts, or the same from elsewhere.
-pub trait Known {
-    /// A device.
-    fn device(&self, id: &str) -> Option<&KnownDevice>;
-    /// An operator or an integrator.
-    fn person(&self, who: &Principal) -> Option<&KnownPerson>;
-    /// A certificate, by serial.
-    fn certificate(&self, serial: &str) -> Option<&KnownCertificate>;
-    /// A batch of claims.
-    fn batch(&self, id: &str) -> Option<&KnownBatch>;
-}
-
 /// The standing of a caller by the facts as they are, or why it may not be here.
-pub fn standing(
-    caller: &Caller,
-    facts: &impl Known,
-    root: &Root,
-    moment: Moment,
-) -> Result<Standing, Denial> {
+pub fn standing(caller: &Caller, facts: &dyn Known, root: &Root, moment: Moment) -> Result<Standing, Denial> {
     if !caller.serial.is_empty() {
         certificate_counts(caller, facts)?;
     }
@@ -105,18 +83,9 @@ pub fn standing(
     }
 }
 
-/// When a connection must end because its certificate does, milliseconds since 1970.
-pub(crate) fn end_ms(caller: &Caller, standing: &Standing, renew_after_ms: u64) -> Option<i64> {
-    let end = caller.not_after_ms?;
-    Some(match standing.reach {
-        Reach::Renewal => end.saturating_add_unsigned(renew_after_ms),
-        Reach::Everything | Reach::Repair => end,
-    })
-}
-
 /// A device's certificate that was in use when it ended asks for the next one, for a while. Provisioning looks
 /// again, and at more.
-fn may_still_renew(caller: &Caller, facts: &impl Known, moment: Moment) -> Result<(), Denial> {
+fn may_still_renew(caller: &Caller, facts: &dyn Known, moment: Moment) -> Result<(), Denial> {
     let renewal = Standing {
         reach: Reach::Renewal,
         ..Standing::default()
@@ -135,7 +104,7 @@ fn may_still_renew(caller: &Caller, facts: &impl Known, moment: Moment) -> Resul
 }
 
 /// The certificate must be known and still count, and be this principal's.
-fn certificate_counts(caller: &Caller, facts: &impl Known) -> Result<(), Denial> {
+fn certificate_counts(caller: &Caller, facts: &dyn Known) -> Result<(), Denial> {
     let Some(known) = facts.certificate(&caller.serial) else {
         return denied("this certificate is not known here; it was not issued by this installation's state");
     };
@@ -153,7 +122,7 @@ fn certificate_counts(caller: &Caller, facts: &impl Known) -> Result<(), Denial>
 
 /// A batch opens some ids only. One sentence for all that a stranger must not learn. Provisioning looks again,
 /// and at more, when a certificate is asked for; a batch that it has not told of is looked at there alone.
-fn claim_standing(caller: &Caller, facts: &impl Known) -> Result<Standing, Denial> {
+fn claim_standing(caller: &Caller, facts: &dyn Known) -> Result<Standing, Denial> {
     let batch = caller
         .batch
         .as_ref()
@@ -167,7 +136,7 @@ fn claim_standing(caller: &Caller, facts: &impl Known) -> Result<Standing, Denia
     }
 }
 
-fn device_standing(caller: &Caller, facts: &impl Known) -> Result<Standing, Denial> {
+fn device_standing(caller: &Caller, facts: &dyn Known) -> Result<Standing, Denial> {
     let Some(device) = facts.device(caller.principal.id.as_str()) else {
         return denied("there is no such device; register it first");
     };
@@ -186,7 +155,7 @@ fn device_standing(caller: &Caller, facts: &impl Known) -> Result<Standing, Deni
     }
 }
 
-fn person_standing(caller: &Caller, facts: &impl Known, root: &Root) -> Result<Standing, Denial> {
+fn person_standing(caller: &Caller, facts: &dyn Known, root: &Root) -> Result<Standing, Denial> {
     let Some(person) = facts.person(&caller.principal).filter(|person| !person.disabled) else {
         return denied("nobody of this name is known here, or the account is disabled");
     };
@@ -207,7 +176,7 @@ fn person_standing(caller: &Caller, facts: &impl Known, root: &Root) -> Result<S
 }
 
 /// Whether a principal may publish on a topic: what it asks for, or the final refusal.
-pub(crate) fn publish(
+fn publish(
     root: &Root,
     caller: &Principal,
     standing: &Standing,
@@ -255,25 +224,21 @@ fn may_use(caller: &Principal, standing: &Standing, verb: &Verb) -> Result<(), R
 }
 
 /// Whether what a service says to a principal is for a session with this standing.
-pub(crate) fn hears(standing: &Standing, from: ServiceName) -> bool {
+fn hears(standing: &Standing, from: ServiceName) -> bool {
     standing.reach != Reach::Renewal || RENEWAL.iter().any(|(service, _)| *service == from)
 }
 
-/// Whether a service may ask another.
-pub(crate) fn service_may(service: ServiceName, verb: &Verb) -> bool {
-    verb.who
-        .iter()
-        .any(|who| matches!(who, Who::AnyService) || *who == Who::Service(service))
-}
-
 /// Whether a principal may subscribe: the filter lies under its own `down/` or within a grant.
-pub(crate) fn subscribe(root: &Root, caller: &Principal, standing: &Standing, filter: &Filter) -> bool {
+fn subscribe(root: &Root, caller: &Principal, standing: &Standing, filter: &Filter) -> bool {
     root.own_down_covers(caller, filter) || standing.grants.iter().any(|grant| grant.covers(filter))
 }
 
 #[cfg(test)]
 mod tests {
+    use contract::v1::Role;
+
     use super::*;
+    use crate::facts::{KnownBatch, KnownCertificate, KnownDevice, KnownPerson};
 
     fn standing(role: Role) -> Standing {
         Standing {
