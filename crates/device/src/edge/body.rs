@@ -40,6 +40,8 @@ pub(crate) struct Trial {
     pub(crate) deadline: Instant,
     /// It has found itself well, and only the server has not been reached with it yet.
     pub(crate) is_well: bool,
+    /// The server has been reached with it, and only the disk has not taken that yet.
+    pub(crate) is_reached: bool,
 }
 
 impl<P: Platform> Body<P> {
@@ -82,19 +84,20 @@ impl<P: Platform> Body<P> {
     }
 
     /// Something happened to the update: it is on disk before anybody hears of it. Where the disk does not take
-    /// it, nothing has happened.
+    /// it, nothing has happened; where it takes all but the marker, it has, and the marker waits.
     pub(crate) async fn apply(&mut self, input: Input) -> Result<(), Error> {
         let next = step(&self.journal, input);
         if next == self.journal {
             return Ok(());
         }
         let (slots, kept) = (self.slots.clone(), next.clone());
-        if let Err(error) = blocking(move || slots.save(&kept)).await {
-            // The cut may have come after the new journal was in its place: the disk says which counts.
-            self.journal = self.slots.journal()?;
-            return Err(error);
-        }
-        let before = std::mem::replace(&mut self.journal, next);
+        let failed = blocking(move || slots.save(&kept)).await.err();
+        // It may have failed after the new journal was in its place: the disk says which counts.
+        let counts = match failed {
+            Some(_) => self.slots.journal()?,
+            None => next,
+        };
+        let before = std::mem::replace(&mut self.journal, counts);
         if !matches!(self.journal.stage, Stage::Trying { .. }) {
             self.trial = None;
         }
@@ -104,7 +107,13 @@ impl<P: Platform> Body<P> {
         if matches!(self.journal.stage, Stage::Idle | Stage::Ended(_)) {
             self.tidy().await;
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// The marker says what the journal does; also one that a full disk did not take with it.
+    pub(crate) async fn mark(&self) -> Result<(), Error> {
+        let (slots, journal) = (self.slots.clone(), self.journal.clone());
+        blocking(move || slots.mark(&journal)).await
     }
 
     /// What was on its way is no longer wanted.

@@ -16,7 +16,6 @@ use crate::{
     event::{Ending, Event},
     identity::{Credentials, read_fitting},
     platform::Platform,
-    update::Input,
 };
 
 /// What ends the wait for a connection.
@@ -77,11 +76,10 @@ async fn meet<P: Platform>(
 ) -> Result<Leave, Error> {
     match connect(body, identity, shutdown).await {
         Met::Shutdown => Ok(Leave::Shutdown),
-        Met::TrialOver => {
-            let why = "the server could not be reached with it in time";
-            body.apply(Input::Unhealthy(why.into())).await?;
-            Ok(Leave::Again)
-        }
+        Met::TrialOver => tokio::select! {
+            failed = trial::fail(body) => failed.map(|()| Leave::Again),
+            () = shutdown.cancelled() => Ok(Leave::Shutdown),
+        },
         Met::End => Ok(Leave::Again),
         Met::Refusal => Ok(Leave::Retired),
         Met::Connection(client, inbox) => attend(body, client, inbox, identity, shutdown).await,

@@ -205,7 +205,7 @@ impl<'a, P: Platform> Session<'a, P> {
         match (service, name.as_str()) {
             (ServiceName::Registry, "retire") => self.retire(),
             (ServiceName::Rollout, "assignment") => match wire::decode(&delivery.payload, "") {
-                Ok(assignment) => return self.assigned(&assignment).await,
+                Ok(assignment) => return self.pushed(&assignment).await,
                 Err(refusal) => self.body.problem(refusal.to_string()),
             },
             _ => {}

@@ -11,12 +11,13 @@ use contract::{
 use tokio::time::Instant;
 
 use super::{
-    body::{Body, blocking, now_ms},
+    body::{Body, blocking, now_ms, told_whole},
     errand::{Heard, ask_assignment},
     fetching, trial,
 };
 use crate::{
     clock,
+    error::Error,
     platform::Platform,
     update::{Bounds, End, Input, Job, Journal, Offer, Slots, Task, judge},
 };
@@ -37,6 +38,7 @@ pub(crate) struct Tools<P> {
     bounds: Bounds,
     journal: Journal,
     deadline: Instant,
+    is_reached: bool,
     /// It is no earlier than this.
     floor_ms: i64,
 }
@@ -50,22 +52,33 @@ impl<P: Platform> Tools<P> {
             slots: body.slots.clone(),
             bounds: body.bounds.clone(),
             journal: body.journal.clone(),
+            is_reached: body.trial.is_some_and(|trial| trial.is_reached),
             deadline: body.trial.map_or_else(soon, |trial| trial.deadline),
             floor_ms,
         }
     }
 
     pub(crate) async fn work(self, task: Task) -> Heard {
+        if let Err(error) = self.mark().await {
+            return Heard::Worked(Worked::Later(told_whole(&error)));
+        }
         let worked = match task {
             Task::Fetch(job) => fetching::fetch(&self, &job).await,
             Task::Announce(job) => self.announce(&job).await,
             Task::Stage(job) => self.stage(job).await,
+            Task::Try(_) if self.is_reached => Ok(Input::Healthy),
             Task::Try(_) => Ok(trial::reach(&self.client, self.deadline).await),
             // Done where there is no session.
             Task::Undo => Err("the old image comes back first".to_owned()),
             Task::Report(end) => self.report_end(&end).await,
         };
         Heard::Worked(worked.map_or_else(Worked::Later, Worked::Input))
+    }
+
+    /// The disk may have taken the journal and not its marker: that comes before anything else.
+    async fn mark(&self) -> Result<(), Error> {
+        let (slots, journal) = (self.slots.clone(), self.journal.clone());
+        blocking(move || slots.mark(&journal)).await
     }
 
     /// From here on the server no longer calls it off. Whether it had before, it says when asked once more.
