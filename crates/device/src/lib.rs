@@ -63,17 +63,19 @@ mod edge;
 mod error;
 mod event;
 mod files;
+mod ground;
 mod identity;
 mod platform;
 mod settings;
 mod update;
 
 pub use artifact::PublicKey;
-pub use client::Endpoint;
+pub use client::{Endpoint, Identity, Network};
 pub use contract::{Id, Root};
 
 pub use device::Device;
 pub use error::Error;
 pub use event::{Ending, Event, UpdateStep};
+pub use ground::{Disk, DiskFile, Ground};
 pub use platform::{Boot, Image, Platform};
 pub use settings::{About, Claim, Location, Settings};

@@ -9,7 +9,7 @@ use contract::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::body::{Body, Trial, blocking, told_whole};
+use super::body::{Body, Trial, told_whole};
 use crate::{
     error::Error,
     platform::{Boot, Image, Platform},
@@ -68,7 +68,7 @@ pub(crate) async fn note<P: Platform>(body: &mut Body<P>, input: Input) -> Resul
             Err(error @ Error::Files { .. }) => body.problem(told_whole(&error)),
             noted => return noted,
         }
-        tokio::time::sleep(pauses.pause(rand::random())).await;
+        tokio::time::sleep(pauses.pause(body.chance())).await;
     }
 }
 
@@ -137,7 +137,9 @@ pub(crate) async fn reach(client: &Client, deadline: Instant) -> Input {
 /// Starts an image and has it judged. Its bytes are looked at again: they have lain on a disk.
 async fn judge<P: Platform>(body: &Body<P>, job: &Job, image: &Image) -> Verdict {
     let (slots, slot, held) = (body.slots.clone(), body.journal.active.other(), job.image.clone());
-    let looked = blocking(move || Ok(slots.check_slot(slot, &held))).await;
+    let looked = slots
+        .blocking(move |slots| Ok(slots.check_slot(slot, &held)))
+        .await;
     if let Err(why) = looked.unwrap_or_else(|e| Err(e.to_string())) {
         return Verdict::Bad(why);
     }

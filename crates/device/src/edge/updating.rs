@@ -5,7 +5,7 @@ use std::time::Duration;
 use contract::v1::Assignment;
 
 use super::{
-    body::{about, now_ms, told_whole},
+    body::told_whole,
     errand::Errand,
     session::{AGAIN, Leave, Session},
 };
@@ -51,7 +51,7 @@ impl<P: Platform> Session<'_, P> {
         if is_current {
             return Ok(None);
         }
-        let now = Some(clock::at_least(now_ms(), self.identity.not_before_ms));
+        let now = Some(clock::at_least(self.body.now_ms(), self.identity.not_before_ms));
         let offer = judge(&self.body.bounds, &self.body.journal, assignment, now);
         self.apply(Input::Offered(offer)).await
     }
@@ -94,7 +94,10 @@ impl<P: Platform> Session<'_, P> {
             // A server that assigns what it then takes back is not asked without a pause.
             None if unassigned => {
                 self.errands.call_back(Errand::Assignment);
-                self.send(Errand::Assignment, about(AGAIN) * (self.taken_back - 1).min(12));
+                self.send(
+                    Errand::Assignment,
+                    self.body.about(AGAIN) * (self.taken_back - 1).min(12),
+                );
             }
             _ => {}
         }
