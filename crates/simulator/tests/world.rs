@@ -16,6 +16,7 @@ const ONCE_FOUND: [u64; 8] = [53, 92, 175, 275, 709, 711, 900, 944];
 
 fn demand_that_it_holds(seed: u64) {
     let outcome = run(&Plan::of(seed), false);
+    println!("seed {seed}: {} updates", outcome.figures.updates);
     if let Some(violation) = outcome.violation {
         panic!("seed {seed}: {violation}\nits story: cargo run -p muster-simulator -- --seed {seed}");
     }
