@@ -53,7 +53,8 @@
 //! - The end of an update is reported until the server has acknowledged it.
 //! - Keys are erased only after the server has acknowledged the receipt, or refuses a device that it had ordered
 //!   to retire; then they go, whatever else fails.
-//! - A full disk stops an update and nothing else: the device comes up, says so, and goes on once there is room.
+//! - A full disk stops an update and nothing else: the device comes up, says so, and goes on once there is room. Only
+//!   an image that is being tried or undone is waited with: it is not started before the marker names it.
 //! - The clock is believed only from the beginning of the device's certificate on.
 #![forbid(unsafe_code)]
 
@@ -65,6 +66,7 @@ mod event;
 mod files;
 mod ground;
 mod identity;
+pub mod planted;
 mod platform;
 mod settings;
 mod update;

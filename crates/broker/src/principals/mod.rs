@@ -233,7 +233,7 @@ impl Porter {
     }
 }
 
-async fn shake(acceptor: &TlsAcceptor, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+pub(crate) async fn shake(acceptor: &TlsAcceptor, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
     match acceptor.accept(stream).into_fallible().await {
         Ok(shaken) => Ok(shaken),
         Err((error, stream)) => {

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::body::{Body, Trial, told_whole};
 use crate::{
     error::Error,
+    planted::{self, Mistake},
     platform::{Boot, Image, Platform},
     update::{Input, Job, Stage, Task, task},
 };
@@ -151,6 +152,7 @@ async fn judge<P: Platform>(body: &Body<P>, job: &Job, image: &Image) -> Verdict
             Boot::Restart => Verdict::Restart,
             Boot::Running => match body.platform.check(image).await {
                 Ok(()) => Verdict::Well,
+                Err(_) if planted::is(Mistake::UnwellConfirmed) => Verdict::Well,
                 Err(why) => Verdict::Bad(why),
             },
         }

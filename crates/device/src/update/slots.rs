@@ -12,7 +12,12 @@ use std::{io, path::PathBuf, sync::Arc};
 use artifact::ImageCheck;
 
 use super::journal::{Held, Job, Journal, Slot};
-use crate::{error::Error, files::Folder, platform::Image};
+use crate::{
+    error::Error,
+    files::Folder,
+    planted::{self, Mistake},
+    platform::Image,
+};
 
 const JOURNAL: &str = "update.json";
 const MARKER: &str = "active";
@@ -82,6 +87,9 @@ impl Slots {
             for (offset, data) in blocks {
                 file.write_at(data, *offset)?;
             }
+            if planted::is(Mistake::MarkedBeforeSynced) {
+                return Ok(());
+            }
             file.sync()
         };
         write().map_err(|source| self.0.failure(&name, "storing blocks", source))?;
@@ -135,6 +143,9 @@ impl Slots {
     }
 
     fn check(&self, name: &str, held: &Held) -> Result<(), String> {
+        if planted::is(Mistake::Unverified) {
+            return Ok(());
+        }
         let unread = |e: io::Error| format!("the image cannot be read: {e}");
         let mut file = self.0.disk().reader(name).map_err(unread)?;
         let mut check = ImageCheck::new(held.size, held.sha256).map_err(|e| e.to_string())?;

@@ -88,7 +88,7 @@ impl Platform for Pump {
 
     async fn check(&self, image: &Image) -> Result<(), String> {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        if image.sequence % SICK == 0 {
+        if image.sequence.is_multiple_of(SICK) {
             return Err("it finds itself unwell".into());
         }
         Ok(())
@@ -204,7 +204,7 @@ impl Sdk {
         };
         if !is_tried {
             self.confirmed = true;
-            if release % SICK == 0 || release % DEAD == 0 {
+            if release.is_multiple_of(SICK) || release.is_multiple_of(DEAD) {
                 let seen = format!("release {release} counts as confirmed, and cannot have been");
                 return Err(self.broken(Invariant::Images, seen, at_ms));
             }
@@ -222,7 +222,7 @@ impl Sdk {
         };
         let runs = self.choose(at_ms)?;
         if let Runs::Slot(_, release) = runs
-            && release % DEAD == 0
+            && release.is_multiple_of(DEAD)
         {
             scene.story.tell(at_ms, || {
                 format!("{} does not come up with release {release}", self.id)

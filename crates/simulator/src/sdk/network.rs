@@ -94,7 +94,7 @@ impl Lines {
             .lines
             .iter_mut()
             .map(|(n, w)| (*n, w))
-            .find(|(_, w)| wants(&w))?;
+            .find(|(_, w)| wants(w))?;
         wire.stage = Stage::Taken;
         Some(Wanted {
             line,
