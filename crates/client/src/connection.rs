@@ -10,23 +10,18 @@ use contract::{
     wire::{self, Encoding, Wire},
 };
 use parking_lot::Mutex;
-use rumqttc::v5::{
-    AsyncClient, ClientError,
-    mqttbytes::{QoS, v5::PublishProperties},
-};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     error::{AskError, Cause, ConnectError},
     identity::Identity,
     keeper::Keeper,
+    line::{Internet, Line, Network, Unsaid},
     options::{Endpoint, Options},
     pending::{Pending, Waiting},
     subscriptions::Subscriptions,
 };
 
-/// Requests that wait for the network.
-const QUEUE: usize = 256;
 /// Pause before a full queue is tried again.
 const FULL: Duration = Duration::from_millis(10);
 
@@ -49,7 +44,8 @@ pub type Inbox = mpsc::UnboundedReceiver<Delivery>;
 pub struct Client {
     pub(crate) who: Principal,
     pub(crate) root: Root,
-    pub(crate) mqtt: AsyncClient,
+    pub(crate) line: Arc<dyn Line>,
+    pub(crate) network: Arc<dyn Network>,
     pub(crate) pending: Arc<Mutex<Pending>>,
     pub(crate) subscriptions: Arc<Mutex<Subscriptions>>,
     connections: watch::Receiver<u64>,
@@ -88,7 +84,18 @@ impl Client {
         root: Root,
         options: Options,
     ) -> Result<(Client, Inbox), ConnectError> {
-        let (mqtt, eventloop) = AsyncClient::new(options.mqtt(endpoint, identity), QUEUE);
+        Client::connect_over(Arc::new(Internet), endpoint, identity, root, options).await
+    }
+
+    /// The same, over another network than the real one.
+    pub async fn connect_over(
+        network: Arc<dyn Network>,
+        endpoint: &Endpoint,
+        identity: &Identity,
+        root: Root,
+        options: Options,
+    ) -> Result<(Client, Inbox), ConnectError> {
+        let (line, ear) = network.open(endpoint, identity, &options);
         let (up, mut connections) = watch::channel(0);
         let (failed, mut trouble) = watch::channel(None);
         let (deliver, inbox) = mpsc::unbounded_channel();
@@ -96,7 +103,8 @@ impl Client {
         let client = Client {
             who: identity.who.clone(),
             root,
-            mqtt,
+            line,
+            network,
             pending: Arc::default(),
             subscriptions: Arc::new(Mutex::new(Subscriptions::with(own_down))),
             connections: connections.clone(),
@@ -104,8 +112,9 @@ impl Client {
             patience: options.patience,
         };
         let keeper = Keeper::new(client.clone(), up, failed, deliver, options.backoff);
-        tokio::spawn(keeper.keep(eventloop));
+        tokio::spawn(keeper.keep(ear));
         let first = tokio::select! {
+            biased;
             up = tokio::time::timeout(options.first, connections.wait_for(|n| *n > 0)) => matches!(up, Ok(Ok(_))),
             _ = trouble.changed() => false,
         };
@@ -145,7 +154,7 @@ impl Client {
         verb: &str,
         request: &impl Wire,
     ) -> Result<Reply, AskError> {
-        let name = Bytes::from(hex::encode(rand::random::<[u8; 12]>()));
+        let name = self.name();
         self.ask_as(name, service, verb, request).await
     }
 
@@ -180,7 +189,7 @@ impl Client {
 
     /// Tells a service something that needs no answer. It is lost with the connection.
     pub async fn tell(&self, service: ServiceName, verb: &str, message: &impl Wire) -> Result<(), AskError> {
-        let name = Bytes::from(hex::encode(rand::random::<[u8; 12]>()));
+        let name = self.name();
         let topic = self.root.up(&self.who, service, verb);
         self.publish(name, topic, wire::encode(message, Encoding::Protobuf))
             .await
@@ -215,7 +224,7 @@ impl Client {
 
     /// Leaves.
     pub async fn disconnect(&self) {
-        let _ = self.mqtt.disconnect().await;
+        self.line.leave().await;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
@@ -234,11 +243,18 @@ impl Client {
         if subscriptions.is_closed() {
             return Err(AskError::Closed);
         }
-        let queued = self.mqtt.try_subscribe(filter, QoS::AtLeastOnce).is_ok();
+        let queued = self.line.subscribe(filter).is_ok();
         if queued {
             subscriptions.subscribing(filter);
         }
         Ok(queued)
+    }
+
+    /// A fresh name for a request.
+    fn name(&self) -> Bytes {
+        let mut name = [0; 12];
+        self.network.random(&mut name);
+        Bytes::from(hex::encode(name))
     }
 
     fn silence(&self, service: ServiceName) -> AskError {
@@ -249,13 +265,7 @@ impl Client {
     }
 
     pub(crate) async fn publish(&self, name: Bytes, topic: String, payload: Bytes) -> Result<(), AskError> {
-        let content_type = Some(Encoding::of(&payload).content_type().to_owned());
-        let properties = PublishProperties {
-            correlation_data: Some(name.clone()),
-            content_type,
-            ..Default::default()
-        };
-        while !self.try_publish(&name, &topic, &payload, &properties)? {
+        while !self.try_publish(&name, &topic, &payload)? {
             tokio::time::sleep(FULL).await;
         }
         Ok(())
@@ -263,26 +273,13 @@ impl Client {
 
     /// Queues a publish, or not if the queue is full. Name and packet go into their queues under one lock,
     /// so that each packet id finds its name.
-    fn try_publish(
-        &self,
-        name: &Bytes,
-        topic: &str,
-        payload: &Bytes,
-        properties: &PublishProperties,
-    ) -> Result<bool, AskError> {
+    fn try_publish(&self, name: &Bytes, topic: &str, payload: &Bytes) -> Result<bool, AskError> {
         let mut pending = self.pending.lock();
-        let queued = self.mqtt.try_publish_with_properties(
-            topic,
-            QoS::AtLeastOnce,
-            false,
-            payload.clone(),
-            properties.clone(),
-        );
-        match queued {
+        match self.line.publish(name, topic, payload) {
             Ok(()) => pending.publishing(name.clone()),
-            Err(ClientError::TryRequest(_)) if pending.is_closed() => return Err(AskError::Closed),
-            Err(ClientError::TryRequest(_)) => return Ok(false),
-            Err(ClientError::Request(_)) => return Err(AskError::Closed),
+            Err(Unsaid::Full) if pending.is_closed() => return Err(AskError::Closed),
+            Err(Unsaid::Full) => return Ok(false),
+            Err(Unsaid::Closed) => return Err(AskError::Closed),
         }
         Ok(true)
     }

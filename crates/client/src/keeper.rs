@@ -2,20 +2,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use contract::{Code, Leaf, Refusal, Topic, v1::Rejection, wire};
-use rumqttc::{
-    Outgoing,
-    v5::{
-        ConnectionError, Event, EventLoop,
-        mqttbytes::v5::{Packet, Publish, SubAck},
-    },
-};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
     backoff::Backoff,
     connection::{Client, Delivery, Trouble},
     error::Cause,
+    line::{Ear, Met, chance},
 };
 
 pub(crate) struct Keeper {
@@ -48,26 +43,19 @@ impl Keeper {
         }
     }
 
-    pub(crate) async fn keep(mut self, mut eventloop: EventLoop) {
+    pub(crate) async fn keep(mut self, mut ear: Box<dyn Ear>) {
         loop {
-            match eventloop.poll().await {
-                Ok(Event::Incoming(packet)) => self.on_packet(packet),
-                Ok(Event::Outgoing(Outgoing::Publish(packet))) => {
-                    self.client.pending.lock().published(packet)
-                }
-                Ok(Event::Outgoing(Outgoing::Subscribe(packet))) => {
-                    self.client.subscriptions.lock().subscribed(packet)
-                }
-                Ok(Event::Outgoing(Outgoing::Disconnect)) => break,
-                Ok(_) => {}
-                Err(ConnectionError::RequestsDone) => break,
-                Err(error) => {
-                    self.on_loss(&error, &mut eventloop);
+            match ear.next().await {
+                Met::Left => break,
+                Met::Lost { why, cause } => {
+                    self.on_loss(why, cause, &mut *ear);
                     if self.is_alone() {
                         break;
                     }
-                    tokio::time::sleep(self.backoff.pause(rand::random())).await;
+                    let chance = chance(&*self.client.network);
+                    tokio::time::sleep(self.backoff.pause(chance)).await;
                 }
+                met => self.on_met(met),
             }
             if self.is_alone() {
                 break;
@@ -82,42 +70,34 @@ impl Keeper {
         self.deliver.is_closed() && Arc::strong_count(&self.client.pending) == 1
     }
 
-    /// What rumqttc would send again is sent by us, under the same names. Its own cleaning leaves old events
-    /// and a packet that collided, which would block the next connection.
-    fn on_loss(&mut self, error: &ConnectionError, eventloop: &mut EventLoop) {
-        tracing::debug!(%error, "the connection is gone");
+    /// What was under way is sent again on the next connection, under the same names.
+    fn on_loss(&mut self, why: String, cause: Cause, ear: &mut dyn Ear) {
+        tracing::debug!(why, "the connection is gone");
         let mut pending = self.client.pending.lock();
         let mut subscriptions = self.client.subscriptions.lock();
-        eventloop.clean();
-        eventloop.pending.clear();
-        eventloop.state.events.clear();
-        eventloop.state.collision = None;
+        ear.forget();
         pending.lost();
         subscriptions.lost();
         drop((pending, subscriptions));
         self.fresh = false;
-        self.failed.send_replace(Some(Trouble {
-            why: error.to_string(),
-            cause: Cause::of(error),
-        }));
+        self.failed.send_replace(Some(Trouble { why, cause }));
     }
 
-    fn on_packet(&mut self, packet: Packet) {
-        match packet {
-            Packet::ConnAck(_) => {
+    fn on_met(&mut self, met: Met) {
+        match met {
+            Met::Published(packet) => self.client.pending.lock().published(packet),
+            Met::Subscribed(packet) => self.client.subscriptions.lock().subscribed(packet),
+            Met::Connected => {
                 self.fresh = true;
                 self.subscribe_again();
             }
-            Packet::SubAck(ack) => self.on_suback(&ack),
-            Packet::PubAck(ack) => {
-                let text = ack.properties.as_ref().and_then(|p| p.reason_string.as_deref());
-                self.client
-                    .pending
-                    .lock()
-                    .acknowledged(ack.pkid, ack.reason, text);
+            Met::Granted { packet, reason, text } => self.on_granted(packet, reason, text),
+            Met::Acknowledged { packet, reason, text } => {
+                let mut pending = self.client.pending.lock();
+                pending.acknowledged(packet, reason, text.as_deref());
             }
-            Packet::Publish(publish) => self.on_publish(publish),
-            _ => {}
+            Met::Message { topic, name, payload } => self.on_message(topic, name, payload),
+            Met::Nothing | Met::Lost { .. } | Met::Left => {}
         }
     }
 
@@ -134,8 +114,13 @@ impl Keeper {
         });
     }
 
-    fn on_suback(&mut self, ack: &SubAck) {
-        let Some(answered) = self.client.subscriptions.lock().acknowledged(ack) else {
+    fn on_granted(&mut self, packet: u16, reason: u8, text: Option<String>) {
+        let acknowledged = self
+            .client
+            .subscriptions
+            .lock()
+            .acknowledged(packet, reason, text);
+        let Some(answered) = acknowledged else {
             return;
         };
         if let Some(refusal) = answered.untold {
@@ -159,26 +144,21 @@ impl Keeper {
         }
     }
 
-    fn on_publish(&self, publish: Publish) {
-        let topic = String::from_utf8_lossy(&publish.topic).into_owned();
-        let name = publish
-            .properties
-            .as_ref()
-            .and_then(|p| p.correlation_data.clone());
+    fn on_message(&self, topic: String, name: Option<Bytes>, payload: Bytes) {
         let leaf = match self.client.root.parse_topic(&topic) {
             Some(Topic::Down { leaf, .. }) => leaf,
             _ => Leaf::Push,
         };
         match (name, leaf) {
-            (Some(name), Leaf::Accepted) => self.client.pending.lock().answer(&name, Ok(publish.payload)),
+            (Some(name), Leaf::Accepted) => self.client.pending.lock().answer(&name, Ok(payload)),
             (Some(name), Leaf::Rejected) => {
-                let refusal = refusal(&publish.payload);
+                let refusal = refusal(&payload);
                 self.client.pending.lock().answer(&name, Err(refusal));
             }
             _ => {
                 let delivery = Delivery {
                     topic,
-                    payload: publish.payload,
+                    payload,
                     connection: self.connection,
                 };
                 let _ = self.deliver.send(delivery);

@@ -1,10 +1,9 @@
 //! Requests that wait for their reply.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 use contract::{Code, Refusal};
-use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use tokio::sync::oneshot;
 
 /// What came back: the accepted payload, or the refusal.
@@ -20,7 +19,9 @@ pub(crate) struct Waiting {
 /// Requests by name, and the order in which they were published: rumqttc gives packet ids in that order.
 #[derive(Default)]
 pub(crate) struct Pending {
-    by_name: HashMap<Bytes, Waiting>,
+    by_name: HashMap<Bytes, (u64, Waiting)>,
+    /// How many were asked: a new connection sends what is left in the order in which it was asked.
+    asked: u64,
     unsent: VecDeque<Bytes>,
     sent: HashMap<u16, Bytes>,
     closed: bool,
@@ -28,7 +29,8 @@ pub(crate) struct Pending {
 
 impl Pending {
     pub(crate) fn add(&mut self, name: Bytes, waiting: Waiting) {
-        self.by_name.insert(name, waiting);
+        self.asked += 1;
+        self.by_name.insert(name, (self.asked, waiting));
     }
 
     pub(crate) fn publishing(&mut self, name: Bytes) {
@@ -42,14 +44,14 @@ impl Pending {
     }
 
     /// A refusal of the publish itself comes in its acknowledgement; any other comes as a reply.
-    pub(crate) fn acknowledged(&mut self, packet: u16, reason: PubAckReason, text: Option<&str>) {
+    pub(crate) fn acknowledged(&mut self, packet: u16, reason: u8, text: Option<&str>) {
         let Some(name) = self.sent.remove(&packet) else {
             return;
         };
         let code = match reason {
-            PubAckReason::NotAuthorized => Code::Denied,
-            PubAckReason::TopicNameInvalid => Code::UnknownVerb,
-            PubAckReason::QuotaExceeded => Code::Busy,
+            0x87 => Code::Denied,
+            0x90 => Code::UnknownVerb,
+            0x97 => Code::Busy,
             _ => return,
         };
         let message = text.unwrap_or("the front door refuses this request").to_owned();
@@ -57,7 +59,7 @@ impl Pending {
     }
 
     pub(crate) fn answer(&mut self, name: &Bytes, answer: Answer) {
-        if let Some(waiting) = self.by_name.remove(name) {
+        if let Some((_, waiting)) = self.by_name.remove(name) {
             // Nobody may be waiting any more.
             let _ = waiting.answer.send(answer);
         }
@@ -76,9 +78,10 @@ impl Pending {
     /// Everything unanswered that is not under way already, to be published again on a new connection.
     pub(crate) fn again(&self) -> Vec<(Bytes, String, Bytes)> {
         let under_way: HashSet<&Bytes> = self.unsent.iter().chain(self.sent.values()).collect();
-        self.by_name
-            .iter()
-            .filter(|(name, _)| !under_way.contains(name))
+        let left = self.by_name.iter().filter(|(name, _)| !under_way.contains(name));
+        let in_order: BTreeMap<_, _> = left.map(|(name, (asked, w))| (asked, (name, w))).collect();
+        in_order
+            .into_values()
             .map(|(name, w)| (name.clone(), w.topic.clone(), w.payload.clone()))
             .collect()
     }
@@ -120,7 +123,7 @@ mod tests {
             pending.publishing(Bytes::from(name));
             pending.published(packet);
         }
-        pending.acknowledged(8, PubAckReason::NotAuthorized, None);
+        pending.acknowledged(8, 0x87, None);
         assert!(first.try_recv().is_err());
         assert_eq!(second.try_recv().unwrap().unwrap_err().code, Code::Denied);
     }

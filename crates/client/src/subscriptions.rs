@@ -3,7 +3,6 @@
 use std::collections::{HashMap, VecDeque};
 
 use contract::{Code, Refusal};
-use rumqttc::v5::mqttbytes::v5::{SubAck, SubscribeReasonCode};
 use tokio::sync::oneshot;
 
 /// Whether a subscription is granted.
@@ -74,9 +73,14 @@ impl Subscriptions {
 
     /// Tells whoever waits. A filter that was refused to them is not asked for again; one that was granted
     /// before and is now refused is, since the grant may come back.
-    pub(crate) fn acknowledged(&mut self, ack: &SubAck) -> Option<Acknowledged> {
-        let filter = self.sent.remove(&ack.pkid)?;
-        let granted = granted(ack);
+    pub(crate) fn acknowledged(
+        &mut self,
+        packet: u16,
+        reason: u8,
+        text: Option<String>,
+    ) -> Option<Acknowledged> {
+        let filter = self.sent.remove(&packet)?;
+        let granted = granted(reason, text);
         let at = self.wanted.iter().position(|wanted| wanted.filter == filter)?;
         let waiting = std::mem::take(&mut self.wanted[at].waiting);
         if granted.is_err() && !waiting.is_empty() {
@@ -108,43 +112,24 @@ impl Subscriptions {
     }
 }
 
-fn granted(ack: &SubAck) -> Granted {
-    let refused = |code: &&SubscribeReasonCode| !matches!(code, SubscribeReasonCode::Success(_));
-    let Some(reason) = ack.return_codes.iter().find(refused) else {
-        return Ok(());
-    };
+/// What MQTT 5's reason code of a subscription means.
+fn granted(reason: u8, text: Option<String>) -> Granted {
     let (code, message) = match reason {
-        SubscribeReasonCode::NotAuthorized => (Code::Denied, "you have no grant for this subscription"),
-        SubscribeReasonCode::QuotaExceeded => (
+        0..0x80 => return Ok(()),
+        0x87 => (Code::Denied, "you have no grant for this subscription"),
+        0x97 => (
             Code::Limit,
             "this session has as many subscriptions as it may have",
         ),
-        SubscribeReasonCode::TopicFilterInvalid
-        | SubscribeReasonCode::SharedSubscriptionsNotSupported
-        | SubscribeReasonCode::WildcardSubscriptionsNotSupported => {
-            (Code::Invalid, "the front door takes no such filter")
-        }
+        0x8F | 0x9E | 0xA2 => (Code::Invalid, "the front door takes no such filter"),
         _ => (Code::Busy, "the front door cannot subscribe you now; try again"),
     };
-    let said = ack.properties.as_ref().and_then(|p| p.reason_string.clone());
-    Err(Refusal::new(code, said.unwrap_or_else(|| message.to_owned())))
+    Err(Refusal::new(code, text.unwrap_or_else(|| message.to_owned())))
 }
 
 #[cfg(test)]
 mod tests {
-    use rumqttc::v5::mqttbytes::QoS;
-
     use super::*;
-
-    const GRANTED: SubscribeReasonCode = SubscribeReasonCode::Success(QoS::AtLeastOnce);
-
-    fn ack(pkid: u16, code: SubscribeReasonCode) -> SubAck {
-        SubAck {
-            pkid,
-            return_codes: vec![code],
-            properties: None,
-        }
-    }
 
     fn send(subscriptions: &mut Subscriptions, filter: &str, packet: u16) {
         subscriptions.subscribing(filter);
@@ -157,16 +142,11 @@ mod tests {
         let (mut own, mut other) = (subscriptions.want("own"), subscriptions.want("other"));
         send(&mut subscriptions, "own", 1);
         send(&mut subscriptions, "other", 2);
-        let answered = subscriptions
-            .acknowledged(&ack(2, SubscribeReasonCode::NotAuthorized))
-            .unwrap();
+        let answered = subscriptions.acknowledged(2, 0x87, None).unwrap();
         assert!(answered.filter == "other" && answered.untold.is_none());
         assert!(own.try_recv().is_err(), "not yet");
         assert_eq!(other.try_recv().unwrap().unwrap_err().code, Code::Denied);
-        assert_eq!(
-            subscriptions.acknowledged(&ack(1, GRANTED)).unwrap().filter,
-            "own"
-        );
+        assert_eq!(subscriptions.acknowledged(1, 0, None).unwrap().filter, "own");
         assert!(own.try_recv().unwrap().is_ok());
         assert_eq!(subscriptions.filters(), ["own"]);
     }
@@ -177,10 +157,10 @@ mod tests {
         let mut answer = subscriptions.want("own");
         send(&mut subscriptions, "own", 1);
         subscriptions.lost();
-        assert!(subscriptions.acknowledged(&ack(1, GRANTED)).is_none());
+        assert!(subscriptions.acknowledged(1, 0, None).is_none());
         assert!(answer.try_recv().is_err(), "an answer of the former connection");
         send(&mut subscriptions, "own", 1);
-        subscriptions.acknowledged(&ack(1, GRANTED));
+        subscriptions.acknowledged(1, 0, None);
         assert!(answer.try_recv().unwrap().is_ok());
     }
 
@@ -189,12 +169,11 @@ mod tests {
         let mut subscriptions = Subscriptions::with("first".into());
         let _answer = subscriptions.want("own");
         send(&mut subscriptions, "own", 1);
-        subscriptions.acknowledged(&ack(1, GRANTED));
+        subscriptions.acknowledged(1, 0, None);
         subscriptions.lost();
         for (filter, packet) in [("first", 1), ("own", 2)] {
             send(&mut subscriptions, filter, packet);
-            let refused = ack(packet, SubscribeReasonCode::NotAuthorized);
-            let untold = subscriptions.acknowledged(&refused).unwrap().untold;
+            let untold = subscriptions.acknowledged(packet, 0x87, None).unwrap().untold;
             assert_eq!(untold.unwrap().code, Code::Denied);
         }
         assert_eq!(subscriptions.filters(), ["first", "own"]);

@@ -1,11 +1,14 @@
 //! A device, from opening its folder to its end.
 
+use std::sync::Arc;
+
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     edge::{self, Body},
     error::Error,
     event::Ending,
+    ground::{Ground, Machine},
     platform::{Image, Platform},
     settings::Settings,
 };
@@ -16,7 +19,12 @@ pub struct Device<P>(Body<P>);
 impl<P: Platform> Device<P> {
     /// Opens the device's folder, which is made if it is not there.
     pub fn open(settings: Settings, platform: P) -> Result<Device<P>, Error> {
-        Body::open(settings, platform).map(Device)
+        Device::open_on(Arc::new(Machine), settings, platform)
+    }
+
+    /// The same, on another ground than this machine.
+    pub fn open_on(ground: Arc<dyn Ground>, settings: Settings, platform: P) -> Result<Device<P>, Error> {
+        Body::open(ground, settings, platform).map(Device)
     }
 
     /// The image that runs; `None` is the one the device was delivered with.

@@ -53,7 +53,8 @@
 //! - The end of an update is reported until the server has acknowledged it.
 //! - Keys are erased only after the server has acknowledged the receipt, or refuses a device that it had ordered
 //!   to retire; then they go, whatever else fails.
-//! - A full disk stops an update and nothing else: the device comes up, says so, and goes on once there is room.
+//! - A full disk stops an update and nothing else: the device comes up, says so, and goes on once there is room. Only
+//!   an image that is being tried or undone is waited with: it is not started before the marker names it.
 //! - The clock is believed only from the beginning of the device's certificate on.
 #![forbid(unsafe_code)]
 
@@ -63,17 +64,20 @@ mod edge;
 mod error;
 mod event;
 mod files;
+mod ground;
 mod identity;
+pub mod planted;
 mod platform;
 mod settings;
 mod update;
 
 pub use artifact::PublicKey;
-pub use client::Endpoint;
+pub use client::{Endpoint, Identity, Network};
 pub use contract::{Id, Root};
 
 pub use device::Device;
 pub use error::Error;
 pub use event::{Ending, Event, UpdateStep};
+pub use ground::{Disk, DiskFile, Ground};
 pub use platform::{Boot, Image, Platform};
 pub use settings::{About, Claim, Location, Settings};

@@ -4,12 +4,15 @@
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result};
+use artifact::{KeyState, SigningKey, TrustedKey};
 use contract::{Kind, v1};
 use pki::{
     Authority, Charter, ClientCertificate, KeyKind, Plan, Profile, PublicKey, Serial, Subject, SubjectKind,
     Validity,
 };
+use prost::Message;
 use session::Peer;
+use sha2::{Digest, Sha256};
 
 /// The installation's name.
 pub(crate) const SITE: &str = "world";
@@ -21,8 +24,10 @@ pub(crate) const OPERATOR: &str = "ada";
 pub(crate) const INTEGRATOR: &str = "erp";
 
 const YEAR_MS: u64 = 365 * 24 * 3_600_000;
+/// What the devices are.
+pub(crate) const MODEL: &str = "pump";
 /// Requests for certificates that are kept ready; they are used in turn.
-const REQUESTS: usize = 72;
+const REQUESTS: usize = 160;
 /// The key of the batch; the devices have the others.
 pub(crate) const BATCH_KEY: usize = 64;
 
@@ -30,7 +35,7 @@ pub(crate) const BATCH_KEY: usize = 64;
 pub(crate) struct Genesis {
     pub(crate) authority: Arc<Authority>,
     pub(crate) roots_pem: String,
-    /// Whoever signs firmware: nobody yet.
+    /// Whoever signs firmware.
     pub(crate) release_keys: artifact::Keyring,
     pub(crate) operator: Peer,
     pub(crate) integrator: Peer,
@@ -48,13 +53,59 @@ pub(crate) fn genesis() -> Result<&'static Genesis> {
 /// A request for a certificate, PEM, for one who hopes for this id. Each of a client's attempts has a key of
 /// its own.
 pub(crate) fn request(id: &str, turn: usize) -> Result<String> {
+    Ok(pki::csr_for(key(turn)?, id)?)
+}
+
+/// The key of this turn, PEM.
+pub(crate) fn key(turn: usize) -> Result<&'static str> {
     static KEYS: OnceLock<Vec<String>> = OnceLock::new();
     let keys = KEYS.get_or_init(|| {
         let key = |_| pki::generate_key(KeyKind::Ed25519).map(|key| key.to_string());
         (0..REQUESTS).filter_map(|n| key(n).ok()).collect()
     });
-    let key = keys.get(turn % REQUESTS).context("no key")?;
-    Ok(pki::csr_for(key, id)?)
+    keys.get(turn % REQUESTS).map(String::as_str).context("no key")
+}
+
+/// The key that releases firmware.
+pub(crate) fn release_key() -> SigningKey {
+    SigningKey::from_seed(&[7; 32])
+}
+
+/// The image of a release: its bytes follow from its number.
+pub(crate) fn image(release: u64) -> Vec<u8> {
+    let length = 3_000 + release * 701 % 4_000;
+    (0..length)
+        .map(|at| (at * (release + 3) + release) as u8)
+        .collect()
+}
+
+/// A release's signed manifest, and the name of its image.
+pub(crate) fn release(release: u64) -> (String, v1::SignedManifest) {
+    let image = image(release);
+    let digest = Sha256::digest(&image);
+    let manifest = v1::Manifest {
+        schema: 1,
+        name: "pump-fw".into(),
+        version: format!("1.{release}.0"),
+        sequence: release,
+        models: vec![MODEL.into()],
+        size: image.len() as u64,
+        sha256: digest.to_vec(),
+        block_size: 512,
+        ..v1::Manifest::default()
+    };
+    let payload = manifest.encode_to_vec();
+    let signature = artifact::sign(artifact::MANIFEST_TYPE, &payload, &release_key());
+    let signed = v1::SignedManifest {
+        payload_type: artifact::MANIFEST_TYPE.into(),
+        payload,
+        signatures: vec![v1::ManifestSignature {
+            key_id: signature.keyid,
+            signature: signature.sig,
+        }],
+    };
+    let name = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    (name, signed)
 }
 
 /// Whom the front door sees behind a certificate.
@@ -84,7 +135,13 @@ fn make() -> Result<Genesis> {
     let integrator = certify(&authority, SubjectKind::Integrator, INTEGRATOR, 4)?;
     Ok(Genesis {
         roots_pem: root.chain_pem,
-        release_keys: artifact::Keyring::new([], 1)?,
+        release_keys: artifact::Keyring::new(
+            [TrustedKey {
+                key: release_key().public_key(),
+                state: KeyState::Active,
+            }],
+            1,
+        )?,
         operator: peer(&operator)?,
         integrator: peer(&integrator)?,
         registry: vec![

@@ -37,6 +37,8 @@ invariants! {
     9 Progress "Nothing waits for ever once faults cease";
     10 Copies "Copies of facts become equal to the facts";
     11 Streams "Who follows events and replays has all of them";
+    12 Images "A device runs only what was verified, and always has something to run";
+    13 Devices "A device keeps its key, and ends what it is assigned";
 }
 
 impl fmt::Display for Invariant {

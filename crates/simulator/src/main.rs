@@ -103,13 +103,14 @@ fn print_story(outcome: &Outcome) {
 
 fn figures(figures: &Figures) -> String {
     format!(
-        "{} steps, {:.1} s of simulated time, {} connections, {} requests, {} commits, {} faults",
+        "{} steps, {:.1} s of simulated time, {} connections, {} requests, {} commits, {} faults, {} updates",
         figures.steps,
         figures.time_ms as f64 / 1000.0,
         figures.connections,
         figures.decided,
         figures.commits,
-        figures.faults
+        figures.faults,
+        figures.updates
     )
 }
 
@@ -129,6 +130,7 @@ impl Tally {
         sum.commits += one.commits;
         sum.connections += one.connections;
         sum.faults += one.faults;
+        sum.updates += one.updates;
     }
 }
 

@@ -28,6 +28,14 @@ pub enum Act {
     Group(String),
     /// Makes a rule.
     Rule,
+    /// Announces a release's image.
+    OpenImage(u64),
+    /// Sends a release's image.
+    SendImage(u64),
+    /// Has it checked.
+    SealImage(u64),
+    /// Assigns a release to these devices.
+    RollOut(u64, Vec<String>),
     /// Asks for a list.
     List,
 }
@@ -59,6 +67,20 @@ pub enum Fault {
     Silence(usize, u64),
     /// A client loses power.
     Unplug(usize),
+    /// A device with the SDK is killed after so many steps of its disk; with the power cut, what it did not sync is
+    /// at the mercy of its disk.
+    EndDevice {
+        /// Which, among those with the SDK.
+        device: usize,
+        /// After so many steps.
+        steps: u64,
+        /// Whether its power is cut.
+        power: bool,
+    },
+    /// Its disk is full for so long.
+    DeviceFull(usize, u64),
+    /// One bit of an image on its way to it flips where it lies.
+    DeviceFlip(usize),
     /// The network is slow for so long.
     SlowNetwork(u64),
     /// The wall clock jumps.
@@ -70,8 +92,10 @@ pub enum Fault {
 pub struct Plan {
     /// Where all other chance comes from.
     pub seed: u64,
-    /// How many devices.
+    /// How many devices that the world plays itself.
     pub devices: usize,
+    /// How many devices that are the SDK's.
+    pub sdks: usize,
     /// When what happens, milliseconds.
     pub acts: Vec<(u64, Act)>,
     /// When what goes wrong, milliseconds.
@@ -90,8 +114,12 @@ impl Plan {
     pub fn of(seed: u64) -> Plan {
         let mut dice = Dice::new(seed, 1);
         let devices = dice.between(1, 5) as usize;
-        let busy_ms = dice.between(8_000, 40_000);
-        let names: Vec<_> = (0..devices).map(device_name).collect();
+        let sdks = dice.between(0, 2) as usize;
+        let busy_ms = dice.between(if sdks > 0 { 25_000 } else { 8_000 }, 40_000);
+        let names: Vec<_> = (0..devices)
+            .map(device_name)
+            .chain((0..sdks).map(sdk_name))
+            .collect();
         let mut acts = vec![(0, Act::MakeBatch)];
         acts.extend(
             names
@@ -102,13 +130,19 @@ impl Plan {
             let at = dice.between(2_000, busy_ms);
             acts.push((at, act(&mut dice, &names)));
         }
+        if sdks > 0 {
+            releases(&mut dice, sdks, busy_ms, &mut acts);
+        }
         acts.sort_by_key(|(at, _)| *at);
         let calm = dice.percent(10);
         let count = if calm { 0 } else { dice.between(1, 24) };
         let mut faults = Vec::new();
         for _ in 0..count {
             let at = dice.between(200, busy_ms);
-            let fault = fault(&mut dice, devices);
+            let fault = match dice.below(3) {
+                0 if sdks > 0 => device_fault(&mut dice, sdks),
+                _ => fault(&mut dice, devices),
+            };
             if let Fault::Restore(service) = fault {
                 // Young enough that the same clients have seen what was after it.
                 let taken = at.saturating_sub(dice.between(200, 12_000));
@@ -128,6 +162,7 @@ impl Plan {
         Plan {
             seed,
             devices,
+            sdks,
             acts,
             faults,
             busy_ms,
@@ -138,6 +173,44 @@ impl Plan {
 /// The name of the device in this place.
 pub(crate) fn device_name(place: usize) -> String {
     format!("d-{place}")
+}
+
+/// The name of the device with the SDK in this place.
+pub(crate) fn sdk_name(place: usize) -> String {
+    format!("s-{place}")
+}
+
+/// Up to three releases, each announced, sent, checked and rolled out, one after the other.
+fn releases(dice: &mut Dice, sdks: usize, busy_ms: u64, acts: &mut Vec<(u64, Act)>) {
+    let names: Vec<_> = (0..sdks).map(sdk_name).collect();
+    let mut release = 0;
+    let mut at = dice.between(6_000, 12_000);
+    for _ in 0..dice.between(1, 3) {
+        release += dice.between(1, 4);
+        let steps = [
+            Act::OpenImage(release),
+            Act::SendImage(release),
+            Act::SealImage(release),
+            Act::RollOut(release, names.clone()),
+        ];
+        for (n, step) in steps.into_iter().enumerate() {
+            acts.push(((at + n as u64).min(busy_ms), step));
+        }
+        at += dice.between(1_500, 9_000);
+    }
+}
+
+fn device_fault(dice: &mut Dice, sdks: usize) -> Fault {
+    let device = dice.below(sdks as u64) as usize;
+    match dice.below(10) {
+        0..6 => Fault::EndDevice {
+            device,
+            steps: dice.below(40),
+            power: dice.percent(60),
+        },
+        6..8 => Fault::DeviceFull(device, dice.between(300, 15_000)),
+        _ => Fault::DeviceFlip(device),
+    }
 }
 
 fn act(dice: &mut Dice, names: &[String]) -> Act {

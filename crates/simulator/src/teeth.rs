@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use simulator::{
     Plan, Violation,
-    planted::{self, Mistake},
+    planted::{self, Mistake, of_devices},
 };
 
 /// Prints the table. True if a mistake was not found within so many seeds.
@@ -15,32 +15,39 @@ pub(crate) fn show(only: Option<&str>, seeds: u64) -> bool {
     }
     println!("| mistake | what goes wrong | found by | seeds | seconds |\n|---|---|---|---|---|");
     let mut missed = false;
-    for mistake in Mistake::ALL
-        .iter()
-        .copied()
-        .filter(|m| only.is_none_or(|word| m.word() == word))
-    {
-        let begun = Instant::now();
+    let wanted = |word: &str| only.is_none_or(|only| only == word);
+    for mistake in Mistake::ALL.iter().copied().filter(|m| wanted(m.word())) {
         planted::plant(Some(mistake));
-        let found = (1..=seeds).find_map(find);
+        missed |= search(mistake.word(), mistake.what(), seeds);
         planted::plant(None);
-        let seconds = begun.elapsed().as_secs_f64();
-        let (word, what) = (mistake.word(), mistake.what());
-        match found {
-            Some((seed, violation)) => {
-                println!(
-                    "| {word} | {what} | I{} | {seed} | {seconds:.1} |",
-                    violation.invariant.number()
-                );
-                eprintln!("  {violation}");
-            }
-            None => {
-                missed = true;
-                println!("| {word} | {what} | not found | more than {seeds} | {seconds:.1} |");
-            }
+    }
+    for mistake in of_devices::Mistake::ALL {
+        let (word, what) = mistake.words();
+        if wanted(word) {
+            of_devices::plant(Some(*mistake));
+            missed |= search(word, what, seeds);
+            of_devices::plant(None);
         }
     }
     missed
+}
+
+/// Runs seeds until the mistake that is planted is found; true if it is not.
+fn search(word: &str, what: &str, seeds: u64) -> bool {
+    let begun = Instant::now();
+    let found = (1..=seeds).find_map(find);
+    let seconds = begun.elapsed().as_secs_f64();
+    match &found {
+        Some((seed, violation)) => {
+            println!(
+                "| {word} | {what} | I{} | {seed} | {seconds:.1} |",
+                violation.invariant.number()
+            );
+            eprintln!("  {violation}");
+        }
+        None => println!("| {word} | {what} | not found | more than {seeds} | {seconds:.1} |"),
+    }
+    found.is_none()
 }
 
 fn find(seed: u64) -> Option<(u64, Violation)> {

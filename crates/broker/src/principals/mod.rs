@@ -10,6 +10,7 @@ mod websocket;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use session::{Connection, Limit, Limits, Listener, Peer, Transport};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -24,6 +25,9 @@ use crate::{
 
 /// Connections that the operating system holds until they are accepted.
 const BACKLOG: u32 = 1_024;
+/// How long, and for how many bytes, a client that TLS refuses is listened to, so that it hears why.
+const FAREWELL: Duration = Duration::from_millis(500);
+const FAREWELL_BYTES: u64 = 64 * 1024;
 
 /// A bound listener that is not open yet.
 pub(crate) struct Gate {
@@ -240,8 +244,22 @@ impl Porter {
     }
 }
 
-async fn shake(acceptor: TlsAcceptor, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
-    acceptor.accept(stream).await.map_err(|error| error.to_string())
+pub(crate) async fn shake(acceptor: TlsAcceptor, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+    match acceptor.accept(stream).into_fallible().await {
+        Ok(shaken) => Ok(shaken),
+        Err((error, stream)) => {
+            see_out(stream).await;
+            Err(error.to_string())
+        }
+    }
+}
+
+/// The reason is on its way, as an alert. A socket that is closed on bytes that nobody has read is reset, and a reset
+/// may overtake the alert: so what the client has sent meanwhile is read, until it has hung up or for a moment.
+async fn see_out(mut stream: TcpStream) {
+    let _ = stream.shutdown().await;
+    let mut rest = (&mut stream).take(FAREWELL_BYTES);
+    let _ = tokio::time::timeout(FAREWELL, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
 }
 
 fn refused(address: SocketAddr, why: &str) {

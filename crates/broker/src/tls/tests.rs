@@ -96,6 +96,59 @@ impl Site {
     }
 }
 
+/// TLS 1.3 tells a client that it is refused when that has long begun to speak: what it said must not turn the reason
+/// into a reset.
+#[tokio::test]
+async fn a_client_that_is_refused_hears_why() {
+    let (site, strange) = (Site::found(1), Site::found(7));
+    let handshakes = Handshakes::new(&site.material(), 0).unwrap();
+    let client = strange.client("devices", strange.now + DAY);
+    for _ in 0..20 {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = tokio::net::TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (far, _) = listener.accept().await.unwrap();
+        let connector = TlsConnector::from(Arc::new(client_config(&site, &client)));
+        let connecting = tokio::spawn(async move {
+            let name = ServerName::try_from("localhost").unwrap();
+            let mut stream = connector.connect(name, near).await?;
+            for _ in 0..4 {
+                stream.write_all(&[7; 4_000]).await?;
+                tokio::task::yield_now().await;
+            }
+            stream.read(&mut [0]).await
+        });
+        assert!(
+            crate::principals::shake(handshakes.acceptor(), far)
+                .await
+                .is_err()
+        );
+        let heard = connecting.await.unwrap().unwrap_err();
+        let inner = heard.get_ref().and_then(|inner| inner.downcast_ref());
+        assert!(
+            matches!(inner, Some(rustls::Error::AlertReceived(_))),
+            "{heard:?}"
+        );
+    }
+}
+
+fn client_config(site: &Site, client: &(String, String)) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(certificates("roots", &site.roots_pem).unwrap().remove(0))
+        .unwrap();
+    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(
+            certificates("client", &client.0).unwrap(),
+            PrivateKeyDer::from_pem_slice(client.1.as_bytes()).unwrap(),
+        )
+        .unwrap()
+}
+
 /// A whole handshake of a client with a server of this site: who it is for the front door, or why not.
 async fn shake(site: &Site, grace: i64, client: &(String, String)) -> Result<Peer, String> {
     let server = Handshakes::new(&site.material(), grace as u64).unwrap();
@@ -109,19 +162,7 @@ async fn shaken(
     acceptor: TlsAcceptor,
     client: &(String, String),
 ) -> Result<TlsStream<DuplexStream>, String> {
-    let mut roots = RootCertStore::empty();
-    roots
-        .add(certificates("roots", &site.roots_pem).unwrap().remove(0))
-        .unwrap();
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_client_auth_cert(
-            certificates("client", &client.0).unwrap(),
-            PrivateKeyDer::from_pem_slice(client.1.as_bytes()).unwrap(),
-        )
-        .unwrap();
+    let config = client_config(site, client);
     let (near, far) = tokio::io::duplex(64 * 1024);
     let name = ServerName::try_from("localhost").unwrap();
     tokio::spawn(async move {

@@ -3,14 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use artifact::{KeyState, Keyring, TrustedKey};
+use client::chance;
 use contract::v1;
 use tokio::time::Instant;
 
 use crate::{
-    clock,
     error::Error,
     event::Event,
     files::Folder,
+    ground::Ground,
     identity::Keys,
     platform::{Image, Platform},
     settings::Settings,
@@ -23,6 +24,7 @@ const BOOTS: &str = "boots";
 pub(crate) struct Body<P> {
     pub(crate) settings: Settings,
     pub(crate) platform: Arc<P>,
+    pub(crate) ground: Arc<dyn Ground>,
     pub(crate) folder: Arc<Folder>,
     pub(crate) keys: Keys,
     pub(crate) slots: Slots,
@@ -40,17 +42,20 @@ pub(crate) struct Trial {
     pub(crate) deadline: Instant,
     /// It has found itself well, and only the server has not been reached with it yet.
     pub(crate) is_well: bool,
+    /// The server has been reached with it, and only the disk has not taken that yet.
+    pub(crate) is_reached: bool,
 }
 
 impl<P: Platform> Body<P> {
-    pub(crate) fn open(settings: Settings, platform: P) -> Result<Body<P>, Error> {
+    pub(crate) fn open(ground: Arc<dyn Ground>, settings: Settings, platform: P) -> Result<Body<P>, Error> {
         settings.check()?;
         let bounds = bounds(&settings)?;
-        let folder = Arc::new(Folder::open(&settings.folder)?);
+        let folder = Arc::new(Folder::on(ground.disk(&settings.folder)?));
         let slots = Slots::new(folder.clone());
         let journal = slots.journal()?;
         let body = Body {
-            keys: Keys::new(folder.clone()),
+            keys: Keys::new(folder.clone(), ground.clone()),
+            ground,
             platform: Arc::new(platform),
             boots: boots_before(&folder).saturating_add(1),
             started: Instant::now(),
@@ -82,19 +87,20 @@ impl<P: Platform> Body<P> {
     }
 
     /// Something happened to the update: it is on disk before anybody hears of it. Where the disk does not take
-    /// it, nothing has happened.
+    /// it, nothing has happened; where it takes all but the marker, it has, and the marker waits.
     pub(crate) async fn apply(&mut self, input: Input) -> Result<(), Error> {
         let next = step(&self.journal, input);
         if next == self.journal {
             return Ok(());
         }
         let (slots, kept) = (self.slots.clone(), next.clone());
-        if let Err(error) = blocking(move || slots.save(&kept)).await {
-            // The cut may have come after the new journal was in its place: the disk says which counts.
-            self.journal = self.slots.journal()?;
-            return Err(error);
-        }
-        let before = std::mem::replace(&mut self.journal, next);
+        let failed = slots.blocking(move |slots| slots.save(&kept)).await.err();
+        // It may have failed after the new journal was in its place: the disk says which counts.
+        let counts = match failed {
+            Some(_) => self.slots.journal()?,
+            None => next,
+        };
+        let before = std::mem::replace(&mut self.journal, counts);
         if !matches!(self.journal.stage, Stage::Trying { .. }) {
             self.trial = None;
         }
@@ -104,13 +110,19 @@ impl<P: Platform> Body<P> {
         if matches!(self.journal.stage, Stage::Idle | Stage::Ended(_)) {
             self.tidy().await;
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// The marker says what the journal does; also one that a full disk did not take with it.
+    pub(crate) async fn mark(&self) -> Result<(), Error> {
+        let (slots, journal) = (self.slots.clone(), self.journal.clone());
+        slots.blocking(move |slots| slots.mark(&journal)).await
     }
 
     /// What was on its way is no longer wanted.
     async fn tidy(&self) {
         let slots = self.slots.clone();
-        if let Err(error) = blocking(move || slots.tidy(None)).await {
+        if let Err(error) = slots.blocking(|slots| slots.tidy(None)).await {
             self.problem(told_whole(&error));
         }
     }
@@ -121,6 +133,21 @@ impl<P: Platform> Body<P> {
 
     pub(crate) fn problem(&self, what: impl Into<String>) {
         self.platform.heard(Event::Problem { what: what.into() });
+    }
+
+    /// The time of day, if it is known.
+    pub(crate) fn now_ms(&self) -> Option<i64> {
+        self.ground.now_ms()
+    }
+
+    /// A number between 0 and 1, by chance.
+    pub(crate) fn chance(&self) -> f64 {
+        chance(&*self.ground.network())
+    }
+
+    /// A duration cut by chance to between nine tenths and eleven tenths.
+    pub(crate) fn about(&self, duration: Duration) -> Duration {
+        duration.mul_f64(0.9 + self.chance() / 5.0)
     }
 
     /// What the device says of itself.
@@ -160,30 +187,6 @@ impl<P: Platform> Body<P> {
         held.map_or(&self.settings.about.firmware_version, |held| &held.version)
             .clone()
     }
-}
-
-/// File work, away from the threads that serve the network.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(gone) => Err(Error::Files {
-            path: "".into(),
-            doing: "file work",
-            source: std::io::Error::other(gone),
-        }),
-    }
-}
-
-/// A duration cut by chance to between nine tenths and eleven tenths.
-pub(crate) fn about(duration: Duration) -> Duration {
-    duration.mul_f64(0.9 + rand::random::<f64>() / 5.0)
-}
-
-/// The time of day, if it is known.
-pub(crate) fn now_ms() -> Option<i64> {
-    clock::now_ms()
 }
 
 fn bounds(settings: &Settings) -> Result<Bounds, Error> {

@@ -6,7 +6,7 @@ use client::{Backoff, Cause, Client, ConnectError, Identity, Inbox, Options};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    body::{Body, now_ms},
+    body::Body,
     enrolling, retiring, returning,
     session::{Leave, Session},
     trial,
@@ -16,7 +16,6 @@ use crate::{
     event::{Ending, Event},
     identity::{Credentials, read_fitting},
     platform::Platform,
-    update::Input,
 };
 
 /// What ends the wait for a connection.
@@ -48,6 +47,7 @@ pub(crate) async fn run<P: Platform>(
     }
     loop {
         let settled = tokio::select! {
+            biased;
             settled = trial::settle(&mut body) => settled?,
             () = shutdown.cancelled() => return Ok(Ending::Shutdown),
         };
@@ -55,6 +55,7 @@ pub(crate) async fn run<P: Platform>(
             return Ok(Ending::Restart);
         }
         let identity = tokio::select! {
+            biased;
             identity = identity(&mut body) => identity?,
             () = shutdown.cancelled() => return Ok(Ending::Shutdown),
         };
@@ -77,11 +78,11 @@ async fn meet<P: Platform>(
 ) -> Result<Leave, Error> {
     match connect(body, identity, shutdown).await {
         Met::Shutdown => Ok(Leave::Shutdown),
-        Met::TrialOver => {
-            let why = "the server could not be reached with it in time";
-            body.apply(Input::Unhealthy(why.into())).await?;
-            Ok(Leave::Again)
-        }
+        Met::TrialOver => tokio::select! {
+            biased;
+            failed = trial::fail(body) => failed.map(|()| Leave::Again),
+            () = shutdown.cancelled() => Ok(Leave::Shutdown),
+        },
         Met::End => Ok(Leave::Again),
         Met::Refusal => Ok(Leave::Retired),
         Met::Connection(client, inbox) => attend(body, client, inbox, identity, shutdown).await,
@@ -154,7 +155,7 @@ pub(super) fn fitting<P: Platform>(body: &Body<P>) -> Result<Result<Identity, Op
 
 fn read<P: Platform>(body: &Body<P>, credentials: &Credentials) -> Result<Identity, String> {
     let (roots, id) = (&body.settings.roots_pem, &body.settings.device_id);
-    read_fitting(credentials, roots, id, now_ms()).map_err(|unfit| unfit.to_string())
+    read_fitting(credentials, roots, id, body.now_ms()).map_err(|unfit| unfit.to_string())
 }
 
 /// A certificate that seems not to be valid now, and no claim: perhaps it is the clock that is wrong.
@@ -172,10 +173,11 @@ fn last_resort<P: Platform>(body: &Body<P>, why: String) -> Result<Identity, Err
 async fn connect<P: Platform>(body: &Body<P>, identity: &Identity, shutdown: &CancellationToken) -> Met {
     let mut pauses = backoff();
     // Whoever has nothing better than a certificate that seems to have ended goes on trying it.
-    let has_begun_in_time = !has_ended(identity);
+    let has_begun_in_time = !has_ended(identity, body.now_ms());
     loop {
         let attempt = attempt(body, identity);
         let failed = tokio::select! {
+            biased;
             connected = attempt => match connected {
                 Ok((client, inbox)) => return Met::Connection(client, inbox),
                 Err(failed) => failed,
@@ -191,6 +193,7 @@ async fn connect<P: Platform>(body: &Body<P>, identity: &Identity, shutdown: &Ca
                 return Met::Refusal;
             }
             let other = tokio::select! {
+            biased;
                 other = attempt_next(body) => other,
                 () = trial::over(body.trial) => return Met::TrialOver,
                 () = shutdown.cancelled() => return Met::Shutdown,
@@ -199,11 +202,12 @@ async fn connect<P: Platform>(body: &Body<P>, identity: &Identity, shutdown: &Ca
                 return Met::NextConnection(client, inbox, next);
             }
         }
-        if has_begun_in_time && has_ended(identity) {
+        if has_begun_in_time && has_ended(identity, body.now_ms()) {
             return Met::End;
         }
         tokio::select! {
-            () = tokio::time::sleep(pauses.pause(rand::random())) => {}
+            biased;
+            () = tokio::time::sleep(pauses.pause(body.chance())) => {}
             () = trial::over(body.trial) => return Met::TrialOver,
             () = shutdown.cancelled() => return Met::Shutdown,
         }
@@ -211,8 +215,8 @@ async fn connect<P: Platform>(body: &Body<P>, identity: &Identity, shutdown: &Ca
 }
 
 /// Whether a certificate's time is over, as far as the device knows the time.
-pub(super) fn has_ended(identity: &Identity) -> bool {
-    now_ms().is_some_and(|now| now > identity.not_after_ms)
+pub(super) fn has_ended(identity: &Identity, now_ms: Option<i64>) -> bool {
+    now_ms.is_some_and(|now| now > identity.not_after_ms)
 }
 
 /// A device that was cut off after the server had seen its next certificate, and before it knew that, may be
@@ -233,5 +237,6 @@ pub(super) async fn attempt<P: Platform>(
         ..Options::default()
     };
     let settings = &body.settings;
-    Client::connect_with(&settings.server, identity, settings.root.clone(), options).await
+    let (network, root) = (body.ground.network(), settings.root.clone());
+    Client::connect_over(network, &settings.server, identity, root, options).await
 }

@@ -10,7 +10,7 @@ use contract::{
 };
 
 use super::{
-    body::{Body, now_ms, told_whole},
+    body::{Body, told_whole},
     connecting::{backoff, fitting},
     returning,
 };
@@ -40,13 +40,13 @@ pub(crate) async fn enrol<P: Platform>(body: &mut Body<P>, claim: &Claim) -> Res
     body.tell(Event::Claiming);
     let mut pauses = backoff();
     loop {
-        let mut pause = pauses.pause(rand::random());
+        let mut pause = pauses.pause(body.chance());
         match attempt(body, &claiming).await {
             Ok(Asked::Enrolled(identity)) => return Ok(*identity),
             Ok(Asked::Unfit(why)) => body.problem(why),
             Ok(Asked::Refused(refusal)) => {
                 // A batch that was refused as one does not come back as one.
-                pause = pause.max(after(&refusal).mul_f64(1.0 + rand::random::<f64>() / 5.0));
+                pause = pause.max(after(&refusal).mul_f64(1.0 + body.chance() / 5.0));
                 body.problem(format!("no certificate: {refusal}"));
             }
             Ok(Asked::Unreached(why)) => body.tell(Event::Disconnected { why }),
@@ -137,7 +137,8 @@ async fn attempt<P: Platform>(body: &Body<P>, claiming: &Identity) -> Result<Ask
 
 async fn ask<P: Platform>(body: &Body<P>, claiming: &Identity, request: &Request) -> Result<Signed, Asking> {
     let settings = &body.settings;
-    let connected = Client::connect_with(
+    let connected = Client::connect_over(
+        body.ground.network(),
         &settings.server,
         claiming,
         settings.root.clone(),
@@ -167,8 +168,8 @@ async fn ask<P: Platform>(body: &Body<P>, claiming: &Identity, request: &Request
 fn take<P: Platform>(body: &Body<P>, request: Request, signed: Signed) -> Result<Identity, Taking> {
     let credentials = credentials(request, signed);
     let (roots, id) = (&body.settings.roots_pem, &body.settings.device_id);
-    let identity =
-        read_fitting(&credentials, roots, id, now_ms()).map_err(|unfit| Taking::Unfit(unfit.to_string()))?;
+    let identity = read_fitting(&credentials, roots, id, body.now_ms())
+        .map_err(|unfit| Taking::Unfit(unfit.to_string()))?;
     body.keys.enrolled(&credentials).map_err(Taking::Files)?;
     body.tell(Event::Enrolled {
         serial: identity.serial.clone(),

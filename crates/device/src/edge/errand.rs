@@ -73,11 +73,10 @@ impl Errands {
         self.under_way.insert(errand, handle);
     }
 
-    /// Calls one back.
-    pub(crate) fn call_back(&mut self, errand: Errand) {
-        if let Some(handle) = self.under_way.remove(&errand) {
-            handle.abort();
-        }
+    /// Calls one back; whether it was under way.
+    pub(crate) fn call_back(&mut self, errand: Errand) -> bool {
+        let under_way = self.under_way.remove(&errand);
+        under_way.inspect(AbortHandle::abort).is_some()
     }
 
     /// The next that returns; waits for ever while none is under way.

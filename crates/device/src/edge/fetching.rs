@@ -9,7 +9,7 @@ use contract::{
 use tokio::task::JoinSet;
 
 use super::{
-    body::{blocking, told_whole},
+    body::told_whole,
     work::{Told, Tools},
 };
 use crate::{
@@ -28,12 +28,13 @@ pub(crate) async fn fetch<P: Platform>(tools: &Tools<P>, job: &Job) -> Result<In
         return Ok(Input::Unassigned);
     }
     let (slots, looked_for) = (tools.slots.clone(), job.clone());
-    let kept = blocking(move || {
-        slots.tidy(Some(&looked_for))?;
-        slots.map(&looked_for)
-    })
-    .await
-    .map_err(|e| e.to_string())?;
+    let kept = slots
+        .blocking(move |slots| {
+            slots.tidy(Some(&looked_for))?;
+            slots.map(&looked_for)
+        })
+        .await
+        .map_err(|e| e.to_string())?;
     let mut download = match Download::resume(job, kept.as_deref()) {
         Ok(download) => download,
         Err(error) => return Ok(Input::Failed(error.to_string())),
@@ -131,30 +132,32 @@ async fn keep<P: Platform>(
         download.stored(*offset, length).map_err(|e| e.to_string())?;
     }
     let (slots, job, map) = (tools.slots.clone(), job.clone(), download.map());
-    let stored = blocking(move || {
-        let stored = slots.store(&job, &blocks, &map);
-        if stored.is_err() {
-            // A full disk must have room for the journal that says so.
-            slots.tidy(None)?;
-        }
-        stored
-    })
-    .await;
+    let stored = slots
+        .blocking(move |slots| {
+            let stored = slots.store(&job, &blocks, &map);
+            if stored.is_err() {
+                // A full disk must have room for the journal that says so.
+                slots.tidy(None)?;
+            }
+            stored
+        })
+        .await;
     stored.map_err(|error| told_whole(&error))
 }
 
 async fn check<P: Platform>(tools: &Tools<P>, job: &Job) -> Result<Input, String> {
     let (slots, looked_at) = (tools.slots.clone(), job.clone());
-    let checked = blocking(move || {
-        let checked = slots.check_incoming(&looked_at);
-        if checked.is_err() {
-            // It begins anew, or ends: either way these bytes are of no use.
-            slots.tidy(None)?;
-        }
-        Ok(checked)
-    })
-    .await
-    .map_err(|e| e.to_string())?;
+    let checked = slots
+        .blocking(move |slots| {
+            let checked = slots.check_incoming(&looked_at);
+            if checked.is_err() {
+                // It begins anew, or ends: either way these bytes are of no use.
+                slots.tidy(None)?;
+            }
+            Ok(checked)
+        })
+        .await
+        .map_err(|e| e.to_string())?;
     Ok(match checked {
         Ok(()) => Input::Fetched,
         Err(why) => Input::Damaged(why),

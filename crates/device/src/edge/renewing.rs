@@ -1,6 +1,6 @@
 //! The next certificate: a new key, asked for in time, and used once a connection has been made with it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use client::{AskError, Cause, Client, ConnectError, Identity, Options};
 use contract::{
@@ -9,11 +9,12 @@ use contract::{
 };
 
 use super::{
-    body::{Body, now_ms},
+    body::Body,
     enrolling::{after, credentials, is_final, sign},
 };
 use crate::{
     error::Error,
+    ground::Ground,
     identity::{Keys, due_ms, read_fitting},
     platform::Platform,
     settings::Settings,
@@ -37,6 +38,7 @@ pub(crate) enum Renewal {
 /// What renewing needs.
 pub(crate) struct Renewer {
     keys: Keys,
+    ground: Arc<dyn Ground>,
     settings: Settings,
     client: Client,
 }
@@ -59,6 +61,7 @@ impl Renewer {
     pub(crate) fn of<P: Platform>(body: &Body<P>, client: &Client) -> Renewer {
         Renewer {
             keys: body.keys.clone(),
+            ground: body.ground.clone(),
             settings: body.settings.clone(),
             client: client.clone(),
         }
@@ -125,7 +128,7 @@ impl Renewer {
             ..Options::default()
         };
         let (server, root) = (&self.settings.server, self.settings.root.clone());
-        match Client::connect_with(server, &identity, root, options).await {
+        match Client::connect_over(self.ground.network(), server, &identity, root, options).await {
             Ok((client, _inbox)) => {
                 let standing = client
                     .ask::<Standing>(ServiceName::Registry, "standing", &GetStanding::default())
@@ -148,6 +151,6 @@ impl Renewer {
 
     fn read(&self, next: &crate::identity::Credentials) -> Result<Identity, String> {
         let (roots, id) = (&self.settings.roots_pem, &self.settings.device_id);
-        read_fitting(next, roots, id, now_ms()).map_err(|unfit| unfit.to_string())
+        read_fitting(next, roots, id, self.ground.now_ms()).map_err(|unfit| unfit.to_string())
     }
 }

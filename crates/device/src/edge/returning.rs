@@ -4,7 +4,7 @@
 use client::{Cause, Client, ConnectError, Identity, Inbox};
 
 use super::{
-    body::{Body, now_ms, told_whole},
+    body::{Body, told_whole},
     connecting::{attempt, backoff, fitting},
     renewing::{Renewal, Renewer},
     trial,
@@ -51,7 +51,7 @@ fn ended<P: Platform>(body: &Body<P>, is_next: bool) -> Result<Option<Identity>,
         true => body.keys.next()?,
         false => body.keys.current()?,
     };
-    let (Some(credentials), Some(now)) = (credentials, now_ms()) else {
+    let (Some(credentials), Some(now)) = (credentials, body.now_ms()) else {
         return Ok(None);
     };
     let (roots, id) = (&body.settings.roots_pem, &body.settings.device_id);
@@ -64,7 +64,7 @@ async fn over<P: Platform>(body: &mut Body<P>, ended: &Identity, mut is_next: bo
     let mut pauses = backoff();
     let mut attempts = 0;
     loop {
-        let mut pause = pauses.pause(rand::random());
+        let mut pause = pauses.pause(body.chance());
         match attempt(body, ended).await {
             Ok((client, inbox)) => match ask(body, client, inbox, std::mem::take(&mut is_next)).await? {
                 Renewal::Done(identity) => {
@@ -96,6 +96,7 @@ async fn over<P: Platform>(body: &mut Body<P>, ended: &Identity, mut is_next: bo
             }
         }
         tokio::select! {
+            biased;
             () = tokio::time::sleep(pause) => {}
             () = trial::over(body.trial) => return Ok(Came::Elsewhere),
         }

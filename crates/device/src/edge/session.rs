@@ -8,7 +8,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    body::{Body, about, now_ms, told_whole},
+    body::{Body, told_whole},
     connecting::has_ended,
     errand::{self, Errand, Errands, Heard},
     renewing::{self, Renewal, Renewer},
@@ -75,9 +75,10 @@ impl<'a, P: Platform> Session<'a, P> {
     ) -> Result<Leave, Error> {
         self.greet();
         let mut beat = Instant::now();
-        let mut look = Instant::now() + renewing::pause(&self.identity, now_ms());
+        let mut look = Instant::now() + renewing::pause(&self.identity, self.body.now_ms());
         let left = loop {
             let left = tokio::select! {
+            biased;
                 () = shutdown.cancelled() => Some(Leave::Shutdown),
                 heard = self.errands.next() => self.hear(heard).await?,
                 Some(delivery) = inbox.recv() => self.receive(&delivery).await?,
@@ -88,7 +89,7 @@ impl<'a, P: Platform> Session<'a, P> {
                 }
                 Ok(()) = self.trouble.changed() => self.lose()?,
                 () = tokio::time::sleep_until(beat) => {
-                    beat = Instant::now() + about(self.body.settings.heartbeat);
+                    beat = Instant::now() + self.body.about(self.body.settings.heartbeat);
                     let heartbeat = self.body.heartbeat();
                     // The next one says the same; whoever cannot take it must not hold up the rest.
                     let told = self.client.tell(ServiceName::Monitoring, "heartbeat", &heartbeat);
@@ -96,7 +97,7 @@ impl<'a, P: Platform> Session<'a, P> {
                     None
                 }
                 () = tokio::time::sleep_until(look) => {
-                    look = Instant::now() + renewing::pause(&self.identity, now_ms()).max(AGAIN);
+                    look = Instant::now() + renewing::pause(&self.identity, self.body.now_ms()).max(AGAIN);
                     self.renew_if_due(Duration::ZERO);
                     None
                 }
@@ -171,8 +172,8 @@ impl<'a, P: Platform> Session<'a, P> {
                 self.body.problem(format!("the receipt is refused: {refusal}"));
                 retiring::withdraw(&self.body.folder)?;
                 self.is_retiring = false;
-                self.send(Errand::Standing, about(AGAIN));
-                self.send(Errand::Work, about(AGAIN));
+                self.send(Errand::Standing, self.body.about(AGAIN));
+                self.send(Errand::Work, self.body.about(AGAIN));
             }
             Heard::Erased(Err(error)) => self.again(Errand::Erased, &error),
             Heard::Broken(errand) => self.later(errand, format!("{errand:?} panicked")),
@@ -182,13 +183,13 @@ impl<'a, P: Platform> Session<'a, P> {
 
     fn again(&mut self, errand: Errand, error: &AskError) {
         self.body.problem(error.to_string());
-        let pause = self.retries.pause_after(errand, error, rand::random());
+        let pause = self.retries.pause_after(errand, error, self.body.chance());
         self.send(errand, pause);
     }
 
     pub(super) fn later(&mut self, errand: Errand, why: String) {
         self.body.problem(why);
-        let pause = self.retries.pause(errand, rand::random());
+        let pause = self.retries.pause(errand, self.body.chance());
         self.send(errand, pause);
     }
 
@@ -205,7 +206,7 @@ impl<'a, P: Platform> Session<'a, P> {
         match (service, name.as_str()) {
             (ServiceName::Registry, "retire") => self.retire(),
             (ServiceName::Rollout, "assignment") => match wire::decode(&delivery.payload, "") {
-                Ok(assignment) => return self.assigned(&assignment).await,
+                Ok(assignment) => return self.pushed(&assignment).await,
                 Err(refusal) => self.body.problem(refusal.to_string()),
             },
             _ => {}
@@ -236,7 +237,7 @@ impl<'a, P: Platform> Session<'a, P> {
 
     fn renew_if_due(&mut self, pause: Duration) {
         let is_left_over = matches!(self.body.keys.next(), Ok(Some(_)));
-        if !self.is_retiring && (is_left_over || renewing::is_due(&self.identity, now_ms())) {
+        if !self.is_retiring && (is_left_over || renewing::is_due(&self.identity, self.body.now_ms())) {
             self.send(Errand::Renew, pause);
         }
     }
@@ -252,12 +253,12 @@ impl<'a, P: Platform> Session<'a, P> {
             }
             Renewal::Later(why, pause) | Renewal::Useless(why, pause) => {
                 self.body.problem(why);
-                self.renew_if_due(about(pause));
+                self.renew_if_due(self.body.about(pause));
                 Ok(None)
             }
             Renewal::Files(error) => {
                 self.body.problem(told_whole(&error));
-                let pause = self.retries.pause(Errand::Renew, rand::random());
+                let pause = self.retries.pause(Errand::Renew, self.body.chance());
                 self.renew_if_due(pause);
                 Ok(None)
             }
@@ -274,6 +275,6 @@ impl<'a, P: Platform> Session<'a, P> {
         self.body.tell(Event::Disconnected { why });
         // Another certificate may be let in: the next, or a first one.
         let is_over = cause == client::Cause::Refused && matches!(self.body.keys.next(), Ok(Some(_)));
-        Ok((is_over || has_ended(&self.identity)).then_some(Leave::Again))
+        Ok((is_over || has_ended(&self.identity, self.body.now_ms())).then_some(Leave::Again))
     }
 }

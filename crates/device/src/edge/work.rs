@@ -11,12 +11,14 @@ use contract::{
 use tokio::time::Instant;
 
 use super::{
-    body::{Body, blocking, now_ms},
+    body::{Body, told_whole},
     errand::{Heard, ask_assignment},
     fetching, trial,
 };
 use crate::{
     clock,
+    error::Error,
+    ground::Ground,
     platform::Platform,
     update::{Bounds, End, Input, Job, Journal, Offer, Slots, Task, judge},
 };
@@ -34,9 +36,11 @@ pub(crate) struct Tools<P> {
     pub(crate) client: Client,
     pub(crate) platform: Arc<P>,
     pub(crate) slots: Slots,
+    ground: Arc<dyn Ground>,
     bounds: Bounds,
     journal: Journal,
     deadline: Instant,
+    is_reached: bool,
     /// It is no earlier than this.
     floor_ms: i64,
 }
@@ -48,18 +52,24 @@ impl<P: Platform> Tools<P> {
             client: client.clone(),
             platform: body.platform.clone(),
             slots: body.slots.clone(),
+            ground: body.ground.clone(),
             bounds: body.bounds.clone(),
             journal: body.journal.clone(),
+            is_reached: body.trial.is_some_and(|trial| trial.is_reached),
             deadline: body.trial.map_or_else(soon, |trial| trial.deadline),
             floor_ms,
         }
     }
 
     pub(crate) async fn work(self, task: Task) -> Heard {
+        if let Err(error) = self.mark().await {
+            return Heard::Worked(Worked::Later(told_whole(&error)));
+        }
         let worked = match task {
             Task::Fetch(job) => fetching::fetch(&self, &job).await,
             Task::Announce(job) => self.announce(&job).await,
             Task::Stage(job) => self.stage(job).await,
+            Task::Try(_) if self.is_reached => Ok(Input::Healthy),
             Task::Try(_) => Ok(trial::reach(&self.client, self.deadline).await),
             // Done where there is no session.
             Task::Undo => Err("the old image comes back first".to_owned()),
@@ -68,9 +78,15 @@ impl<P: Platform> Tools<P> {
         Heard::Worked(worked.map_or_else(Worked::Later, Worked::Input))
     }
 
+    /// The disk may have taken the journal and not its marker: that comes before anything else.
+    async fn mark(&self) -> Result<(), Error> {
+        let (slots, journal) = (self.slots.clone(), self.journal.clone());
+        slots.blocking(move |slots| slots.mark(&journal)).await
+    }
+
     /// From here on the server no longer calls it off. Whether it had before, it says when asked once more.
     async fn announce(&self, job: &Job) -> Result<Input, String> {
-        let now = Some(clock::at_least(now_ms(), self.floor_ms));
+        let now = Some(clock::at_least(self.ground.now_ms(), self.floor_ms));
         if let Offer::Unfit { why, .. } = judge(&self.bounds, &self.journal, &job.assignment(), now) {
             return Ok(Input::Refused(why));
         }
@@ -90,7 +106,7 @@ impl<P: Platform> Tools<P> {
 
     async fn stage(&self, job: Job) -> Result<Input, String> {
         let (slots, slot) = (self.slots.clone(), self.journal.active.other());
-        let staged = blocking(move || Ok(slots.stage(&job, slot))).await;
+        let staged = slots.blocking(move |slots| Ok(slots.stage(&job, slot))).await;
         Ok(match staged.unwrap_or_else(|e| Err(e.to_string())) {
             Ok(()) => Input::Staged,
             Err(why) => Input::Failed(why),

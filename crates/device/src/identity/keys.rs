@@ -10,11 +10,10 @@
 
 use std::sync::Arc;
 
-use pki::KeyKind;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::{error::Error, files::Folder};
+use crate::{error::Error, files::Folder, ground::Ground};
 
 const IDENTITY: &str = "identity.pem";
 const NEXT: &str = "next.pem";
@@ -23,7 +22,7 @@ const END_OF_KEY: &str = "-----END PRIVATE KEY-----\n";
 
 /// The device's keys at rest.
 #[derive(Debug, Clone)]
-pub(crate) struct Keys(Arc<Folder>);
+pub(crate) struct Keys(Arc<Folder>, Arc<dyn Ground>);
 
 /// A key and its certificate.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,8 +39,8 @@ pub(crate) struct Request {
 }
 
 impl Keys {
-    pub(crate) fn new(folder: Arc<Folder>) -> Keys {
-        Keys(folder)
+    pub(crate) fn new(folder: Arc<Folder>, ground: Arc<dyn Ground>) -> Keys {
+        Keys(folder, ground)
     }
 
     /// What the device connects with.
@@ -67,7 +66,7 @@ impl Keys {
             setting: "device_id",
             why,
         };
-        let key_pem = pki::generate_key(KeyKind::P256).map_err(|e| unmade(e.to_string()))?;
+        let key_pem = self.1.new_key().map_err(|e| unmade(e.to_string()))?;
         let csr_pem = pki::csr_for(&key_pem, id).map_err(|e| unmade(e.to_string()))?;
         self.save(REQUEST, &key_pem, &csr_pem)?;
         Ok(Request { key_pem, csr_pem })
@@ -173,10 +172,14 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ground::Machine;
 
     fn keys() -> (tempfile::TempDir, Keys) {
         let dir = tempfile::tempdir().unwrap();
-        let keys = Keys::new(Arc::new(Folder::open(dir.path()).unwrap()));
+        let keys = Keys::new(
+            Arc::new(Folder::on(Machine.disk(dir.path()).unwrap())),
+            Arc::new(Machine),
+        );
         (dir, keys)
     }
 

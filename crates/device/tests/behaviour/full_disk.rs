@@ -8,7 +8,7 @@ use contract::{
     id::ServiceName,
     v1::{RetireOrder, UpdateState},
 };
-use device::Event;
+use device::{Event, UpdateStep};
 
 use crate::{
     pump::{Pump, Watch},
@@ -83,6 +83,81 @@ async fn what_it_is_told_while_it_asks_is_asked_for_again() {
     free(&settings.folder, "update.json");
     update_is_taken(&world).await;
     pump.stop().await;
+}
+
+async fn problem_with(watch: &Watch, name: &str) {
+    while watch.heard(|e| matches!(e, Event::Problem { what } if what.contains(name))) == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The start script must know of an image before it is tried: else the old one runs, and seems to be the new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_whose_marker_is_not_taken_waits_for_it_and_does_not_go_back() {
+    let (world, watch) = (World::new().await, Watch::default());
+    let settings = world.settings("pump-7");
+    let pump = Pump::start(&settings, &watch).await;
+    world.until("it reports", |s| !s.reports.is_empty()).await;
+    fill(&settings.folder, "active");
+    let image = image(3, 9_000);
+    world.assign("pump-7", &release("r1", 3, &image), &image);
+    problem_with(&watch, "active").await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert!(watch.boots.lock().is_empty(), "it was started unmarked");
+    free(&settings.folder, "active");
+    update_is_taken(&world).await;
+    pump.stop().await;
+    assert!(
+        !watch.steps().contains(&UpdateStep::RolledBack),
+        "{:?}",
+        watch.steps()
+    );
+    assert_eq!(fs::read_to_string(settings.folder.join("active")).unwrap(), "b\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fills_during_a_trial_ends_no_process() {
+    for illness in [None, Some("it smokes".to_owned())] {
+        let (world, watch) = (World::new().await, Watch::default());
+        let settings = world.settings("pump-7");
+        *watch.illness.lock() = illness.clone();
+        *watch.fills.lock() = Some(settings.folder.join("update.json.new"));
+        let image = image(3, 9_000);
+        world.assign("pump-7", &release("r1", 3, &image), &image);
+        let pump = Pump::start(&settings, &watch).await;
+        problem_with(&watch, "update.json").await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        free(&settings.folder, "update.json");
+        let end = match illness {
+            None => UpdateState::Succeeded,
+            Some(_) => UpdateState::RolledBack,
+        };
+        let told = |update: &(_, UpdateState, _)| update.1 == end;
+        world
+            .until("it ends as it should", |s| s.updates.last().is_some_and(told))
+            .await;
+        pump.stop().await;
+    }
+}
+
+/// The answer under way is older than the assignment that overtakes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_is_told_while_it_asks_is_not_called_off() {
+    let (world, watch) = (World::new().await, Watch::default());
+    let settings = world.settings("pump-7");
+    world.state.lock().late = Duration::from_millis(300);
+    let pump = Pump::start(&settings, &watch).await;
+    world.until("it asks", |s| s.asked == 1).await;
+    let image = image(3, 9_000);
+    world.state.lock().slow = Duration::from_millis(100);
+    world.assign("pump-7", &release("r1", 3, &image), &image);
+    update_is_taken(&world).await;
+    pump.stop().await;
+    assert!(
+        !watch.steps().contains(&UpdateStep::CalledOff),
+        "{:?}",
+        watch.steps()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,6 +16,8 @@ pub(crate) struct Watch {
     pub(crate) illness: Arc<Mutex<Option<String>>>,
     /// Answers with a restart, so often.
     pub(crate) restarts: Arc<Mutex<u32>>,
+    /// What is made while an image is looked at.
+    pub(crate) fills: Arc<Mutex<Option<std::path::PathBuf>>>,
 }
 
 impl Platform for Watch {
@@ -30,6 +32,9 @@ impl Platform for Watch {
     }
 
     async fn check(&self, image: &Image) -> Result<(), String> {
+        if let Some(path) = self.fills.lock().take() {
+            std::fs::create_dir(path).unwrap();
+        }
         assert_eq!(std::fs::read(&image.path).unwrap().len() as u64, image.size);
         self.illness.lock().clone().map_or(Ok(()), Err)
     }

@@ -30,6 +30,8 @@ pub(crate) enum Packet {
         topic: String,
         qos: u8,
         id: Option<u16>,
+        /// MQTT 5: its correlation data.
+        name: Option<Vec<u8>>,
         payload: Vec<u8>,
     },
     Pong,
@@ -75,6 +77,19 @@ pub(crate) fn publish(v5: bool, qos: u8, id: u16, dup: bool, topic: &str, payloa
     }
     body.extend_from_slice(payload);
     packet(0x30 | qos << 1 | u8::from(dup) << 3, &body)
+}
+
+/// MQTT 5, QoS 1, with correlation data: whoever reads the reply knows it by them.
+pub(crate) fn publish_named(id: u16, topic: &str, name: &[u8], payload: &[u8]) -> Vec<u8> {
+    let mut body = text(topic);
+    body.extend(id.to_be_bytes());
+    // One property, short enough for a length of one octet.
+    body.push(name.len() as u8 + 3);
+    body.push(0x09);
+    body.extend((name.len() as u16).to_be_bytes());
+    body.extend_from_slice(name);
+    body.extend_from_slice(payload);
+    packet(0x32, &body)
 }
 
 pub(crate) fn puback(id: u16) -> Vec<u8> {
@@ -154,10 +169,14 @@ fn read_publish(v5: bool, first: u8, body: &[u8]) -> Option<Packet> {
         id = Some(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?]));
         at += 2;
     }
+    let mut name = None;
     if v5 {
-        at += properties(body.get(at..)?)?;
+        let length = properties(body.get(at..)?)?;
+        name = correlation(body.get(at..at + length)?);
+        at += length;
     }
     Some(Packet::Publish {
+        name,
         topic,
         qos: first >> 1 & 3,
         id,
@@ -173,6 +192,34 @@ fn properties(bytes: &[u8]) -> Option<usize> {
         length |= usize::from(byte & 0x7F) << (7 * n);
         if byte & 0x80 == 0 {
             return Some(n + 1 + length);
+        }
+    }
+    None
+}
+
+/// The correlation data among a publish's properties, their length included.
+fn correlation(properties: &[u8]) -> Option<Vec<u8>> {
+    let mut at = 1 + properties.iter().take_while(|byte| **byte & 0x80 != 0).count();
+    let short = |at: usize| {
+        Some(usize::from(u16::from_be_bytes([
+            *properties.get(at)?,
+            *properties.get(at + 1)?,
+        ])))
+    };
+    while at < properties.len() {
+        let identifier = properties[at];
+        at += 1;
+        match identifier {
+            0x01 => at += 1,
+            0x02 => at += 4,
+            0x23 => at += 2,
+            0x09 => return properties.get(at + 2..at + 2 + short(at)?).map(<[u8]>::to_vec),
+            0x03 | 0x08 => at += 2 + short(at)?,
+            0x26 => {
+                at += 2 + short(at)?;
+                at += 2 + short(at)?;
+            }
+            _ => return None,
         }
     }
     None

@@ -297,7 +297,8 @@ impl Client for Device {
                 }
                 Ok(true)
             }
-            Got::Message { topic, payload } => self.on_message(&topic, &payload, mqtt, scene),
+            Got::Message { topic, payload, .. } => self.on_message(&topic, &payload, mqtt, scene),
+            Got::Connected | Got::Granted { .. } => Ok(true),
             Got::LetGo(reason) => {
                 scene
                     .story

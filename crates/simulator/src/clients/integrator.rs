@@ -205,7 +205,7 @@ impl Client for Integrator {
                 }
                 Ok(true)
             }
-            Got::Message { topic, payload } => {
+            Got::Message { topic, payload, .. } => {
                 let value: Value = serde_json::from_slice(&payload).unwrap_or_default();
                 match crate::world::root().parse_topic(&topic) {
                     Some(contract::Topic::Event { service, .. }) => {
@@ -226,6 +226,7 @@ impl Client for Integrator {
                 self.pause_ms = scene.now_ms + 1_000;
                 Ok(false)
             }
+            Got::Connected | Got::Granted { .. } => Ok(true),
             Got::LetGo(_) => Ok(false),
             Got::Acknowledged { .. } => Ok(true),
             Got::Broken(what) => Err(Violation {

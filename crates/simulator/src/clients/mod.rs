@@ -6,6 +6,7 @@ pub(crate) mod device;
 pub(crate) mod integrator;
 mod mqtt;
 pub(crate) mod operator;
+pub(crate) mod sdk;
 
 use contract::Principal;
 use session::Peer;

@@ -12,6 +12,10 @@ const DEAD_MS: u64 = 20_000;
 /// What has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Got {
+    /// It is let in; whoever named no filters subscribes by himself.
+    Connected,
+    /// A subscription of his was answered.
+    Granted { id: u16, reason: u8 },
     /// It is let in, and what it subscribed to is granted.
     Ready,
     /// It is not let in.
@@ -19,7 +23,11 @@ pub(crate) enum Got {
     /// A publish of its own was acknowledged, with this reason code.
     Acknowledged { id: u16, reason: u8 },
     /// A message.
-    Message { topic: String, payload: Vec<u8> },
+    Message {
+        topic: String,
+        name: Option<Vec<u8>>,
+        payload: Vec<u8>,
+    },
     /// The server lets it go.
     LetGo(u8),
     /// The server broke the protocol.
@@ -93,6 +101,32 @@ impl Mqtt {
         id
     }
 
+    /// Whether it is let in.
+    pub(crate) fn is_in(&self) -> bool {
+        self.is_in
+    }
+
+    fn take_id(&mut self) -> u16 {
+        let id = self.next_id;
+        self.next_id = if id == u16::MAX { 1 } else { id + 1 };
+        id
+    }
+
+    /// Publishes at QoS 1, with correlation data; the packet id comes back.
+    pub(crate) fn publish_named(&mut self, topic: &str, name: &[u8], payload: &[u8]) -> u16 {
+        let id = self.take_id();
+        self.out.extend(codec::publish_named(id, topic, name, payload));
+        self.open.insert(id, (topic.to_owned(), payload.to_vec()));
+        id
+    }
+
+    /// Subscribes at QoS 1; the packet id comes back.
+    pub(crate) fn subscribe(&mut self, filter: String) -> u16 {
+        let id = self.take_id();
+        self.out.extend(codec::subscribe(self.v5, 1, id, &[filter]));
+        id
+    }
+
     /// Sends an open publish once more over the same connection, as impatient libraries of MQTT 3.1.1 do. (At
     /// QoS 2 it might cross its PUBREC, and would then be another.)
     pub(crate) fn repeat(&mut self, id: u16) {
@@ -124,12 +158,23 @@ impl Mqtt {
         Some(match packet {
             Packet::Connack { code: 0 } if !self.is_in => {
                 self.is_in = true;
+                if self.filters.is_empty() {
+                    return Some(Got::Connected);
+                }
                 self.out
                     .extend(codec::subscribe(self.v5, self.qos, self.next_id, &self.filters));
                 self.next_id += 1;
                 return None;
             }
             Packet::Connack { code } if !self.is_in => Got::Refused(code),
+            Packet::Suback { id, codes } if self.is_in && self.filters.is_empty() => Got::Granted {
+                id,
+                reason: codes
+                    .first()
+                    .copied()
+                    .filter(|code| *code >= 0x80)
+                    .unwrap_or_default(),
+            },
             Packet::Suback { codes, .. } if self.is_in && codes.iter().all(|code| *code <= self.qos) => {
                 self.ready = true;
                 Got::Ready
@@ -159,6 +204,7 @@ impl Mqtt {
                 topic,
                 qos,
                 id,
+                name,
                 payload,
             } => match (qos, id) {
                 (2, Some(id)) => {
@@ -166,11 +212,11 @@ impl Mqtt {
                     if !self.unreleased.insert(id) {
                         return Some(Got::Broken(format!("packet {id} came twice over one connection")));
                     }
-                    Got::Message { topic, payload }
+                    Got::Message { topic, name, payload }
                 }
                 (_, id) => {
                     self.out.extend(id.map(codec::puback).unwrap_or_default());
-                    Got::Message { topic, payload }
+                    Got::Message { topic, name, payload }
                 }
             },
             Packet::Pong => return None,

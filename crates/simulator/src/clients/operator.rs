@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use contract::{ServiceName, topic::Leaf};
+use contract::{ServiceName, topic::Leaf, v1};
 use serde_json::{Value, json};
 
 use super::{Client, Dial, Got, Manner, Mqtt, Scene, down_filter};
@@ -19,6 +19,8 @@ const WINDOW: usize = 6;
 const IMPATIENT_MS: u64 = 15_000;
 
 struct Open {
+    /// It belongs to a release, whose steps are taken one after the other.
+    is_release: bool,
     request_id: String,
     topic: String,
     payload: Value,
@@ -69,6 +71,7 @@ impl Operator {
             .ordered(Order::new(&request_id, act.clone(), scene.now_ms));
         let packet_id = Some(mqtt.publish(&topic, payload.to_string().as_bytes()));
         self.open.push(Open {
+            is_release: is_release(act),
             request_id,
             topic,
             payload,
@@ -104,9 +107,16 @@ impl Operator {
     }
 }
 
+fn is_release(act: &Act) -> bool {
+    matches!(
+        act,
+        Act::OpenImage(_) | Act::SendImage(_) | Act::SealImage(_) | Act::RollOut(..)
+    )
+}
+
 /// How an act is said on the wire.
 fn spell(act: &Act, count: u64) -> (ServiceName, &'static str, Value) {
-    use ServiceName::{Monitoring, Provisioning, Registry};
+    use ServiceName::{Monitoring, Provisioning, Registry, Rollout};
     let on_device = |device: &str| json!({ "device_id": device, "reason": "the plan says so" });
     match act {
         Act::MakeBatch => {
@@ -152,6 +162,45 @@ fn spell(act: &Act, count: u64) -> (ServiceName, &'static str, Value) {
                 "threshold": 80.0 + count as f64,
             } }),
         ),
+        Act::OpenImage(release) => {
+            let signed = Some(genesis::release(*release).1);
+            let open = v1::OpenArtifact {
+                signed,
+                ..v1::OpenArtifact::default()
+            };
+            (
+                Rollout,
+                "open-artifact",
+                serde_json::to_value(open).unwrap_or_default(),
+            )
+        }
+        Act::SendImage(release) => {
+            let put = v1::PutBlock {
+                artifact_id: genesis::release(*release).0,
+                data: genesis::image(*release),
+                ..v1::PutBlock::default()
+            };
+            (
+                Rollout,
+                "put-block",
+                serde_json::to_value(put).unwrap_or_default(),
+            )
+        }
+        Act::SealImage(release) => (
+            Rollout,
+            "seal-artifact",
+            json!({ "artifact_id": genesis::release(*release).0 }),
+        ),
+        Act::RollOut(release, devices) => (
+            Rollout,
+            "create",
+            json!({
+                "rollout_id": format!("to-{release}"),
+                "artifact_id": genesis::release(*release).0,
+                "device_ids": devices,
+                "waves": [100],
+            }),
+        ),
         Act::List => (Registry, "list", json!({})),
     }
 }
@@ -184,7 +233,7 @@ impl Client for Operator {
                 }
                 Ok(true)
             }
-            Got::Message { topic, payload } => {
+            Got::Message { topic, payload, .. } => {
                 if let Some(contract::Topic::Down { leaf, .. }) = crate::world::root().parse_topic(&topic)
                     && leaf != Leaf::Push
                 {
@@ -199,6 +248,7 @@ impl Client for Operator {
                 self.pause_ms = scene.now_ms + 1_000;
                 Ok(false)
             }
+            Got::Connected | Got::Granted { .. } => Ok(true),
             Got::LetGo(_) => Ok(false),
             Got::Broken(what) => Err(Violation {
                 invariant: Invariant::Answered,
@@ -214,6 +264,11 @@ impl Client for Operator {
         }
         self.send_again(mqtt, scene.now_ms, IMPATIENT_MS);
         while self.open.len() < WINDOW && self.acts.front().is_some_and(|(at, _)| *at <= scene.now_ms) {
+            let waits =
+                |(_, act): &(u64, Act)| is_release(act) && self.open.iter().any(|open| open.is_release);
+            if self.acts.front().is_some_and(waits) {
+                break;
+            }
             if let Some((_, act)) = self.acts.pop_front() {
                 self.order(&act, mqtt, scene);
             }

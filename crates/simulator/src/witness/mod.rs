@@ -35,6 +35,8 @@ pub(crate) struct Witness {
     reports: Reports,
     pub(crate) orders: Orders,
     batch: Option<Peer>,
+    /// Its certificate, PEM.
+    batch_pem: Option<String>,
     /// Up to where each copy was found equal.
     compared: BTreeMap<(ServiceName, ServiceName), (u64, u64)>,
     /// Certificates whose revocation was answered: when, by serial.
@@ -56,6 +58,7 @@ impl Witness {
             reports: Reports::default(),
             orders: Orders::default(),
             batch: None,
+            batch_pem: None,
             compared: BTreeMap::new(),
             dead_serials: BTreeMap::new(),
             retired: BTreeSet::new(),
@@ -67,6 +70,11 @@ impl Witness {
     /// The claim certificate, once the operator has it.
     pub(crate) fn batch(&self) -> Option<Peer> {
         self.batch.clone()
+    }
+
+    /// Its certificate, PEM.
+    pub(crate) fn batch_pem(&self) -> Option<String> {
+        self.batch_pem.clone()
     }
 
     // What clients tell.
@@ -156,6 +164,7 @@ impl Witness {
             Act::MakeBatch => {
                 let pem = value["certificate"].as_str().unwrap_or_default();
                 self.batch = genesis::peer(pem).ok();
+                self.batch_pem = Some(pem.to_owned());
             }
             Act::Register(device) if self.device(device, at_ms)?.is_none() => {
                 return Err(Violation {
@@ -348,6 +357,18 @@ impl Witness {
     /// A service's history and the last event of it.
     pub(crate) fn head(&self, service: ServiceName) -> Option<(String, u64)> {
         self.logs.get(&service).and_then(Log::head)
+    }
+
+    /// Whether a certificate is revoked.
+    pub(crate) fn is_revoked(&self, serial: &str) -> bool {
+        let facts = self.facts(ServiceName::Provisioning, 0).unwrap_or_default();
+        let mut found = facts
+            .iter()
+            .filter(|(entity, id, _)| entity == "certificate" && id == serial);
+        found.any(|(.., value)| {
+            CertificateFact::decode(value.as_slice())
+                .is_ok_and(|fact| fact.status() == CertificateStatus::Revoked)
+        })
     }
 
     /// Whether a device is registered.

@@ -71,6 +71,23 @@ impl World<'_> {
                     seat.client.lose_power();
                 }
             }
+            Fault::EndDevice { device, steps, power } => {
+                if let Some((device, _)) = self.sdks.get(device) {
+                    device.borrow_mut().end_after(steps, power);
+                }
+            }
+            Fault::DeviceFull(device, ms) => {
+                let until = self.scene.now_ms + ms;
+                if let Some((device, full_until_ms)) = self.sdks.get_mut(device) {
+                    device.borrow().land().files.set_full(true);
+                    *full_until_ms = until;
+                }
+            }
+            Fault::DeviceFlip(device) => {
+                if let Some((device, _)) = self.sdks.get(device) {
+                    device.borrow().land().files.flip();
+                }
+            }
             Fault::SlowNetwork(ms) => self.slow_until_ms = self.scene.now_ms + ms,
             Fault::Clock(ms) => self.wall_offset_ms += ms,
         }
@@ -136,10 +153,21 @@ impl World<'_> {
 
     /// Disks that are full no longer.
     pub(super) fn free_disks(&mut self) {
+        self.free_devices(false);
         for place in self.places.values_mut() {
             if place.full_until_ms > 0 && place.full_until_ms <= self.scene.now_ms {
                 place.full_until_ms = 0;
                 place.keeper.disk().set_full(false);
+            }
+        }
+    }
+
+    /// Devices' disks that are full no longer.
+    pub(super) fn free_devices(&mut self, all: bool) {
+        for (device, full_until_ms) in &mut self.sdks {
+            if *full_until_ms > 0 && (all || *full_until_ms <= self.scene.now_ms) {
+                *full_until_ms = 0;
+                device.borrow().land().files.set_full(false);
             }
         }
     }
@@ -150,6 +178,7 @@ impl World<'_> {
         self.scene.story.tell(self.scene.now_ms, || "faults cease".into());
         self.slow_until_ms = 0;
         self.wall_offset_ms = 0;
+        self.free_devices(true);
         for place in self.places.values_mut() {
             place.keeper.disk().set_full(false);
             place.paused_ms = 0;

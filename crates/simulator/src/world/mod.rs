@@ -6,14 +6,20 @@ mod faults;
 mod rest;
 mod services;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
 
 use contract::{Root, ServiceName};
 use service::{Effect, Now};
 use store::MemoryBlobs;
 
 use crate::{
-    clients::{Client, Scene, device::Device, integrator::Integrator, operator::Operator},
+    clients::{
+        Client, Scene,
+        device::Device,
+        integrator::Integrator,
+        operator::Operator,
+        sdk::{Port, Sdk},
+    },
     dice::Dice,
     disk::Disk,
     front::Front,
@@ -22,7 +28,7 @@ use crate::{
     keeper::{Keeper, Process},
     link::Link,
     network::Socket,
-    plan::{Plan, SETTLE_MS, device_name},
+    plan::{Plan, SETTLE_MS, device_name, sdk_name},
     story::Story,
     witness::Witness,
 };
@@ -48,6 +54,8 @@ pub struct Figures {
     pub connections: u64,
     /// Faults that took place.
     pub faults: u64,
+    /// Updates that came to their end on devices with the SDK.
+    pub updates: u64,
 }
 
 /// What a run came to.
@@ -88,6 +96,7 @@ pub fn run(plan: &Plan, told: bool) -> Outcome {
             .tell(world.scene.now_ms, || violation.to_string());
     }
     world.figures.time_ms = world.scene.now_ms;
+    world.figures.updates = world.sdks.iter().map(|(device, _)| device.borrow().ends()).sum();
     Outcome {
         violation,
         story: world.scene.story,
@@ -133,6 +142,8 @@ pub(crate) struct World<'a> {
     boots: u64,
     places: BTreeMap<ServiceName, Place>,
     seats: Vec<Seat>,
+    /// The devices with the SDK, and until when each one's disk is full; 0: it is not.
+    sdks: Vec<(Rc<RefCell<Sdk>>, u64)>,
     next_connection: u64,
     slow_until_ms: u64,
     next_fault: usize,
@@ -179,7 +190,15 @@ impl<'a> World<'a> {
             places.insert(service, place);
         }
         let mut dice = Dice::new(plan.seed, 2);
-        let seats = seats(plan, &mut dice);
+        let mut seats = seats(plan, &mut dice);
+        let sdks = sdks(plan);
+        for (device, _) in &sdks {
+            let ports = Port::of(device).into_iter();
+            seats.extend(ports.map(|port| Seat {
+                client: Box::new(port),
+                socket: None,
+            }));
+        }
         World {
             plan,
             scene: Scene {
@@ -196,6 +215,7 @@ impl<'a> World<'a> {
             boots: 0,
             places,
             seats,
+            sdks,
             next_connection: 1,
             slow_until_ms: 0,
             next_fault: 0,
@@ -251,6 +271,7 @@ impl<'a> World<'a> {
     /// One step: everything that can happen gets its chance. Whether anything did.
     fn step(&mut self) -> Result<bool, Violation> {
         self.free_disks();
+        self.set_clocks();
         self.start_what_is_down();
         let mut actions = self.actions();
         for n in (1..actions.len()).rev() {
@@ -264,7 +285,18 @@ impl<'a> World<'a> {
             }
         }
         self.bury();
-        Ok(moved)
+        let mut found = self
+            .sdks
+            .iter()
+            .filter_map(|(device, _)| device.borrow_mut().take_found());
+        found.next().map_or(Ok(moved), Err)
+    }
+
+    fn set_clocks(&self) {
+        let wall_ms = self.now().wall_ms;
+        for (device, _) in &self.sdks {
+            device.borrow().land().set_clock(wall_ms);
+        }
     }
 
     fn actions(&self) -> Vec<Action> {
@@ -303,6 +335,13 @@ impl<'a> World<'a> {
             Action::Connect(service) => Ok(self.connect(service)),
         }
     }
+}
+
+fn sdks(plan: &Plan) -> Vec<(Rc<RefCell<Sdk>>, u64)> {
+    let named = (0..plan.sdks).filter_map(|place| Some((place, sdk_name(place).parse().ok()?)));
+    named
+        .map(|(place, id)| (Rc::new(RefCell::new(Sdk::new(id, plan.seed, place))), 0))
+        .collect()
 }
 
 fn seats(plan: &Plan, dice: &mut Dice) -> Vec<Seat> {

@@ -7,13 +7,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::files::Folder;
+use crate::ground::{Ground as _, Machine};
 use crate::update::{
     download::WINDOW,
     journal::{Held, Slot},
 };
 
 fn folder(dir: &tempfile::TempDir) -> Slots {
-    Slots::new(Arc::new(Folder::open(dir.path()).unwrap()))
+    Slots::new(Arc::new(Folder::on(Machine.disk(dir.path()).unwrap())))
 }
 
 /// Where the power goes within a window.
