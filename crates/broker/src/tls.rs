@@ -30,13 +30,23 @@ fn certificates(what: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>, F
     Ok(found)
 }
 
-/// The configuration of the listener for principals. A device's certificate may have ended so long ago.
+/// Whether a client must show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// No handshake without one.
+    Certificate,
+    /// It may come without.
+    Nothing,
+}
+
+/// The configuration of a listener for principals. A device's certificate may have ended so long ago.
 pub(crate) fn server_config(
     material: &TlsMaterial,
     renew_after_ms: u64,
+    demand: Demand,
 ) -> Result<ServerConfig, FrontDoorError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = ClientVerifier::new(material, renew_after_ms, provider.clone())?;
+    let verifier = ClientVerifier::new(material, renew_after_ms, demand, provider.clone())?;
     let chain = certificates("the server's certificate", &material.server_chain_pem)?;
     let key = PrivateKeyDer::from_pem_slice(material.server_key_pem.as_bytes());
     let key = key.map_err(|e| unfit("the server's key", &e))?;

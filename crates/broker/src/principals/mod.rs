@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod est;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -17,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::{
-    FrontDoorConfig, FrontDoorError, Shared,
+    EstListener, FrontDoorConfig, FrontDoorError, PrincipalListener, Shared,
     entrance::{Entrance, Guest, Refusals},
-    tls,
+    tls::{self, Demand},
 };
 
 /// Connections that the operating system holds until they are accepted.
@@ -31,6 +32,7 @@ pub(crate) struct Gate {
     address: SocketAddr,
     listener: Listener,
     acceptor: Option<TlsAcceptor>,
+    est: Option<est::Desk>,
 }
 
 impl Gate {
@@ -38,12 +40,15 @@ impl Gate {
     pub(crate) fn bind_all(config: &FrontDoorConfig) -> Result<Vec<Gate>, FrontDoorError> {
         let mut gates = Vec::new();
         if let Some(listener) = &config.principals {
-            let tls = tls::server_config(&listener.tls, config.limits.renew_after_ms)?;
+            let tls = tls::server_config(&listener.tls, config.limits.renew_after_ms, Demand::Certificate)?;
             let acceptor = TlsAcceptor::from(Arc::new(tls));
             let secure = |name, address| Gate::bind(name, address, Some(acceptor.clone()));
             gates.push(secure(Listener::Principals, listener.addr)?);
             if let Some(websocket) = &config.websocket {
                 gates.push(secure(Listener::WebSocket, websocket.addr)?);
+            }
+            if let Some(est) = &config.est {
+                gates.push(Gate::bind_est(config, listener, est)?);
             }
         }
         if let Some(address) = config.insecure_principals {
@@ -51,6 +56,21 @@ impl Gate {
             gates.push(Gate::bind(Listener::Insecure, address, None)?);
         }
         Ok(gates)
+    }
+
+    /// Who enrols may have no certificate yet.
+    fn bind_est(
+        config: &FrontDoorConfig,
+        principals: &PrincipalListener,
+        est: &EstListener,
+    ) -> Result<Gate, FrontDoorError> {
+        let tls = tls::server_config(&principals.tls, config.limits.renew_after_ms, Demand::Nothing)?;
+        let gate = Gate::bind(Listener::Est, est.addr, Some(TlsAcceptor::from(Arc::new(tls))))?;
+        let desk = est::Desk::new(&principals.tls, est.claim.clone())?;
+        Ok(Gate {
+            est: Some(desk),
+            ..gate
+        })
     }
 
     fn bind(
@@ -76,6 +96,7 @@ impl Gate {
             address,
             listener,
             acceptor,
+            est: None,
         })
     }
 
@@ -109,6 +130,7 @@ impl Gate {
             listener: self.listener,
             origins: config.websocket.iter().flat_map(|w| w.origins.clone()).collect(),
             acceptor: self.acceptor,
+            est: self.est,
             entrance,
             shared,
         };
@@ -124,6 +146,7 @@ struct Porter {
     listener: Listener,
     origins: Vec<String>,
     acceptor: Option<TlsAcceptor>,
+    est: Option<est::Desk>,
     entrance: Arc<Entrance>,
     shared: Arc<Shared>,
 }
@@ -169,6 +192,9 @@ impl Porter {
         else {
             return;
         };
+        if let Some(desk) = &self.est {
+            return desk.attend(self, shaken, address, deadline, guest).await;
+        }
         let peer = match tls::peer(&self.site, shaken.get_ref().1.peer_certificates()) {
             Ok(peer) => peer,
             Err(why) => return refused(address, &why),

@@ -98,7 +98,7 @@ impl Site {
 
 /// A whole handshake of a client with a server of this site: who it is for the front door, or why not.
 async fn shake(site: &Site, grace: i64, client: &(String, String)) -> Result<Peer, String> {
-    let server = server_config(&site.material(), grace as u64).unwrap();
+    let server = server_config(&site.material(), grace as u64, Demand::Certificate).unwrap();
     let mut roots = RootCertStore::empty();
     roots
         .add(certificates("roots", &site.roots_pem).unwrap().remove(0))

@@ -9,7 +9,9 @@ mod telemetry;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use broker::{FrontDoor, FrontDoorConfig, Limits, PrincipalListener, TlsMaterial, WebSocketListener};
+use broker::{
+    EstListener, FrontDoor, FrontDoorConfig, Limits, PrincipalListener, TlsMaterial, WebSocketListener,
+};
 use contract::id::ServiceName;
 use host::{Clock, Host, SystemClock, clock::wall_ms};
 use tokio_util::sync::CancellationToken;
@@ -48,6 +50,8 @@ pub struct Bound {
     pub principals: Option<SocketAddr>,
     /// The same over WebSocket, where that is configured.
     pub websocket: Option<SocketAddr>,
+    /// Devices that enrol over HTTPS, where that is configured.
+    pub est: Option<SocketAddr>,
     /// Services.
     pub services: Option<SocketAddr>,
     /// Health and metrics.
@@ -99,6 +103,7 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
         door.ready().await.context("the front door does not get ready")?;
         bound.principals = door.principals_addr();
         bound.websocket = door.websocket_addr();
+        bound.est = door.est_addr();
     }
     info!(?bound, "ready");
     Ok(Running {
@@ -139,6 +144,10 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
             websocket: config.websocket.map(|addr| WebSocketListener {
                 addr,
                 origins: config.websocket_origins.clone(),
+            }),
+            est: config.est.map(|addr| EstListener {
+                addr,
+                claim: config.est_claim.clone(),
             }),
             services: config.services,
             service_secret: secret.clone(),
