@@ -166,7 +166,7 @@ async fn a_claim_enrols_and_the_device_enrols_again() {
     );
     assert_eq!(
         enrol(&world, Some(&line), "simplereenroll", &other, &[]).status,
-        401
+        403
     );
     assert_eq!(enrol(&world, Some(&pump), "simpleenroll", &csr, &[]).status, 403);
     assert_eq!(enrol(&world, None, "simpleenroll", &csr, &[]).status, 401);
@@ -275,7 +275,7 @@ async fn what_makes_no_sense_is_told_so_and_opens_nothing() {
     assert_eq!(heard.status, 409, "{heard:?}");
     let certificate = certificates(&pump, &enrol(&world, Some(&line), "simpleenroll", &csr, &[]));
     keep(&world, &pump, &certificate);
-    muster(&world, &["device", "suspend", "pump-1", "--yes"]);
+    muster(&world, &["device", "suspend", "pump-1"]);
     let heard = enrol(&world, Some(&pump), "simplereenroll", &csr, &[]);
     assert_eq!(heard.status, 403, "{heard:?}");
 }

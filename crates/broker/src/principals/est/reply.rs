@@ -69,7 +69,7 @@ impl Reply {
                 Reply::text(StatusCode::SERVICE_UNAVAILABLE, "come again").in_seconds(BUSY_S)
             }
             Some(Answer::TurnedAway(_)) => {
-                let text = "the front door does not let this certificate in; `muster why connect` says why";
+                let text = "the front door does not let this certificate in, or not to this; `muster why connect` says why";
                 Reply::text(StatusCode::FORBIDDEN, text)
             }
         }
