@@ -1,6 +1,7 @@
 //! Wiring: from a configuration to a running front door and running services.
 
 mod bus_file;
+mod crl;
 mod http;
 pub(crate) mod keys;
 pub(crate) mod services;
@@ -98,7 +99,16 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
         tell_where(config.clone(), bus, door_end.clone());
     }
     let health = http::Health::new(&hosts, front_door.is_some());
-    bound.http = Some(http::serve(config.http, health, metrics, door_end.clone()).await?);
+    bound.http = Some(
+        http::serve(
+            config.http,
+            health,
+            metrics,
+            crl::router(config),
+            door_end.clone(),
+        )
+        .await?,
+    );
     if let Some(door) = &front_door {
         door.ready().await.context("the front door does not get ready")?;
         bound.principals = door.principals_addr();
