@@ -86,6 +86,26 @@ async fn a_revoked_certificate_stands_in_the_list_that_is_fetched() {
     assert!(verify("kept").0, "{}", verify("kept").1);
     let (good, said) = verify("lost");
     assert!(!good && said.contains("certificate revoked"), "{said}");
+    // Whoever watches sees when what signed it ends.
+    assert!(fetch(&world, "/metrics").starts_with("200"));
+    let metrics = std::fs::read_to_string(world.folder().join("got")).unwrap();
+    for of in ["server", &format!("issuing-{id}")] {
+        let name = format!("muster_certificate_end_seconds{{of=\"{of}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name.as_str()));
+        let end: f64 = line
+            .unwrap_or_else(|| panic!("{name}: {metrics}"))
+            .parse()
+            .unwrap();
+        let file = if of == "server" {
+            "server.pem"
+        } else {
+            "issuing.pem"
+        };
+        let text = sh(&world, &format!("openssl x509 -in pki/{file} -noout -enddate")).1;
+        let date = text.trim().strip_prefix("notAfter=").unwrap();
+        let expected = sh(&world, &format!("date -u -d '{date}' +%s")).1;
+        assert_eq!(end, expected.trim().parse::<f64>().unwrap());
+    }
     for path in ["/crl/00000000.der", "/crl/..%2f..%2fpki%2froot.key", "/crl/"] {
         assert!(fetch(&world, path).starts_with("404"), "{path}");
     }

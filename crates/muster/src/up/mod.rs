@@ -2,6 +2,7 @@
 
 mod bus_file;
 mod crl;
+mod ends;
 mod http;
 pub(crate) mod keys;
 pub(crate) mod services;
@@ -115,6 +116,7 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
         bound.websocket = door.websocket_addr();
         bound.est = door.est_addr();
     }
+    ends::watch(config.clone(), door_end.clone());
     info!(?bound, "ready");
     Ok(Running {
         bound,
