@@ -17,6 +17,8 @@ pub struct Server {
     child: Child,
     /// Where devices, operators and integrators connect.
     pub principals: SocketAddr,
+    /// Where devices enrol over HTTPS, where that is configured.
+    pub est: Option<SocketAddr>,
     /// Health and metrics.
     pub http: SocketAddr,
     log: Arc<Mutex<String>>,
@@ -26,6 +28,7 @@ pub struct Server {
 struct Ready {
     principals: String,
     http: String,
+    est: String,
 }
 
 impl Server {
@@ -63,6 +66,7 @@ impl Server {
         Ok(Server {
             child,
             principals,
+            est: ready.est.parse().ok(),
             http,
             log,
         })

@@ -40,7 +40,10 @@ fn the_tutorial_does_what_it_says() {
 #[test]
 #[ignore = "takes long; tests/run runs it"]
 fn each_way_in_does_what_its_page_says() {
-    let said = typed_out("docs/provisioning.md", ["127.0.0.1:18884", "127.0.0.1:18084"]);
+    let said = typed_out(
+        "docs/provisioning.md",
+        ["127.0.0.1:18884", "127.0.0.1:18084", "127.0.0.1:18085"],
+    );
     promised(
         &said,
         &[
@@ -48,12 +51,15 @@ fn each_way_in_does_what_its_page_says() {
             ("--secret pump-2.secret", "provisioned"),
             ("muster cert admit pump-3", "is admitted"),
             ("muster cert admit pump-3", "provisioned"),
+            ("--key $line/key.pem", "CN = pump-4"),
+            ("--key pump-4.key", "CN = pump-4"),
+            ("--config pump-5.conf", "CN = pump-5"),
         ],
     );
 }
 
 /// Types a page's blocks in one shell; what it said.
-fn typed_out(page: &str, addresses: [&str; 2]) -> String {
+fn typed_out<const N: usize>(page: &str, addresses: [&str; N]) -> String {
     let page = std::fs::read_to_string(repository().join(page)).unwrap();
     let page = addresses.into_iter().fold(page, elsewhere);
     let blocks = blocks(&page);

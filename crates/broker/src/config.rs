@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use contract::Root;
+use contract::{Id, Root};
 use session::{Limits, Policy};
 
 /// Reads the wall clock: milliseconds since 1970, UTC.
@@ -40,6 +40,15 @@ pub struct WebSocketListener {
     pub origins: Vec<String>,
 }
 
+/// The listener for enrolment over secure transport (RFC 7030).
+#[derive(Debug, Clone)]
+pub struct EstListener {
+    /// Where.
+    pub addr: SocketAddr,
+    /// The batch of those who show no certificate; it must want a secret or an operator's word.
+    pub claim: Option<Id>,
+}
+
 /// What a front door needs.
 #[derive(Clone)]
 pub struct FrontDoorConfig {
@@ -53,6 +62,8 @@ pub struct FrontDoorConfig {
     pub principals: Option<PrincipalListener>,
     /// The listener for principals over WebSocket, with the TLS of the one above.
     pub websocket: Option<WebSocketListener>,
+    /// The listener for enrolment over HTTPS, with the TLS of the one for principals.
+    pub est: Option<EstListener>,
     /// The listener for services; loopback.
     pub services: SocketAddr,
     /// What a service must know.

@@ -34,7 +34,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use self::config::{FrontDoorConfig, PrincipalListener, TlsMaterial, WallClock, WebSocketListener};
+pub use self::config::{
+    EstListener, FrontDoorConfig, PrincipalListener, TlsMaterial, WallClock, WebSocketListener,
+};
 use self::{entrance::Entrance, principals::Gate, router::Router, shared::Shared, tls::Handshakes};
 pub use session::Limits;
 
@@ -71,6 +73,7 @@ pub struct FrontDoor {
     services: SocketAddr,
     principals: Option<SocketAddr>,
     websocket: Option<SocketAddr>,
+    est: Option<SocketAddr>,
     insecure: Option<SocketAddr>,
     open: watch::Receiver<bool>,
     handshakes: Option<Arc<Handshakes>>,
@@ -116,7 +119,7 @@ pub async fn start(mut config: FrontDoorConfig, end: CancellationToken) -> Resul
         let gate = gates.iter().find(|gate| gate.listener() == listener);
         gate.map(Gate::address)
     };
-    let [principals, websocket, insecure] = Listener::ALL.map(address);
+    let [principals, websocket, est, insecure] = Listener::ALL.map(address);
     let (opened, open) = watch::channel(false);
     let entrance = Entrance::new(&config.limits);
     tokio::spawn(keep_time(shared.clone(), entrance.clone(), end.clone()));
@@ -133,6 +136,7 @@ pub async fn start(mut config: FrontDoorConfig, end: CancellationToken) -> Resul
         services,
         principals,
         websocket,
+        est,
         insecure,
         open,
         handshakes,
@@ -154,6 +158,11 @@ impl FrontDoor {
     /// Where principals connect over WebSocket and mTLS.
     pub fn websocket_addr(&self) -> Option<SocketAddr> {
         self.websocket
+    }
+
+    /// Where devices enrol over HTTPS.
+    pub fn est_addr(&self) -> Option<SocketAddr> {
+        self.est
     }
 
     /// Where principals connect without TLS.

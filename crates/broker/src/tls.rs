@@ -32,10 +32,23 @@ fn certificates(what: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>, F
     Ok(found)
 }
 
-/// The configuration of the listener for principals. A device's certificate may have ended so long ago.
-fn server_config(material: &TlsMaterial, renew_after_ms: u64) -> Result<ServerConfig, FrontDoorError> {
+/// Whether a client must show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// No handshake without one.
+    Certificate,
+    /// It may come without.
+    Nothing,
+}
+
+/// The configuration of a listener for principals. A device's certificate may have ended so long ago.
+fn server_config(
+    material: &TlsMaterial,
+    renew_after_ms: u64,
+    demand: Demand,
+) -> Result<ServerConfig, FrontDoorError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = ClientVerifier::new(material, renew_after_ms, provider.clone())?;
+    let verifier = ClientVerifier::new(material, renew_after_ms, demand, provider.clone())?;
     let chain = certificates("the server's certificate", &material.server_chain_pem)?;
     let key = PrivateKeyDer::from_pem_slice(material.server_key_pem.as_bytes());
     let key = key.map_err(|e| unfit("the server's key", &e))?;
@@ -53,29 +66,48 @@ fn server_config(material: &TlsMaterial, renew_after_ms: u64) -> Result<ServerCo
 
 /// What handshakes are made with. It can be changed while connections go on: they have had theirs.
 pub(crate) struct Handshakes {
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Configs>,
     renew_after_ms: u64,
+}
+
+struct Configs {
+    certified: Arc<ServerConfig>,
+    open: Arc<ServerConfig>,
 }
 
 impl Handshakes {
     pub(crate) fn new(material: &TlsMaterial, renew_after_ms: u64) -> Result<Handshakes, FrontDoorError> {
-        let config = server_config(material, renew_after_ms)?;
         Ok(Handshakes {
-            current: RwLock::new(Arc::new(config)),
+            current: RwLock::new(Configs::of(material, renew_after_ms)?),
             renew_after_ms,
         })
     }
 
     /// What the next handshake is made with.
-    pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.current.read().clone())
+    pub(crate) fn acceptor(&self, demand: Demand) -> TlsAcceptor {
+        let current = self.current.read();
+        let config = match demand {
+            Demand::Certificate => &current.certified,
+            Demand::Nothing => &current.open,
+        };
+        TlsAcceptor::from(config.clone())
     }
 
     /// Takes other certificates and keys for the handshakes to come; where they do not fit, what was is kept.
     pub(crate) fn change(&self, material: &TlsMaterial) -> Result<(), FrontDoorError> {
-        let config = server_config(material, self.renew_after_ms)?;
-        *self.current.write() = Arc::new(config);
+        let configs = Configs::of(material, self.renew_after_ms)?;
+        *self.current.write() = configs;
         Ok(())
+    }
+}
+
+impl Configs {
+    fn of(material: &TlsMaterial, renew_after_ms: u64) -> Result<Configs, FrontDoorError> {
+        let config = |demand| server_config(material, renew_after_ms, demand).map(Arc::new);
+        Ok(Configs {
+            certified: config(Demand::Certificate)?,
+            open: config(Demand::Nothing)?,
+        })
     }
 }
 

@@ -96,6 +96,15 @@ impl ServerCertificate {
     }
 }
 
+impl ServerCertificate {
+    /// Reads the first certificate of a chain in PEM form, the server's own.
+    pub fn parse_pem(chain_pem: &str) -> Result<ServerCertificate, ProfileError> {
+        let blocks = pem_text::all_blocks(chain_pem.as_bytes(), &["CERTIFICATE"]);
+        let blocks = blocks.map_err(|_| ProfileError::NotParseable)?;
+        ServerCertificate::parse(blocks.first().ok_or(ProfileError::NotParseable)?)
+    }
+}
+
 fn only_party(names: &[AlternativeName]) -> Result<Subject, ProfileError> {
     let [AlternativeName::Uri(urn)] = names else {
         return Err(ProfileError::AlternativeName);

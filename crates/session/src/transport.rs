@@ -10,19 +10,27 @@ pub enum Listener {
     Principals,
     /// MQTT over WebSocket and TLS.
     WebSocket,
+    /// One request over HTTPS: enrolment over secure transport (RFC 7030).
+    Est,
     /// MQTT without TLS, for tests.
     Insecure,
 }
 
 impl Listener {
     /// All of them.
-    pub const ALL: [Listener; 3] = [Listener::Principals, Listener::WebSocket, Listener::Insecure];
+    pub const ALL: [Listener; 4] = [
+        Listener::Principals,
+        Listener::WebSocket,
+        Listener::Est,
+        Listener::Insecure,
+    ];
 
     /// Its name in the configuration.
     pub const fn word(self) -> &'static str {
         match self {
             Listener::Principals => "principals",
             Listener::WebSocket => "websocket",
+            Listener::Est => "est",
             Listener::Insecure => "insecure_test",
         }
     }

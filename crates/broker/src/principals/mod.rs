@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod est;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -18,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::{
-    FrontDoorConfig, FrontDoorError, Shared,
+    EstListener, FrontDoorConfig, FrontDoorError, PrincipalListener, Shared,
     entrance::{Entrance, Guest, Refusals},
-    tls::{self, Handshakes},
+    tls::{self, Demand, Handshakes},
 };
 
 /// Connections that the operating system holds until they are accepted.
@@ -35,6 +36,7 @@ pub(crate) struct Gate {
     address: SocketAddr,
     listener: Listener,
     handshakes: Option<Arc<Handshakes>>,
+    est: Option<est::Desk>,
 }
 
 impl Gate {
@@ -50,12 +52,29 @@ impl Gate {
             if let Some(websocket) = &config.websocket {
                 gates.push(secure(Listener::WebSocket, websocket.addr)?);
             }
+            if let Some(est) = &config.est {
+                gates.push(Gate::bind_est(listener, est, handshakes)?);
+            }
         }
         if let Some(address) = config.insecure_principals {
             warn!(%address, "a listener WITHOUT TLS believes user names; it is for tests and measurements only");
             gates.push(Gate::bind(Listener::Insecure, address, None)?);
         }
         Ok(gates)
+    }
+
+    /// Who enrols may have no certificate yet.
+    fn bind_est(
+        principals: &PrincipalListener,
+        est: &EstListener,
+        handshakes: Option<&Arc<Handshakes>>,
+    ) -> Result<Gate, FrontDoorError> {
+        let gate = Gate::bind(Listener::Est, est.addr, handshakes.cloned())?;
+        let desk = est::Desk::new(&principals.tls, est.claim.clone())?;
+        Ok(Gate {
+            est: Some(desk),
+            ..gate
+        })
     }
 
     fn bind(
@@ -81,6 +100,7 @@ impl Gate {
             address,
             listener,
             handshakes,
+            est: None,
         })
     }
 
@@ -114,6 +134,7 @@ impl Gate {
             listener: self.listener,
             origins: config.websocket.iter().flat_map(|w| w.origins.clone()).collect(),
             handshakes: self.handshakes,
+            est: self.est,
             entrance,
             shared,
         };
@@ -129,6 +150,7 @@ struct Porter {
     listener: Listener,
     origins: Vec<String>,
     handshakes: Option<Arc<Handshakes>>,
+    est: Option<est::Desk>,
     entrance: Arc<Entrance>,
     shared: Arc<Shared>,
 }
@@ -171,18 +193,25 @@ impl Porter {
             tokio::spawn(task::run(stream, connection, shared, guest));
             return;
         };
+        let demand = match self.listener {
+            Listener::Est => Demand::Nothing,
+            _ => Demand::Certificate,
+        };
         let deadline = Instant::now() + Duration::from_millis(self.limits.connect_ms);
         let Some(shaken) = self
             .in_time(
                 deadline,
                 address,
                 &mut guest,
-                shake(handshakes.acceptor(), stream),
+                shake(handshakes.acceptor(demand), stream),
             )
             .await
         else {
             return;
         };
+        if let Some(desk) = &self.est {
+            return desk.attend(self, shaken, address, deadline, guest).await;
+        }
         let peer = match tls::peer(&self.site, shaken.get_ref().1.peer_certificates()) {
             Ok(peer) => peer,
             Err(why) => return refused(address, &why),

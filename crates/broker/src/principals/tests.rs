@@ -50,6 +50,7 @@ pub(super) fn house(limits: Limits) -> House {
             tls: tls_material(),
         }),
         websocket: None,
+        est: None,
         services: loopback,
         service_secret: String::new(),
         insecure_principals: Some(loopback),

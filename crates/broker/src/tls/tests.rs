@@ -120,7 +120,7 @@ async fn a_client_that_is_refused_hears_why() {
             stream.read(&mut [0]).await
         });
         assert!(
-            crate::principals::shake(handshakes.acceptor(), far)
+            crate::principals::shake(handshakes.acceptor(Demand::Certificate), far)
                 .await
                 .is_err()
         );
@@ -152,7 +152,7 @@ fn client_config(site: &Site, client: &(String, String)) -> ClientConfig {
 /// A whole handshake of a client with a server of this site: who it is for the front door, or why not.
 async fn shake(site: &Site, grace: i64, client: &(String, String)) -> Result<Peer, String> {
     let server = Handshakes::new(&site.material(), grace as u64).unwrap();
-    let stream = shaken(site, server.acceptor(), client).await?;
+    let stream = shaken(site, server.acceptor(Demand::Certificate), client).await?;
     peer("hq", stream.get_ref().1.peer_certificates())
 }
 
@@ -242,19 +242,37 @@ async fn other_files_are_for_the_handshakes_to_come() {
     let (former, next) = (Site::found(1), Site::found(11));
     let [of_former, of_next] = [&former, &next].map(|site| site.client("devices", site.now + DAY));
     let handshakes = Handshakes::new(&former.material(), 0).unwrap();
-    let mut lasting = shaken(&former, handshakes.acceptor(), &of_former).await.unwrap();
-    assert!(shaken(&next, handshakes.acceptor(), &of_next).await.is_err());
+    let mut lasting = shaken(&former, handshakes.acceptor(Demand::Certificate), &of_former)
+        .await
+        .unwrap();
+    assert!(
+        shaken(&next, handshakes.acceptor(Demand::Certificate), &of_next)
+            .await
+            .is_err()
+    );
 
     let unfit = TlsMaterial {
         server_key_pem: next.material().server_key_pem,
         ..former.material()
     };
     assert!(handshakes.change(&unfit).is_err());
-    assert!(shaken(&former, handshakes.acceptor(), &of_former).await.is_ok());
+    assert!(
+        shaken(&former, handshakes.acceptor(Demand::Certificate), &of_former)
+            .await
+            .is_ok()
+    );
 
     handshakes.change(&next.material()).unwrap();
-    assert!(shaken(&next, handshakes.acceptor(), &of_next).await.is_ok());
-    assert!(shaken(&former, handshakes.acceptor(), &of_former).await.is_err());
+    assert!(
+        shaken(&next, handshakes.acceptor(Demand::Certificate), &of_next)
+            .await
+            .is_ok()
+    );
+    assert!(
+        shaken(&former, handshakes.acceptor(Demand::Certificate), &of_former)
+            .await
+            .is_err()
+    );
     let mut first = [0];
     lasting.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"x", "who is connected stays so");

@@ -14,7 +14,7 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::{certificates, unfit};
+use super::{Demand, certificates, unfit};
 use crate::{FrontDoorError, TlsMaterial};
 
 /// Certificates of the installation's own issuing CAs, in their time; a device's also for a while after it, so
@@ -24,12 +24,14 @@ pub(super) struct ClientVerifier {
     chains: Arc<dyn ClientCertVerifier>,
     issuing: Vec<CertificateDer<'static>>,
     renew_after_ms: u64,
+    demand: Demand,
 }
 
 impl ClientVerifier {
     pub(super) fn new(
         material: &TlsMaterial,
         renew_after_ms: u64,
+        demand: Demand,
         provider: Arc<CryptoProvider>,
     ) -> Result<ClientVerifier, FrontDoorError> {
         let mut roots = RootCertStore::empty();
@@ -43,6 +45,7 @@ impl ClientVerifier {
             chains,
             issuing: certificates("the issuing CAs", &material.issuing_pem)?,
             renew_after_ms,
+            demand,
         })
     }
 
@@ -79,6 +82,10 @@ impl ClientCertVerifier for ClientVerifier {
             }
             verified => verified,
         }
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.demand == Demand::Certificate
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {

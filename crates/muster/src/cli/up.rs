@@ -87,6 +87,7 @@ fn say_bound(global: &Global, bound: &Bound) -> Result<()> {
             "http": text(bound.http),
             "insecure_test": text(bound.insecure),
             "websocket": text(bound.websocket),
+            "est": text(bound.est),
         }));
     }
     print::line("ready")?;
@@ -98,6 +99,7 @@ fn say_bound(global: &Global, bound: &Bound) -> Result<()> {
         ("services (MQTT, this machine only)", text(bound.services)),
         ("health and metrics (HTTP)", text(bound.http)),
         ("over WebSocket", text(bound.websocket)),
+        ("devices that enrol (EST)", text(bound.est)),
         ("TEST LISTENER WITHOUT TLS", text(bound.insecure)),
     ])
 }

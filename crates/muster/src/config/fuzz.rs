@@ -18,6 +18,8 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("listen.services", "\"[::1]:1\"", "\"8.8.8.8:1\""),
     ("listen.http", "\"127.0.0.1:0\"", "8080"),
     ("listen.websocket", "\"127.0.0.1:0\"", "\"nowhere\""),
+    ("listen.est", "\"127.0.0.1:0\"", "\"nowhere\""),
+    ("listen.est_claim", "\"field\"", "\"a b\""),
     ("listen.websocket_origins", "[\"https://a.example\"]", "[\"*\"]"),
     ("listen.insecure_test", "\"127.0.0.1:0\"", "\"0.0.0.0:1\""),
     ("state.folder", "\"elsewhere\"", "[1]"),

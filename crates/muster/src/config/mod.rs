@@ -41,6 +41,10 @@ pub struct Config {
     pub websocket: Option<SocketAddr>,
     /// Origins of pages whose browsers may connect over WebSocket.
     pub websocket_origins: Vec<String>,
+    /// Where devices enrol over HTTPS (RFC 7030).
+    pub est: Option<SocketAddr>,
+    /// The claim of those who enrol without a certificate.
+    pub est_claim: Option<contract::Id>,
     /// Where services connect; loopback only.
     pub services: SocketAddr,
     /// Health and metrics over HTTP.
@@ -136,6 +140,8 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         principals: reader.address("listen.principals", "0.0.0.0:8883"),
         websocket: reader.optional_address("listen.websocket", "0.0.0.0:8884"),
         websocket_origins: reader.origins("listen.websocket_origins"),
+        est: reader.optional_address("listen.est", "0.0.0.0:8085"),
+        est_claim: reader.optional_id("listen.est_claim"),
         services: reader.loopback("listen.services", "127.0.0.1:0"),
         http: reader.address("listen.http", "127.0.0.1:8080"),
         insecure: reader.optional_loopback("listen.insecure_test"),

@@ -164,6 +164,12 @@ impl Reader {
         given.then(|| self.address(name, example))
     }
 
+    pub(super) fn optional_id(&mut self, name: &'static str) -> Option<contract::Id> {
+        let text = self.optional_text(name)?;
+        let id = text.parse().map_err(|error| format!("{name}: {error}"));
+        id.map_err(|mistake| self.mistakes.push(mistake)).ok()
+    }
+
     /// Origins of web pages, as browsers send them: scheme, host and, if it is not the usual one, port
     /// (RFC 6454, section 6.2).
     pub(super) fn origins(&mut self, name: &'static str) -> Vec<String> {

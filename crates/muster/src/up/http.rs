@@ -1,4 +1,4 @@
-//! Health, readiness and metrics over HTTP.
+//! Health, readiness, metrics and revocation lists over HTTP.
 
 use std::net::SocketAddr;
 
@@ -64,13 +64,15 @@ pub(super) async fn serve(
     address: SocketAddr,
     health: Health,
     metrics: Option<PrometheusHandle>,
+    lists: Router,
     end: CancellationToken,
 ) -> Result<SocketAddr> {
     let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(render_metrics))
-        .with_state(Shared { health, metrics });
+        .with_state(Shared { health, metrics })
+        .merge(lists);
     let listener = tokio::net::TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address} for HTTP (listen.http)"))?;

@@ -1,6 +1,8 @@
 //! Wiring: from a configuration to a running front door and running services.
 
 mod bus_file;
+mod crl;
+mod ends;
 mod http;
 pub(crate) mod keys;
 pub(crate) mod services;
@@ -10,7 +12,7 @@ mod tls_files;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use broker::{FrontDoor, FrontDoorConfig, Limits, PrincipalListener, WebSocketListener};
+use broker::{EstListener, FrontDoor, FrontDoorConfig, Limits, PrincipalListener, WebSocketListener};
 use contract::id::ServiceName;
 use host::{Clock, Host, SystemClock, clock::wall_ms};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +51,8 @@ pub struct Bound {
     pub principals: Option<SocketAddr>,
     /// The same over WebSocket, where that is configured.
     pub websocket: Option<SocketAddr>,
+    /// Devices that enrol over HTTPS, where that is configured.
+    pub est: Option<SocketAddr>,
     /// Services.
     pub services: Option<SocketAddr>,
     /// Health and metrics.
@@ -99,12 +103,23 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
         tell_where(config.clone(), bus, door_end.clone());
     }
     let health = http::Health::new(&hosts, front_door.is_some());
-    bound.http = Some(http::serve(config.http, health, metrics, door_end.clone()).await?);
+    bound.http = Some(
+        http::serve(
+            config.http,
+            health,
+            metrics,
+            crl::router(config),
+            door_end.clone(),
+        )
+        .await?,
+    );
     if let Some(door) = &front_door {
         door.ready().await.context("the front door does not get ready")?;
         bound.principals = door.principals_addr();
         bound.websocket = door.websocket_addr();
+        bound.est = door.est_addr();
     }
+    ends::watch(config.clone(), door_end.clone());
     info!(?bound, "ready");
     Ok(Running {
         bound,
@@ -139,6 +154,10 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
             websocket: config.websocket.map(|addr| WebSocketListener {
                 addr,
                 origins: config.websocket_origins.clone(),
+            }),
+            est: config.est.map(|addr| EstListener {
+                addr,
+                claim: config.est_claim.clone(),
             }),
             services: config.services,
             service_secret: secret.clone(),

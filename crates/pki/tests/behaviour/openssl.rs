@@ -37,6 +37,51 @@ fn write(folder: &TempDir, name: &str, text: &str) {
 }
 
 #[test]
+fn certificates_for_est_are_read_back() {
+    let Some(folder) = folder() else { return };
+    for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Ed25519] {
+        let root = root(kind);
+        let issuing = open(&pki::create_issuing(&root, &charter(kind, 2, DAY)).unwrap());
+        let both = root.certificate_pem() + &issuing.certificate_pem();
+        write(&folder, "both.b64", &pki::certificates_only(&both).unwrap());
+        let (done, said) = openssl(folder.path(), "base64 -d -in both.b64 -out both.p7");
+        assert!(done, "{said}");
+        let (done, said) = openssl(folder.path(), "pkcs7 -inform DER -in both.p7 -print_certs");
+        assert!(done, "{said}");
+        for pem in [root.certificate_pem(), issuing.certificate_pem()] {
+            assert!(said.contains(pem.trim_end()), "{said}");
+        }
+    }
+    for bad in [
+        "",
+        "no PEM",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ] {
+        assert!(pki::certificates_only(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_body_of_est_is_a_request_in_base64_or_pem() {
+    let Some(folder) = folder() else { return };
+    let key = pki::generate_key(KeyKind::P256).unwrap();
+    let pem = pki::csr_for(&key, "pump-7").unwrap();
+    write(&folder, "csr.pem", &pem);
+    openssl(folder.path(), "req -in csr.pem -outform DER -out csr.der");
+    openssl(folder.path(), "base64 -in csr.der -out csr.b64");
+    let base64 = std::fs::read_to_string(folder.path().join("csr.b64")).unwrap();
+    let one_line = base64.replace('\n', "");
+    for body in [&pem, &base64, &one_line, &base64.replace('\n', "\r\n")] {
+        let read = pki::est_request(body.as_bytes()).unwrap();
+        assert_eq!(read.csr.requested_common_name(), Some("pump-7"));
+        assert_eq!(pki::Csr::parse(read.pem.as_bytes()).unwrap(), read.csr);
+    }
+    for bad in [&one_line[4..], &one_line[..one_line.len() - 8], "", "%"] {
+        assert!(pki::est_request(bad.as_bytes()).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn chains_of_every_kind_of_key_verify() {
     let Some(folder) = folder() else { return };
     for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Ed25519] {

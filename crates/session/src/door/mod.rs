@@ -20,7 +20,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use contract::{
     Root,
-    id::{Principal, ServiceName},
+    id::{Id, Kind, Principal, ServiceName},
     v1::{Frame, Purpose},
     wire::{self, Encoding, Wire},
 };
@@ -38,7 +38,8 @@ use crate::{
     lane::{Lane, Leaving, Origin, Turn},
     limits::Limits,
     meter::Meter,
-    policy::{DeviceManagement, Policy},
+    peer::Peer,
+    policy::{DeviceManagement, Known, Policy},
     protocol::Reason,
     transport::Listener,
 };
@@ -156,6 +157,18 @@ impl Door {
     /// What it knows of devices, people and certificates.
     pub fn copies(&self) -> &Copies {
         &self.copies
+    }
+
+    /// Whom somebody who shows no certificate is taken for: a holder of this batch, if the batch alone opens nothing.
+    pub fn holder_of(&self, batch: &Id) -> Option<Peer> {
+        let known = self.copies.batch(batch.as_str())?;
+        (!known.opens_alone && !known.revoked).then(|| Peer::Certified {
+            kind: Kind::Claim,
+            id: batch.clone(),
+            serial: known.serial.clone(),
+            // Provisioning knows the batch's end.
+            not_after_ms: i64::MAX,
+        })
     }
 
     /// How it is.

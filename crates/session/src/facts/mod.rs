@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use contract::{
     id::{Principal, ServiceName},
     v1::{
-        Beacon, CertificateFact, CertificateStatus, Claim, DeviceFact, Fact, FactsAfter, FactsPage,
-        PrincipalFact, Restriction, Role, Stage,
+        Admission, Beacon, CertificateFact, CertificateStatus, Claim, DeviceFact, Fact, FactsAfter,
+        FactsPage, PrincipalFact, Restriction, Role, Stage,
     },
 };
 use prost::Message;
@@ -56,6 +56,8 @@ pub struct KnownBatch {
     pub serial: String,
     /// It opens nothing any more.
     pub revoked: bool,
+    /// Whoever holds it needs no secret and no operator's word besides.
+    pub opens_alone: bool,
 }
 
 /// Something that changed.
@@ -258,6 +260,7 @@ impl Copies {
             (ServiceName::Provisioning, "claim") => {
                 let claim = value.and_then(|v| Claim::decode(v.as_slice()).ok());
                 let known = claim.map(|c| KnownBatch {
+                    opens_alone: !matches!(c.admission(), Admission::Secret | Admission::Manual),
                     id_prefix: c.id_prefix,
                     serial: c.serial,
                     revoked: c.revoked,

@@ -8,7 +8,8 @@ use contract::{
     Code,
     id::{Kind, Principal, ServiceName},
     v1::{
-        Certificate, Claim, Device, DeviceShown, DeviceStatus, Person, ShowDevice, ShowStatus, StatusShown,
+        Admission, Certificate, Claim, Device, DeviceShown, DeviceStatus, Person, ShowDevice, ShowStatus,
+        StatusShown,
     },
     wire::Wire,
 };
@@ -75,6 +76,7 @@ impl Answers {
         let is_meant = |claim: &Claim| claim.batch == who.id.as_str();
         let claim = claims.into_iter().find(is_meant);
         self.known_batch = claim.map(|claim| KnownBatch {
+            opens_alone: !matches!(claim.admission(), Admission::Secret | Admission::Manual),
             id_prefix: claim.id_prefix,
             serial: claim.serial,
             revoked: claim.revoked,
