@@ -69,11 +69,12 @@ impl<P: Platform> Configurer<P> {
             Some(wanted) => wanted,
             None => self.ask(&kept).await?,
         };
-        if wanted.version != kept.version || wanted.document != kept.document {
+        let is_other = wanted.version != kept.version || wanted.document != kept.document;
+        if is_other {
             kept = wanted;
             kept.write(&self.folder).map_err(files)?;
         }
-        if kept.outcome == Outcome::Pending && kept != Kept::default() {
+        if kept.outcome == Outcome::Pending && (is_other || kept.version > 0) {
             kept.outcome = Outcome::Untold(apply(&*self.platform, &kept).await);
             kept.write(&self.folder).map_err(files)?;
         }

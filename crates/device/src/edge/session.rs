@@ -49,9 +49,10 @@ pub(crate) struct Session<'a, P> {
     connections: watch::Receiver<u64>,
     trouble: watch::Receiver<Option<Trouble>>,
     pub(super) is_retiring: bool,
-    /// A change of the configuration that came while one was under way, or that is to be taken next.
+    /// The change of the configuration that is to be taken next.
     change: Option<ConfigChange>,
-    has_missed_change: bool,
+    /// It came while another one was worked on.
+    change_waits: bool,
 }
 
 impl<'a, P: Platform> Session<'a, P> {
@@ -74,7 +75,7 @@ impl<'a, P: Platform> Session<'a, P> {
             trouble,
             is_retiring,
             change: None,
-            has_missed_change: false,
+            change_waits: false,
         })
     }
 
@@ -130,6 +131,8 @@ impl<'a, P: Platform> Session<'a, P> {
         if self.is_retiring {
             return self.send(Errand::Erased, Duration::ZERO);
         }
+        // What was begun over the former connection does not know what has changed since.
+        self.change_waits |= self.errands.is_under_way(Errand::Config);
         for errand in [
             Errand::Report,
             Errand::Standing,
@@ -246,15 +249,16 @@ impl<'a, P: Platform> Session<'a, P> {
         Ok(None)
     }
 
-    /// A change that comes while another one is worked on is learnt by asking afterwards.
+    /// A change that comes while another one is worked on waits; of several the last one does, and what it then does not
+    /// fit is asked for.
     fn reconfigure(&mut self, change: ConfigChange) {
         if self.is_retiring {
             return;
         }
+        self.change = Some(change);
         if self.errands.is_under_way(Errand::Config) {
-            self.has_missed_change = true;
+            self.change_waits = true;
         } else {
-            self.change = Some(change);
             self.send(Errand::Config, Duration::ZERO);
         }
     }
@@ -265,7 +269,7 @@ impl<'a, P: Platform> Session<'a, P> {
             Err(Failed::Ask(error)) => return self.again(Errand::Config, &error),
             Err(Failed::Other(why)) => return self.later(Errand::Config, why),
         }
-        if std::mem::take(&mut self.has_missed_change) {
+        if std::mem::take(&mut self.change_waits) {
             self.send(Errand::Config, Duration::ZERO);
         }
     }
