@@ -58,6 +58,28 @@ fn each_way_in_does_what_its_page_says() {
     );
 }
 
+#[test]
+#[ignore = "takes long; tests/run runs it"]
+fn what_devices_are_set_to_is_as_its_page_says() {
+    let said = typed_out(
+        "docs/configuration-of-devices.md",
+        ["127.0.0.1:18885", "127.0.0.1:18085"],
+    );
+    promised(
+        &said,
+        &[
+            ("muster config show pump-1", "version 1"),
+            ("settings.json", r#"{"heartbeat":"10s","valve":{"limit":3}}"#),
+            ("heartbeat=soon", "heartbeat is a time between 1s and 24h"),
+            ("muster config unset pump-1 heartbeat", "(none)"),
+            ("muster config explain pump-1", "group line-7"),
+            ("muster config explain pump-1", "type pump"),
+            ("config-set", "\"version\":\"1\""),
+            ("muster config show pump-2", r#"{"heartbeat":"30s"}"#),
+        ],
+    );
+}
+
 /// Types a page's blocks in one shell; what it said.
 fn typed_out<const N: usize>(page: &str, addresses: [&str; N]) -> String {
     let page = std::fs::read_to_string(repository().join(page)).unwrap();

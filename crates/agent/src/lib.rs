@@ -3,6 +3,9 @@
 //! It uses nothing but the public interface of [`device`]. A restart is played: the image that is to be
 //! tried counts as running once it is marked, the health check judges it, and it is confirmed or rolled back.
 //!
+//! Its configuration may say `{"heartbeat": "10s"}`: how often it says that it is alive. What else is in it, it
+//! keeps for the programs beside it, in the file `settings.json` of its folder.
+//!
 //! ```no_run
 //! use agent::{Config, Endpoint};
 //! # async fn example(roots: String) -> Result<(), Box<dyn std::error::Error>> {
@@ -23,6 +26,7 @@
 mod config;
 mod health;
 mod metrics;
+mod options;
 mod platform;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -35,6 +39,7 @@ pub use device::{
 pub use health::{HealthCheck, Judge};
 pub use metrics::{Gauge, Metrics};
 
+use options::Options;
 use platform::Linux;
 
 /// Something happened to one agent.
@@ -53,6 +58,7 @@ pub async fn run(
     events: UnboundedSender<AgentEvent>,
 ) -> Result<Ending, Error> {
     let (settings, health, metrics) = config.into_parts();
-    let platform = Linux::new(settings.device_id.clone(), health, metrics, events);
+    let options = Options::new(settings.folder.join("settings.json"));
+    let platform = Linux::new(settings.device_id.clone(), health, metrics, options, events);
     device::Device::open(settings, platform)?.run(shutdown).await
 }

@@ -1,16 +1,17 @@
 //! The agent's side of the SDK: a played restart, the health check, the metrics.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use device::{Boot, Event, Id, Image, Platform};
+use device::{Boot, Document, Event, Id, Image, Platform};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::{AgentEvent, health::HealthCheck, metrics::Metrics};
+use crate::{AgentEvent, health::HealthCheck, metrics::Metrics, options::Options};
 
 pub(crate) struct Linux {
     device_id: Id,
     health: HealthCheck,
     metrics: Metrics,
+    options: Options,
     events: UnboundedSender<AgentEvent>,
 }
 
@@ -19,12 +20,14 @@ impl Linux {
         device_id: Id,
         health: HealthCheck,
         metrics: Metrics,
+        options: Options,
         events: UnboundedSender<AgentEvent>,
     ) -> Linux {
         Linux {
             device_id,
             health,
             metrics,
+            options,
             events,
         }
     }
@@ -41,6 +44,14 @@ impl Platform for Linux {
 
     fn metrics(&self) -> BTreeMap<String, f64> {
         self.metrics.read()
+    }
+
+    async fn configure(&self, document: &Document) -> Result<(), String> {
+        self.options.apply(document)
+    }
+
+    fn heartbeat(&self) -> Option<Duration> {
+        self.options.heartbeat()
     }
 
     fn heard(&self, event: Event) {

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod code;
+pub mod document;
 pub mod event;
 pub mod filter;
 pub mod id;

@@ -250,6 +250,15 @@ pub const VERBS: &[Verb] = &[
     query(Registry, Row("groups", &[VIEWER], "ListGroups", "GroupsListed", SMALL, "All groups.")),
     command(Registry, Row("put-person", &[ADMIN], "PutPerson", "Changed", SMALL, "Makes or changes an operator or an integrator and their grants.")),
     query(Registry, Row("people", &[VIEWER], "ListPeople", "PeopleListed", SMALL, "Operators and integrators.")),
+    query(Registry, Row("config-show", &[VIEWER], "ShowConfig", "ConfigShown", SMALL, "What a device is to have as its configuration, and what it says it has.")),
+    command(Registry, Row("config-set", &[OPERATOR], "SetConfig", "Changed", MEDIUM, "Changes what is set for one device.")),
+    query(Registry, Row("config-explain", &[VIEWER], "ExplainConfig", "ConfigExplained", SMALL, "Where each setting of a device comes from.")),
+    query(Registry, Row("config-drift", &[VIEWER], "ListConfigDrift", "ConfigDriftListed", SMALL, "Devices that do not have the configuration that they are to have.")),
+    command(Registry, Row("put-config-template", &[OPERATOR], "PutConfigTemplate", "Changed", MEDIUM, "Makes or changes the settings of a type or a group.")),
+    command(Registry, Row("remove-config-template", &[OPERATOR], "RemoveConfigTemplate", "Done", SMALL, "Takes the settings of a type or a group away.")),
+    query(Registry, Row("config-templates", &[VIEWER], "ListConfigTemplates", "ConfigTemplatesListed", SMALL, "The settings of types and groups.")),
+    repair(query(Registry, Row("config", &[Who::Device], "GetConfig", "ConfigState", SMALL, "A device asks for its configuration."))),
+    repair(harmless(Registry, Row("config-report", &[Who::Device], "ReportConfig", "Done", MEDIUM, "A device says which configuration it has applied, or why not."))),
     replay(Registry),
     facts(Registry),
     // provisioning
@@ -314,6 +323,7 @@ pub const VERBS: &[Verb] = &[
 #[rustfmt::skip]
 pub const PUSHES: &[Push] = &[
     Push { service: Registry, name: "retire", to: Kind::Device, message: "RetireOrder", retained: false, summary: "Erase your keys, then send `erased`." },
+    Push { service: Registry, name: "config", to: Kind::Device, message: "ConfigChange", retained: false, summary: "Your configuration has changed." },
     Push { service: Rollout, name: "assignment", to: Kind::Device, message: "Assignment", retained: true, summary: "There is something to install, or it was called off." },
     Push { service: ServiceName::FrontDoor, name: "publish/rejected", to: Kind::Device, message: "PublishRejected", retained: false, summary: "MQTT 3.1.1 only: a publish that may not be, and why. Any kind of principal." },
 ];
@@ -342,6 +352,9 @@ pub const EVENTS: &[EventKind] = &[
     event(Registry, "devices", "restricted", "A device was suspended, quarantined or released."),
     event(Registry, "devices", "attested", "Somebody said of a device that it passed an acceptance check, or did not."),
     event(Registry, "devices", "replaced", "A device gave its place to its successor, or took one."),
+    event(Registry, "devices", "configured", "A device is to have another configuration."),
+    event(Registry, "devices", "config-reported", "A device applied its configuration, or said why not."),
+    event(Registry, "templates", "changed", "The settings of a type or a group were made, changed, removed, or have reached every device's record."),
     event(Registry, "types", "changed", "A type of device was made, changed or deprecated."),
     event(Registry, "suppliers", "changed", "A supplier was made, changed or vetted."),
     event(Registry, "orders", "changed", "An order was made, changed or closed, or devices of it are expected or arrived."),

@@ -44,6 +44,13 @@ pub enum Event {
         /// How much of the image is there.
         percent: u32,
     },
+    /// It was given a configuration.
+    Configured {
+        /// Its version.
+        version: u64,
+        /// Why it was not applied; nothing if it was.
+        error: Option<String>,
+    },
     /// It has been ordered to retire.
     RetireOrdered,
     /// Its keys are gone.

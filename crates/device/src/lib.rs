@@ -53,12 +53,15 @@
 //! - The end of an update is reported until the server has acknowledged it.
 //! - Keys are erased only after the server has acknowledged the receipt, or refuses a device that it had ordered
 //!   to retire; then they go, whatever else fails.
+//! - A configuration is on disk before it is applied, and what became of it is told until the server knows. It is
+//!   applied at each start, before there is a server; applying the same again must be harmless.
 //! - A full disk stops an update and nothing else: the device comes up, says so, and goes on once there is room. Only
 //!   an image that is being tried or undone is waited with: it is not started before the marker names it.
 //! - The clock is believed only from the beginning of the device's certificate on.
 #![forbid(unsafe_code)]
 
 mod clock;
+mod configuration;
 mod device;
 mod edge;
 mod error;
@@ -75,6 +78,7 @@ pub use artifact::PublicKey;
 pub use client::{Endpoint, Identity, Network};
 pub use contract::{Id, Root};
 
+pub use contract::document::Document;
 pub use device::Device;
 pub use error::Error;
 pub use event::{Ending, Event, UpdateStep};

@@ -1,6 +1,8 @@
 //! What only the integrator knows.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use contract::document::Document;
 
 use crate::event::Event;
 
@@ -23,6 +25,19 @@ pub trait Platform: Send + Sync + 'static {
     /// What the next heartbeat tells, at most 64 finite values.
     fn metrics(&self) -> BTreeMap<String, f64> {
         BTreeMap::new()
+    }
+
+    /// Applies a configuration: the whole of it, also what is as before. At each start it is the one that was kept, before
+    /// there is a connection. An error is told to the operators, and the configuration is not tried again before the
+    /// next start; what is in effect then is the platform's choice.
+    fn configure(&self, document: &Document) -> impl Future<Output = Result<(), String>> + Send {
+        let _ = document;
+        async { Err("this device takes no configuration".to_owned()) }
+    }
+
+    /// How often to say that it is alive, where that is not as in the settings.
+    fn heartbeat(&self) -> Option<Duration> {
+        None
     }
 
     /// Something has happened. Must not block.

@@ -2,7 +2,7 @@
 
 use contract::{
     Refusal,
-    v1::{CheckKind, Criticality, Restriction, Role, Stage},
+    v1::{CheckKind, ConfigMode, ConfigScope, Criticality, Restriction, Role, Stage},
 };
 
 /// An enum of the contract, without its `UNSPECIFIED`.
@@ -38,6 +38,8 @@ choices! {
     Restriction: None Suspended Quarantined;
     Criticality: Low Medium High Critical;
     Role: Viewer Operator ReleaseManager Admin;
+    ConfigMode: Merge Replace;
+    ConfigScope: Type Group;
     CheckKind: SelfTest FirmwareAtLeast Reported Attested;
 }
 

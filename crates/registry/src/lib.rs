@@ -36,6 +36,7 @@
 
 mod acceptance;
 mod choice;
+mod config;
 mod decide;
 mod event;
 mod field;

@@ -7,6 +7,10 @@ use contract::v1::{
     ReceiveDevices, RegisterDevice, RegisterDevices, RemoveGroup, RemoveQuery, ReplaceDevice, Report,
     RestrictDevice, RetireDevice, ShowDevice, ShowHistory, ShowType,
 };
+use contract::v1::{
+    ExplainConfig, GetConfig, ListConfigDrift, ListConfigTemplates, PutConfigTemplate, RemoveConfigTemplate,
+    ReportConfig, SetConfig, ShowConfig,
+};
 
 service::requests! {
     /// A request to the registry, by verb.
@@ -51,6 +55,15 @@ service::requests! {
         "groups" => Groups(ListGroups),
         "put-person" => PutPerson(PutPerson),
         "people" => People(ListPeople),
+        "config-show" => ConfigShow(ShowConfig),
+        "config-set" => ConfigSet(SetConfig),
+        "config-explain" => ConfigExplain(ExplainConfig),
+        "config-drift" => ConfigDrift(ListConfigDrift),
+        "put-config-template" => PutConfigTemplate(PutConfigTemplate),
+        "remove-config-template" => RemoveConfigTemplate(RemoveConfigTemplate),
+        "config-templates" => ConfigTemplates(ListConfigTemplates),
+        "config" => Config(GetConfig),
+        "config-report" => ConfigReport(ReportConfig),
     }
 }
 

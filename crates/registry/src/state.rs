@@ -13,6 +13,7 @@
 //! | `r` | the queries of all dynamic groups, see `rules.rs` |
 //! | `w{group}` | how far the fleet has been searched for a dynamic group's members, see `decide/settle.rs` |
 //! | `h{device} NUL {version, 16 hex digits}` | [`contract::v1::Evidence`] |
+//! | `c…` | configuration, see `config/state.rs` |
 //! | `u{kind} NUL {value}` | the device that has it, see `index.rs` |
 //! | `x{field} NUL {value} NUL {device}` | empty: the device is found by it, see `index.rs` |
 

@@ -78,6 +78,8 @@ requests! {
     FactsAfter, CountDevices, ShowHistory, AskWhy, ReplaceDevice, ReadmitDevice, Attest, Annotate, PutType,
     DeprecateType, ShowType, ListTypes, PutSupplier, ListSuppliers, PutOrder, ListOrders, ExpectDevices,
     ReceiveDevices, PutQuery, RemoveQuery, ListQueries, ListClients, ShowClient, KickClient, ListLimits, ListListeners,
+    ShowConfig, SetConfig, ExplainConfig, ListConfigDrift, PutConfigTemplate, RemoveConfigTemplate, ListConfigTemplates,
+    GetConfig, ReportConfig,
 }
 
 /// Decodes, and holds what was decoded to its two forms.

@@ -14,11 +14,13 @@ use crate::{
     ground::Ground,
     identity::Keys,
     platform::{Image, Platform},
-    settings::Settings,
+    settings::{LONGEST, Settings},
     update::{Bounds, Input, Journal, Slots, Stage, step, told},
 };
 
 const BOOTS: &str = "boots";
+/// No device is to keep its server busy by a slip of the pen.
+const HEARTBEAT_LEAST: Duration = Duration::from_millis(100);
 
 /// What a device has while it runs.
 pub(crate) struct Body<P> {
@@ -179,6 +181,13 @@ impl<P: Platform> Body<P> {
                 .collect(),
             ..v1::Heartbeat::default()
         }
+    }
+
+    /// How often the device says that it is alive.
+    pub(crate) fn heartbeat_every(&self) -> Duration {
+        let set = self.platform.heartbeat();
+        set.unwrap_or(self.settings.heartbeat)
+            .clamp(HEARTBEAT_LEAST, LONGEST)
     }
 
     /// The confirmed one's: an image on trial is not yet what the device runs.

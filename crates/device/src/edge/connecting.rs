@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     body::Body,
-    enrolling, retiring, returning,
+    configuring, enrolling, retiring, returning,
     session::{Leave, Session},
     trial,
 };
@@ -44,6 +44,10 @@ pub(crate) async fn run<P: Platform>(
     if retiring::is_done(&body.folder)? {
         retiring::finish(&mut body)?;
         return Ok(Ending::Retired);
+    }
+    tokio::select! {
+        () = configuring::restore(&body) => {}
+        () = shutdown.cancelled() => return Ok(Ending::Shutdown),
     }
     loop {
         let settled = tokio::select! {

@@ -9,7 +9,7 @@ use contract::{
 };
 use tokio::task::{AbortHandle, Id, JoinSet};
 
-use super::{renewing::Renewal, work::Worked};
+use super::{configuring::Failed, renewing::Renewal, work::Worked};
 
 /// The errands there are; each is under way once at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +17,7 @@ pub(crate) enum Errand {
     Report,
     Standing,
     Assignment,
+    Config,
     Work,
     Renew,
     Erased,
@@ -27,6 +28,7 @@ pub(crate) enum Heard {
     Reported(Result<(), AskError>),
     Standing(Result<Standing, AskError>),
     Assignment(Result<Assignment, AskError>),
+    Configured(Result<(), Failed>),
     Worked(Worked),
     Renewed(Renewal),
     Erased(Result<(), AskError>),
@@ -41,6 +43,7 @@ impl Heard {
             Heard::Reported(Ok(())) => Some(Errand::Report),
             Heard::Standing(Ok(_)) => Some(Errand::Standing),
             Heard::Assignment(Ok(_)) => Some(Errand::Assignment),
+            Heard::Configured(Ok(())) => Some(Errand::Config),
             Heard::Worked(Worked::Input(_)) => Some(Errand::Work),
             Heard::Renewed(Renewal::Done(_)) => Some(Errand::Renew),
             _ => None,
@@ -71,6 +74,11 @@ impl Errands {
             (errand, work.await)
         });
         self.under_way.insert(errand, handle);
+    }
+
+    /// Whether one has not returned yet.
+    pub(crate) fn is_under_way(&self, errand: Errand) -> bool {
+        self.under_way.contains_key(&errand)
     }
 
     /// Calls one back; whether it was under way.

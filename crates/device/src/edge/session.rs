@@ -3,12 +3,18 @@
 use std::time::Duration;
 
 use client::{AskError, Client, Delivery, Identity, Inbox, Trouble};
-use contract::{Code, Leaf, Topic, id::ServiceName, v1::Standing, wire};
+use contract::{
+    Code, Leaf, Topic,
+    id::ServiceName,
+    v1::{ConfigChange, Standing},
+    wire,
+};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     body::{Body, told_whole},
+    configuring::{Configurer, Failed},
     connecting::has_ended,
     errand::{self, Errand, Errands, Heard},
     renewing::{self, Renewal, Renewer},
@@ -43,6 +49,10 @@ pub(crate) struct Session<'a, P> {
     connections: watch::Receiver<u64>,
     trouble: watch::Receiver<Option<Trouble>>,
     pub(super) is_retiring: bool,
+    /// The change of the configuration that is to be taken next.
+    change: Option<ConfigChange>,
+    /// It came while another one was worked on.
+    change_waits: bool,
 }
 
 impl<'a, P: Platform> Session<'a, P> {
@@ -64,6 +74,8 @@ impl<'a, P: Platform> Session<'a, P> {
             connections,
             trouble,
             is_retiring,
+            change: None,
+            change_waits: false,
         })
     }
 
@@ -80,7 +92,12 @@ impl<'a, P: Platform> Session<'a, P> {
             let left = tokio::select! {
             biased;
                 () = shutdown.cancelled() => Some(Leave::Shutdown),
-                heard = self.errands.next() => self.hear(heard).await?,
+                heard = self.errands.next() => {
+                    let left = self.hear(heard).await?;
+                    // A configuration may have made it more frequent.
+                    beat = beat.min(Instant::now() + self.body.heartbeat_every().mul_f64(1.1));
+                    left
+                }
                 Some(delivery) = inbox.recv() => self.receive(&delivery).await?,
                 Ok(()) = self.connections.changed() => {
                     self.body.tell(Event::Connected { serial: self.identity.serial.clone() });
@@ -89,7 +106,7 @@ impl<'a, P: Platform> Session<'a, P> {
                 }
                 Ok(()) = self.trouble.changed() => self.lose()?,
                 () = tokio::time::sleep_until(beat) => {
-                    beat = Instant::now() + self.body.about(self.body.settings.heartbeat);
+                    beat = Instant::now() + self.body.about(self.body.heartbeat_every());
                     let heartbeat = self.body.heartbeat();
                     // The next one says the same; whoever cannot take it must not hold up the rest.
                     let told = self.client.tell(ServiceName::Monitoring, "heartbeat", &heartbeat);
@@ -115,7 +132,15 @@ impl<'a, P: Platform> Session<'a, P> {
         if self.is_retiring {
             return self.send(Errand::Erased, Duration::ZERO);
         }
-        for errand in [Errand::Report, Errand::Standing, Errand::Assignment, Errand::Work] {
+        // What was begun over the former connection does not know what has changed since.
+        self.change_waits |= self.errands.is_under_way(Errand::Config);
+        for errand in [
+            Errand::Report,
+            Errand::Standing,
+            Errand::Assignment,
+            Errand::Config,
+            Errand::Work,
+        ] {
             self.send(errand, Duration::ZERO);
         }
     }
@@ -129,6 +154,12 @@ impl<'a, P: Platform> Session<'a, P> {
             }
             Errand::Standing => self.errands.send(errand, pause, errand::standing(client)),
             Errand::Assignment => self.errands.send(errand, pause, errand::assignment(client)),
+            Errand::Config => {
+                let configurer = Configurer::of(self.body, &client);
+                let change = self.change.take();
+                let done = async move { Heard::Configured(configurer.configure(change).await) };
+                self.errands.send(errand, pause, done);
+            }
             Errand::Work => {
                 if let Some(task) = task(&self.body.journal) {
                     let tools = Tools::of(self.body, &client, self.identity.not_before_ms);
@@ -164,6 +195,7 @@ impl<'a, P: Platform> Session<'a, P> {
             Heard::Standing(Err(error)) => self.again(Errand::Standing, &error),
             Heard::Assignment(Ok(assignment)) => return self.assigned(&assignment).await,
             Heard::Assignment(Err(error)) => self.again(Errand::Assignment, &error),
+            Heard::Configured(done) => self.configured(done),
             Heard::Worked(Worked::Input(input)) => return self.apply(input).await,
             Heard::Worked(Worked::Later(why)) => self.later(Errand::Work, why),
             Heard::Renewed(renewal) => return self.renewed(renewal),
@@ -205,6 +237,10 @@ impl<'a, P: Platform> Session<'a, P> {
         };
         match (service, name.as_str()) {
             (ServiceName::Registry, "retire") => self.retire(),
+            (ServiceName::Registry, "config") => match wire::decode(&delivery.payload, "") {
+                Ok(change) => self.reconfigure(change),
+                Err(refusal) => self.body.problem(refusal.to_string()),
+            },
             (ServiceName::Rollout, "assignment") => match wire::decode(&delivery.payload, "") {
                 Ok(assignment) => return self.pushed(&assignment).await,
                 Err(refusal) => self.body.problem(refusal.to_string()),
@@ -212,6 +248,31 @@ impl<'a, P: Platform> Session<'a, P> {
             _ => {}
         }
         Ok(None)
+    }
+
+    /// A change that comes while another one is worked on waits; of several the last one does, and what it then does not
+    /// fit is asked for.
+    fn reconfigure(&mut self, change: ConfigChange) {
+        if self.is_retiring {
+            return;
+        }
+        self.change = Some(change);
+        if self.errands.is_under_way(Errand::Config) {
+            self.change_waits = true;
+        } else {
+            self.send(Errand::Config, Duration::ZERO);
+        }
+    }
+
+    fn configured(&mut self, done: Result<(), Failed>) {
+        match done {
+            Ok(()) => {}
+            Err(Failed::Ask(error)) => return self.again(Errand::Config, &error),
+            Err(Failed::Other(why)) => return self.later(Errand::Config, why),
+        }
+        if std::mem::take(&mut self.change_waits) {
+            self.send(Errand::Config, Duration::ZERO);
+        }
     }
 
     fn stand(&mut self, standing: &Standing) {
@@ -232,6 +293,7 @@ impl<'a, P: Platform> Session<'a, P> {
         self.body.tell(Event::RetireOrdered);
         self.errands.call_back(Errand::Work);
         self.errands.call_back(Errand::Renew);
+        self.errands.call_back(Errand::Config);
         self.send(Errand::Erased, Duration::ZERO);
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use device::{Boot, Device, Ending, Error, Event, Image, Platform, Settings, UpdateStep};
+use device::{Boot, Device, Document, Ending, Error, Event, Image, Platform, Settings, UpdateStep};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,10 @@ pub(crate) struct Watch {
     pub(crate) restarts: Arc<Mutex<u32>>,
     /// What is made while an image is looked at.
     pub(crate) fills: Arc<Mutex<Option<std::path::PathBuf>>>,
+    /// What it was set to.
+    pub(crate) configs: Arc<Mutex<Vec<String>>>,
+    /// Why it does not take what it is to be set to.
+    pub(crate) dislike: Arc<Mutex<Option<String>>>,
 }
 
 impl Platform for Watch {
@@ -37,6 +41,11 @@ impl Platform for Watch {
         }
         assert_eq!(std::fs::read(&image.path).unwrap().len() as u64, image.size);
         self.illness.lock().clone().map_or(Ok(()), Err)
+    }
+
+    async fn configure(&self, document: &Document) -> Result<(), String> {
+        self.configs.lock().push(serde_json::to_string(document).unwrap());
+        self.dislike.lock().clone().map_or(Ok(()), Err)
     }
 
     fn heard(&self, event: Event) {

@@ -75,6 +75,12 @@ pub(crate) struct State {
     pub(crate) damages_blocks: bool,
     pub(crate) updates: Vec<(Id, UpdateState, String)>,
     pub(crate) retiring: bool,
+    /// What devices are to be set to.
+    pub(crate) config: ConfigState,
+    pub(crate) configs_asked: usize,
+    pub(crate) config_reports: Vec<ReportConfig>,
+    /// What they say of it is taken and not acknowledged.
+    pub(crate) mute_on_config: bool,
     pub(crate) erased: Vec<Erased>,
     /// Receipts are taken and not acknowledged.
     pub(crate) mute_on_erased: bool,

@@ -87,6 +87,14 @@ fn answer(
             retire: state.retiring,
             ..Standing::default()
         })),
+        (ServiceName::Registry, "config") => {
+            state.configs_asked += 1;
+            Some(ok(&state.config))
+        }
+        (ServiceName::Registry, "config-report") => {
+            state.config_reports.push(read(payload));
+            (!state.mute_on_config).then(|| ok(&Done::default()))
+        }
         (ServiceName::Registry, "erased") => {
             state.erased.push(read(payload));
             (!state.mute_on_erased).then(|| ok(&Done::default()))

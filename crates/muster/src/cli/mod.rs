@@ -23,6 +23,7 @@ mod query;
 mod recover;
 mod rollout;
 mod run_agent;
+mod settings;
 mod shell;
 mod store;
 mod supplier;
@@ -75,6 +76,9 @@ enum Command {
     /// What sorts of devices there are, and what they must pass.
     #[command(subcommand)]
     Type(types::Type),
+    /// What devices are set to, and what they say they have.
+    #[command(subcommand)]
+    Config(settings::Settings),
     /// From whom devices come.
     #[command(subcommand)]
     Supplier(supplier::Supplier),
@@ -153,6 +157,7 @@ impl Cli {
             Command::Device(command) => command.run(global),
             Command::Group(command) => command.run(global),
             Command::Type(command) => command.run(global),
+            Command::Config(command) => command.run(global),
             Command::Supplier(command) => command.run(global),
             Command::Order(command) => command.run(global),
             Command::Query(command) => command.run(global),

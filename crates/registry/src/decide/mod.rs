@@ -35,7 +35,7 @@ use contract::{
 use service::{FactChange, Fault, Outcome, View};
 
 use crate::{
-    Request, Settings, acceptance,
+    Request, Settings, acceptance, config,
     lifecycle::{self, Ground},
     restriction::Measure,
     rules::Rules,
@@ -112,6 +112,10 @@ pub(crate) fn command(
         Request::Receive(m) => order::receive(s, m),
         Request::PutQuery(m) => saved::put(s, m),
         Request::RemoveQuery(m) => saved::remove(s, m),
+        Request::ConfigSet(m) => config::set(s, m),
+        Request::PutConfigTemplate(m) => config::put_template(s, m),
+        Request::RemoveConfigTemplate(m) => config::remove_template(s, m),
+        Request::ConfigReport(m) => config::report(s, caller, m),
         Request::Show(_)
         | Request::List(_)
         | Request::Count(_)
@@ -124,7 +128,12 @@ pub(crate) fn command(
         | Request::Orders(_)
         | Request::Queries(_)
         | Request::Groups(_)
-        | Request::People(_) => Err(Refusal::new(Code::Internal, "this verb is a query").into()),
+        | Request::People(_)
+        | Request::ConfigShow(_)
+        | Request::ConfigExplain(_)
+        | Request::ConfigDrift(_)
+        | Request::ConfigTemplates(_)
+        | Request::Config(_) => Err(Refusal::new(Code::Internal, "this verb is a query").into()),
     }
 }
 
@@ -133,8 +142,11 @@ pub(crate) fn fact(s: &Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, F
     certificate::decide(s, fact)
 }
 
-/// A wake-up: the deadline of a retiring device, or the next page for a dynamic group.
+/// A wake-up: the deadline of a retiring device, the next page for a dynamic group, or a configuration.
 pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
+    if let Some(rest) = key.strip_prefix(config::WAKE) {
+        return config::wake(s, rest);
+    }
     match key.strip_prefix(settle::WAKE) {
         Some(group) => settle::decide(s, group),
         None => deadline::decide(s, key),

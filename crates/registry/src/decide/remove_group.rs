@@ -5,6 +5,7 @@ use service::{Fault, Outcome};
 
 use super::{Situation, put_group, settle};
 use crate::{
+    config,
     event::{self, GroupChange},
     state,
 };
@@ -35,6 +36,7 @@ pub(super) fn decide(s: &Situation<'_>, m: RemoveGroup) -> Result<Outcome, Fault
         put_group::keep(s.view, &mut outcome, &group)?;
         settle::end(&mut outcome, &group.group_id);
     }
+    config::forget_group(s, &mut outcome, &group.group_id)?;
     event::group_changed(&mut outcome, &group, GroupChange::Removed, &[], &[]);
     Ok(outcome)
 }

@@ -8,7 +8,7 @@ use contract::{
 use service::{Fault, Outcome};
 
 use super::{Situation, act::Act, changed, check};
-use crate::{event, field, index, lifecycle, policy, state};
+use crate::{config, event, field, index, lifecycle, policy, state};
 
 pub(super) fn decide(s: &Situation<'_>, m: ReplaceDevice) -> Result<Outcome, Fault> {
     policy::reason(&m.reason)?;
@@ -88,6 +88,7 @@ fn succeed(act: &mut Act<'_>, mut old: Device, mut new: Device, reason: &str) ->
         };
         act.evidence(device, evidence);
     }
+    config::hand_over(act.s, &mut act.outcome, &old, &new)?;
     Ok(old.version)
 }
 

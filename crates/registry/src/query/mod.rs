@@ -13,7 +13,7 @@ use contract::{Code, Refusal, id::Principal, v1::SavedQuery, wire::Reply};
 use service::{Fault, View};
 
 use crate::{
-    Request,
+    Request, config,
     language::{Query, Surroundings},
     state,
 };
@@ -39,6 +39,11 @@ pub(crate) fn answer(
         Request::Queries(m) => Box::new(catalogue::queries(view, &m)?),
         Request::Groups(m) => Box::new(catalogue::groups(view, &m)?),
         Request::People(m) => Box::new(catalogue::people(view, &m)?),
+        Request::ConfigShow(m) => Box::new(config::show(view, &m)?),
+        Request::ConfigExplain(m) => Box::new(config::explain(view, &m)?),
+        Request::ConfigDrift(m) => Box::new(config::drift(view, &m)?),
+        Request::ConfigTemplates(m) => Box::new(config::templates(view, &m)?),
+        Request::Config(_) => Box::new(config::current(view, caller)?),
         _ => return Err(Refusal::new(Code::Internal, "this verb is a command").into()),
     })
 }

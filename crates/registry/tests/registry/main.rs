@@ -6,6 +6,7 @@
 mod damaged_rows;
 
 mod buying;
+mod configuring;
 mod dynamic_groups;
 mod finding;
 mod groups_and_people;

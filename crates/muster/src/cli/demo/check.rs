@@ -194,6 +194,7 @@ fn check_beginnings(report: &mut Report, story: &Story, all: usize) {
     type Condition = fn(&Value) -> bool;
     let any: Condition = |_| true;
     let device: Condition = |data| data["kind"] == "devices";
+    let set: Condition = |data| data["drift"] == false;
     let active: Condition = |data| data["to"] == "STAGE_ACTIVE";
     let steps = [
         (
@@ -214,6 +215,12 @@ fn check_beginnings(report: &mut Report, story: &Story, all: usize) {
             ServiceName::Registry,
             "moved",
             active,
+        ),
+        (
+            "every device has applied its configuration",
+            ServiceName::Registry,
+            "config-reported",
+            set,
         ),
         ("every device came online", ServiceName::Monitoring, "online", any),
     ];
@@ -300,6 +307,7 @@ async fn check_services(report: &mut Report, client: &Client, expected: &Expecte
         let (revoked, all) = certificates(client, id).await?;
         report.check(&check, revoked == all && all > 0, format!("{revoked} of {all}"));
     }
+    check_configuration(report, client, expected).await?;
     check_rollout(report, client, expected).await?;
     check_monitoring(report, client, expected).await
 }
@@ -336,6 +344,30 @@ async fn certificates(client: &Client, id: &str) -> Result<(usize, usize)> {
         .filter(|c| c.status() == v1::CertificateStatus::Revoked)
         .count();
     Ok((revoked, listed.certificates.len()))
+}
+
+async fn check_configuration(report: &mut Report, client: &Client, expected: &Expected) -> Result<()> {
+    let ask = v1::ListConfigDrift::default();
+    let listed: v1::ConfigDriftListed =
+        global::ask(client, ServiceName::Registry, "config-drift", &ask).await?;
+    let drifting = listed.devices.len();
+    report.check(
+        "no device drifts from what it is to be set to",
+        drifting == 0,
+        format!("{drifting} drift"),
+    );
+    let ask = v1::ShowConfig {
+        device_id: expected.devices.first().cloned().unwrap_or_default(),
+        ..v1::ShowConfig::default()
+    };
+    let shown: v1::ConfigShown = global::ask(client, ServiceName::Registry, "config-show", &ask).await?;
+    let reported = shown.config.unwrap_or_default().reported;
+    report.check(
+        "the one that differs has both its own setting and the fleet's",
+        reported == r#"{"heartbeat":"1s","valve":{"limit":5}}"#,
+        reported.as_str(),
+    );
+    Ok(())
 }
 
 async fn check_rollout(report: &mut Report, client: &Client, expected: &Expected) -> Result<()> {

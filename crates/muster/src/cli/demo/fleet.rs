@@ -30,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub(super) struct Done {
     pub(super) enrolled: BTreeSet<String>,
     pub(super) reported: BTreeSet<String>,
+    pub(super) configured: BTreeSet<String>,
     pub(super) updated: BTreeSet<String>,
     pub(super) rolled_back: BTreeSet<String>,
     pub(super) retired: BTreeSet<String>,
@@ -167,6 +168,7 @@ async fn listen(mut heard: mpsc::UnboundedReceiver<AgentEvent>, done: Arc<Mutex<
         match event {
             Event::Enrolled { .. } => drop(done.enrolled.insert(id)),
             Event::Reported => drop(done.reported.insert(id)),
+            Event::Configured { error: None, .. } => drop(done.configured.insert(id)),
             Event::Retired => drop(done.retired.insert(id)),
             Event::Disconnected { .. } => drop(done.kicked.insert(id)),
             Event::Problem { what } => drop(done.problems.insert(id, what)),

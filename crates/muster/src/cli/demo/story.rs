@@ -27,6 +27,8 @@ use crate::exit::{Exit, Failure};
 const NEW: &str = "1.1.0";
 /// Its size: small enough for a short story, large enough for several blocks.
 const IMAGE_BYTES: usize = 200 * 1024;
+/// How one device is set, unlike the others.
+pub(super) const LIMIT_OF_ONE: &str = "valve.limit=5";
 /// Of so many devices one refuses the new firmware.
 const SICK: usize = 20;
 
@@ -38,6 +40,7 @@ pub(super) async fn tell(demo: &Demo, global: &Global) -> Result<()> {
     let ids = fleet::ids(demo.devices);
     let sick: BTreeSet<String> = ids.iter().skip(SICK / 2).step_by(SICK).cloned().collect();
     let fleet = provision(&stage, &ids, &sick).await?;
+    configure(&stage, &fleet, &ids).await?;
     let rollout = update(&stage, &fleet, &ids, &sick).await?;
     let quarantined = meet_intruder(&stage, &ids).await?;
     let (revoked, closed_after_ms) = revoke(&stage, &ids)?;
@@ -144,6 +147,22 @@ async fn provision(stage: &Stage, ids: &[String], sick: &BTreeSet<String>) -> Re
         )
         .await?;
     Ok(fleet)
+}
+
+/// Settings for the whole fleet, and one device that differs.
+async fn configure(stage: &Stage, fleet: &Fleet, ids: &[String]) -> Result<()> {
+    let first = ids.first().context("too few devices")?;
+    stage.tell("the fleet is set from afar, and one device in another way")?;
+    stage.run(&["config", "set", first, LIMIT_OF_ONE])?;
+    let template = ["config", "template", "set", "group", "fleet"];
+    stage.run(&[&template[..], &["heartbeat=1s", "valve.limit=3"]].concat())?;
+    fleet
+        .until(stage, "have applied their configuration", ids.len(), |done| {
+            done.configured.len()
+        })
+        .await?;
+    stage.run(&["config", "explain", first])?;
+    Ok(())
 }
 
 /// Firmware of real bytes, signed offline, added, rolled out in waves. Its artifact id is returned.

@@ -58,6 +58,13 @@ fn words(event: &Event) -> (&'static str, Vec<(&'static str, Value)>) {
                 ("detail", json!(detail)),
             ],
         ),
+        Event::Configured { version, error } => (
+            "configured",
+            vec![
+                ("version", json!(version.to_string())),
+                ("error", json!(error.as_deref().unwrap_or_default())),
+            ],
+        ),
         Event::RetireOrdered => ("retire-ordered", Vec::new()),
         Event::Retired => ("retired", Vec::new()),
         Event::Problem { what } => ("problem", vec![("what", json!(what))]),
