@@ -134,8 +134,10 @@ fn response(reply: Reply) -> Response<Full<Bytes>> {
     *response.status_mut() = reply.status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
-    // What the standard's first edition wants (RFC 7030, section 4.1.3) and its correction ignores (RFC 8951).
-    headers.insert("content-transfer-encoding", HeaderValue::from_static("base64"));
+    if reply.content_type.starts_with("application/") {
+        // What the standard wants (RFC 7030, section 4.1.3) and its correction ignores (RFC 8951).
+        headers.insert("content-transfer-encoding", HeaderValue::from_static("base64"));
+    }
     if let Some(seconds) = reply.retry_after_s {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
