@@ -90,18 +90,14 @@ impl Exchange {
         }
     }
 
+    /// Says it, and lets it go out.
     pub(super) async fn reply(mut self, reply: Reply) {
         let status = reply.status.as_str().to_owned();
         metrics::counter!("muster_est_replies_total", "status" => status).increment(1);
         if let Some(waiting) = self.waiting.take() {
             let _ = waiting.send(reply);
         }
-        self.finish().await;
-    }
-
-    /// Lets what was said go out.
-    pub(super) async fn finish(self) {
-        if !self.over && self.waiting.is_none() {
+        if !self.over {
             let _ = tokio::time::timeout(LAST_WORDS, self.served).await;
         }
     }
