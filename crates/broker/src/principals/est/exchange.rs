@@ -90,18 +90,14 @@ impl Exchange {
         }
     }
 
+    /// Says it, and lets it go out.
     pub(super) async fn reply(mut self, reply: Reply) {
         let status = reply.status.as_str().to_owned();
         metrics::counter!("muster_est_replies_total", "status" => status).increment(1);
         if let Some(waiting) = self.waiting.take() {
             let _ = waiting.send(reply);
         }
-        self.finish().await;
-    }
-
-    /// Lets what was said go out.
-    pub(super) async fn finish(self) {
-        if !self.over && self.waiting.is_none() {
+        if !self.over {
             let _ = tokio::time::timeout(LAST_WORDS, self.served).await;
         }
     }
@@ -134,8 +130,10 @@ fn response(reply: Reply) -> Response<Full<Bytes>> {
     *response.status_mut() = reply.status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
-    // What the standard's first edition wants (RFC 7030, section 4.1.3) and its correction ignores (RFC 8951).
-    headers.insert("content-transfer-encoding", HeaderValue::from_static("base64"));
+    if reply.content_type.starts_with("application/") {
+        // What the standard wants (RFC 7030, section 4.1.3) and its correction ignores (RFC 8951).
+        headers.insert("content-transfer-encoding", HeaderValue::from_static("base64"));
+    }
     if let Some(seconds) = reply.retry_after_s {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -82,7 +82,8 @@ impl Desk {
             .in_time(deadline, address, &mut guest, exchange.question())
             .await
         else {
-            return exchange.finish().await;
+            // Too slow, or gone; HTTP's own refusals are out already.
+            return;
         };
         let question = match question {
             Ok(question) => question,
