@@ -78,6 +78,7 @@ requests! {
     FactsAfter, CountDevices, ShowHistory, AskWhy, ReplaceDevice, ReadmitDevice, Attest, Annotate, PutType,
     DeprecateType, ShowType, ListTypes, PutSupplier, ListSuppliers, PutOrder, ListOrders, ExpectDevices,
     ReceiveDevices, PutQuery, RemoveQuery, ListQueries, ListClients, ShowClient, KickClient, ListLimits, ListListeners,
+    ReadAudit,
 }
 
 /// Decodes, and holds what was decoded to its two forms.
