@@ -5,7 +5,7 @@ use std::fmt::Write;
 use contract::{
     code::Code,
     id::{Kind, ServiceName},
-    verb::{EVENTS, PUSHES, Promise, Repeat, VERBS, Verb, Who},
+    verb::{Audit, EVENTS, PUSHES, Promise, Repeat, VERBS, Verb, Who},
 };
 
 /// The whole page.
@@ -66,6 +66,9 @@ fn row(verb: &Verb) -> String {
     }
     if verb.repair {
         what.push_str(" *Open in quarantine.*");
+    }
+    if verb.audit == Audit::Recorded {
+        what.push_str(" *In the audit log.*");
     }
     let who: Vec<_> = verb.who.iter().map(say).collect();
     let who = if who.is_empty() {

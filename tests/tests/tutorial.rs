@@ -80,6 +80,24 @@ fn what_devices_are_set_to_is_as_its_page_says() {
     );
 }
 
+#[test]
+#[ignore = "takes long; tests/run runs it"]
+fn the_audit_log_does_what_its_page_says() {
+    let said = typed_out("docs/audit.md", ["127.0.0.1:18885", "127.0.0.1:18085"]);
+    promised(
+        &said,
+        &[
+            ("muster --as eve device suspend", "exit code 5"),
+            ("muster audit show --subject", "north → south"),
+            ("muster audit show --who eve", "registry/suspend"),
+            ("muster audit export", "registry: holds"),
+            ("verify forged.ndjson", "DOES NOT HOLD"),
+            ("verify forged.ndjson", "exit code 7"),
+            ("python3 check.py", "all of it holds"),
+        ],
+    );
+}
+
 /// Types a page's blocks in one shell; what it said.
 fn typed_out<const N: usize>(page: &str, addresses: [&str; N]) -> String {
     let page = std::fs::read_to_string(repository().join(page)).unwrap();

@@ -51,6 +51,15 @@ pub enum Repeat {
     Answered,
 }
 
+/// Whether what is asked gets an entry in the service's audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audit {
+    /// When it changes something, or is refused for want of a right.
+    Recorded,
+    /// Never: it reads, or is what devices and services say all the time.
+    Unrecorded,
+}
+
 /// One row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verb {
@@ -74,6 +83,8 @@ pub struct Verb {
     pub max_bytes: usize,
     /// Open to a quarantined device.
     pub repair: bool,
+    /// Whether the audit log tells of it.
+    pub audit: Audit,
     /// What it does.
     pub summary: &'static str,
 }
@@ -142,12 +153,27 @@ const fn verb(service: ServiceName, class: Class, repeat: Repeat, row: Row) -> V
         reply,
         max_bytes,
         repair: false,
+        audit: Audit::Unrecorded,
         summary,
     }
 }
 
 const fn command(service: ServiceName, row: Row) -> Verb {
-    verb(service, Class::Command, Repeat::Answered, row)
+    recorded(verb(service, Class::Command, Repeat::Answered, row))
+}
+
+const fn recorded(verb: Verb) -> Verb {
+    Verb {
+        audit: Audit::Recorded,
+        ..verb
+    }
+}
+
+const fn unrecorded(verb: Verb) -> Verb {
+    Verb {
+        audit: Audit::Unrecorded,
+        ..verb
+    }
 }
 
 const fn harmless(service: ServiceName, row: Row) -> Verb {
@@ -204,6 +230,20 @@ const fn facts(service: ServiceName) -> Verb {
     )
 }
 
+const fn audit(service: ServiceName) -> Verb {
+    query(
+        service,
+        Row(
+            "audit",
+            &[ADMIN],
+            "ReadAudit",
+            "AuditRead",
+            SMALL,
+            "Who asked this service for which changes, in pages.",
+        ),
+    )
+}
+
 use ServiceName::{FrontDoor, Monitoring, Provisioning, Registry, Rollout};
 
 /// Every verb, by service and in the order of the documentation.
@@ -226,10 +266,10 @@ pub const VERBS: &[Verb] = &[
     command(Registry, Row("replace", &[OPERATOR], "ReplaceDevice", "Changed", SMALL, "Gives a device's place to its successor.")),
     command(Registry, Row("readmit", &[ADMIN], "ReadmitDevice", "Changed", SMALL, "Takes a retired device back, as registered.")),
     command(Registry, Row("attest", &[OPERATOR, Who::AnyService], "Attest", "Changed", SMALL, "Says that a device passed an acceptance check, or did not.")),
-    command(Registry, Row("annotate", &[Who::AnyService], "Annotate", "Changed", MEDIUM, "Writes a service's own attributes of a device.")),
+    unrecorded(command(Registry, Row("annotate", &[Who::AnyService], "Annotate", "Changed", MEDIUM, "Writes a service's own attributes of a device."))),
     repair(harmless(Registry, Row("report", &[Who::Device], "Report", "Changed", MEDIUM, "A device says what it is: model, firmware, hardware, components, location."))),
     repair(query(Registry, Row("standing", &[Who::Device], "GetStanding", "Standing", SMALL, "A device asks for its stage, its restriction, and whether it is to retire."))),
-    repair(harmless(Registry, Row("erased", &[Who::Device], "Erased", "Done", SMALL, "A retiring device's receipt, sent before its key goes."))),
+    recorded(repair(harmless(Registry, Row("erased", &[Who::Device], "Erased", "Done", SMALL, "A retiring device's receipt, sent before its key goes.")))),
     command(Registry, Row("put-type", &[OPERATOR], "PutType", "Changed", MEDIUM, "Makes or changes a type of device.")),
     command(Registry, Row("deprecate-type", &[OPERATOR], "DeprecateType", "Changed", SMALL, "Lets no further device be of a type, or lets them again.")),
     query(Registry, Row("show-type", &[VIEWER], "ShowType", "TypeShown", SMALL, "One type of device.")),
@@ -261,6 +301,7 @@ pub const VERBS: &[Verb] = &[
     repair(harmless(Registry, Row("config-report", &[Who::Device], "ReportConfig", "Done", MEDIUM, "A device says which configuration it has applied, or why not."))),
     replay(Registry),
     facts(Registry),
+    audit(Registry),
     // provisioning
     command(Provisioning, Row("sign", &[Who::Claim], "Sign", "Signed", MEDIUM, "A claim asks for a device's first certificate.")),
     repair(command(Provisioning, Row("renew", &[Who::Device], "Sign", "Signed", MEDIUM, "A device asks for its next certificate."))),
@@ -280,6 +321,7 @@ pub const VERBS: &[Verb] = &[
     harmless(Provisioning, Row("kicked", &[FRONT_DOOR], "Kicked", "Done", SMALL, "The front door's receipt for sessions it closed.")),
     replay(Provisioning),
     facts(Provisioning),
+    audit(Provisioning),
     // rollout
     command(Rollout, Row("open-artifact", &[RELEASE], "OpenArtifact", "ArtifactOpened", MEDIUM, "Begins to add firmware: its signed manifest.")),
     transfer(query(Rollout, Row("put-block", &[RELEASE], "PutBlock", "Done", MEDIUM, "A block of an image that is being added."))),
@@ -297,6 +339,7 @@ pub const VERBS: &[Verb] = &[
     repair(harmless(Rollout, Row("report", &[Who::Device], "UpdateReport", "Done", SMALL, "A device says how far its update is."))),
     replay(Rollout),
     facts(Rollout),
+    audit(Rollout),
     // monitoring
     repair(receipt(harmless(Monitoring, Row("heartbeat", &[Who::Device], "Heartbeat", "Done", SMALL, "A device says that it is alive, with its metrics.")))),
     query(Monitoring, Row("show", &[VIEWER], "ShowStatus", "StatusShown", SMALL, "One device's connectivity, newest metrics and alerts.")),
@@ -311,10 +354,11 @@ pub const VERBS: &[Verb] = &[
     harmless(Monitoring, Row("security", &[FRONT_DOOR], "SecurityNotice", "Done", SMALL, "Somebody tried what they may not.")),
     replay(Monitoring),
     facts(Monitoring),
+    audit(Monitoring),
     // the front door, which answers by itself
     query(FrontDoor, Row("clients", &[VIEWER], "ListClients", "ClientsListed", SMALL, "Who is connected, and whose sessions are kept without a connection, in pages.")),
     query(FrontDoor, Row("client", &[VIEWER], "ShowClient", "ClientShown", SMALL, "One principal's sessions, with what they have subscribed to.")),
-    harmless(FrontDoor, Row("kick", &[OPERATOR], "KickClient", "ClientKicked", SMALL, "Closes a principal's connections. Whoever may connect can come again at once.")),
+    recorded(harmless(FrontDoor, Row("kick", &[OPERATOR], "KickClient", "ClientKicked", SMALL, "Closes a principal's connections. Whoever may connect can come again at once."))),
     query(FrontDoor, Row("limits", &[VIEWER], "ListLimits", "LimitsListed", SMALL, "Each limit of the front door, and how often it was met since the start.")),
     query(FrontDoor, Row("listeners", &[VIEWER], "ListListeners", "ListenersListed", SMALL, "Where principals connect.")),
 ];
@@ -361,6 +405,7 @@ pub const EVENTS: &[EventKind] = &[
     event(Registry, "queries", "changed", "A query was given a name, changed or removed."),
     event(Registry, "groups", "changed", "A group was made, changed or removed, or its members did."),
     event(Registry, "people", "changed", "An operator's or integrator's grants changed."),
+    event(Registry, "audit", "head", "How far the audit log has come: the newest entry and its hash."),
     event(Provisioning, "certificates", "issued", "A certificate was issued."),
     event(Provisioning, "certificates", "activated", "A certificate was used for the first time."),
     event(Provisioning, "certificates", "renewed-late", "A device asked for its next certificate after its last one had ended."),
@@ -373,6 +418,7 @@ pub const EVENTS: &[EventKind] = &[
     event(Provisioning, "admissions", "asked", "A device waits for an operator's word."),
     event(Provisioning, "admissions", "admitted", "An operator let a device's key in."),
     event(Provisioning, "admissions", "turned-away", "An operator turned a device's key away."),
+    event(Provisioning, "audit", "head", "How far the audit log has come: the newest entry and its hash."),
     event(Rollout, "artifacts", "sealed", "Firmware is available."),
     event(Rollout, "rollouts", "started", "A rollout began."),
     event(Rollout, "rollouts", "wave-started", "A wave of a rollout began."),
@@ -381,6 +427,7 @@ pub const EVENTS: &[EventKind] = &[
     event(Rollout, "rollouts", "ended", "A rollout succeeded, failed or was aborted."),
     event(Rollout, "devices", "updating", "A device's update went a step on."),
     event(Rollout, "devices", "updated", "A device's update came to its end, good or bad."),
+    event(Rollout, "audit", "head", "How far the audit log has come: the newest entry and its hash."),
     event(Monitoring, "devices", "online", "A device is there."),
     event(Monitoring, "devices", "offline", "A device has been away for longer than the grace."),
     event(Monitoring, "devices", "security", "A device tried what it may not."),
@@ -388,6 +435,7 @@ pub const EVENTS: &[EventKind] = &[
     event(Monitoring, "alerts", "raised", "A rule's threshold was crossed."),
     event(Monitoring, "alerts", "cleared", "An alert is over."),
     event(Monitoring, "rules", "changed", "A rule was made, changed or removed."),
+    event(Monitoring, "audit", "head", "How far the audit log has come: the newest entry and its hash."),
 ];
 
 impl Verb {

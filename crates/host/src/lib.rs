@@ -62,6 +62,8 @@ pub struct HostConfig {
     pub bootstrap: Vec<(String, Vec<u8>)>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// How long entries of the audit log are kept; zero is for ever.
+    pub audit_keep: std::time::Duration,
 }
 
 /// A running service.

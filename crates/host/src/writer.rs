@@ -122,7 +122,9 @@ impl<'a, S: Service> Term<'a, S> {
             site: config.site.clone(),
             epoch: store.epoch(),
         };
-        let host_loop = HostLoop::open(parts.service.clone(), settings, &*store)?;
+        let audit_keep_ms = u64::try_from(config.audit_keep.as_millis()).unwrap_or(u64::MAX);
+        let host_loop =
+            HostLoop::open(parts.service.clone(), settings, &*store)?.keeping_audit(audit_keep_ms);
         let (outside, inbox) = unbounded();
         let desk = desk(parts, &host_loop, &store, &outside);
         let (jobs, readers) = readers::start(desk, config.readers);

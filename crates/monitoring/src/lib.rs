@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod alerting;
+mod audit;
 mod connectivity;
 mod decide;
 mod decision;
@@ -97,6 +98,10 @@ impl Service for Monitoring {
         _cx: &QueryContext<'_>,
     ) -> Result<Box<dyn Reply>, Fault> {
         query::query(view, request)
+    }
+
+    fn told(&self, key: &[u8], record: &[u8]) -> Option<(String, serde_json::Value)> {
+        audit::told(key, record)
     }
 
     fn on_fact(&self, view: &View<'_>, fact: FactChange<'_>, cx: &mut Context<'_>) -> Result<Outcome, Fault> {

@@ -42,6 +42,7 @@ mod policy;
 mod query;
 mod request;
 mod state;
+mod told;
 
 use contract::{Refusal, id::ServiceName, v1::Criticality, verb::Verb, wire::Reply};
 use pki::Authority;
@@ -173,6 +174,10 @@ impl Service for Provisioning {
         cx: &QueryContext<'_>,
     ) -> Result<Box<dyn Reply>, Fault> {
         query::answer(self, view, request, cx)
+    }
+
+    fn told(&self, key: &[u8], record: &[u8]) -> Option<(String, serde_json::Value)> {
+        told::told(key, record)
     }
 
     fn on_fact(&self, view: &View<'_>, fact: FactChange<'_>, cx: &mut Context<'_>) -> Result<Outcome, Fault> {

@@ -51,6 +51,7 @@ mod roster;
 mod rules;
 mod schema;
 mod state;
+mod told;
 
 use contract::{
     Refusal,
@@ -154,6 +155,10 @@ impl Service for Registry {
         cx: &QueryContext<'_>,
     ) -> Result<Box<dyn Reply>, Fault> {
         query::answer(view, &caller.principal, cx.now.wall_ms, request)
+    }
+
+    fn told(&self, key: &[u8], record: &[u8]) -> Option<(String, serde_json::Value)> {
+        told::told(key, record)
     }
 
     fn on_fact(&self, view: &View<'_>, fact: FactChange<'_>, cx: &mut Context<'_>) -> Result<Outcome, Fault> {

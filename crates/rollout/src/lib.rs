@@ -32,6 +32,7 @@ mod policy;
 mod query;
 mod request;
 mod state;
+mod told;
 
 use artifact::Keyring;
 use contract::{Refusal, ServiceName, Verb, wire::Reply};
@@ -87,6 +88,10 @@ impl Service for Rollout {
         cx: &QueryContext<'_>,
     ) -> Result<Box<dyn Reply>, Fault> {
         query::query(view, caller, request, cx.blobs)
+    }
+
+    fn told(&self, key: &[u8], record: &[u8]) -> Option<(String, serde_json::Value)> {
+        told::told(key, record)
     }
 
     fn on_fact(&self, view: &View<'_>, fact: FactChange<'_>, cx: &mut Context<'_>) -> Result<Outcome, Fault> {

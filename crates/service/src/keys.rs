@@ -26,8 +26,13 @@ pub(crate) const OUTBOX: &[u8] = b"o";
 /// The bootstrap requests have been decided.
 pub(crate) const BOOTSTRAPPED: &[u8] = b"b";
 
+/// The audit log by sequence.
+pub(crate) const AUDIT: &[u8] = b"j";
+/// How far the audit log has come.
+pub(crate) const AUDIT_STATE: &[u8] = b"J";
+
 /// Every sort of record in words, by its letter.
-pub(crate) const KINDS: [(&[u8], &str); 19] = [
+pub(crate) const KINDS: [(&[u8], &str); 21] = [
     (STATE, "own records"),
     (EVENT, "events"),
     (b"n", "sequences of subjects"),
@@ -47,6 +52,8 @@ pub(crate) const KINDS: [(&[u8], &str); 19] = [
     (HEADS, "last sequences"),
     (OUTBOX, "outbox cursor"),
     (BOOTSTRAPPED, "bootstrap mark"),
+    (AUDIT, "audit log"),
+    (AUDIT_STATE, "end of the audit log"),
 ];
 
 fn join(letter: &[u8], parts: &[&[u8]]) -> Vec<u8> {
@@ -66,6 +73,10 @@ pub(crate) fn state(key: &[u8]) -> Vec<u8> {
 
 pub(crate) fn event(sequence: u64) -> Vec<u8> {
     join(EVENT, &[&sequence.to_be_bytes()])
+}
+
+pub(crate) fn audit(sequence: u64) -> Vec<u8> {
+    join(AUDIT, &[&sequence.to_be_bytes()])
 }
 
 pub(crate) fn subject(subject: &str) -> Vec<u8> {
@@ -190,6 +201,7 @@ mod tests {
             effect("e"),
             request("t"),
             ticket("t"),
+            audit(1),
         ];
         for key in keys {
             assert!(letters.contains(&&key[..1]), "{}", key.escape_ascii());

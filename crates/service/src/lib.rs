@@ -27,11 +27,14 @@ pub mod planted;
 mod record;
 mod service;
 pub mod store;
+mod told;
 mod view;
 
 pub use host_loop::{Effect, Group, HostLoop, Input, Query, QueryDone, Released, Settings};
 pub use outcome::{
-    Answer, Completion, EffectDraft, EventDraft, FactDraft, Outcome, PushDraft, RequestDraft, WakeDraft,
+    Answer, AuditDraft, Completion, EffectDraft, EventDraft, FactDraft, Outcome, PushDraft, RequestDraft,
+    WakeDraft,
 };
 pub use service::{Caller, Context, Entropy, FactChange, Fault, Now, Parsed, QueryContext, Service};
+pub use told::{subjects, told};
 pub use view::View;

@@ -87,6 +87,25 @@ pub struct EffectDraft {
     pub payload: Vec<u8>,
 }
 
+/// Something that another part decided, and that belongs into the audit log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditDraft {
+    /// Who asked, `operators/ada`.
+    pub who: String,
+    /// From where.
+    pub address: String,
+    /// What was asked, `registry/retire`.
+    pub verb: String,
+    /// What it is about.
+    pub subjects: Vec<String>,
+    /// What came of it: `accepted`, or the code of the refusal.
+    pub outcome: String,
+    /// Why.
+    pub reason: String,
+    /// How often.
+    pub count: u32,
+}
+
 /// What an earlier promise comes to.
 pub type Completion = Result<Box<dyn Reply>, Refusal>;
 
@@ -111,6 +130,8 @@ pub struct Outcome {
     pub effects: Vec<EffectDraft>,
     /// Tickets of earlier `Later` answers that are answered now.
     pub completes: Vec<(String, Completion)>,
+    /// Entries of the audit log about what others decided; what this service decides gets its own.
+    pub audits: Vec<AuditDraft>,
 }
 
 impl Outcome {
@@ -227,5 +248,6 @@ impl Outcome {
         self.wakes.extend(other.wakes);
         self.effects.extend(other.effects);
         self.completes.extend(other.completes);
+        self.audits.extend(other.audits);
     }
 }

@@ -40,6 +40,9 @@ pub(crate) struct TicketRecord {
     pub(crate) response_topic: String,
     #[prost(uint64, tag = "7")]
     pub(crate) connection: u64,
+    /// The audit entry that the promise has; 0 when it has none.
+    #[prost(uint64, tag = "8")]
+    pub(crate) audit: u64,
 }
 
 /// An own fact.
@@ -98,4 +101,24 @@ pub(crate) struct RequestRecord {
     pub(crate) topic: String,
     #[prost(bytes = "vec", tag = "2")]
     pub(crate) payload: Vec<u8>,
+}
+
+/// How far the audit log has come.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct AuditRecord {
+    /// The newest entry.
+    #[prost(uint64, tag = "1")]
+    pub(crate) sequence: u64,
+    #[prost(string, tag = "2")]
+    pub(crate) hash: String,
+    /// The last entry that is no longer kept.
+    #[prost(uint64, tag = "3")]
+    pub(crate) anchor: u64,
+    #[prost(string, tag = "4")]
+    pub(crate) anchor_hash: String,
+    /// The newest entry and the anchor that were published.
+    #[prost(uint64, tag = "5")]
+    pub(crate) published: u64,
+    #[prost(uint64, tag = "6")]
+    pub(crate) published_anchor: u64,
 }

@@ -75,6 +75,8 @@ pub struct Parsed<R> {
     pub request: R,
     /// The caller's name for this request; empty when it gave none.
     pub request_id: String,
+    /// What it is about, for the audit log; empty for verbs that the log does not tell of.
+    pub subjects: Vec<String>,
 }
 
 /// A fact of another service that changed.
@@ -127,6 +129,13 @@ pub trait Service: Send + Sync + 'static {
         request: Self::Request,
         cx: &QueryContext<'_>,
     ) -> Result<Box<dyn Reply>, Fault>;
+
+    /// One of its own records as the audit log may tell of it: its name (`devices/pump-7`) and its fields. `None`
+    /// for what follows from others, and for whatever holds a secret.
+    fn told(&self, key: &[u8], record: &[u8]) -> Option<(String, serde_json::Value)> {
+        let _ = (key, record);
+        None
+    }
 
     /// A followed fact changed. [`View::fact`] still shows the former value.
     fn on_fact(&self, view: &View<'_>, fact: FactChange<'_>, cx: &mut Context<'_>) -> Result<Outcome, Fault> {
@@ -197,7 +206,8 @@ macro_rules! requests {
                     $($verb => {
                         let message: $message = ::contract::wire::decode(payload, content_type)?;
                         let request_id = message.request_id.clone();
-                        Ok($crate::Parsed { request: $name::$variant(message), request_id })
+                        let subjects = $crate::subjects(verb, &message);
+                        Ok($crate::Parsed { request: $name::$variant(message), request_id, subjects })
                     })*
                     other => Err(::contract::Refusal::new(
                         ::contract::Code::UnknownVerb,

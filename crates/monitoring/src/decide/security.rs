@@ -8,6 +8,7 @@ use service::Fault;
 
 use crate::{
     alerting::RULES_MAX,
+    audit,
     decision::Decision,
     event, policy,
     state::{self, Points, Violations},
@@ -25,8 +26,10 @@ pub(super) fn decide(decision: &mut Decision<'_>, notice: &SecurityNotice) -> Re
     if notice.what == KICKED {
         // What was done to somebody is nothing that it tried.
         event::kicked(&mut decision.out, notice);
+        decision.out.audits.push(audit::kicked(notice));
         return Ok(());
     }
+    decision.out.audits.extend(audit::denied(notice));
     if Kind::from_word(&notice.kind) != Some(Kind::Device) {
         return Ok(());
     }

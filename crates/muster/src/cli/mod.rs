@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod audit;
 mod broker;
 mod ca;
 mod cert;
@@ -108,6 +109,9 @@ enum Command {
     /// Presence, rules and alerts.
     #[command(subcommand)]
     Monitor(monitor::Monitor),
+    /// Who asked for which change, and whether the log of it holds.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Who is connected to the front door, and what there is room for.
     #[command(subcommand)]
     Broker(broker::Broker),
@@ -168,6 +172,7 @@ impl Cli {
             Command::Rollout(command) => command.run(global),
             Command::Events(command) => command.run(global),
             Command::Monitor(command) => command.run(global),
+            Command::Audit(command) => command.run(global),
             Command::Broker(command) => command.run(global),
             Command::Why(command) => command.run(global),
             Command::Policy(command) => command.run(global),

@@ -91,6 +91,8 @@ pub struct Config {
     pub per_address: usize,
     /// How long a session is kept without a connection, at most.
     pub session_expiry: Duration,
+    /// How long entries of the audit logs are kept; zero is for ever.
+    pub audit_keep: Duration,
     /// What is logged, as tracing's filter.
     pub log: String,
     /// Logs as JSON.
@@ -177,6 +179,8 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         per_address: reader.number("limits.per_address", 10_000, 1..=usize::MAX),
         // A night and the day after it.
         session_expiry: reader.duration("limits.session_expiry", "1d"),
+        // A year, and the time to look through it.
+        audit_keep: reader.duration("audit.keep", "400d"),
         log: reader.text("log.filter", "info,rumqttd=error,rustls=error"),
         log_json: reader.value("log.json", false),
     }

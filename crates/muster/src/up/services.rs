@@ -137,6 +137,7 @@ impl Place<'_> {
             group: GROUP,
             bootstrap: self.bootstrap()?,
             clock: self.clock.clone(),
+            audit_keep: self.config.audit_keep,
         };
         let open = opener(self.config, self.name);
         Ok(host::start(

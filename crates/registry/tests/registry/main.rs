@@ -5,6 +5,7 @@
 #[path = "../../../service/testing/rows.rs"]
 mod damaged_rows;
 
+mod auditing;
 mod buying;
 mod configuring;
 mod dynamic_groups;

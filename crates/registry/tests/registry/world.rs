@@ -199,8 +199,15 @@ impl World {
             .unwrap()
     }
 
-    /// Takes the events that were published since the last time.
+    /// Takes the events that were published since the last time, but for the audit log's heads.
     pub(crate) fn events(&mut self) -> Vec<Event> {
+        let mut events = self.all_events();
+        events.retain(|event| !event.subject.starts_with("audit/"));
+        events
+    }
+
+    /// Takes all events that were published since the last time.
+    pub(crate) fn all_events(&mut self) -> Vec<Event> {
         let frames = std::mem::take(&mut self.frames);
         let events = frames.into_iter().filter(|f| f.purpose() == Purpose::Event);
         events

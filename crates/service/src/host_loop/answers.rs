@@ -80,7 +80,11 @@ impl<S: Service> HostLoop<S> {
             return Ok(());
         };
         let ticket = String::from_utf8(number).unwrap_or_default();
-        let record = self.ticket_record(call, answer_key);
+        let former = view.raw_record::<TicketRecord>(&keys::ticket(&ticket))?;
+        let record = TicketRecord {
+            audit: former.map_or(0, |former| former.audit),
+            ..self.ticket_record(call, answer_key)
+        };
         group.batch.put(keys::ticket(&ticket), record.encode_to_vec());
         Ok(())
     }
@@ -97,6 +101,7 @@ impl<S: Service> HostLoop<S> {
             correlation: call.correlation.to_vec(),
             response_topic: call.response_topic.clone(),
             connection: call.connection,
+            audit: call.audit,
         }
     }
 
@@ -146,6 +151,7 @@ impl<S: Service> HostLoop<S> {
         reply: Result<Box<dyn Reply>, Refusal>,
         group: &mut Group<S::Request>,
         base: &dyn Read,
+        now: Now,
     ) -> Result<(), StoreError> {
         let view = View::new(base, &group.batch);
         let Some(record) = view.raw_record::<TicketRecord>(&keys::ticket(ticket))? else {
@@ -169,6 +175,7 @@ impl<S: Service> HostLoop<S> {
         };
         call.encoding = encoding;
         call.request_id = record.request_id;
+        self.record_completion(record.audit, reply.as_ref().err(), group, base, now)?;
         let frame = match reply {
             Ok(reply) => call.accepted(&self.settings.root, reply.encode(encoding)),
             Err(refusal) => call.rejected(&self.settings.root, &refusal),

@@ -65,7 +65,10 @@ impl<S: Service> HostLoop<S> {
             group.replies.push(self.push_frame(&push));
         }
         for (ticket, reply) in outcome.completes {
-            self.complete(&ticket, reply, group, base)?;
+            self.complete(&ticket, reply, group, base, now)?;
+        }
+        for draft in outcome.audits {
+            self.record_draft(draft, group, now);
         }
         Ok(outcome.answer)
     }
@@ -126,7 +129,7 @@ impl<S: Service> HostLoop<S> {
     }
 
     /// Numbers and writes an event.
-    fn log_event(
+    pub(super) fn log_event(
         &mut self,
         draft: EventDraft,
         actor: &str,

@@ -24,6 +24,11 @@ pub(crate) struct Call {
     pub(crate) correlation: Bytes,
     pub(crate) response_topic: String,
     pub(crate) connection: u64,
+    pub(crate) address: String,
+    /// What it is about; set once the payload has been read.
+    pub(crate) subjects: Vec<String>,
+    /// Its entry in the audit log; 0 while it has none.
+    pub(crate) audit: u64,
     number: Option<RequestNumber>,
     /// Set once the payload has been read.
     pub(crate) request_id: String,
@@ -54,6 +59,9 @@ impl Call {
             correlation: frame.correlation,
             response_topic: frame.response_topic,
             connection: frame.connection,
+            address: frame.address,
+            subjects: Vec::new(),
+            audit: 0,
             number: frame.request,
             request_id: String::new(),
         })

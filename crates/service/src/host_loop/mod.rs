@@ -5,7 +5,10 @@
 
 mod answers;
 mod apply;
+mod audit;
+mod audit_query;
 mod call;
+mod changes;
 mod facts;
 mod group;
 mod query;
@@ -30,7 +33,7 @@ use crate::{
     follower::Cursor,
     keys,
     planted::{self, Mistake},
-    record::{CursorRecord, EffectRecord, Heads, Number, RequestRecord},
+    record::{AuditRecord, CursorRecord, EffectRecord, Heads, Number, RequestRecord},
     service::{Context, Service},
     store::{Read, StoreError},
     view::View,
@@ -90,6 +93,7 @@ pub struct HostLoop<S: Service> {
     connected: bool,
     beacon_at: Option<u64>,
     swept_at: u64,
+    audit: audit::Log,
 }
 
 impl<S: Service> HostLoop<S> {
@@ -113,6 +117,10 @@ impl<S: Service> HostLoop<S> {
             ));
         }
         let next_wake = wakes::next(&view)?;
+        let audit = audit::Log::resume(
+            view.raw_record::<AuditRecord>(keys::AUDIT_STATE)?
+                .unwrap_or_default(),
+        );
         Ok(HostLoop {
             service,
             settings,
@@ -125,7 +133,15 @@ impl<S: Service> HostLoop<S> {
             connected: false,
             beacon_at: None,
             swept_at: 0,
+            audit,
         })
+    }
+
+    /// For how long entries of the audit log are kept, milliseconds; 0 for ever.
+    #[must_use]
+    pub fn keeping_audit(mut self, keep_ms: u64) -> HostLoop<S> {
+        self.audit.keep_ms = keep_ms;
+        self
     }
 
     /// The effects whose result is not known: to be run (again) at start.
@@ -184,6 +200,7 @@ impl<S: Service> HostLoop<S> {
             group.queries.append(&mut self.postponed);
         }
         self.sweep_answers(&mut group, base, cx.now)?;
+        self.tend_audit(&mut group, base, cx.now)?;
         self.speak_up(&mut group, cx.now.mono_ms);
         if self.heads != heads {
             group.batch.put(keys::HEADS, self.heads.encode_to_vec());

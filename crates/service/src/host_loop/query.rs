@@ -8,12 +8,12 @@ use contract::{
     filter::Filter,
     id::{Kind, ServiceName},
     limits,
-    v1::{Event, Fact, FactsAfter, FactsPage, Frame, PrincipalFact, Replay, ReplayMarker},
+    v1::{Event, Fact, FactsAfter, FactsPage, Frame, PrincipalFact, ReadAudit, Replay, ReplayMarker},
     wire,
 };
 use prost::Message;
 
-use super::{Call, Settings};
+use super::{Call, Settings, audit_query};
 use crate::{
     keys,
     planted::{self, Mistake},
@@ -36,6 +36,7 @@ enum Work<R> {
     Service(R),
     Replay(Replay),
     Facts(FactsAfter),
+    Audit(ReadAudit),
 }
 
 /// What a query came to.
@@ -62,6 +63,8 @@ impl<R> Query<R> {
                 .map(|m| (m.request_id.clone(), Work::Replay(m))),
             "facts" => wire::decode::<FactsAfter>(&call.payload, &call.content_type)
                 .map(|m| (m.request_id.clone(), Work::Facts(m))),
+            "audit" => wire::decode::<ReadAudit>(&call.payload, &call.content_type)
+                .map(|m| (m.request_id.clone(), Work::Audit(m))),
             _ => return None,
         };
         Some(work.map(|(request_id, work)| {
@@ -96,6 +99,8 @@ impl<R> Query<R> {
                 .map(|reply| vec![call.accepted(&settings.root, reply.encode(call.encoding))]),
             Work::Replay(replay) => replay_events::<S>(&call, &replay, settings, &view),
             Work::Facts(ask) => facts_page(&call, &ask, settings, &view),
+            Work::Audit(ask) => audit_query::read(&ask, &view)
+                .map(|page| vec![call.accepted(&settings.root, wire::encode(&page, call.encoding))]),
         }));
         let refused = |refusal: Refusal, warning| {
             Ok(QueryDone {

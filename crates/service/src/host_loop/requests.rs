@@ -59,6 +59,7 @@ impl<S: Service> HostLoop<S> {
             }
         };
         call.name_request(parsed.request_id);
+        call.subjects = parsed.subjects;
         if call.verb.class != Class::Command {
             group.queries.push(Query::of_the_service(call, parsed.request));
             return Ok(());
@@ -83,7 +84,7 @@ impl<S: Service> HostLoop<S> {
 
     fn decide_new(
         &mut self,
-        call: Call,
+        mut call: Call,
         request: S::Request,
         group: &mut Group<S::Request>,
         base: &dyn Read,
@@ -122,6 +123,7 @@ impl<S: Service> HostLoop<S> {
                 }
             }
         };
+        call.audit = self.record(&call, &outcome, group, base, cx.now)?;
         let actor = call.caller.principal.to_string();
         let answer = self.apply(outcome, &actor, &call.traceparent, group, base, cx.now)?;
         self.give_answer(call, answer, group, base, cx.now)

@@ -6,7 +6,7 @@ use contract::{
     id::{Principal, ServiceName},
     limits,
     v1::{Frame, PublishRejected, Purpose},
-    verb::{Promise, Verb},
+    verb::{Audit, Promise, Verb},
     wire::{self, Encoding},
 };
 use service::Now;
@@ -91,9 +91,13 @@ impl Connection {
             return;
         };
         let (packet_id, quality) = (publish.packet_id, publish.quality);
+        let mut frame = frame(&open.caller, publish, connection);
+        if verb.audit == Audit::Recorded {
+            frame.address.clone_from(&self.address);
+        }
         let forward = Forward {
             verb,
-            frame: frame(&open.caller, publish, connection),
+            frame,
             packet_id,
             turn: Turn::First,
         };

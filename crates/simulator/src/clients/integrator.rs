@@ -20,6 +20,10 @@ struct Stream {
     held: u64,
     /// A replay is under way.
     asking: bool,
+    /// The replay that counts. An answer to an earlier one may still come: the session keeps it.
+    asked: u64,
+    /// An event that a replay showed too early. Of an earlier replay, which began elsewhere, it means nothing.
+    jumped: Option<u64>,
     /// Live events that came in the meantime or behind a gap.
     ahead: BTreeMap<u64, Value>,
 }
@@ -49,10 +53,10 @@ impl Integrator {
         let topic = crate::world::root().up(&who, service, "replay");
         if let Some(stream) = self.streams.get_mut(&service) {
             stream.asking = true;
-            mqtt.publish(
-                &topic,
-                json!({ "after": stream.held.to_string() }).to_string().as_bytes(),
-            );
+            stream.asked += 1;
+            stream.jumped = None;
+            let replay = json!({ "after": stream.held.to_string(), "request_id": stream.asked.to_string() });
+            mqtt.publish(&topic, replay.to_string().as_bytes());
         }
     }
 
@@ -128,11 +132,7 @@ impl Integrator {
             if sequence == stream.held + 1 {
                 stream.held = sequence;
             } else if sequence > stream.held {
-                return Err(Violation {
-                    invariant: Invariant::Streams,
-                    seen: format!("a replay of {service} jumps from {} to {sequence}", stream.held),
-                    at_ms: scene.now_ms,
-                });
+                stream.jumped.get_or_insert(sequence);
             }
         }
         Ok(())
@@ -150,6 +150,17 @@ impl Integrator {
         let Some(stream) = self.streams.get_mut(&service) else {
             return Ok(());
         };
+        if number(&marker["request_id"]) != stream.asked {
+            stream.jumped = None;
+            return Ok(());
+        }
+        if let Some(sequence) = stream.jumped {
+            return Err(Violation {
+                invariant: Invariant::Streams,
+                seen: format!("a replay of {service} jumps from {} to {sequence}", stream.held),
+                at_ms: scene.now_ms,
+            });
+        }
         stream.asking = false;
         if stream.epoch.is_empty() {
             epoch.clone_into(&mut stream.epoch);

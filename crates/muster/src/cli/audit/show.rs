@@ -1,0 +1,196 @@
+//! `muster audit show`
+
+use std::time::Duration;
+
+use anyhow::Result;
+use contract::{
+    id::ServiceName,
+    v1::{AuditChange, AuditEntry, ReadAudit},
+};
+
+use super::{read, service, services};
+use crate::cli::{Global, print};
+
+/// Shown when nothing is said: a person's glance.
+const GLANCE: usize = 50;
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Show {
+    /// Only of this service; may be given several times
+    #[arg(long = "service", value_name = "SERVICE", value_parser = service())]
+    services: Vec<ServiceName>,
+    /// Only what this one asked: `operators/ada`, or `ada`
+    #[arg(long, value_name = "WHO", default_value = "", hide_default_value = true)]
+    who: String,
+    /// Only this verb: `registry/retire`, or `retire`
+    #[arg(long, value_name = "VERB", default_value = "", hide_default_value = true)]
+    verb: String,
+    /// Only about this: `devices/pump-7`, or `pump-7`
+    #[arg(long, value_name = "SUBJECT", default_value = "", hide_default_value = true)]
+    subject: String,
+    /// Only of the time since: `12h` ago, `2030-01-31`, or `2030-01-31T12:00:00Z`
+    #[arg(long, value_name = "TIME", value_parser = past)]
+    since: Option<i64>,
+    /// Only of the time before, in the same forms
+    #[arg(long, value_name = "TIME", value_parser = past)]
+    until: Option<i64>,
+    /// Show at most this many [default: 50]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Show them all
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// Show what was changed, field by field
+    #[arg(long)]
+    changes: bool,
+}
+
+impl Show {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let ask = ReadAudit {
+            who: self.who,
+            verb: self.verb,
+            subject: self.subject,
+            since_ms: self.since.unwrap_or_default(),
+            until_ms: self.until.unwrap_or_default(),
+            newest_first: true,
+            ..ReadAudit::default()
+        };
+        let most = if self.all {
+            usize::MAX
+        } else {
+            self.limit.unwrap_or(GLANCE)
+        };
+        let services = services(self.services);
+        let mut entries = global.block_on(async {
+            let (client, _inbox) = global.connect().await?;
+            let mut entries = Vec::new();
+            for service in services {
+                let take = |page| {
+                    entries.extend(page);
+                    Ok(())
+                };
+                read::pages(&client, service, &ask, most, take).await?;
+            }
+            client.disconnect().await;
+            Ok(entries)
+        })?;
+        // The newest of all services.
+        entries.sort_by_key(|entry| {
+            (
+                std::cmp::Reverse(entry.time_ms),
+                std::cmp::Reverse(entry.sequence),
+            )
+        });
+        entries.truncate(most);
+        if global.json {
+            return entries.iter().try_for_each(print::json);
+        }
+        let headings = ["time", "who", "from", "verb", "about", "outcome"];
+        print::table(
+            &headings,
+            entries.iter().flat_map(|e| rows(e, self.changes)).collect(),
+        )
+    }
+}
+
+fn rows(entry: &AuditEntry, changes: bool) -> Vec<Vec<String>> {
+    let about = match entry.subjects.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [one, rest @ ..] => format!("{one} and {} more", rest.len()),
+    };
+    let outcome = match entry.count {
+        0 | 1 => entry.outcome.clone(),
+        n => format!("{}, {n} times", entry.outcome),
+    };
+    let first = vec![
+        print::time(entry.time_ms),
+        entry.who.clone(),
+        entry.address.clone(),
+        entry.verb.clone(),
+        about,
+        outcome,
+    ];
+    let mut rows = vec![first];
+    if changes {
+        rows.extend(entry.changes.iter().map(change));
+        if entry.more_changes {
+            rows.push(beneath("", "and more"));
+        }
+    }
+    rows
+}
+
+fn change(change: &AuditChange) -> Vec<String> {
+    let text = match (change.before.is_empty(), change.after.is_empty()) {
+        (true, _) => format!("= {}", change.after),
+        (_, true) => format!("{} is gone", change.before),
+        _ => format!("{} → {}", change.before, change.after),
+    };
+    beneath(&change.record, &format!("{} {text}", change.field))
+}
+
+fn beneath(record: &str, text: &str) -> Vec<String> {
+    let mut row = vec![String::new(); 6];
+    record.clone_into(&mut row[3]);
+    text.clone_into(&mut row[4]);
+    row
+}
+
+/// A time that is over: `12h` means so long ago.
+fn past(text: &str) -> Result<i64, String> {
+    let now = host::clock::wall_ms();
+    let ago = |ago: Duration| {
+        i64::try_from(ago.as_millis())
+            .ok()
+            .and_then(|ago| now.checked_sub(ago))
+    };
+    let bad =
+        "give a time ago such as `12h` or `7d`, or a date such as `2030-01-31` or `2030-01-31T12:00:00Z`";
+    match humantime::parse_duration(text) {
+        Ok(duration) => ago(duration).ok_or_else(|| bad.to_owned()),
+        Err(_) => text
+            .parse::<crate::cli::cert::When>()
+            .map(|when| when.ms())
+            .map_err(|_| bad.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_ago_or_dates() {
+        let now = host::clock::wall_ms();
+        assert!((past("1h").unwrap() - (now - 3_600_000)).abs() < 60_000);
+        assert_eq!(past("1970-01-02").unwrap(), 86_400_000);
+        assert!(past("soon").is_err());
+    }
+
+    #[test]
+    fn changes_are_told_beneath_their_entry() {
+        let change = |before: &str, after: &str| AuditChange {
+            record: "devices/a".into(),
+            field: "owner".into(),
+            before: before.into(),
+            after: after.into(),
+        };
+        let entry = AuditEntry {
+            subjects: vec!["devices/a".into(), "devices/b".into()],
+            outcome: "denied".into(),
+            count: 3,
+            changes: vec![change("", "x"), change("x", "y"), change("y", "")],
+            more_changes: true,
+            ..AuditEntry::default()
+        };
+        let rows = rows(&entry, true);
+        assert_eq!(rows[0][4..], ["devices/a and 1 more", "denied, 3 times"]);
+        let told: Vec<_> = rows[1..].iter().map(|row| row[4].as_str()).collect();
+        assert_eq!(
+            told,
+            ["owner = x", "owner x → y", "owner y is gone", " and more".trim()]
+        );
+    }
+}

@@ -1,0 +1,19 @@
+//! What the audit log tells of provisioning's records: certificates and batches, and nothing that is a secret.
+
+use contract::v1::{Certificate, Claim};
+use prost::Message;
+use serde_json::Value;
+
+use crate::state::{self, Record};
+
+/// A record, if people are to read what became of it.
+pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
+    match std::str::from_utf8(key.get(..1)?).ok()? {
+        state::CERTIFICATES => {
+            let certificate = Record::decode(record).ok()?.certificate?.encode_to_vec();
+            service::told("certificates", |c: &Certificate| &c.serial, &certificate)
+        }
+        state::BATCHES => service::told("claims", |claim: &Claim| &claim.batch, record),
+        _ => None,
+    }
+}

@@ -1,0 +1,121 @@
+//! What the audit log may say of requests and records.
+
+use contract::verb::{Audit, Verb};
+use prost::Message;
+use serde::Serialize;
+use serde_json::Value;
+
+/// What requests call the things that they are about, and what events call them. The first ones that a
+/// request has count.
+const NAMES: [(&str, &str); 12] = [
+    ("device_id", "devices"),
+    ("device_ids", "devices"),
+    ("group_id", "groups"),
+    ("type_id", "types"),
+    ("supplier_id", "suppliers"),
+    ("order_id", "orders"),
+    ("query_id", "queries"),
+    ("rollout_id", "rollouts"),
+    ("artifact_id", "artifacts"),
+    ("rule_id", "rules"),
+    ("batch", "claims"),
+    ("serial", "certificates"),
+];
+/// Lists of things, each with a name as above.
+const LISTS: [&str; 3] = ["devices", "arrivals", "rule"];
+
+/// What a request is about, as events name it; nothing for verbs that the audit log does not tell of.
+pub fn subjects<M: Serialize>(verb: &Verb, message: &M) -> Vec<String> {
+    if verb.audit == Audit::Unrecorded {
+        return Vec::new();
+    }
+    let request = serde_json::to_value(message).unwrap_or_default();
+    let mut subjects = named(&request);
+    for list in LISTS {
+        match request.get(list) {
+            Some(Value::Array(items)) => subjects.extend(items.iter().flat_map(named)),
+            Some(one) => subjects.extend(named(one)),
+            None => {}
+        }
+    }
+    subjects
+}
+
+fn named(thing: &Value) -> Vec<String> {
+    let text = |name: &str| thing.get(name).and_then(Value::as_str);
+    let mut subjects = Vec::new();
+    for (name, kind) in NAMES {
+        match thing.get(name) {
+            Some(Value::String(id)) => subjects.push(format!("{kind}/{id}")),
+            Some(Value::Array(ids)) => {
+                subjects.extend(
+                    ids.iter()
+                        .filter_map(Value::as_str)
+                        .map(|id| format!("{kind}/{id}")),
+                );
+            }
+            _ => {}
+        }
+    }
+    // People, devices and claims by kind.
+    if let (Some(kind), Some(id)) = (text("kind"), text("id")) {
+        subjects.push(format!("{kind}/{id}"));
+    }
+    subjects
+}
+
+/// A record as the audit log tells of it: its name and its fields.
+pub fn told<M: Message + Default + Serialize>(
+    kind: &str,
+    id: impl Fn(&M) -> &str,
+    record: &[u8],
+) -> Option<(String, Value)> {
+    let record = M::decode(record).ok()?;
+    let name = format!("{kind}/{}", id(&record));
+    Some((name, serde_json::to_value(&record).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{
+        ServiceName,
+        v1::{ChangeMembers, PutPerson, RegisterDevice, RegisterDevices, Report},
+    };
+
+    use super::*;
+
+    fn verb(name: &str) -> &'static Verb {
+        Verb::find(ServiceName::Registry, name).unwrap()
+    }
+
+    #[test]
+    fn requests_are_about_what_they_name() {
+        let members = ChangeMembers {
+            group_id: "line".into(),
+            device_ids: vec!["a".into(), "b".into()],
+            ..ChangeMembers::default()
+        };
+        let expected = ["devices/a", "devices/b", "groups/line"];
+        assert_eq!(subjects(verb("join-group"), &members), expected);
+        let person = PutPerson {
+            id: "ada".into(),
+            kind: "operators".into(),
+            ..PutPerson::default()
+        };
+        assert_eq!(subjects(verb("put-person"), &person), ["operators/ada"]);
+        let device = |id: &str| RegisterDevice {
+            device_id: id.into(),
+            ..RegisterDevice::default()
+        };
+        let many = RegisterDevices {
+            devices: vec![device("a"), device("b")],
+            ..RegisterDevices::default()
+        };
+        assert_eq!(subjects(verb("register-many"), &many), ["devices/a", "devices/b"]);
+    }
+
+    #[test]
+    fn what_devices_say_all_the_time_is_not_looked_at() {
+        assert!(subjects(verb("report"), &Report::default()).is_empty());
+    }
+}
