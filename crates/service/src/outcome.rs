@@ -109,6 +109,8 @@ pub struct Outcome {
     pub wakes: Vec<WakeDraft>,
     /// Effects.
     pub effects: Vec<EffectDraft>,
+    /// Effects that are not wanted any more, where their results have not come yet.
+    pub lifted: Vec<String>,
     /// Tickets of earlier `Later` answers that are answered now.
     pub completes: Vec<(String, Completion)>,
 }
@@ -209,6 +211,11 @@ impl Outcome {
         });
     }
 
+    /// Lifts an effect: it is not run again at the next start. One that runs is not stopped.
+    pub fn no_effect(&mut self, id: impl Into<String>) {
+        self.lifted.push(id.into());
+    }
+
     /// Answers an earlier request that was promised a reply.
     pub fn complete(&mut self, ticket: impl Into<String>, reply: Result<Box<dyn Reply>, Refusal>) {
         self.completes.push((ticket.into(), reply));
@@ -226,6 +233,7 @@ impl Outcome {
         self.requests.extend(other.requests);
         self.wakes.extend(other.wakes);
         self.effects.extend(other.effects);
+        self.lifted.extend(other.lifted);
         self.completes.extend(other.completes);
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod backup;
 mod broker;
 mod ca;
 mod cert;
@@ -21,6 +22,7 @@ mod progress;
 mod purchase;
 mod query;
 mod recover;
+mod restore;
 mod rollout;
 mod run_agent;
 mod shell;
@@ -118,6 +120,10 @@ enum Command {
     /// Get back in when every admin's certificate is lost.
     #[command(subcommand)]
     Recover(recover::Recover),
+    /// Put all of an installation into one file, whether Muster runs or not.
+    Backup(backup::Backup),
+    /// Bring an installation back from a backup, while Muster is stopped.
+    Restore(restore::Restore),
     /// Check, repair, shrink and move the databases, while Muster is stopped.
     #[command(subcommand)]
     Store(store::Store),
@@ -168,6 +174,8 @@ impl Cli {
             Command::Policy(command) => command.run(global),
             Command::Agent(command) => command.run(global),
             Command::Recover(command) => command.run(global),
+            Command::Backup(command) => command.run(global),
+            Command::Restore(command) => command.run(global),
             Command::Store(command) => command.run(global),
             Command::Completion(command) => command.run(),
             Command::Man(command) => command.run(),
