@@ -58,6 +58,18 @@ impl World {
         world
     }
 
+    /// An installation that is there already, started on a port of one's choosing, 0 for any.
+    pub async fn found(folder: tempfile::TempDir, port: u16) -> World {
+        let mut world = World {
+            folder,
+            server: None,
+            port,
+            settings: Vec::new(),
+        };
+        world.start().await;
+        world
+    }
+
     /// The installation's folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -13,13 +13,20 @@ use world::{
 
 /// Plays one trouble after the other; between two, all must have recovered.
 async fn suffer(name: &str, troubles: &[Trouble], during: impl AsyncFn(&Scene, Instant)) {
+    suffer_on("sled", name, troubles, during).await;
+}
+
+/// The same with the databases kept by an engine.
+async fn suffer_on(engine: &str, name: &str, troubles: &[Trouble], during: impl AsyncFn(&Scene, Instant)) {
     let folder = tempfile::tempdir().unwrap();
     let rig = tempfile::tempdir().unwrap();
     let Some(disk) = SickDisk::around(&folder.path().join("state"), rig.path()) else {
         println!("there is no C compiler; not tried");
         return;
     };
-    let scene = Scene::on(folder, &disk.settings()).await;
+    let engine = [("MUSTER_STORE__ENGINE", engine)];
+    let settings: Vec<_> = disk.settings().into_iter().chain(engine).collect();
+    let scene = Scene::on(folder, &settings).await;
     let mut tally = Tally::of(name);
     let lasts = Duration::from_secs(times("FIRE_DISK_SECONDS", 4) as u64);
     for trouble in troubles {
@@ -61,13 +68,22 @@ async fn a_disk_that_fails_writes_loses_nothing_that_was_acknowledged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fails_syncs_loses_nothing_that_was_acknowledged() {
     let troubles = [Trouble::Syncs, Trouble::Syncs];
-    suffer("syncs fail with I/O errors", &troubles, async |scene, _| {
-        // What had been synced before may still be told.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let before = scene.load.acknowledged();
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        let after = scene.load.acknowledged();
-        assert_eq!(before, after, "what no sync has brought to disk was acknowledged");
-    })
-    .await;
+    suffer("syncs fail with I/O errors", &troubles, nothing_is_acknowledged).await;
+}
+
+async fn nothing_is_acknowledged(scene: &Scene, _begun: Instant) {
+    // What had been synced before may still be told.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = scene.load.acknowledged();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let after = scene.load.acknowledged();
+    assert_eq!(before, after, "what no sync has brought to disk was acknowledged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_and_syncs_fail_under_redb() {
+    let writes = [Trouble::ReadOnly, Trouble::Writes];
+    suffer_on("redb", "writes fail under redb", &writes, async |_, _| ()).await;
+    let syncs = [Trouble::Syncs];
+    suffer_on("redb", "syncs fail under redb", &syncs, nothing_is_acknowledged).await;
 }

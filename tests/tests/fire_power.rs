@@ -15,14 +15,28 @@ use world::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_was_acknowledged_is_lost_with_the_power() {
+    power_is_cut(&[], "power cut: unsynced writes undone").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_was_acknowledged_is_lost_with_the_power_under_redb() {
+    power_is_cut(&[("MUSTER_STORE__ENGINE", "redb")], "power cut under redb").await;
+}
+
+async fn power_is_cut(settings: &[(&'static str, &str)], name: &str) {
     let folder = tempfile::tempdir().unwrap();
     let rig = tempfile::tempdir().unwrap();
     let Some(power) = Power::around(&folder.path().join("state"), rig.path()) else {
         println!("there is no C compiler; not tried");
         return;
     };
-    let mut scene = Scene::on(folder, &power.settings()).await;
-    let mut tally = Tally::of("power cut: unsynced writes undone");
+    let settings: Vec<_> = power
+        .settings()
+        .into_iter()
+        .chain(settings.iter().copied())
+        .collect();
+    let mut scene = Scene::on(folder, &settings).await;
+    let mut tally = Tally::of(name);
     let mut undone = 0;
     for round in 0..times("FIRE_CUTS", 6) {
         let pause = rand::rng().random_range(20..800);

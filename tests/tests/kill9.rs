@@ -21,6 +21,8 @@ use world::{Person, World};
 const DEVICES: usize = 8;
 /// How often the server is killed when nobody says.
 const KILLS: u64 = 12;
+/// The same under the second engine, always.
+const KILLS_OF_REDB: u64 = 4;
 
 /// What was acknowledged to one device: the newest counter, and how many acknowledgements there were.
 #[derive(Default)]
@@ -81,7 +83,16 @@ async fn nothing_that_was_acknowledged_is_lost() {
     let kills = std::env::var_os("WORLD_KILLS")
         .and_then(|n| n.to_str()?.parse().ok())
         .unwrap_or(KILLS);
-    let mut world = World::new().await;
+    nothing_is_lost(World::new().await, kills).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_was_acknowledged_is_lost_under_redb() {
+    let world = World::with(&[("MUSTER_STORE__ENGINE", "redb")]).await;
+    nothing_is_lost(world, KILLS_OF_REDB).await;
+}
+
+async fn nothing_is_lost(mut world: World, kills: u64) {
     let admin = Arc::new(world.admin().await);
     let ids: Vec<String> = (0..DEVICES).map(|n| format!("pump-{n}")).collect();
     world

@@ -306,6 +306,7 @@ pub const VERBS: &[Verb] = &[
     command(Provisioning, Row("sign", &[Who::Claim], "Sign", "Signed", MEDIUM, "A claim asks for a device's first certificate.")),
     repair(command(Provisioning, Row("renew", &[Who::Device], "Sign", "Signed", MEDIUM, "A device asks for its next certificate."))),
     command(Provisioning, Row("record", &[], "RecordCertificate", "Done", MEDIUM, "Nobody on the bus: the installation's set-up tells of the certificates that it issued.")),
+    command(Provisioning, Row("take-revocations", &[], "TakeRevocations", "Done", MEDIUM, "Nobody on the bus: a state brought back from a backup is told what was revoked since.")),
     command(Provisioning, Row("put-claim", &[ADMIN], "PutClaim", "ClaimMade", MEDIUM, "Makes a claim certificate for a batch of devices.")),
     query(Provisioning, Row("claims", &[VIEWER], "ListClaims", "ClaimsListed", SMALL, "All batches.")),
     command(Provisioning, Row("put-secret", &[OPERATOR], "PutSecret", "Done", SMALL, "Gives a device a one-time secret for its first certificate.")),

@@ -53,6 +53,11 @@ impl Folder {
     }
 }
 
+/// Makes a folder that only its owner may enter, where it is missing.
+pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 /// Writes a file that only its owner may read: beside, fsynced, renamed, the folder fsynced.
 pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, bytes, 0o600).with_context(|| format!("cannot write {}", path.display()))
@@ -68,7 +73,7 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    make_private(folder)?;
     let beside = path.with_extension("new");
     let _ = fs::remove_file(&beside);
     let mut file = OpenOptions::new()

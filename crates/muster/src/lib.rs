@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod authorities;
+mod backup;
 pub mod cli;
 pub mod config;
 pub mod exit;

@@ -46,6 +46,34 @@ pub enum Reason {
     PrivilegeWithdrawn,
 }
 
+impl Reason {
+    /// Its word in RFC 5280, section 5.3.1.
+    pub fn word(self) -> &'static str {
+        match self {
+            Reason::Unspecified => "unspecified",
+            Reason::KeyCompromise => "keyCompromise",
+            Reason::CaCompromise => "cACompromise",
+            Reason::AffiliationChanged => "affiliationChanged",
+            Reason::Superseded => "superseded",
+            Reason::CessationOfOperation => "cessationOfOperation",
+            Reason::PrivilegeWithdrawn => "privilegeWithdrawn",
+        }
+    }
+
+    /// By its number there; one that is not used here is none.
+    pub(crate) fn of_code(code: u8) -> Reason {
+        match code {
+            1 => Reason::KeyCompromise,
+            2 => Reason::CaCompromise,
+            3 => Reason::AffiliationChanged,
+            4 => Reason::Superseded,
+            5 => Reason::CessationOfOperation,
+            9 => Reason::PrivilegeWithdrawn,
+            _ => Reason::Unspecified,
+        }
+    }
+}
+
 /// A signed revocation list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevocationList {

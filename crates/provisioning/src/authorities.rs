@@ -22,6 +22,14 @@ pub(crate) struct Authorities {
 }
 
 impl Issuing {
+    fn known(certificate: &pki::IssuingCertificate) -> Issuing {
+        Issuing {
+            id: certificate.id.clone(),
+            pem: certificate.pem.clone(),
+            validity: certificate.validity,
+        }
+    }
+
     fn of(authority: &Authority) -> Issuing {
         Issuing {
             id: authority.id(),
@@ -36,6 +44,17 @@ impl Authorities {
         Authorities {
             signing: Issuing::of(signing),
             others: Vec::new(),
+        }
+    }
+
+    /// By their certificates alone.
+    pub(crate) fn known(
+        signing: &pki::IssuingCertificate,
+        others: &[pki::IssuingCertificate],
+    ) -> Authorities {
+        Authorities {
+            signing: Issuing::known(signing),
+            others: others.iter().map(Issuing::known).collect(),
         }
     }
 

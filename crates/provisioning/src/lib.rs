@@ -121,6 +121,20 @@ impl Provisioning {
         }
     }
 
+    /// A service that decides what needs no authority's key: of a state that is brought back from a backup.
+    pub fn without_keys(
+        settings: Settings,
+        roots_pem: String,
+        signing: &pki::IssuingCertificate,
+        others: &[pki::IssuingCertificate],
+    ) -> Provisioning {
+        Provisioning {
+            settings,
+            roots_pem,
+            authorities: Authorities::known(signing, others),
+        }
+    }
+
     /// Trusts others beside the one that issues: those that are to follow it, and those that it follows.
     #[must_use]
     pub fn beside<'a>(mut self, others: impl IntoIterator<Item = &'a Authority>) -> Provisioning {

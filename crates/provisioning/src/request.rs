@@ -2,7 +2,7 @@
 
 use contract::v1::{
     CertificateUsed, DecideAdmission, GetAuthorities, Issue, Kicked, ListAdmissions, ListCertificates,
-    ListClaims, PutClaim, PutSecret, RecordCertificate, Revoke, ShowCertificate, Sign,
+    ListClaims, PutClaim, PutSecret, RecordCertificate, Revoke, ShowCertificate, Sign, TakeRevocations,
 };
 
 service::requests! {
@@ -11,6 +11,7 @@ service::requests! {
         "sign" => Sign(Sign),
         "renew" => Renew(Sign),
         "record" => Record(RecordCertificate),
+        "take-revocations" => TakeRevocations(TakeRevocations),
         "put-claim" => PutClaim(PutClaim),
         "claims" => Claims(ListClaims),
         "put-secret" => PutSecret(PutSecret),

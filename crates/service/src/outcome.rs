@@ -128,6 +128,8 @@ pub struct Outcome {
     pub wakes: Vec<WakeDraft>,
     /// Effects.
     pub effects: Vec<EffectDraft>,
+    /// Effects that are not wanted any more, where their results have not come yet.
+    pub lifted: Vec<String>,
     /// Tickets of earlier `Later` answers that are answered now.
     pub completes: Vec<(String, Completion)>,
     /// Entries of the audit log about what others decided; what this service decides gets its own.
@@ -230,6 +232,11 @@ impl Outcome {
         });
     }
 
+    /// Lifts an effect: it is not run again at the next start. One that runs is not stopped.
+    pub fn no_effect(&mut self, id: impl Into<String>) {
+        self.lifted.push(id.into());
+    }
+
     /// Answers an earlier request that was promised a reply.
     pub fn complete(&mut self, ticket: impl Into<String>, reply: Result<Box<dyn Reply>, Refusal>) {
         self.completes.push((ticket.into(), reply));
@@ -247,6 +254,7 @@ impl Outcome {
         self.requests.extend(other.requests);
         self.wakes.extend(other.wakes);
         self.effects.extend(other.effects);
+        self.lifted.extend(other.lifted);
         self.completes.extend(other.completes);
         self.audits.extend(other.audits);
     }

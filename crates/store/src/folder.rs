@@ -71,6 +71,22 @@ impl FolderLock {
     }
 }
 
+/// Keeps everybody from opening a store that is there, until it is dropped.
+#[derive(Debug)]
+pub struct Held {
+    _lock: FolderLock,
+}
+
+impl Held {
+    /// Takes a store's folder; `None` when there is none.
+    pub fn take(path: &Path) -> Result<Option<Held>, StoreError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        FolderLock::acquire(path).map(|lock| Some(Held { _lock: lock }))
+    }
+}
+
 /// The process that took the lock last.
 fn holder(path: &Path) -> Option<u32> {
     fs::read_to_string(path.join(LOCK)).ok()?.trim().parse().ok()

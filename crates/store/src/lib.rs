@@ -29,6 +29,7 @@ mod applier;
 mod ballast;
 mod checkpoint;
 mod committed;
+pub mod copy;
 mod database;
 mod engine;
 mod envelope;
@@ -62,6 +63,7 @@ pub use database::{Database, Identity};
 pub use engine::SledStore;
 pub use fault::{panic_becomes_an_error, quiet_engine_panics};
 pub use files::Files;
+pub use folder::Held;
 pub use kind::Engine;
 pub use limits::{MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, check as check_batch};
 pub use memory::MemoryStore;
@@ -70,6 +72,6 @@ pub use opening::{OpenOptions, StartCheck};
 pub use redb_store::RedbStore;
 pub use salvage::Seen;
 pub use stopped::{
-    ClassStats, Classify, FilesVerified, Lost, Plan, Repaired, Rewritten, Stats, Stopped, Verified,
+    ClassStats, Classify, FilesVerified, Lost, Plan, Repaired, Restored, Rewritten, Stats, Stopped, Verified,
     verify_files,
 };

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use service::store::{Batch, Blobs, Read, Store, StoreError};
-use store::{Files, OpenOptions, SledStore};
+use store::{Engine, Files, OpenOptions, RedbStore, SledStore};
 use tempfile::TempDir;
 
 /// A mounted tmpfs, unmounted when dropped.
@@ -60,7 +60,7 @@ fn group(number: u32) -> Batch {
 }
 
 /// Commits groups until one fails; the number of groups acknowledged.
-fn commit_until_refused(store: &SledStore, from: u32) -> (u32, StoreError) {
+fn commit_until_refused(store: &dyn Store, from: u32) -> (u32, StoreError) {
     for number in from..100_000 {
         if let Err(error) = store.commit(&group(number)) {
             return (number, error);
@@ -69,7 +69,7 @@ fn commit_until_refused(store: &SledStore, from: u32) -> (u32, StoreError) {
     unreachable!("the disk never filled");
 }
 
-fn assert_all_there(store: &SledStore, groups: u32) {
+fn assert_all_there(store: &dyn Store, groups: u32) {
     for number in 0..groups {
         for row in 0..100u32 {
             let value = store.get(&(number * 100 + row).to_be_bytes()).unwrap();
@@ -139,25 +139,64 @@ fn what_was_acknowledged_survives_a_disk_that_ran_full_under_sled() {
 
 #[test]
 fn the_watermark_keeps_the_store_open_and_writing_goes_on_when_there_is_room_again() {
+    waits_for_room(Engine::Sled);
+}
+
+#[test]
+fn the_watermark_keeps_redb_open_too() {
+    waits_for_room(Engine::Redb);
+}
+
+fn waits_for_room(engine: Engine) {
     let Some(disk) = SmallDisk::mount(48) else { return };
     let path = disk.path().join("db");
     let options = OpenOptions {
         reserve_bytes: 8 << 20,
         ..OpenOptions::new(&path, 7, 1)
     };
-    let store = SledStore::open(options).unwrap();
+    let store = engine.open(options).unwrap();
     for number in 0..50 {
         store.commit(&group(number)).unwrap();
     }
     disk.fill(10 << 20);
-    let (acknowledged, refusal) = commit_until_refused(&store, 50);
+    let (acknowledged, refusal) = commit_until_refused(&*store, 50);
     assert!(matches!(refusal, StoreError::Full { .. }), "{refusal}");
-    assert!(!store.is_poisoned());
-    assert_all_there(&store, acknowledged);
+    assert_all_there(&*store, acknowledged);
     disk.free();
     std::thread::sleep(Duration::from_millis(250));
     store.commit(&group(acknowledged)).unwrap();
-    assert_all_there(&store, acknowledged + 1);
+    assert_all_there(&*store, acknowledged + 1);
+}
+
+/// redb itself meets the end of the disk, in whatever step of its commit.
+#[test]
+fn what_was_acknowledged_survives_a_disk_that_ran_full_under_redb() {
+    for leave in [0, 200 << 10, 900 << 10, 3 << 20] {
+        let Some(disk) = SmallDisk::mount(24) else { return };
+        let path = disk.path().join("db");
+        let blind = OpenOptions {
+            reserve_bytes: 0,
+            ..OpenOptions::new(&path, 7, 1)
+        };
+        let store = RedbStore::open(blind.clone()).unwrap();
+        store.commit(&group(0)).unwrap();
+        disk.fill(leave);
+        let (acknowledged, refusal) = commit_until_refused(&store, 1);
+        assert!(refusal.to_string().contains("is full"), "{refusal}");
+        drop(store);
+        // Still without room, then with it.
+        let full = RedbStore::open(blind.clone());
+        if let Ok(store) = &full {
+            assert_all_there(store, acknowledged);
+        }
+        drop(full);
+        disk.free();
+        let store = RedbStore::open(blind).unwrap();
+        assert_all_there(&store, acknowledged);
+        store.verify().unwrap();
+        store.commit(&group(acknowledged)).unwrap();
+        println!("{leave} left: {acknowledged} groups acknowledged");
+    }
 }
 
 #[test]

@@ -5,18 +5,20 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use service::store::{Batch, Read, Store};
-use store::{OpenOptions, SledStore};
+use service::store::Batch;
+use store::{Database, Engine, OpenOptions};
 
 const ROWS: u32 = 700;
 
-/// Says to the victim that its working folder is meant for it.
+/// Says to the victim that its working folder is meant for it, and which engine it is to use.
 const MARKER: &str = "for-the-victim";
 
-fn open(folder: &Path) -> SledStore {
-    SledStore::open(OpenOptions::new(folder.join("db"), 7, 1)).unwrap()
+fn open(folder: &Path) -> Arc<dyn Database> {
+    let engine: Engine = fs::read_to_string(folder.join(MARKER)).unwrap().parse().unwrap();
+    engine.open(OpenOptions::new(folder.join("db"), 7, 1)).unwrap()
 }
 
 /// Overwrites the same rows again and again, so that a torn batch shows as two numbers side by side.
@@ -31,7 +33,7 @@ fn group(number: u32) -> Batch {
 }
 
 /// The number in every row; `None` before the first batch.
-fn recovered(store: &SledStore) -> Option<u32> {
+fn recovered(store: &dyn Database) -> Option<u32> {
     let rows = store.scan(b"", None, usize::MAX).unwrap();
     let numbers: Vec<_> = rows
         .iter()
@@ -54,7 +56,7 @@ fn victim() {
         return;
     }
     let store = open(&folder);
-    let first = recovered(&store).map_or(0, |number| number + 1);
+    let first = recovered(&*store).map_or(0, |number| number + 1);
     for number in first..u32::MAX {
         store.commit(&group(number)).unwrap();
         println!("\nacknowledged {number}");
@@ -84,14 +86,23 @@ fn run_and_kill(folder: &Path, life: Duration) -> Option<u32> {
 
 #[test]
 fn acknowledged_batches_survive_a_kill_and_none_is_torn() {
+    survive(Engine::Sled);
+}
+
+#[test]
+fn acknowledged_batches_survive_a_kill_and_none_is_torn_under_redb() {
+    survive(Engine::Redb);
+}
+
+fn survive(engine: Engine) {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join(MARKER), b"").unwrap();
+    fs::write(folder.path().join(MARKER), engine.word()).unwrap();
     let mut acknowledged = None;
     for round in 0..12u64 {
         let life = Duration::from_millis(150 + round * 37 % 200);
         acknowledged = run_and_kill(folder.path(), life).or(acknowledged);
         let store = open(folder.path());
-        let found = recovered(&store);
+        let found = recovered(&*store);
         assert!(
             found >= acknowledged,
             "acknowledged {acknowledged:?}, found {found:?}"

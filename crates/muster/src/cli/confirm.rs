@@ -29,6 +29,11 @@ pub(super) enum Consent {
 }
 
 impl Confirm {
+    /// Whether nothing is to be done but to say what would be.
+    pub(super) fn only_says(&self) -> bool {
+        self.dry_run
+    }
+
     /// Asks on a terminal; without one `--yes` must have been given.
     pub(super) fn ask(&self, global: &Global, what: &str) -> Result<Consent> {
         if self.yes {

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod audit;
+mod backup;
 mod broker;
 mod ca;
 mod cert;
@@ -22,6 +23,7 @@ mod progress;
 mod purchase;
 mod query;
 mod recover;
+mod restore;
 mod rollout;
 mod run_agent;
 mod settings;
@@ -126,6 +128,10 @@ enum Command {
     /// Get back in when every admin's certificate is lost.
     #[command(subcommand)]
     Recover(recover::Recover),
+    /// Put all of an installation into one file, whether Muster runs or not.
+    Backup(backup::Backup),
+    /// Bring an installation back from a backup, while Muster is stopped.
+    Restore(restore::Restore),
     /// Check, repair, shrink and move the databases, while Muster is stopped.
     #[command(subcommand)]
     Store(store::Store),
@@ -178,6 +184,8 @@ impl Cli {
             Command::Policy(command) => command.run(global),
             Command::Agent(command) => command.run(global),
             Command::Recover(command) => command.run(global),
+            Command::Backup(command) => command.run(global),
+            Command::Restore(command) => command.run(global),
             Command::Store(command) => command.run(global),
             Command::Completion(command) => command.run(),
             Command::Man(command) => command.run(),

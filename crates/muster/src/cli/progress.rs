@@ -18,6 +18,13 @@ pub(super) fn bytes(length: u64) -> ProgressBar {
     )
 }
 
+/// What is being done, where nobody knows how much there is.
+pub(super) fn steps() -> ProgressBar {
+    let bar = styled(0, "{elapsed} {msg}");
+    bar.enable_steady_tick(std::time::Duration::from_millis(200));
+    bar
+}
+
 fn styled(length: u64, template: &str) -> ProgressBar {
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()

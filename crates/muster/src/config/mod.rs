@@ -16,7 +16,7 @@ use contract::{Root, v1::Criticality};
 use store::{Engine, StartCheck};
 
 use self::{environment::Environment, reader::Reader};
-use crate::{exit::Failure, folder::Folder};
+use crate::{backup::STAGED, exit::Failure, folder::Folder};
 
 /// The lifetimes that can be set for one criticality.
 const LIFETIMES: [(Criticality, &str); 4] = [
@@ -107,6 +107,13 @@ impl Config {
 
     fn read_with(folder: &Path, environment: Environment) -> Result<Config, Failure> {
         let folder = Folder::at(folder);
+        if !folder.config().exists() && folder.path().join(STAGED).exists() {
+            let message = format!(
+                "{} was about to be filled by `muster restore`, and that was cut off; type the same command again",
+                folder.path().display()
+            );
+            return Err(Failure::usage(message));
+        }
         if !folder.config().exists() {
             let message = format!(
                 "there is no installation in {}; make one with `muster --dir {} init`",

@@ -1,6 +1,7 @@
 //! Wiring: from a configuration to a running front door and running services.
 
 mod bus_file;
+pub(crate) mod copies;
 mod crl;
 mod ends;
 mod http;
@@ -67,6 +68,7 @@ pub struct Running {
     pub bound: Bound,
     front_door: Option<FrontDoor>,
     hosts: Vec<(ServiceName, Host)>,
+    copies: Vec<copies::Desk>,
     hosts_end: CancellationToken,
     door_end: CancellationToken,
 }
@@ -92,11 +94,12 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
             .context("where is the front door? start it first, with `muster serve front-door`")?;
         (None, bus)
     };
-    let mut hosts = Vec::new();
+    let (mut hosts, mut copies) = (Vec::new(), Vec::new());
     for name in &parts.services {
-        let host = services::start(*name, config, &bus, clock.clone(), hosts_end.clone())
+        let (host, desk) = services::start(*name, config, &bus, clock.clone(), hosts_end.clone())
             .with_context(|| format!("the {name} service does not start"))?;
         hosts.push((*name, host));
+        copies.push(desk);
     }
     // Now that the services' folders are ours: a second server must not point others to itself.
     if front_door.is_some() {
@@ -125,6 +128,7 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
         bound,
         front_door,
         hosts,
+        copies,
         hosts_end,
         door_end,
     })
@@ -215,6 +219,7 @@ impl Running {
             door.drained().await;
         }
         self.hosts_end.cancel();
+        drop(self.copies);
         let hosts = self.hosts;
         let joined = tokio::task::spawn_blocking(move || hosts.into_iter().for_each(|(_, host)| host.join()));
         let _ = joined.await;

@@ -6,15 +6,19 @@ use anyhow::{Result, bail};
 use bus::BusConfig;
 use contract::id::ServiceName;
 use host::{Clock, Executor, Host, HostConfig, NoEffects, OpenStore};
-use pki::Authority;
+use pki::{Authority, IssuingCertificate};
 use service::{
     Service,
     store::{Blobs, Store, StoreError},
 };
-use store::{Files, OpenOptions};
+use store::{Files, OpenOptions, copy::Tapped};
 use tokio_util::sync::CancellationToken;
 
-use super::{bus_file::BusFile, keys};
+use super::{
+    bus_file::BusFile,
+    copies::{Desk, Shelf},
+    keys,
+};
 use crate::{config::Config, folder::read_secret};
 
 /// The schema that this version writes.
@@ -31,7 +35,7 @@ pub(super) fn start(
     bus: &BusFile,
     clock: Arc<dyn Clock>,
     end: CancellationToken,
-) -> Result<Host> {
+) -> Result<(Host, Desk)> {
     let place = Place {
         name,
         config,
@@ -75,7 +79,26 @@ pub(crate) fn registry(config: &Config) -> registry::Registry {
 
 /// Provisioning, as configured.
 pub(crate) fn provisioning(config: &Config, authority: &Authority) -> Result<provisioning::Provisioning> {
-    let settings = provisioning::Settings {
+    let roots = keys::roots(config)?;
+    let settings = provisioning_settings(config);
+    Ok(provisioning::Provisioning::new(settings, roots, authority))
+}
+
+/// Provisioning, as configured, for what needs no authority's key.
+pub(crate) fn provisioning_without_keys(
+    config: &Config,
+    signing: &IssuingCertificate,
+    others: &[IssuingCertificate],
+) -> Result<provisioning::Provisioning> {
+    let roots = keys::roots(config)?;
+    let settings = provisioning_settings(config);
+    Ok(provisioning::Provisioning::without_keys(
+        settings, roots, signing, others,
+    ))
+}
+
+fn provisioning_settings(config: &Config) -> provisioning::Settings {
+    provisioning::Settings {
         device_lifetime_ms: config.device_lifetime.as_millis() as u64,
         lifetimes_ms: config
             .lifetimes
@@ -86,9 +109,7 @@ pub(crate) fn provisioning(config: &Config, authority: &Authority) -> Result<pro
         overlap_ms: config.overlap.as_millis() as u64,
         renew_after_ms: config.renew_after.as_millis() as u64,
         ..provisioning::Settings::default()
-    };
-    let roots = keys::roots(config)?;
-    Ok(provisioning::Provisioning::new(settings, roots, authority))
+    }
 }
 
 struct ProvisioningEffects(provisioning::Effects);
@@ -121,7 +142,7 @@ impl Place<'_> {
         self,
         service: S,
         executor: impl FnOnce(Arc<dyn Blobs>) -> Arc<dyn Executor>,
-    ) -> Result<Host> {
+    ) -> Result<(Host, Desk)> {
         let blobs: Arc<dyn Blobs> =
             Arc::new(Files::open(files(self.config, self.name))?.with_reserve(self.config.reserve_bytes));
         let executor = executor(blobs.clone());
@@ -139,15 +160,11 @@ impl Place<'_> {
             clock: self.clock.clone(),
             audit_keep: self.config.audit_keep,
         };
-        let open = opener(self.config, self.name);
-        Ok(host::start(
-            service,
-            host_config,
-            open,
-            blobs,
-            executor,
-            self.end,
-        )?)
+        let shelf = Shelf::default();
+        let open = opener_onto(self.config, self.name, shelf.clone());
+        let host = host::start(service, host_config, open, blobs, executor, self.end)?;
+        // Now that the folder is ours.
+        Ok((host, Desk::open(folder(self.config, self.name), shelf)))
     }
 
     /// What `muster init` left for this service.
@@ -164,7 +181,8 @@ impl Place<'_> {
     }
 }
 
-fn folder(config: &Config, name: ServiceName) -> PathBuf {
+/// Where a service's database and files lie.
+pub(crate) fn folder(config: &Config, name: ServiceName) -> PathBuf {
     config.path(&config.state).join(name.word())
 }
 
@@ -191,9 +209,15 @@ pub(crate) fn options(config: &Config, name: ServiceName) -> OpenOptions {
 
 /// Opens a service's database.
 pub(crate) fn opener(config: &Config, name: ServiceName) -> OpenStore {
+    opener_onto(config, name, Shelf::default())
+}
+
+/// Opens a service's database, and puts it where copies of it are made from.
+fn opener_onto(config: &Config, name: ServiceName, shelf: Shelf) -> OpenStore {
     let config = config.clone();
     Box::new(move || -> Result<Arc<dyn Store>, StoreError> {
-        let store = config.engine.open(options(&config, name))?;
+        let store = Arc::new(Tapped::new(config.engine.open(options(&config, name))?));
+        shelf.put(&store);
         Ok(store)
     })
 }

@@ -35,6 +35,22 @@ pub(super) fn schedule(s: &Situation<'_>, outcome: &mut Outcome) -> Result<(), F
     Ok(())
 }
 
+/// No list comes with this number or a lower one, not even one that is being made; the next is due soon.
+pub(super) fn go_on_above(s: &Situation<'_>, outcome: &mut Outcome, number: u64) -> Result<(), Fault> {
+    let list = load(s)?;
+    if list.making > 0 {
+        outcome.no_effect(format!("{MADE}/{:016x}", list.making));
+    }
+    let above = ListState {
+        tried: list.tried.max(number),
+        making: 0,
+        ..list
+    };
+    outcome.put(state::LIST, &above);
+    outcome.wake_at(LIST_WAKE, s.now_ms);
+    Ok(())
+}
+
 fn load(s: &Situation<'_>) -> Result<ListState, Fault> {
     Ok(s.view.load(state::LIST)?.unwrap_or_default())
 }

@@ -17,6 +17,7 @@ mod revoke;
 mod secret;
 mod sign;
 mod signed;
+mod taken;
 mod used;
 
 use contract::{Code, Refusal};
@@ -59,6 +60,7 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
             refused::told(s, caller, decided)
         }
         Request::Record(m) => record::decide(s, &m),
+        Request::TakeRevocations(m) => taken::decide(s, &m),
         Request::PutClaim(m) => claim::decide(s, &m),
         Request::PutSecret(m) => secret::decide(s, &m),
         Request::Admit(m) => admission::admit(s, caller, &m),

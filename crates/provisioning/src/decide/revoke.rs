@@ -82,7 +82,7 @@ fn revoke_all(
     let revocation = format!("rev-{}", s.random_hex());
     let mut serials = Vec::new();
     for record in records {
-        serials.push(revoke_one(s, outcome, record, reason, &revocation)?);
+        serials.push(revoke_one(s, outcome, record, (reason, s.now_ms), &revocation)?);
     }
     let record = Revocation {
         open: serials.clone(),
@@ -99,16 +99,17 @@ fn revoke_all(
     Ok(revocation)
 }
 
-fn revoke_one(
+/// Revokes one, for a reason and at a time; under no revocation where there is no session to close.
+pub(super) fn revoke_one(
     s: &Situation<'_>,
     outcome: &mut Outcome,
     record: Record,
-    reason: &str,
+    (reason, at_ms): (&str, i64),
     revocation: &str,
 ) -> Result<String, Fault> {
     let certificate = Certificate {
         status: CertificateStatus::Revoked as i32,
-        revoked_at_ms: s.now_ms,
+        revoked_at_ms: at_ms,
         revocation_reason: reason.into(),
         ..record.certificate()
     };

@@ -13,6 +13,7 @@ mod late;
 mod people;
 mod purging;
 mod refusing;
+mod restoring;
 mod revoking;
 mod rollover;
 mod rows;

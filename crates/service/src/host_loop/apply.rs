@@ -45,6 +45,9 @@ impl<S: Service> HostLoop<S> {
         for wake in outcome.wakes {
             self.set_wake(&wake.key, wake.at_ms, group, base)?;
         }
+        for id in outcome.lifted {
+            group.batch.delete(keys::effect(&id));
+        }
         for effect in outcome.effects {
             let record = EffectRecord {
                 kind: effect.kind.into(),

@@ -7,6 +7,7 @@ mod files;
 mod fresh;
 mod look;
 mod repair;
+mod restored;
 mod rewrite;
 mod wreck;
 
@@ -19,6 +20,7 @@ use service::store::StoreError;
 pub use files::{FilesVerified, verify_files};
 pub use look::{ClassStats, Stats, Verified};
 pub use repair::{Lost, Plan, Repaired};
+pub use restored::Restored;
 pub use rewrite::Rewritten;
 
 use crate::fault::Fault;
