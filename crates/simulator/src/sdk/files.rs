@@ -25,6 +25,8 @@ struct State {
     unsafe_names: Vec<NameChange>,
     next: u64,
     full: bool,
+    /// A bit flips in what is next made safe of an image on its way.
+    flips: bool,
     /// After so many steps the device is off; everything fails from then on.
     steps_left: Option<u64>,
     off: bool,
@@ -99,6 +101,27 @@ impl State {
         Ok(())
     }
 
+    /// The disk keeps one bit of an image on its way other than it was told.
+    fn flip(&mut self, of: u64) {
+        let on_its_way = |(name, content): (&String, &u64)| {
+            *content == of && name.starts_with("incoming-") && !name.contains('.')
+        };
+        if !self.flips || !self.names.iter().any(on_its_way) {
+            return;
+        }
+        let Some(content) = self
+            .contents
+            .get_mut(&of)
+            .filter(|content| !content.safe.is_empty())
+        else {
+            return;
+        };
+        let at = self.dice.below(content.safe.len() as u64) as usize;
+        content.safe[at] ^= 1 << self.dice.below(8);
+        content.seen.clone_from(&content.safe);
+        self.flips = false;
+    }
+
     fn find(&self, name: &str) -> io::Result<u64> {
         self.names
             .get(name)
@@ -133,6 +156,7 @@ impl Files {
             unsafe_names: Vec::new(),
             next: 0,
             full: false,
+            flips: false,
             steps_left: None,
             off: false,
             dice,
@@ -187,33 +211,9 @@ impl Files {
         contents.retain(|content, _| names.values().any(|named| named == content));
     }
 
-    /// One bit of an image that is on its way is flipped, as it lies there.
-    pub(crate) fn flip(&self) -> bool {
-        let mut state = self.0.lock();
-        let on_its_way = |name: &&String| name.starts_with("incoming-") && !name.contains('.');
-        let Some(content) = state
-            .names
-            .keys()
-            .find(on_its_way)
-            .and_then(|name| state.names.get(name))
-            .copied()
-        else {
-            return false;
-        };
-        let State { contents, dice, .. } = &mut *state;
-        let Some(content) = contents
-            .get_mut(&content)
-            .filter(|content| !content.safe.is_empty())
-        else {
-            return false;
-        };
-        let at = dice.below(content.safe.len() as u64) as usize;
-        let bit = 1 << dice.below(8);
-        content.safe[at] ^= bit;
-        if let Some(seen) = content.seen.get_mut(at) {
-            *seen ^= bit;
-        }
-        true
+    /// One bit flips in the next part of an image on its way that is made safe.
+    pub(crate) fn flip_next(&self) {
+        self.0.lock().flips = true;
     }
 
     /// What a file holds, for whoever looks from outside.
@@ -356,6 +356,7 @@ impl DiskFile for OpenFile {
             content.safe.clone_from(&content.seen);
             content.unsafe_writes.clear();
         }
+        state.flip(self.1);
         Ok(())
     }
 }

@@ -85,7 +85,7 @@ impl World<'_> {
             }
             Fault::DeviceFlip(device) => {
                 if let Some((device, _)) = self.sdks.get(device) {
-                    device.borrow().land().files.flip();
+                    device.borrow().land().files.flip_next();
                 }
             }
             Fault::SlowNetwork(ms) => self.slow_until_ms = self.scene.now_ms + ms,
