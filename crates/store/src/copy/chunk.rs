@@ -103,7 +103,7 @@ mod tests {
             let whole = changes(&bytes[..cut]).take_while(Option::is_some).count();
             let broken = changes(&bytes[..cut]).any(|change| change.is_none());
             // A cut between two changes cannot be seen here; the archive's sums tell.
-            assert!(whole < 3 && (broken || [10, 16].contains(&cut)), "{cut}");
+            assert!(whole < 3 && (broken || [11, 17].contains(&cut)), "{cut}");
         }
         assert_eq!(changes(&[0, 0, 0, 0, 0]).collect::<Vec<_>>(), [None]);
     }
