@@ -133,13 +133,7 @@ fn what_was_backed_up_while_stopped_or_running_comes_back() {
     assert_eq!(report["former"].as_array().unwrap().len(), 2, "{report}");
     assert_ne!(epoch(&installation), former);
     installation.good(&["store", "verify"]);
-    installation.start();
-    assert!(
-        installation
-            .good(&["--json", "device", "list"])
-            .contains("pump-7")
-    );
-    installation.stop();
+    installation.has_the_device();
 }
 
 #[test]
@@ -279,13 +273,7 @@ fn a_restoring_that_was_cut_off_is_told_and_goes_on() {
     installation.fails(&["up"], 2, &["muster restore", "cut off", "again"]);
     installation.good(&["restore", text(&file), "--replace", "--yes"]);
     assert!(!installation.path("restore.new").exists() && !installation.path("state/restore.new").exists());
-    installation.start();
-    assert!(
-        installation
-            .good(&["--json", "device", "list"])
-            .contains("pump-7")
-    );
-    installation.stop();
+    installation.has_the_device();
 }
 
 #[test]

@@ -27,17 +27,6 @@ fn database(installation: &Installation, service: &str) -> PathBuf {
     installation.path("state").join(service).join("db")
 }
 
-#[track_caller]
-fn has_the_device(installation: &mut Installation) {
-    installation.start();
-    assert!(
-        installation
-            .good(&["--json", "device", "list"])
-            .contains("pump-7")
-    );
-    installation.stop();
-}
-
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(folder)
         .unwrap()
@@ -132,7 +121,7 @@ fn damage_is_named_with_a_code_of_its_own_and_repaired() {
     assert!(kept.len() == 3 && kept[1].starts_with("db.damaged-"), "{kept:?}");
     installation.good(&["store", "verify"]);
     // The logs still held all of this short life.
-    has_the_device(&mut installation);
+    installation.has_the_device();
 }
 
 #[test]
@@ -164,14 +153,14 @@ fn databases_are_written_anew_and_brought_to_the_other_engine_and_back() {
     let mut text = fs::read_to_string(&configuration).unwrap();
     text.push_str("\n[store]\nengine = \"redb\"\n");
     fs::write(&configuration, &text).unwrap();
-    has_the_device(&mut installation);
+    installation.has_the_device();
     installation.good(&["store", "verify"]);
     assert_eq!(installation.documents(&["store", "stats"])[0]["epoch"], epoch);
 
     installation.good(&["store", "migrate", "--to", "sled"]);
     installation.good(&["store", "migrate", "--to", "sled"]);
     fs::write(&configuration, text.replace("\"redb\"", "\"sled\"")).unwrap();
-    has_the_device(&mut installation);
+    installation.has_the_device();
 }
 
 #[test]
@@ -211,5 +200,5 @@ fn what_the_documents_say_can_be_typed() {
     }
     assert!(typed >= 6, "{typed}");
     // The last one in the documents brings the databases back.
-    has_the_device(&mut installation);
+    installation.has_the_device();
 }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use tokio::{
     task::{JoinHandle, spawn_local},
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use super::{Load, Meter, Span, crowd};
@@ -37,12 +37,7 @@ pub(crate) async fn rush(logins: Vec<Login>, parallel: usize, span: Span, server
         })
     });
     let arriving: Vec<_> = arriving.collect();
-    sleep(span.warm_up).await;
-    let before = server.cpu()?;
-    meter.begin();
-    sleep(span.measured).await;
-    meter.end();
-    let cpu = server.cpu()? - before;
+    let cpu = span.pass(&meter, server).await?;
     let late = || anyhow!("{DRAIN:?} after the end some still connect");
     timeout(DRAIN, crowd::all(arriving)).await.map_err(|_| late())??;
     Ok(Load {

@@ -27,6 +27,18 @@ pub(crate) struct Span {
     pub(crate) measured: Duration,
 }
 
+impl Span {
+    /// Lets it pass while a load runs; the server's CPU time in the measured part.
+    pub(super) async fn pass(self, meter: &Meter, server: &Process) -> Result<Duration> {
+        sleep(self.warm_up).await;
+        let before = server.cpu()?;
+        meter.begin();
+        sleep(self.measured).await;
+        meter.end();
+        Ok(server.cpu()? - before)
+    }
+}
+
 /// What a load came to, and what the server spent on it in the measured time.
 pub(crate) struct Load {
     pub(crate) figures: Figures,
@@ -79,12 +91,7 @@ impl Crowd {
             let sender = Sender::new(connection, template, meter.clone());
             running.push(spawn_local(load(number, sender)));
         }
-        sleep(span.warm_up).await;
-        let before = server.cpu()?;
-        meter.begin();
-        sleep(span.measured).await;
-        meter.end();
-        let cpu = server.cpu()? - before;
+        let cpu = span.pass(&meter, server).await?;
         let late = || anyhow!("{DRAIN:?} after the end some reports are still unacknowledged");
         for connection in timeout(DRAIN, all(running)).await.map_err(|_| late())?? {
             connection.leave().await;

@@ -56,6 +56,14 @@ impl Installation {
         self.server = Some((child, ready["principals"].as_str().unwrap().to_owned()));
     }
 
+    /// The device of these tests is known when the server runs.
+    #[track_caller]
+    pub(crate) fn has_the_device(&mut self) {
+        self.start();
+        assert!(self.good(&["--json", "device", "list"]).contains("pump-7"));
+        self.stop();
+    }
+
     /// A server that was started otherwise.
     pub(crate) fn adopt(&mut self, server: Child, address: String) {
         self.server = Some((server, address));

@@ -25,18 +25,9 @@ pub(crate) struct Set {
     version: Expected,
 }
 
+/// A document for a device.
 #[derive(clap::Args)]
-pub(crate) struct Merge {
-    /// The device
-    id: Id,
-    #[command(flatten)]
-    document: Given,
-    #[command(flatten)]
-    version: Expected,
-}
-
-#[derive(clap::Args)]
-pub(crate) struct Replace {
+pub(crate) struct Whole {
     /// The device
     id: Id,
     #[command(flatten)]
@@ -88,17 +79,10 @@ impl Set {
     }
 }
 
-impl Merge {
-    pub(super) fn run(self, global: &Global) -> Result<()> {
+impl Whole {
+    pub(super) fn run(self, global: &Global, mode: ConfigMode) -> Result<()> {
         let document = self.document.read()?;
-        send(global, &self.id, ConfigMode::Merge, document, &self.version)
-    }
-}
-
-impl Replace {
-    pub(super) fn run(self, global: &Global) -> Result<()> {
-        let document = self.document.read()?;
-        send(global, &self.id, ConfigMode::Replace, document, &self.version)
+        send(global, &self.id, mode, document, &self.version)
     }
 }
 

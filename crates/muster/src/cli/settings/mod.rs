@@ -6,6 +6,7 @@ mod show;
 mod template;
 
 use anyhow::Result;
+use contract::v1::ConfigMode;
 
 use super::Global;
 
@@ -26,12 +27,12 @@ pub(super) enum Settings {
     #[command(after_help = "Examples:
   muster config merge pump-7 '{\"net\": {\"mtu\": 1400, \"dns\": null}}'
   muster config merge pump-7 --file patch.json")]
-    Merge(change::Merge),
+    Merge(change::Whole),
     /// Put a JSON document in place of what is set for one device
     #[command(after_help = "Examples:
   muster config replace pump-7 --file pump-7.json
   muster config replace pump-7 '{}'")]
-    Replace(change::Replace),
+    Replace(change::Whole),
     /// Take away settings of one device; what templates say there counts again
     #[command(after_help = "Examples:\n  muster config unset pump-7 net.mtu heartbeat")]
     Unset(change::Unset),
@@ -51,8 +52,8 @@ impl Settings {
         match self {
             Settings::Show(command) => command.run(global),
             Settings::Set(command) => command.run(global),
-            Settings::Merge(command) => command.run(global),
-            Settings::Replace(command) => command.run(global),
+            Settings::Merge(command) => command.run(global, ConfigMode::Merge),
+            Settings::Replace(command) => command.run(global, ConfigMode::Replace),
             Settings::Unset(command) => command.run(global),
             Settings::Template(command) => command.run(global),
             Settings::Drift(command) => command.run(global),
