@@ -102,12 +102,15 @@ impl Log {
         (known && told > self.lost + 1).then_some(self.lost + 1)
     }
 
-    /// Another history begins, with what a backup had of this one.
+    /// Another history begins, with what a backup had of this one. That was looked at when it was written.
     pub(crate) fn restored(&mut self, rows: &Rows) {
-        self.events.clear();
-        self.subjects.clear();
         self.lost = lost(rows).unwrap_or_default();
         self.before = self.lost;
+        self.events = inspect::events(rows, self.lost, usize::MAX).unwrap_or_default();
+        let subjects = self.events.iter();
+        self.subjects = subjects
+            .map(|event| (event.subject.clone(), event.subject_sequence))
+            .collect();
     }
 
     /// The present history's name and its last event. A restored history begins with the events of the
