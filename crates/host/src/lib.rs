@@ -64,6 +64,10 @@ pub struct HostConfig {
     pub clock: Arc<dyn Clock>,
     /// How long entries of the audit log are kept; zero is for ever.
     pub audit_keep: std::time::Duration,
+    /// How long events are kept; zero is for ever.
+    pub events_keep: std::time::Duration,
+    /// How many events are kept; 0 is any number.
+    pub events_most: u64,
 }
 
 /// A running service.

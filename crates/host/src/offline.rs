@@ -54,7 +54,10 @@ impl<S: Service> Offline<'_, S> {
             site: self.site.clone(),
             epoch: self.store.epoch(),
         };
-        let mut host_loop = HostLoop::open(self.service.clone(), settings, self.store)?;
+        // How long its logs are kept is for the running service to say.
+        let mut host_loop = HostLoop::open(self.service.clone(), settings, self.store)?
+            .keeping_audit(0)
+            .keeping_events(0, 0);
         let mut cx = Context {
             now: self.clock.now(),
             entropy: &mut OsEntropy,

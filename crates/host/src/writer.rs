@@ -99,6 +99,10 @@ fn desk<S: Service>(
     }
 }
 
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The time from opening a store to its closing or failing.
 struct Term<'a, S: Service> {
     parts: &'a Parts<S>,
@@ -122,9 +126,9 @@ impl<'a, S: Service> Term<'a, S> {
             site: config.site.clone(),
             epoch: store.epoch(),
         };
-        let audit_keep_ms = u64::try_from(config.audit_keep.as_millis()).unwrap_or(u64::MAX);
-        let host_loop =
-            HostLoop::open(parts.service.clone(), settings, &*store)?.keeping_audit(audit_keep_ms);
+        let host_loop = HostLoop::open(parts.service.clone(), settings, &*store)?
+            .keeping_audit(milliseconds(config.audit_keep))
+            .keeping_events(milliseconds(config.events_keep), config.events_most);
         let (outside, inbox) = unbounded();
         let desk = desk(parts, &host_loop, &store, &outside);
         let (jobs, readers) = readers::start(desk, config.readers);

@@ -123,6 +123,45 @@ fn who_may_not_follow_is_told_so() {
 }
 
 #[test]
+fn who_asks_for_events_that_are_no_longer_kept_is_told_where_the_rest_begins() {
+    let settings = &[("MUSTER_EVENTS__MOST", "3"), ("MUSTER_EVENTS__KEEP", "2s")];
+    let mut installation = Installation::new(settings, &[]);
+    installation.start();
+    let replay = |installation: &Installation| {
+        let typed = ["events", "--service", "registry", "--after", "1", "--replay-only"];
+        installation.ends(&typed, 0)
+    };
+    for n in 0..6 {
+        installation.good(&["device", "register", &format!("pump-{n}")]);
+    }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let gone = loop {
+        let said = replay(&installation);
+        if said.contains("of registry are no longer kept; ") {
+            break said;
+        }
+        assert!(Instant::now() < deadline, "{said}");
+        std::thread::sleep(Duration::from_millis(500));
+    };
+    assert!(gone.contains("events 2 to "), "{gone}");
+    // One who follows hears of what comes, whatever has gone before it.
+    let follow = ["events", "--service", "registry", "--filter", "devices/#"];
+    let mut follower = installation
+        .command(&[&follow[..], &["--count", "1"]].concat())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut late = 0;
+    while follower.try_wait().unwrap().is_none() {
+        installation.good(&["device", "register", &format!("late-{late}")]);
+        late += 1;
+        assert!(late < 50, "it hears nothing");
+    }
+    let told = follower.wait_with_output().unwrap();
+    assert!(told.status.success() && String::from_utf8_lossy(&told.stdout).contains("late-"));
+}
+
+#[test]
 fn a_file_that_is_not_as_it_should_be_is_a_mistake_of_the_configuration() {
     let installation = alone();
     installation.fails(

@@ -30,6 +30,15 @@ pub fn events(base: &dyn Read, after: u64, limit: usize) -> Result<Vec<Event>, S
     pairs.iter().map(|(key, value)| decode(key, value)).collect()
 }
 
+/// The oldest event that is kept; one more than the last where none is.
+pub fn first_event(base: &dyn Read) -> Result<u64, StoreError> {
+    let (head, _) = heads(base)?;
+    let oldest = events(base, 0, 1)?;
+    Ok(oldest
+        .first()
+        .map_or(head.saturating_add(1), |event| event.sequence))
+}
+
 /// The last event and fact sequence.
 pub fn heads(base: &dyn Read) -> Result<(u64, u64), StoreError> {
     let heads = base.get(keys::HEADS)?;

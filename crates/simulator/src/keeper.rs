@@ -59,6 +59,9 @@ pub(crate) struct Circumstances<'a> {
 pub(crate) trait Keeper {
     fn disk(&self) -> &Disk;
 
+    /// For how long it keeps its events from the next start on, milliseconds; 0 is for ever.
+    fn keep_events(&mut self, keep_ms: u64);
+
     /// Starts; the effects without a result are to be run again.
     fn start(&mut self) -> Result<Vec<Effect>, StoreError>;
 
@@ -108,6 +111,7 @@ pub(crate) struct Process<S: Service> {
     alive: Option<Alive<S>>,
     /// Requests decided in one group, at most.
     group: usize,
+    keep_events_ms: u64,
 }
 
 struct Alive<S: Service> {
@@ -134,6 +138,7 @@ impl<S: Service> Process<S> {
             bootstrap,
             alive: None,
             group: 64,
+            keep_events_ms: 0,
         }
     }
 
@@ -177,6 +182,10 @@ impl<S: Service> Keeper for Process<S> {
         &self.disk
     }
 
+    fn keep_events(&mut self, keep_ms: u64) {
+        self.keep_events_ms = keep_ms;
+    }
+
     fn start(&mut self) -> Result<Vec<Effect>, StoreError> {
         let store = self.disk.open()?;
         let settings = Settings {
@@ -184,7 +193,8 @@ impl<S: Service> Keeper for Process<S> {
             site: SITE.into(),
             epoch: store.epoch(),
         };
-        let host = HostLoop::open(self.service.clone(), settings, &store)?;
+        let host =
+            HostLoop::open(self.service.clone(), settings, &store)?.keeping_events(self.keep_events_ms, 0);
         let effects = host.pending_effects(&store)?;
         let inbox = VecDeque::from([Input::Bootstrap(self.bootstrap.clone())]);
         self.alive = Some(Alive {

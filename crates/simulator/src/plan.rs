@@ -100,6 +100,8 @@ pub struct Plan {
     pub acts: Vec<(u64, Act)>,
     /// When what goes wrong, milliseconds.
     pub faults: Vec<(u64, Fault)>,
+    /// How long services keep their events, milliseconds; 0: for ever.
+    pub keep_events_ms: u64,
     /// When nothing new happens any more. What follows is time to finish.
     pub busy_ms: u64,
 }
@@ -165,8 +167,20 @@ impl Plan {
             sdks,
             acts,
             faults,
+            keep_events_ms: keep_events_ms(seed),
             busy_ms,
         }
+    }
+}
+
+/// In a third of the seeds so little is kept that whoever was away for a while finds a part of it gone.
+fn keep_events_ms(seed: u64) -> u64 {
+    // Chance of its own, so that the rest of a seed's plan is what it was before there was a retention.
+    let mut dice = Dice::new(seed, 4);
+    if dice.percent(33) {
+        dice.between(400, 12_000)
+    } else {
+        0
     }
 }
 

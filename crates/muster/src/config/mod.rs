@@ -93,6 +93,10 @@ pub struct Config {
     pub session_expiry: Duration,
     /// How long entries of the audit logs are kept; zero is for ever.
     pub audit_keep: Duration,
+    /// How long events are kept; zero is for ever.
+    pub events_keep: Duration,
+    /// How many events each service keeps; 0 is any number.
+    pub events_most: u64,
     /// What is logged, as tracing's filter.
     pub log: String,
     /// Logs as JSON.
@@ -188,6 +192,9 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         session_expiry: reader.duration("limits.session_expiry", "1d"),
         // A year, and the time to look through it.
         audit_keep: reader.duration("audit.keep", "400d"),
+        // As long as the audit log, whose heads are published in them.
+        events_keep: reader.duration("events.keep", "400d"),
+        events_most: reader.value("events.most", 0),
         log: reader.text("log.filter", "info,rumqttd=error,rustls=error"),
         log_json: reader.value("log.json", false),
     }

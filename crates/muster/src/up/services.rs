@@ -159,6 +159,8 @@ impl Place<'_> {
             bootstrap: self.bootstrap()?,
             clock: self.clock.clone(),
             audit_keep: self.config.audit_keep,
+            events_keep: self.config.events_keep,
+            events_most: self.config.events_most,
         };
         let shelf = Shelf::default();
         let open = opener_onto(self.config, self.name, shelf.clone());

@@ -17,6 +17,7 @@ mod lifecycle;
 mod listing;
 mod registering;
 mod reporting;
+mod retention;
 mod rows;
 mod sequences;
 mod steps;

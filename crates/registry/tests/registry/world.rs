@@ -87,6 +87,17 @@ impl World {
         self.follow();
     }
 
+    /// From now on, events are kept for so long, and so many; everything in memory is lost and read again.
+    pub(crate) fn keep_events(&mut self, keep_ms: u64, most: u64) {
+        self.host = open(&self.store).keeping_events(keep_ms, most);
+        self.follow();
+    }
+
+    /// The broker has taken the events up to this one.
+    pub(crate) fn taken(&mut self, event: u64) {
+        self.round(vec![Input::Taken { event }]);
+    }
+
     /// Time passes, and what was to be done by then is done.
     pub(crate) fn wait(&mut self, ms: i64) {
         self.now_ms += ms;

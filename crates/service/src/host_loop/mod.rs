@@ -13,6 +13,7 @@ mod facts;
 mod group;
 mod query;
 mod requests;
+mod retention;
 mod wakes;
 
 use std::sync::Arc;
@@ -94,6 +95,7 @@ pub struct HostLoop<S: Service> {
     beacon_at: Option<u64>,
     swept_at: u64,
     audit: audit::Log,
+    events: retention::Retention,
 }
 
 impl<S: Service> HostLoop<S> {
@@ -134,6 +136,7 @@ impl<S: Service> HostLoop<S> {
             beacon_at: None,
             swept_at: 0,
             audit,
+            events: retention::Retention::default(),
         })
     }
 
@@ -141,6 +144,14 @@ impl<S: Service> HostLoop<S> {
     #[must_use]
     pub fn keeping_audit(mut self, keep_ms: u64) -> HostLoop<S> {
         self.audit.keep_ms = keep_ms;
+        self
+    }
+
+    /// For how long events are kept, milliseconds, and how many of them; 0 is for ever, and any number.
+    #[must_use]
+    pub fn keeping_events(mut self, keep_ms: u64, most: u64) -> HostLoop<S> {
+        self.events.keep_ms = keep_ms;
+        self.events.most = most;
         self
     }
 
@@ -201,6 +212,7 @@ impl<S: Service> HostLoop<S> {
         }
         self.sweep_answers(&mut group, base, cx.now)?;
         self.tend_audit(&mut group, base, cx.now)?;
+        self.forget_events(&mut group, base, cx.now)?;
         self.speak_up(&mut group, cx.now.mono_ms);
         if self.heads != heads {
             group.batch.put(keys::HEADS, self.heads.encode_to_vec());

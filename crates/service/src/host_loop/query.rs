@@ -173,15 +173,17 @@ fn replay_events<S: Service>(
         n => n.min(limits::PAGE_MAX),
     };
     let head = view.raw_record::<Heads>(keys::HEADS)?.unwrap_or_default().event;
-    let first = view
-        .scan_raw(keys::EVENT, None, 1)?
-        .first()
-        .map_or(Ok(0), |(_, v)| sequence_of(v))?;
     let mut frames = Vec::new();
-    let mut last = replay.after;
-    let after = replay.after + u64::from(planted::is(Mistake::ReplaySeam));
-    for (_, bytes) in view.scan_raw(keys::EVENT, Some(&keys::event(after)), limit)? {
-        let event = Event::decode(bytes.as_slice()).map_err(|_| damaged())?;
+    let after = replay
+        .after
+        .saturating_add(u64::from(planted::is(Mistake::ReplaySeam)));
+    let page = events_after(after, limit, view)?;
+    // What was removed since the page was read is in the page.
+    let oldest = oldest(view)?.unwrap_or(head.saturating_add(1));
+    let first = page.first().map_or(oldest, |event| event.sequence.min(oldest));
+    // Where nothing is kept up to the newest, there is nothing to wait for.
+    let mut last = replay.after.max(if page.is_empty() { head } else { 0 });
+    for event in page {
         last = event.sequence;
         let topic = settings.root.event(S::NAME, &event.subject, &event.name);
         let granted = match &sight {
@@ -224,9 +226,19 @@ fn wanted<S: Service>(filter: &str, settings: &Settings) -> Result<Option<Filter
     whole.map(Some).ok_or_else(|| refusal().into())
 }
 
-fn sequence_of(bytes: &[u8]) -> Result<u64, Fault> {
-    Event::decode(bytes)
-        .map(|event| event.sequence)
+fn events_after(after: u64, limit: usize, view: &View<'_>) -> Result<Vec<Event>, Fault> {
+    let pairs = view.scan_raw(keys::EVENT, Some(&keys::event(after)), limit)?;
+    let events = pairs.iter().map(|(_, bytes)| Event::decode(bytes.as_slice()));
+    events.map(|event| event.map_err(|_| damaged())).collect()
+}
+
+/// The oldest sequence that is kept.
+fn oldest(view: &View<'_>) -> Result<Option<u64>, Fault> {
+    let first = view.scan_raw(keys::EVENT, None, 1)?;
+    let first = first.first().map(|(_, bytes)| Event::decode(bytes.as_slice()));
+    first
+        .transpose()
+        .map(|event| event.map(|event| event.sequence))
         .map_err(|_| damaged())
 }
 

@@ -22,8 +22,9 @@ struct Stream {
     asking: bool,
     /// The replay that counts. An answer to an earlier one may still come: the session keeps it.
     asked: u64,
-    /// An event that a replay showed too early. Of an earlier replay, which began elsewhere, it means nothing.
-    jumped: Option<u64>,
+    /// Events without a gap between them that a replay showed behind a gap: first and last. The marker must say that
+    /// what was before them is no longer kept. Of an earlier replay, which began elsewhere, they mean nothing.
+    jumped: Option<(u64, u64)>,
     /// Live events that came in the meantime or behind a gap.
     ahead: BTreeMap<u64, Value>,
 }
@@ -129,10 +130,12 @@ impl Integrator {
         scene.witness.event_seen(service, event, scene.now_ms)?;
         let sequence = number(&event["sequence"]);
         if let Some(stream) = self.streams.get_mut(&service) {
-            if sequence == stream.held + 1 {
-                stream.held = sequence;
-            } else if sequence > stream.held {
-                stream.jumped.get_or_insert(sequence);
+            match &mut stream.jumped {
+                Some((_, reached)) if sequence == *reached + 1 => *reached = sequence,
+                Some(_) => {}
+                None if sequence == stream.held + 1 => stream.held = sequence,
+                None if sequence > stream.held => stream.jumped = Some((sequence, sequence)),
+                None => {}
             }
         }
         Ok(())
@@ -154,13 +157,18 @@ impl Integrator {
             stream.jumped = None;
             return Ok(());
         }
-        if let Some(sequence) = stream.jumped {
+        let oldest = number(&marker["first"]);
+        if let Some((sequence, _)) = stream.jumped.filter(|(sequence, _)| *sequence > oldest) {
             return Err(Violation {
                 invariant: Invariant::Streams,
                 seen: format!("a replay of {service} jumps from {} to {sequence}", stream.held),
                 at_ms: scene.now_ms,
             });
         }
+        scene.witness.oldest_told(service, epoch, oldest, scene.now_ms)?;
+        // What lies before the oldest is gone, and this is how one who was away for too long hears of it.
+        let reached = stream.jumped.take().map_or(0, |(_, reached)| reached);
+        stream.held = stream.held.max(reached).max(oldest.saturating_sub(1));
         stream.asking = false;
         if stream.epoch.is_empty() {
             epoch.clone_into(&mut stream.epoch);

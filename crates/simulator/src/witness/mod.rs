@@ -46,10 +46,14 @@ pub(crate) struct Witness {
     revoked: BTreeSet<String>,
     /// A device that the operator has just been told is restricted.
     told_restricted: Option<String>,
+    /// How long services keep events, milliseconds; 0: for ever.
+    keep_events_ms: u64,
+    /// How far the wall clock was ahead at most, milliseconds.
+    ahead_ms: i64,
 }
 
 impl Witness {
-    pub(crate) fn new(rows: BTreeMap<ServiceName, Rows>) -> Witness {
+    pub(crate) fn new(rows: BTreeMap<ServiceName, Rows>, keep_events_ms: u64) -> Witness {
         Witness {
             logs: ServiceName::KEEPERS
                 .map(|service| (service, Log::default()))
@@ -64,6 +68,8 @@ impl Witness {
             retired: BTreeSet::new(),
             revoked: BTreeSet::new(),
             told_restricted: None,
+            keep_events_ms,
+            ahead_ms: 0,
         }
     }
 
@@ -196,6 +202,11 @@ impl Witness {
         self.told_restricted.take()
     }
 
+    /// The wall clock is so far ahead from now on, milliseconds.
+    pub(crate) fn clock_jumped(&mut self, ahead_ms: i64) {
+        self.ahead_ms = self.ahead_ms.max(ahead_ms);
+    }
+
     // What the disks show.
 
     /// Something was committed, or a store was opened again: what is new is held against what holds always.
@@ -204,7 +215,11 @@ impl Witness {
             return Ok(());
         };
         let log = self.logs.entry(service).or_default();
-        let fresh = log.read(rows).map_err(|seen| Violation {
+        let past_ms = (self.keep_events_ms > 0).then(|| {
+            let wall_ms = genesis::WALL_MS + at_ms as i64 + self.ahead_ms;
+            wall_ms.saturating_sub_unsigned(self.keep_events_ms)
+        });
+        let fresh = log.read(rows, past_ms).map_err(|seen| Violation {
             invariant: Invariant::Sequences,
             seen: format!("{service}: {seen}"),
             at_ms,
@@ -329,8 +344,8 @@ impl Witness {
 
     /// A service's state was brought back from a backup, as another history.
     pub(crate) fn restored(&mut self, service: ServiceName) {
-        if let Some(log) = self.logs.get_mut(&service) {
-            log.restored();
+        if let (Some(log), Some(rows)) = (self.logs.get_mut(&service), self.rows.get(&service)) {
+            log.restored(rows);
         }
     }
 
@@ -349,6 +364,27 @@ impl Witness {
             invariant: Invariant::Sequences,
             seen: format!("{service}: {seen}"),
             at_ms,
+        })
+    }
+
+    /// Somebody has been told that nothing before this event is kept: it must be so (I11).
+    pub(crate) fn oldest_told(
+        &self,
+        service: ServiceName,
+        epoch: &str,
+        oldest: u64,
+        at_ms: u64,
+    ) -> Result<(), Violation> {
+        let kept = self
+            .logs
+            .get(&service)
+            .and_then(|log| log.older_than_told(epoch, oldest));
+        kept.map_or(Ok(()), |kept| {
+            Err(Violation {
+                invariant: Invariant::Streams,
+                seen: format!("a replay of {service} says that {oldest} is the oldest, and {kept} is kept"),
+                at_ms,
+            })
         })
     }
 

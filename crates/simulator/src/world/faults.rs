@@ -89,7 +89,10 @@ impl World<'_> {
                 }
             }
             Fault::SlowNetwork(ms) => self.slow_until_ms = self.scene.now_ms + ms,
-            Fault::Clock(ms) => self.wall_offset_ms += ms,
+            Fault::Clock(ms) => {
+                self.wall_offset_ms += ms;
+                self.scene.witness.clock_jumped(self.wall_offset_ms);
+            }
         }
     }
 

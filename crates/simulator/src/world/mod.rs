@@ -175,8 +175,10 @@ impl<'a> World<'a> {
         for (n, service) in ServiceName::KEEPERS.into_iter().enumerate() {
             let disk = Disk::new(0x1000 + n as u64);
             rows.insert(service, disk.rows());
+            let mut keeper = keeper(service, disk, genesis);
+            keeper.keep_events(plan.keep_events_ms);
             let place = Place {
-                keeper: keeper(service, disk, genesis),
+                keeper,
                 link: Link::default(),
                 restart_ms: 0,
                 connect_ms: 0,
@@ -203,7 +205,7 @@ impl<'a> World<'a> {
             plan,
             scene: Scene {
                 now_ms: 0,
-                witness: Witness::new(rows),
+                witness: Witness::new(rows, plan.keep_events_ms),
                 dice,
                 story,
             },

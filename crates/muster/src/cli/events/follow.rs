@@ -142,21 +142,17 @@ impl Follower {
             return;
         };
         match stream.marker(marker) {
-            Page::Complete => {}
-            Page::More if marker.complete => tokio::time::sleep(AGAIN).await,
-            Page::More => {}
             Page::NewHistory => {
                 print::note(format!(
                     "{service} has another history than before: its events begin anew"
                 ));
+                return;
             }
+            Page::More if marker.complete => tokio::time::sleep(AGAIN).await,
+            Page::More | Page::Complete => {}
         }
-        if after > 0 && marker.first > after + 1 {
-            print::note(format!(
-                "{service}'s events {} to {} are no longer kept",
-                after + 1,
-                marker.first - 1
-            ));
+        if let Some(gone) = gone(service, after, marker) {
+            print::note(gone);
         }
     }
 
@@ -232,5 +228,49 @@ impl Follower {
 
     fn is_done(&self) -> bool {
         self.left == Some(0)
+    }
+}
+
+/// What to say of events that were asked for and are no longer kept.
+fn gone(service: ServiceName, after: u64, marker: &ReplayMarker) -> Option<String> {
+    let next = after.saturating_add(1);
+    if marker.first <= next {
+        return None;
+    }
+    let last = marker.first - 1;
+    let those = if last == next {
+        format!("event {next} of {service} is")
+    } else {
+        format!("events {next} to {last} of {service} are")
+    };
+    let earliest = if marker.first > marker.head {
+        "none is, so far".to_owned()
+    } else {
+        format!("the earliest is {}", marker.first)
+    };
+    Some(format!("{those} no longer kept; {earliest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_that_are_gone_are_told_with_the_earliest() {
+        let gone = |after, first, head| {
+            let marker = ReplayMarker {
+                first,
+                head,
+                ..ReplayMarker::default()
+            };
+            gone(ServiceName::Registry, after, &marker)
+        };
+        let told = "events 8 to 40 of registry are no longer kept; the earliest is 41";
+        assert_eq!(gone(7, 41, 50).as_deref(), Some(told));
+        let told = "event 1 of registry is no longer kept; none is, so far";
+        assert_eq!(gone(0, 2, 1).as_deref(), Some(told));
+        assert_eq!(gone(0, 1, 0), None, "there has been none");
+        assert_eq!(gone(40, 41, 50), None);
+        assert_eq!(gone(u64::MAX, 41, 50), None);
     }
 }
