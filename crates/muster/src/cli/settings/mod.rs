@@ -9,6 +9,8 @@ use anyhow::Result;
 
 use super::Global;
 
+pub(super) use change::assignments;
+
 /// What devices are set to.
 #[derive(clap::Subcommand)]
 pub(super) enum Settings {
