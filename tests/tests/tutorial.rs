@@ -82,6 +82,26 @@ fn what_devices_are_set_to_is_as_its_page_says() {
 
 #[test]
 #[ignore = "takes long; tests/run runs it"]
+fn what_devices_are_told_is_done_as_its_page_says() {
+    let said = typed_out("docs/commands.md", ["127.0.0.1:18886", "127.0.0.1:18086"]);
+    promised(
+        &said,
+        &[
+            ("muster command run pump-1 diagnose", "\"process\":"),
+            ("muster command run pump-1 diagnose", "told to restart"),
+            ("muster command list", "succeeded"),
+            ("muster command run pump-1 dance", "cannot do `dance`"),
+            ("muster command run pump-1 dance", "exit code 4"),
+            ("muster command cancel flush-1", "flush-1 is cancelled"),
+            ("--deadline 1s --wait", "exit code 6"),
+            ("command-run", "\"id\":\"valve-1\""),
+            ("muster command show valve-1", "valve 3 is open"),
+        ],
+    );
+}
+
+#[test]
+#[ignore = "takes long; tests/run runs it"]
 fn the_audit_log_does_what_its_page_says() {
     let said = typed_out("docs/audit.md", ["127.0.0.1:18885", "127.0.0.1:18085"]);
     promised(

@@ -6,6 +6,9 @@
 //! Its configuration may say `{"heartbeat": "10s"}`: how often it says that it is alive. What else is in it, it
 //! keeps for the programs beside it, in the file `settings.json` of its folder.
 //!
+//! It can `diagnose` itself, tell its newest `logs`, and `restart`: [`run`] returns [`Ending::Restart`] then, and is to
+//! be called again, best by a process of its own.
+//!
 //! ```no_run
 //! use agent::{Config, Endpoint};
 //! # async fn example(roots: String) -> Result<(), Box<dyn std::error::Error>> {
@@ -23,6 +26,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod commands;
 mod config;
 mod health;
 mod metrics;
@@ -34,7 +38,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 pub use device::{
-    About, Claim, Ending, Endpoint, Error, Event, Id, Image, Location, PublicKey, Root, UpdateStep,
+    About, Claim, CommandStep, Ending, Endpoint, Error, Event, Id, Image, Location, PublicKey, Root,
+    UpdateStep,
 };
 pub use health::{HealthCheck, Judge};
 pub use metrics::{Gauge, Metrics};

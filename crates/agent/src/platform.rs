@@ -2,16 +2,23 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use device::{Boot, Document, Event, Id, Image, Platform};
+use device::{Boot, Document, Ended, Event, Id, Image, Order, Platform, Progress};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::{AgentEvent, health::HealthCheck, metrics::Metrics, options::Options};
+use crate::{
+    AgentEvent,
+    commands::{self, Log},
+    health::HealthCheck,
+    metrics::Metrics,
+    options::Options,
+};
 
 pub(crate) struct Linux {
     device_id: Id,
     health: HealthCheck,
     metrics: Metrics,
     options: Options,
+    log: Log,
     events: UnboundedSender<AgentEvent>,
 }
 
@@ -28,6 +35,7 @@ impl Linux {
             health,
             metrics,
             options,
+            log: Log::new(),
             events,
         }
     }
@@ -54,7 +62,16 @@ impl Platform for Linux {
         self.options.heartbeat()
     }
 
+    fn commands(&self) -> Vec<String> {
+        commands::CAN.map(str::to_owned).to_vec()
+    }
+
+    async fn command(&self, order: &Order, _progress: &Progress) -> Ended {
+        commands::obey(&order.name, &order.arguments, &self.log, &self.metrics)
+    }
+
     fn heard(&self, event: Event) {
+        self.log.note(&event);
         let device_id = self.device_id.clone();
         // Nobody needs to listen.
         let _ = self.events.send(AgentEvent { device_id, event });

@@ -299,6 +299,12 @@ pub const VERBS: &[Verb] = &[
     query(Registry, Row("config-templates", &[VIEWER], "ListConfigTemplates", "ConfigTemplatesListed", SMALL, "The settings of types and groups.")),
     repair(query(Registry, Row("config", &[Who::Device], "GetConfig", "ConfigState", SMALL, "A device asks for its configuration."))),
     repair(harmless(Registry, Row("config-report", &[Who::Device], "ReportConfig", "Done", MEDIUM, "A device says which configuration it has applied, or why not."))),
+    command(Registry, Row("command-run", &[OPERATOR], "RunCommand", "Changed", MEDIUM, "A device is to do something, once at most.")),
+    command(Registry, Row("command-cancel", &[OPERATOR], "CancelCommand", "Changed", SMALL, "Takes a command back that its device has not begun.")),
+    query(Registry, Row("command-show", &[VIEWER], "ShowCommand", "CommandShown", SMALL, "One command, and what came of it.")),
+    query(Registry, Row("command-list", &[VIEWER], "ListCommands", "CommandsListed", SMALL, "Commands by device and state, in pages.")),
+    repair(harmless(Registry, Row("command", &[Who::Device], "GetCommand", "CommandOrder", SMALL, "A device says what it can do, and asks what it is to do next."))),
+    repair(harmless(Registry, Row("command-report", &[Who::Device], "ReportCommand", "Done", MEDIUM, "A device says how far a command is."))),
     replay(Registry),
     facts(Registry),
     audit(Registry),
@@ -369,6 +375,7 @@ pub const VERBS: &[Verb] = &[
 pub const PUSHES: &[Push] = &[
     Push { service: Registry, name: "retire", to: Kind::Device, message: "RetireOrder", retained: false, summary: "Erase your keys, then send `erased`." },
     Push { service: Registry, name: "config", to: Kind::Device, message: "ConfigChange", retained: false, summary: "Your configuration has changed." },
+    Push { service: Registry, name: "command", to: Kind::Device, message: "CommandNotice", retained: false, summary: "There is something to do, or no longer: ask with `command`." },
     Push { service: Rollout, name: "assignment", to: Kind::Device, message: "Assignment", retained: true, summary: "There is something to install, or it was called off." },
     Push { service: ServiceName::FrontDoor, name: "publish/rejected", to: Kind::Device, message: "PublishRejected", retained: false, summary: "MQTT 3.1.1 only: a publish that may not be, and why. Any kind of principal." },
 ];
@@ -399,6 +406,7 @@ pub const EVENTS: &[EventKind] = &[
     event(Registry, "devices", "replaced", "A device gave its place to its successor, or took one."),
     event(Registry, "devices", "configured", "A device is to have another configuration."),
     event(Registry, "devices", "config-reported", "A device applied its configuration, or said why not."),
+    event(Registry, "devices", "commanded", "A device was given a command, or a command went a step on."),
     event(Registry, "templates", "changed", "The settings of a type or a group were made, changed, removed, or have reached every device's record."),
     event(Registry, "types", "changed", "A type of device was made, changed or deprecated."),
     event(Registry, "suppliers", "changed", "A supplier was made, changed or vetted."),

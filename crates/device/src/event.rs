@@ -51,6 +51,17 @@ pub enum Event {
         /// Why it was not applied; nothing if it was.
         error: Option<String>,
     },
+    /// A command went a step on.
+    Command {
+        /// Which.
+        command_id: String,
+        /// What is done.
+        name: String,
+        /// How far it is.
+        step: CommandStep,
+        /// Why, where it did not go well.
+        error: String,
+    },
     /// It has been ordered to retire.
     RetireOrdered,
     /// Its keys are gone.
@@ -60,6 +71,19 @@ pub enum Event {
         /// What, and why.
         what: String,
     },
+}
+
+/// How far a command is. The last three are ends, which the server knows of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CommandStep {
+    /// It is begun.
+    Running,
+    /// It is done.
+    Succeeded,
+    /// It could not be done.
+    Failed,
+    /// The device does not do this.
+    Rejected,
 }
 
 /// How far an update is. The last five are ends.
@@ -90,6 +114,6 @@ pub enum Ending {
     Shutdown,
     /// It is retired: its keys are erased, and it will not start again from this folder.
     Retired,
-    /// The platform restarts it with another image.
+    /// This process is to be started again, with another image or because it was told to.
     Restart,
 }

@@ -55,12 +55,15 @@
 //!   to retire; then they go, whatever else fails.
 //! - A configuration is on disk before it is applied, and what became of it is told until the server knows. It is
 //!   applied at each start, before there is a server; applying the same again must be harmless.
+//! - A command is noted on the disk before it begins, and is begun once at most; its end is told until the server
+//!   knows. One that was cut off is told as failed.
 //! - A full disk stops an update and nothing else: the device comes up, says so, and goes on once there is room. Only
 //!   an image that is being tried or undone is waited with: it is not started before the marker names it.
 //! - The clock is believed only from the beginning of the device's certificate on.
 #![forbid(unsafe_code)]
 
 mod clock;
+mod command;
 mod configuration;
 mod device;
 mod edge;
@@ -81,7 +84,7 @@ pub use contract::{Id, Root};
 pub use contract::document::Document;
 pub use device::Device;
 pub use error::Error;
-pub use event::{Ending, Event, UpdateStep};
+pub use event::{CommandStep, Ending, Event, UpdateStep};
 pub use ground::{Disk, DiskFile, Ground};
-pub use platform::{Boot, Image, Platform};
+pub use platform::{Boot, Ended, Image, Order, Platform, Progress};
 pub use settings::{About, Claim, Location, Settings};

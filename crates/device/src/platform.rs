@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use contract::document::Document;
+use tokio::sync::watch;
 
 use crate::event::Event;
 
@@ -35,6 +36,20 @@ pub trait Platform: Send + Sync + 'static {
         async { Err("this device takes no configuration".to_owned()) }
     }
 
+    /// The names of the commands that it can do, at most 64; each as an id is. With none, the server lets operators try,
+    /// and [`Platform::command`] says what it does not know.
+    fn commands(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Does what an operator orders. It is begun once at most: if the process ends meanwhile, the command is told as
+    /// failed. Dropped when its time is over.
+    fn command(&self, order: &Order, progress: &Progress) -> impl Future<Output = Ended> + Send {
+        let _ = progress;
+        let why = format!("this device knows no command `{}`", order.name);
+        async { Ended::Rejected { why } }
+    }
+
     /// How often to say that it is alive, where that is not as in the settings.
     fn heartbeat(&self) -> Option<Duration> {
         None
@@ -43,6 +58,56 @@ pub trait Platform: Send + Sync + 'static {
     /// Something has happened. Must not block.
     fn heard(&self, event: Event) {
         let _ = event;
+    }
+}
+
+/// What the device is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// Names it; no two are named alike.
+    pub command_id: String,
+    /// What to do.
+    pub name: String,
+    /// How.
+    pub arguments: Document,
+}
+
+/// What became of a command. Of an output 4 KiB are told, of a reason 500 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// It is done.
+    Succeeded {
+        /// What came of it.
+        output: String,
+    },
+    /// It is done once this process has ended and is started again: [`Ending::Restart`](crate::Ending::Restart). It is
+    /// told then.
+    Restart {
+        /// What came of it.
+        output: String,
+    },
+    /// It could not be done.
+    Failed {
+        /// What came of it all the same.
+        output: String,
+        /// Why not.
+        why: String,
+    },
+    /// The device does not do this.
+    Rejected {
+        /// Why not.
+        why: String,
+    },
+}
+
+/// Tells how far a command is; of what is told within a second, the newest counts.
+#[derive(Debug)]
+pub struct Progress(pub(crate) watch::Sender<(u32, String)>);
+
+impl Progress {
+    /// So many of a hundred are done, and this is under way now.
+    pub fn tell(&self, percent: u32, note: impl Into<String>) {
+        self.0.send_replace((percent.min(100), note.into()));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use contract::{
     Refusal,
-    v1::{CheckKind, ConfigMode, ConfigScope, Criticality, Restriction, Role, Stage},
+    v1::{CheckKind, CommandState, ConfigMode, ConfigScope, Criticality, Restriction, Role, Stage},
 };
 
 /// An enum of the contract, without its `UNSPECIFIED`.
@@ -40,6 +40,7 @@ choices! {
     Role: Viewer Operator ReleaseManager Admin;
     ConfigMode: Merge Replace;
     ConfigScope: Type Group;
+    CommandState: Queued Sent Running Succeeded Failed Rejected TimedOut Cancelled;
     CheckKind: SelfTest FirmwareAtLeast Reported Attested;
 }
 

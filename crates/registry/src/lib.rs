@@ -36,6 +36,7 @@
 
 mod acceptance;
 mod choice;
+mod command;
 mod config;
 mod decide;
 mod event;
@@ -144,7 +145,7 @@ impl Service for Registry {
         cx: &mut Context<'_>,
     ) -> Result<Outcome, Fault> {
         let situation = self.situation(view, caller.principal.to_string(), cx.now.wall_ms)?;
-        decide::command(&situation, &self.settings, &caller.principal, request)
+        decide::decide(&situation, &self.settings, &caller.principal, request)
     }
 
     fn query(

@@ -7,6 +7,7 @@ use contract::v1::{
     ReceiveDevices, RegisterDevice, RegisterDevices, RemoveGroup, RemoveQuery, ReplaceDevice, Report,
     RestrictDevice, RetireDevice, ShowDevice, ShowHistory, ShowType,
 };
+use contract::v1::{CancelCommand, GetCommand, ListCommands, ReportCommand, RunCommand, ShowCommand};
 use contract::v1::{
     ExplainConfig, GetConfig, ListConfigDrift, ListConfigTemplates, PutConfigTemplate, RemoveConfigTemplate,
     ReportConfig, SetConfig, ShowConfig,
@@ -64,6 +65,12 @@ service::requests! {
         "config-templates" => ConfigTemplates(ListConfigTemplates),
         "config" => Config(GetConfig),
         "config-report" => ConfigReport(ReportConfig),
+        "command-run" => CommandRun(RunCommand),
+        "command-cancel" => CommandCancel(CancelCommand),
+        "command-show" => CommandShow(ShowCommand),
+        "command-list" => CommandList(ListCommands),
+        "command" => Command(GetCommand),
+        "command-report" => CommandReport(ReportCommand),
     }
 }
 

@@ -14,6 +14,7 @@
 //! | `w{group}` | how far the fleet has been searched for a dynamic group's members, see `decide/settle.rs` |
 //! | `h{device} NUL {version, 16 hex digits}` | [`contract::v1::Evidence`] |
 //! | `c…` | configuration, see `config/state.rs` |
+//! | `k…` | commands, see `command/state.rs` |
 //! | `u{kind} NUL {value}` | the device that has it, see `index.rs` |
 //! | `x{field} NUL {value} NUL {device}` | empty: the device is found by it, see `index.rs` |
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// What requests call the things that they are about, and what events call them. The first ones that a
 /// request has count.
-const NAMES: [(&str, &str); 12] = [
+const NAMES: [(&str, &str); 13] = [
     ("device_id", "devices"),
     ("device_ids", "devices"),
     ("group_id", "groups"),
@@ -18,6 +18,7 @@ const NAMES: [(&str, &str); 12] = [
     ("rollout_id", "rollouts"),
     ("artifact_id", "artifacts"),
     ("rule_id", "rules"),
+    ("command_id", "commands"),
     ("batch", "claims"),
     ("serial", "certificates"),
 ];

@@ -66,6 +66,7 @@ pub(crate) async fn run<P: Platform>(
         match meet(&mut body, &identity, &shutdown).await? {
             Leave::Shutdown => return Ok(Ending::Shutdown),
             Leave::Again => {}
+            Leave::Restart => return Ok(Ending::Restart),
             Leave::Retired => {
                 retiring::finish(&mut body)?;
                 return Ok(Ending::Retired);

@@ -9,7 +9,7 @@ use contract::{
 };
 use tokio::task::{AbortHandle, Id, JoinSet};
 
-use super::{configuring::Failed, renewing::Renewal, work::Worked};
+use super::{commanding, configuring::Failed, renewing::Renewal, work::Worked};
 
 /// The errands there are; each is under way once at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +18,7 @@ pub(crate) enum Errand {
     Standing,
     Assignment,
     Config,
+    Command,
     Work,
     Renew,
     Erased,
@@ -29,6 +30,7 @@ pub(crate) enum Heard {
     Standing(Result<Standing, AskError>),
     Assignment(Result<Assignment, AskError>),
     Configured(Result<(), Failed>),
+    Commanded(Result<commanding::After, commanding::Failed>),
     Worked(Worked),
     Renewed(Renewal),
     Erased(Result<(), AskError>),
@@ -44,6 +46,7 @@ impl Heard {
             Heard::Standing(Ok(_)) => Some(Errand::Standing),
             Heard::Assignment(Ok(_)) => Some(Errand::Assignment),
             Heard::Configured(Ok(())) => Some(Errand::Config),
+            Heard::Commanded(Ok(_)) => Some(Errand::Command),
             Heard::Worked(Worked::Input(_)) => Some(Errand::Work),
             Heard::Renewed(Renewal::Done(_)) => Some(Errand::Renew),
             _ => None,

@@ -1,6 +1,7 @@
 //! The edge: everything that waits for the network, the disk or the platform.
 
 mod body;
+mod commanding;
 mod configuring;
 mod connecting;
 mod enrolling;

@@ -1,7 +1,7 @@
 //! The end: the order is kept, the receipt sent, and only then the keys go.
 
 use super::body::Body;
-use crate::{configuration::Kept, error::Error, event::Event, files::Folder, platform::Platform};
+use crate::{command, configuration::Kept, error::Error, event::Event, files::Folder, platform::Platform};
 
 /// There once the device has been ordered to retire.
 const ORDERED: &str = "retire";
@@ -31,7 +31,8 @@ pub(crate) fn is_done(folder: &Folder) -> Result<bool, Error> {
 pub(crate) fn finish<P: Platform>(body: &mut Body<P>) -> Result<(), Error> {
     let marked = body.folder.write(DONE, b"");
     let erased = body.keys.erase();
-    let tidied = body.slots.tidy(None).and(Kept::erase(&body.folder));
+    let (settings, order) = (Kept::erase(&body.folder), command::Kept::erase(&body.folder));
+    let tidied = body.slots.tidy(None).and(settings).and(order);
     marked.or_else(|_| body.folder.write(DONE, b""))?;
     erased.and(tidied)?;
     body.tell(Event::Retired);

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     body::{Body, told_whole},
+    commanding::{self, After, Commander},
     configuring::{Configurer, Failed},
     connecting::has_ended,
     errand::{self, Errand, Errands, Heard},
@@ -33,6 +34,8 @@ const TELL: Duration = Duration::from_secs(1);
 pub(crate) enum Leave {
     Shutdown,
     Retired,
+    /// A command asks for another process.
+    Restart,
     /// There is another certificate or another image to connect with.
     Again,
 }
@@ -53,6 +56,8 @@ pub(crate) struct Session<'a, P> {
     change: Option<ConfigChange>,
     /// It came while another one was worked on.
     change_waits: bool,
+    /// The server told of a command while one was worked on.
+    command_waits: bool,
 }
 
 impl<'a, P: Platform> Session<'a, P> {
@@ -76,6 +81,7 @@ impl<'a, P: Platform> Session<'a, P> {
             is_retiring,
             change: None,
             change_waits: false,
+            command_waits: false,
         })
     }
 
@@ -134,11 +140,13 @@ impl<'a, P: Platform> Session<'a, P> {
         }
         // What was begun over the former connection does not know what has changed since.
         self.change_waits |= self.errands.is_under_way(Errand::Config);
+        self.command_waits |= self.errands.is_under_way(Errand::Command);
         for errand in [
             Errand::Report,
             Errand::Standing,
             Errand::Assignment,
             Errand::Config,
+            Errand::Command,
             Errand::Work,
         ] {
             self.send(errand, Duration::ZERO);
@@ -158,6 +166,11 @@ impl<'a, P: Platform> Session<'a, P> {
                 let configurer = Configurer::of(self.body, &client);
                 let change = self.change.take();
                 let done = async move { Heard::Configured(configurer.configure(change).await) };
+                self.errands.send(errand, pause, done);
+            }
+            Errand::Command => {
+                let commander = Commander::of(self.body, &client);
+                let done = async move { Heard::Commanded(commander.obey().await) };
                 self.errands.send(errand, pause, done);
             }
             Errand::Work => {
@@ -196,6 +209,7 @@ impl<'a, P: Platform> Session<'a, P> {
             Heard::Assignment(Ok(assignment)) => return self.assigned(&assignment).await,
             Heard::Assignment(Err(error)) => self.again(Errand::Assignment, &error),
             Heard::Configured(done) => self.configured(done),
+            Heard::Commanded(done) => return Ok(self.commanded(done)),
             Heard::Worked(Worked::Input(input)) => return self.apply(input).await,
             Heard::Worked(Worked::Later(why)) => self.later(Errand::Work, why),
             Heard::Renewed(renewal) => return self.renewed(renewal),
@@ -241,6 +255,7 @@ impl<'a, P: Platform> Session<'a, P> {
                 Ok(change) => self.reconfigure(change),
                 Err(refusal) => self.body.problem(refusal.to_string()),
             },
+            (ServiceName::Registry, "command") => self.look_for_command(),
             (ServiceName::Rollout, "assignment") => match wire::decode(&delivery.payload, "") {
                 Ok(assignment) => return self.pushed(&assignment).await,
                 Err(refusal) => self.body.problem(refusal.to_string()),
@@ -275,6 +290,31 @@ impl<'a, P: Platform> Session<'a, P> {
         }
     }
 
+    /// A command that comes while another one is worked on waits.
+    fn look_for_command(&mut self) {
+        if self.is_retiring {
+            return;
+        }
+        if self.errands.is_under_way(Errand::Command) {
+            self.command_waits = true;
+        } else {
+            self.send(Errand::Command, Duration::ZERO);
+        }
+    }
+
+    fn commanded(&mut self, done: Result<After, commanding::Failed>) -> Option<Leave> {
+        match done {
+            Ok(After::Restart) => return Some(Leave::Restart),
+            Ok(After::Rest) if std::mem::take(&mut self.command_waits) => {
+                self.send(Errand::Command, Duration::ZERO);
+            }
+            Ok(After::Rest) => {}
+            Err(commanding::Failed::Ask(error)) => self.again(Errand::Command, &error),
+            Err(commanding::Failed::Other(why)) => self.later(Errand::Command, why),
+        }
+        None
+    }
+
     fn stand(&mut self, standing: &Standing) {
         if standing.retire {
             self.retire();
@@ -294,10 +334,15 @@ impl<'a, P: Platform> Session<'a, P> {
         self.errands.call_back(Errand::Work);
         self.errands.call_back(Errand::Renew);
         self.errands.call_back(Errand::Config);
+        self.errands.call_back(Errand::Command);
         self.send(Errand::Erased, Duration::ZERO);
     }
 
+    /// The next certificate needs another session, and a command must not be cut off for it: it is waited for.
     fn renew_if_due(&mut self, pause: Duration) {
+        if self.errands.is_under_way(Errand::Command) {
+            return;
+        }
         let is_left_over = matches!(self.body.keys.next(), Ok(Some(_)));
         if !self.is_retiring && (is_left_over || renewing::is_due(&self.identity, self.body.now_ms())) {
             self.send(Errand::Renew, pause);

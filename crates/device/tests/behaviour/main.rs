@@ -6,6 +6,7 @@
 mod world;
 
 mod certificates;
+mod commanding;
 mod configuration;
 mod full_disk;
 mod killed;

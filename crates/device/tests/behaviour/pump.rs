@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use device::{Boot, Device, Document, Ending, Error, Event, Image, Platform, Settings, UpdateStep};
+use device::{
+    Boot, Device, Document, Ended, Ending, Error, Event, Image, Order, Platform, Progress, Settings,
+    UpdateStep,
+};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +25,8 @@ pub(crate) struct Watch {
     pub(crate) configs: Arc<Mutex<Vec<String>>>,
     /// Why it does not take what it is to be set to.
     pub(crate) dislike: Arc<Mutex<Option<String>>>,
+    /// What it began to do.
+    pub(crate) commands: Arc<Mutex<Vec<String>>>,
 }
 
 impl Platform for Watch {
@@ -46,6 +51,27 @@ impl Platform for Watch {
     async fn configure(&self, document: &Document) -> Result<(), String> {
         self.configs.lock().push(serde_json::to_string(document).unwrap());
         self.dislike.lock().clone().map_or(Ok(()), Err)
+    }
+
+    fn commands(&self) -> Vec<String> {
+        ["say", "hang", "restart"].map(str::to_owned).to_vec()
+    }
+
+    async fn command(&self, order: &Order, progress: &Progress) -> Ended {
+        self.commands.lock().push(order.command_id.clone());
+        match order.name.as_str() {
+            "say" => Ended::Succeeded {
+                output: order.arguments["text"].as_str().unwrap().to_owned(),
+            },
+            "hang" => {
+                progress.tell(40, "under\nway");
+                std::future::pending().await
+            }
+            "restart" => Ended::Restart {
+                output: "again".into(),
+            },
+            _ => Ended::Rejected { why: "what?".into() },
+        }
     }
 
     fn heard(&self, event: Event) {

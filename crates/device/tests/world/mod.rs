@@ -81,6 +81,11 @@ pub(crate) struct State {
     pub(crate) config_reports: Vec<ReportConfig>,
     /// What they say of it is taken and not acknowledged.
     pub(crate) mute_on_config: bool,
+    /// What devices are to do, in order.
+    pub(crate) orders: Vec<CommandOrder>,
+    pub(crate) command_reports: Vec<ReportCommand>,
+    /// The end of a command is taken and not acknowledged.
+    pub(crate) mute_on_end: bool,
     pub(crate) erased: Vec<Erased>,
     /// Receipts are taken and not acknowledged.
     pub(crate) mute_on_erased: bool,

@@ -95,6 +95,8 @@ fn answer(
             state.config_reports.push(read(payload));
             (!state.mute_on_config).then(|| ok(&Done::default()))
         }
+        (ServiceName::Registry, "command") => Some(ok(&state.orders.first().cloned().unwrap_or_default())),
+        (ServiceName::Registry, "command-report") => command_report(read(payload), state),
         (ServiceName::Registry, "erased") => {
             state.erased.push(read(payload));
             (!state.mute_on_erased).then(|| ok(&Done::default()))
@@ -167,6 +169,30 @@ fn report(report: &UpdateReport, who: &Principal, state: &mut State) -> Answer {
         state.assigned.remove(&who.id);
     }
     ok(&Done::default())
+}
+
+fn command_report(told: ReportCommand, state: &mut State) -> Option<Answer> {
+    let is_end = told.state() != CommandState::Running;
+    let at = state.orders.iter().position(|o| o.command_id == told.command_id);
+    let state_told = told.state;
+    state.command_reports.push(told);
+    let Some(at) = at else {
+        let refusal = Refusal::new(Code::NotAllowed, "the command is cancelled; do not run it");
+        return Some(if is_end {
+            ok(&Done::default())
+        } else {
+            Err(refusal)
+        });
+    };
+    if is_end && state.mute_on_end {
+        return None;
+    }
+    if is_end {
+        state.orders.remove(at);
+    } else {
+        state.orders[at].state = state_told;
+    }
+    Some(ok(&Done::default()))
 }
 
 fn read<M: Wire>(payload: &[u8]) -> M {

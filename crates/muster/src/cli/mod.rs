@@ -5,6 +5,7 @@ mod backup;
 mod broker;
 mod ca;
 mod cert;
+mod commands;
 mod confirm;
 mod demo;
 mod device;
@@ -82,6 +83,9 @@ enum Command {
     /// What devices are set to, and what they say they have.
     #[command(subcommand)]
     Config(settings::Settings),
+    /// What devices are told to do.
+    #[command(subcommand, name = "command")]
+    Tell(commands::Commands),
     /// From whom devices come.
     #[command(subcommand)]
     Supplier(supplier::Supplier),
@@ -168,6 +172,7 @@ impl Cli {
             Command::Group(command) => command.run(global),
             Command::Type(command) => command.run(global),
             Command::Config(command) => command.run(global),
+            Command::Tell(command) => command.run(global),
             Command::Supplier(command) => command.run(global),
             Command::Order(command) => command.run(global),
             Command::Query(command) => command.run(global),

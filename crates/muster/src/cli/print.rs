@@ -88,6 +88,7 @@ pub(super) fn word(name: &str) -> String {
         "ADMISSION_STATUS",
         "ADMISSION",
         "CHECK_KIND",
+        "COMMAND_STATE",
         "CONFIG_SCOPE",
         "ROLLOUT_STATE",
         "UPDATE_STATE",

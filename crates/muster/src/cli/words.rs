@@ -22,7 +22,7 @@ macro_rules! words {
 }
 
 words! {
-    Admission, AdmissionStatus, CertificateStatus, CheckKind, ConfigScope, Comparison, Connectivity, Criticality, Response, Restriction, Role, RolloutState,
+    Admission, AdmissionStatus, CertificateStatus, CheckKind, CommandState, ConfigScope, Comparison, Connectivity, Criticality, Response, Restriction, Role, RolloutState,
     Severity, Stage, UpdateState,
 }
 
@@ -115,6 +115,7 @@ mod tests {
         check::<v1::CertificateStatus>(5);
         check::<v1::CheckKind>(4);
         check::<v1::ConfigScope>(2);
+        check::<v1::CommandState>(8);
         check::<v1::RolloutState>(5);
         check::<v1::UpdateState>(11);
         check::<v1::Connectivity>(4);

@@ -11,7 +11,7 @@ use service::{Fault, Outcome, View};
 use super::Situation;
 use crate::{
     choice::Choice,
-    config, event, index,
+    command, config, event, index,
     lifecycle::{Effect, Transition},
     roster::Roster,
     state,
@@ -148,6 +148,7 @@ impl<'a> Act<'a> {
         }
         self.outcome.put(state::device_key(&device.device_id), device);
         config::note(self.s, &mut self.outcome, before, device)?;
+        command::note(self.s, &mut self.outcome, before, device)?;
         let known = before.map(event::fact_of);
         event::device_fact(&mut self.outcome, known.as_ref(), device);
         Ok(())

@@ -35,7 +35,7 @@ use contract::{
 use service::{FactChange, Fault, Outcome, View};
 
 use crate::{
-    Request, Settings, acceptance, config,
+    Request, Settings, acceptance, command, config,
     lifecycle::{self, Ground},
     restriction::Measure,
     rules::Rules,
@@ -78,7 +78,7 @@ pub(crate) fn ground(view: &View<'_>, now_ms: i64, device: &Device) -> Result<Gr
 }
 
 /// Decides a command.
-pub(crate) fn command(
+pub(crate) fn decide(
     s: &Situation<'_>,
     settings: &Settings,
     caller: &Principal,
@@ -116,6 +116,10 @@ pub(crate) fn command(
         Request::PutConfigTemplate(m) => config::put_template(s, m),
         Request::RemoveConfigTemplate(m) => config::remove_template(s, m),
         Request::ConfigReport(m) => config::report(s, caller, m),
+        Request::CommandRun(m) => command::run(s, m),
+        Request::CommandCancel(m) => command::cancel(s, m),
+        Request::Command(m) => command::hand(s, caller, m),
+        Request::CommandReport(m) => command::report(s, caller, m),
         Request::Show(_)
         | Request::List(_)
         | Request::Count(_)
@@ -133,6 +137,8 @@ pub(crate) fn command(
         | Request::ConfigExplain(_)
         | Request::ConfigDrift(_)
         | Request::ConfigTemplates(_)
+        | Request::CommandShow(_)
+        | Request::CommandList(_)
         | Request::Config(_) => Err(Refusal::new(Code::Internal, "this verb is a query").into()),
     }
 }
@@ -142,10 +148,14 @@ pub(crate) fn fact(s: &Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, F
     certificate::decide(s, fact)
 }
 
-/// A wake-up: the deadline of a retiring device, the next page for a dynamic group, or a configuration.
+/// A wake-up: the deadline of a retiring device, the next page for a dynamic group, a configuration or a
+/// command.
 pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     if let Some(rest) = key.strip_prefix(config::WAKE) {
         return config::wake(s, rest);
+    }
+    if let Some(rest) = key.strip_prefix(command::WAKE) {
+        return command::wake(s, rest);
     }
     match key.strip_prefix(settle::WAKE) {
         Some(group) => settle::decide(s, group),

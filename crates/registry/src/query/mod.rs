@@ -13,7 +13,7 @@ use contract::{Code, Refusal, id::Principal, v1::SavedQuery, wire::Reply};
 use service::{Fault, View};
 
 use crate::{
-    Request, config,
+    Request, command, config,
     language::{Query, Surroundings},
     state,
 };
@@ -44,6 +44,8 @@ pub(crate) fn answer(
         Request::ConfigDrift(m) => Box::new(config::drift(view, &m)?),
         Request::ConfigTemplates(m) => Box::new(config::templates(view, &m)?),
         Request::Config(_) => Box::new(config::current(view, caller)?),
+        Request::CommandShow(m) => Box::new(command::show(view, &m)?),
+        Request::CommandList(m) => Box::new(command::list(view, &m)?),
         _ => return Err(Refusal::new(Code::Internal, "this verb is a command").into()),
     })
 }

@@ -94,8 +94,8 @@ impl RunAgent {
         let config = self.config(global)?;
         let ending = global.block_on(follow(global, config))?;
         if ending == Ending::Restart {
-            // The reference agent plays its restarts, so that there is nothing to start again.
-            return print::line("an image asks for a restart; run this again");
+            // The reference agent plays the restarts of its images: this one was ordered.
+            return print::line("told to restart; run this again");
         }
         Ok(())
     }

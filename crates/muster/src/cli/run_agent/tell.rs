@@ -1,6 +1,6 @@
 //! What happens to the agent, a line each.
 
-use agent::{AgentEvent, Event, UpdateStep};
+use agent::{AgentEvent, CommandStep, Event, UpdateStep};
 use anyhow::Result;
 use host::clock::wall_ms;
 use serde_json::{Map, Value, json};
@@ -65,9 +65,32 @@ fn words(event: &Event) -> (&'static str, Vec<(&'static str, Value)>) {
                 ("error", json!(error.as_deref().unwrap_or_default())),
             ],
         ),
+        Event::Command {
+            command_id,
+            name,
+            step,
+            error,
+        } => (
+            "command",
+            vec![
+                ("id", json!(command_id)),
+                ("name", json!(name)),
+                ("step", json!(command_word(*step))),
+                ("error", json!(error)),
+            ],
+        ),
         Event::RetireOrdered => ("retire-ordered", Vec::new()),
         Event::Retired => ("retired", Vec::new()),
         Event::Problem { what } => ("problem", vec![("what", json!(what))]),
+    }
+}
+
+fn command_word(step: CommandStep) -> &'static str {
+    match step {
+        CommandStep::Running => "running",
+        CommandStep::Succeeded => "succeeded",
+        CommandStep::Failed => "failed",
+        CommandStep::Rejected => "rejected",
     }
 }
 

@@ -121,7 +121,7 @@ fn send(global: &Global, id: &Id, mode: ConfigMode, document: String, version: &
 }
 
 /// `net.mtu=1400` and its like, as a patch.
-pub(super) fn assignments(settings: &[String]) -> Result<Document> {
+pub(in super::super) fn assignments(settings: &[String]) -> Result<Document> {
     patch(settings.iter().map(|text| match text.split_once('=') {
         Some((path, value)) => {
             let json = serde_json::from_str(value)

@@ -10,6 +10,8 @@ use contract::v1::ConfigMode;
 
 use super::Global;
 
+pub(super) use change::assignments;
+
 /// What devices are set to.
 #[derive(clap::Subcommand)]
 pub(super) enum Settings {

@@ -1,0 +1,268 @@
+//! Does what the device is told to do: one command after the other, each once at most.
+//!
+//! It is announced to the server, noted as begun, done, noted as ended, told. Cut off before it is noted as begun it
+//! is done later; cut off after that it is told as interrupted, and not done again.
+
+use std::{sync::Arc, time::Duration};
+
+use client::{AskError, Client};
+use contract::{
+    Code, document,
+    id::ServiceName,
+    v1::{CommandOrder, CommandState, Done, GetCommand, ReportCommand},
+};
+use tokio::{sync::watch, time::Instant};
+
+use super::body::{Body, told_whole};
+use crate::{
+    command::{End, How, Kept, Step},
+    event::{CommandStep, Event},
+    files::Folder,
+    platform::{Ended, Order, Platform, Progress},
+};
+
+/// Most bytes of an output.
+const OUTPUT_BYTES: usize = 4 * 1024;
+/// The longest reason or note, characters.
+const LINE_CHARS: usize = 500;
+/// How often progress is told at most.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+/// What doing commands needs, apart from the device itself.
+pub(crate) struct Commander<P> {
+    client: Client,
+    platform: Arc<P>,
+    folder: Arc<Folder>,
+}
+
+/// What is to follow.
+pub(crate) enum After {
+    /// There is nothing more to do.
+    Rest,
+    /// This process is to end and be started again.
+    Restart,
+}
+
+/// Why it came to nothing for now.
+pub(crate) enum Failed {
+    Ask(AskError),
+    Other(String),
+}
+
+impl<P: Platform> Commander<P> {
+    pub(super) fn of(body: &Body<P>, client: &Client) -> Commander<P> {
+        Commander {
+            client: client.clone(),
+            platform: body.platform.clone(),
+            folder: body.folder.clone(),
+        }
+    }
+
+    /// Does all there is to do. It may be cut off anywhere, and begins again with what is on the disk.
+    pub(super) async fn obey(self) -> Result<After, Failed> {
+        loop {
+            if let Some(kept) = self.read()?
+                && kept.step != Step::Announced
+            {
+                self.tell_end(kept).await?;
+            }
+            let order = self.ask().await?;
+            if order.command_id.is_empty() {
+                return Ok(After::Rest);
+            }
+            let announced = self
+                .read()?
+                .is_some_and(|kept| kept.command_id == order.command_id);
+            if order.state() == CommandState::Running && !announced {
+                // It was begun, or may have been: the disk does not say.
+                self.keep(&order, Step::Ended(End::interrupted()))?;
+                continue;
+            }
+            if let After::Restart = self.follow(order).await? {
+                return Ok(After::Restart);
+            }
+        }
+    }
+
+    async fn ask(&self) -> Result<CommandOrder, Failed> {
+        let asked = GetCommand {
+            can: self.platform.commands(),
+            ..GetCommand::default()
+        };
+        let order = self
+            .client
+            .ask::<CommandOrder>(ServiceName::Registry, "command", &asked);
+        order.await.map_err(Failed::Ask)
+    }
+
+    /// Does one command; its end is on the disk then.
+    async fn follow(&self, order: CommandOrder) -> Result<After, Failed> {
+        self.keep(&order, Step::Announced)?;
+        let begins = ReportCommand {
+            command_id: order.command_id.clone(),
+            state: CommandState::Running.into(),
+            ..ReportCommand::default()
+        };
+        match self.report(&begins).await {
+            Ok(()) => {}
+            // Cancelled, or too late.
+            Err(AskError::Refused(refusal)) if matches!(refusal.code, Code::NotAllowed | Code::NotFound) => {
+                self.forget()?;
+                return Ok(After::Rest);
+            }
+            Err(error) => return Err(Failed::Ask(error)),
+        }
+        self.keep(&order, Step::Begun)?;
+        self.heard(&order.command_id, &order.name, CommandStep::Running, "");
+        let (end, after) = self.run(&order).await;
+        self.keep(&order, Step::Ended(end))?;
+        Ok(after)
+    }
+
+    /// Lets the platform do it, for as long as there is time, and tells how far it is.
+    async fn run(&self, order: &CommandOrder) -> (End, After) {
+        let (progress, mut said) = watch::channel((0, String::new()));
+        let what = Order {
+            command_id: order.command_id.clone(),
+            name: order.name.clone(),
+            arguments: document::from_text(&order.arguments),
+        };
+        let progress = Progress(progress);
+        let work = self.platform.command(&what, &progress);
+        let mut work = std::pin::pin!(tokio::time::timeout(
+            Duration::from_millis(order.remaining_ms),
+            work
+        ));
+        let mut next = Instant::now();
+        loop {
+            let told = async {
+                tokio::time::sleep_until(next).await;
+                // The sender lives as long as the work.
+                let _ = said.changed().await;
+                let (percent, note) = said.borrow_and_update().clone();
+                let report = ReportCommand {
+                    command_id: order.command_id.clone(),
+                    state: CommandState::Running.into(),
+                    percent,
+                    note: line(&note),
+                    ..ReportCommand::default()
+                };
+                // The next one, or the end, says more.
+                let _ = self.report(&report).await;
+            };
+            tokio::select! {
+                biased;
+                ended = &mut work => return end(ended.ok()),
+                () = told => next = Instant::now() + PROGRESS,
+            }
+        }
+    }
+
+    /// Tells the server the end of a command, or that it was interrupted, and forgets it.
+    async fn tell_end(&self, mut kept: Kept) -> Result<(), Failed> {
+        if kept.step == Step::Begun {
+            kept.step = Step::Ended(End::interrupted());
+            kept.write(&self.folder).map_err(files)?;
+        }
+        let Step::Ended(end) = kept.step else {
+            return Ok(());
+        };
+        let (state, step) = match end.how {
+            How::Succeeded => (CommandState::Succeeded, CommandStep::Succeeded),
+            How::Failed => (CommandState::Failed, CommandStep::Failed),
+            How::Rejected => (CommandState::Rejected, CommandStep::Rejected),
+        };
+        let report = ReportCommand {
+            command_id: kept.command_id.clone(),
+            state: state.into(),
+            percent: if end.how == How::Succeeded { 100 } else { 0 },
+            output: end.output,
+            output_cut: end.is_cut,
+            error: end.error.clone(),
+            ..ReportCommand::default()
+        };
+        match self.report(&report).await {
+            Ok(()) => {}
+            // A server that does not know of it has nothing to learn either.
+            Err(AskError::Refused(refusal)) if refusal.code == Code::NotFound => {}
+            Err(error) => return Err(Failed::Ask(error)),
+        }
+        self.forget()?;
+        self.heard(&kept.command_id, &kept.name, step, &end.error);
+        Ok(())
+    }
+
+    async fn report(&self, report: &ReportCommand) -> Result<(), AskError> {
+        let told = self
+            .client
+            .ask::<Done>(ServiceName::Registry, "command-report", report);
+        told.await.map(drop)
+    }
+
+    fn read(&self) -> Result<Option<Kept>, Failed> {
+        Kept::read(&self.folder).map_err(files)
+    }
+
+    fn keep(&self, order: &CommandOrder, step: Step) -> Result<(), Failed> {
+        let kept = Kept {
+            command_id: order.command_id.clone(),
+            name: order.name.clone(),
+            step,
+        };
+        kept.write(&self.folder).map_err(files)
+    }
+
+    fn forget(&self) -> Result<(), Failed> {
+        Kept::erase(&self.folder).map_err(files)
+    }
+
+    fn heard(&self, command_id: &str, name: &str, step: CommandStep, error: &str) {
+        self.platform.heard(Event::Command {
+            command_id: command_id.to_owned(),
+            name: name.to_owned(),
+            step,
+            error: error.to_owned(),
+        });
+    }
+}
+
+fn files(error: crate::error::Error) -> Failed {
+    Failed::Other(told_whole(&error))
+}
+
+/// What the platform's answer is on the disk; nothing: its time was over.
+fn end(ended: Option<Ended>) -> (End, After) {
+    let (how, output, error, after) = match ended {
+        Some(Ended::Succeeded { output }) => (How::Succeeded, output, String::new(), After::Rest),
+        Some(Ended::Restart { output }) => (How::Succeeded, output, String::new(), After::Restart),
+        Some(Ended::Failed { output, why }) => (How::Failed, output, reason(&why), After::Rest),
+        Some(Ended::Rejected { why }) => (How::Rejected, String::new(), reason(&why), After::Rest),
+        None => {
+            let why = "it did not come to an end in time".to_owned();
+            (How::Failed, String::new(), why, After::Rest)
+        }
+    };
+    let kept = output.floor_char_boundary(OUTPUT_BYTES);
+    let end = End {
+        how,
+        output: output[..kept].to_owned(),
+        error,
+        is_cut: kept < output.len(),
+    };
+    (end, after)
+}
+
+/// One line, as the server takes it.
+fn line(text: &str) -> String {
+    let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    line.take(LINE_CHARS).collect()
+}
+
+fn reason(why: &str) -> String {
+    let line = line(why);
+    if line.trim().is_empty() {
+        "it gives no reason".to_owned()
+    } else {
+        line
+    }
+}

@@ -1,0 +1,154 @@
+//! What the device is told to do: once at most, told until the server knows, whatever is cut off.
+
+use contract::{
+    id::ServiceName,
+    v1::{CommandNotice, CommandOrder, CommandState},
+};
+use device::Ending;
+
+use crate::{
+    pump::{Pump, Watch},
+    world::World,
+};
+
+fn order(id: &str, name: &str, arguments: &str) -> CommandOrder {
+    CommandOrder {
+        command_id: id.into(),
+        name: name.into(),
+        arguments: arguments.into(),
+        state: CommandState::Sent.into(),
+        remaining_ms: 60_000,
+        ..CommandOrder::default()
+    }
+}
+
+/// What a device told of a command, each state once.
+fn states(world: &World, id: &str) -> Vec<CommandState> {
+    let state = world.state.lock();
+    let of = state.command_reports.iter().filter(|r| r.command_id == id);
+    let mut states: Vec<_> = of.map(|r| r.state()).collect();
+    states.dedup();
+    states
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_asks_does_tells_and_comes_when_called() {
+    use CommandState::{Failed, Rejected, Running, Succeeded};
+    let (world, watch) = (World::new().await, Watch::default());
+    let long = "é".repeat(3_000);
+    world.state.lock().orders = vec![
+        order("c-1", "say", r#"{"text":"one\ntwo"}"#),
+        order("c-2", "dance", "{}"),
+        order("c-3", "say", &format!("{{\"text\":\"{long}\"}}")),
+    ];
+    let pump = Pump::start(&world.settings("pump-7"), &watch).await;
+    world.until("all are done", |s| s.orders.is_empty()).await;
+    let told = |id: &str| {
+        let state = world.state.lock();
+        let of = state.command_reports.iter().rev();
+        of.clone().find(|r| r.command_id == id).cloned().unwrap()
+    };
+    assert_eq!(states(&world, "c-1"), [Running, Succeeded]);
+    assert_eq!(told("c-1").output, "one\ntwo");
+    assert_eq!(states(&world, "c-2"), [Running, Rejected]);
+    assert_eq!(told("c-2").error, "what?");
+    assert_eq!((told("c-3").output.len(), told("c-3").output_cut), (4_096, true));
+
+    let mut brief = order("c-4", "hang", "{}");
+    brief.remaining_ms = 300;
+    world.state.lock().orders.push(brief);
+    world.push(
+        "pump-7",
+        ServiceName::Registry,
+        "command",
+        &CommandNotice::default(),
+    );
+    world.until("it is done", |s| s.orders.is_empty()).await;
+    assert_eq!(states(&world, "c-4"), [Running, Failed]);
+    assert!(told("c-4").error.contains("in time"));
+    let state = world.state.lock().command_reports.clone();
+    assert!(
+        state
+            .iter()
+            .any(|r| (r.percent, r.note.as_str()) == (40, "under way"))
+    );
+    pump.stop().await;
+    assert_eq!(watch.commands.lock().clone(), ["c-1", "c-2", "c-3", "c-4"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_cut_off_is_told_as_interrupted_and_not_done_again() {
+    let (world, watch) = (World::new().await, Watch::default());
+    world.state.lock().orders = vec![order("c-1", "hang", "{}"), order("c-2", "say", r#"{"text":"x"}"#)];
+    let settings = world.settings("pump-7");
+    let pump = Pump::start(&settings, &watch).await;
+    while watch.commands.lock().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    // A lost connection does not cut it off.
+    world.cut();
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    pump.kill().await;
+    let pump = Pump::start(&settings, &watch).await;
+    world.until("both are told", |s| s.orders.is_empty()).await;
+    assert_eq!(
+        states(&world, "c-1"),
+        [CommandState::Running, CommandState::Failed]
+    );
+    let reports = world.state.lock().command_reports.clone();
+    assert!(reports.iter().any(|r| r.error.starts_with("interrupted")));
+    assert_eq!(watch.commands.lock().clone(), ["c-1", "c-2"]);
+    // The server says that it was begun, and the disk knows nothing of it.
+    let mut lost = order("c-3", "say", r#"{"text":"x"}"#);
+    lost.state = CommandState::Running.into();
+    world.state.lock().orders.push(lost);
+    world.push(
+        "pump-7",
+        ServiceName::Registry,
+        "command",
+        &CommandNotice::default(),
+    );
+    world.until("it is told", |s| s.orders.is_empty()).await;
+    assert_eq!(states(&world, "c-3"), [CommandState::Failed]);
+    pump.stop().await;
+    assert_eq!(watch.commands.lock().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_is_told_until_it_is_acknowledged() {
+    let (world, watch) = (World::new().await, Watch::default());
+    {
+        let mut state = world.state.lock();
+        state.orders = vec![order("c-1", "say", r#"{"text":"x"}"#)];
+        state.mute_on_end = true;
+    }
+    let settings = world.settings("pump-7");
+    let pump = Pump::start(&settings, &watch).await;
+    let ended = |r: &contract::v1::ReportCommand| r.state() == CommandState::Succeeded;
+    world
+        .until("it tells", |s| s.command_reports.iter().any(ended))
+        .await;
+    pump.kill().await;
+    world.state.lock().mute_on_end = false;
+    let pump = Pump::start(&settings, &watch).await;
+    world.until("it tells again", |s| s.orders.is_empty()).await;
+    assert_eq!(watch.commands.lock().clone(), ["c-1"]);
+    // It restarts when told to, and tells that it did.
+    world.state.lock().orders = vec![order("c-2", "restart", "{}")];
+    world.push(
+        "pump-7",
+        ServiceName::Registry,
+        "command",
+        &CommandNotice::default(),
+    );
+    assert_eq!(pump.end().await.unwrap(), Ending::Restart);
+    assert_eq!(states(&world, "c-2"), [CommandState::Running]);
+    let pump = Pump::start(&settings, &watch).await;
+    world.until("it tells", |s| s.orders.is_empty()).await;
+    assert_eq!(
+        states(&world, "c-2"),
+        [CommandState::Running, CommandState::Succeeded]
+    );
+    assert_eq!(watch.commands.lock().clone(), ["c-1", "c-2"]);
+    pump.stop().await;
+}

@@ -1,0 +1,33 @@
+//! Commands to devices.
+//!
+//! ```text
+//!           asked for          begun              done
+//! queued ─────────────► sent ─────────► running ─────────► succeeded, failed, rejected
+//!    │                   │                 │
+//!    └── cancelled ◄─────┴── deadline ─────┴─────────────► timed out
+//! ```
+//!
+//! A device asks for one command at a time and is told when there is another. It says that it begins before it does:
+//! what was cancelled or has timed out by then is refused, and not run.
+//!
+//! Invariants:
+//! - A final state is never left. What a device says afterwards is written down beside it.
+//! - A command that was begun is never given as one that was not.
+//! - A device's tray names exactly its commands: the open ones, and the newest of those that ended.
+//! - Each open command has a wake-up at its deadline.
+
+mod cancel;
+mod end;
+mod event;
+mod hand;
+mod report;
+mod run;
+mod show;
+mod state;
+
+pub(crate) use cancel::decide as cancel;
+pub(crate) use end::{WAKE, note, wake};
+pub(crate) use hand::decide as hand;
+pub(crate) use report::decide as report;
+pub(crate) use run::decide as run;
+pub(crate) use show::{list, show};

@@ -1,0 +1,117 @@
+//! The records and their keys; ids in keys are folded.
+//!
+//! | key | record |
+//! |---|---|
+//! | `kd{device} NUL {number, 16 hex digits}` | [`DeviceCommand`] |
+//! | `ki{command}` | [`Place`] |
+//! | `kt{device}` | [`Tray`] |
+
+use contract::{
+    Refusal,
+    v1::{CommandState, DeviceCommand},
+};
+use prost::Message;
+use service::{Fault, Outcome, View, store::StoreError};
+
+use super::event;
+use crate::{policy, state::fold};
+
+/// All commands.
+pub(super) const ALL: &str = "kd";
+
+/// Where a command lies.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Place {
+    #[prost(string, tag = "1")]
+    pub(super) device_id: String,
+    #[prost(uint64, tag = "2")]
+    pub(super) number: u64,
+}
+
+/// A device's commands by number, and what it can do.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Tray {
+    /// The newest.
+    #[prost(uint64, tag = "1")]
+    pub(super) last: u64,
+    /// Those that have not ended, the oldest first.
+    #[prost(uint64, repeated, tag = "2")]
+    pub(super) open: Vec<u64>,
+    /// Those that ended and are kept, in the order in which they did.
+    #[prost(uint64, repeated, tag = "3")]
+    pub(super) ended: Vec<u64>,
+    /// What the device can do; empty: it has not said.
+    #[prost(string, repeated, tag = "4")]
+    pub(super) can: Vec<String>,
+}
+
+/// All commands of a device.
+pub(super) fn of(device: &str) -> String {
+    format!("{ALL}{}\0", fold(device))
+}
+
+fn command_key(device: &str, number: u64) -> String {
+    format!("{}{number:016x}", of(device))
+}
+
+fn place_key(id: &str) -> String {
+    format!("ki{}", fold(id))
+}
+
+fn tray_key(device: &str) -> String {
+    format!("kt{}", fold(device))
+}
+
+pub(super) fn tray(view: &View<'_>, device: &str) -> Result<Tray, StoreError> {
+    Ok(view.load(tray_key(device))?.unwrap_or_default())
+}
+
+pub(super) fn put_tray(outcome: &mut Outcome, device: &str, tray: &Tray) {
+    outcome.put(tray_key(device), tray);
+}
+
+pub(super) fn at(view: &View<'_>, device: &str, number: u64) -> Result<Option<DeviceCommand>, StoreError> {
+    view.load(command_key(device, number))
+}
+
+/// The command of this id or of its twin.
+pub(super) fn present(view: &View<'_>, id: &str) -> Result<Option<DeviceCommand>, StoreError> {
+    match view.load::<Place>(place_key(id))? {
+        Some(place) => at(view, &place.device_id, place.number),
+        None => Ok(None),
+    }
+}
+
+/// The command of exactly this id.
+pub(super) fn find(view: &View<'_>, id: &str) -> Result<DeviceCommand, Fault> {
+    let id = policy::id("command_id", id)?;
+    let found = present(view, id.as_str())?.filter(|found| found.command_id == id.as_str());
+    Ok(found.ok_or_else(|| Refusal::not_found("command", id.as_str()).at("command_id"))?)
+}
+
+/// Writes a command's next version, and tells of it.
+pub(super) fn save(outcome: &mut Outcome, command: &mut DeviceCommand) {
+    command.version += 1;
+    if command.version == 1 {
+        let place = Place {
+            device_id: command.device_id.clone(),
+            number: command.number,
+        };
+        outcome.put(place_key(&command.command_id), &place);
+    }
+    outcome.put(command_key(&command.device_id, command.number), command);
+    event::changed(outcome, command);
+}
+
+pub(super) fn forget(outcome: &mut Outcome, command: &DeviceCommand) {
+    outcome.delete(place_key(&command.command_id));
+    outcome.delete(command_key(&command.device_id, command.number));
+}
+
+pub(super) fn is_final(state: CommandState) -> bool {
+    use CommandState::*;
+    match state {
+        Unspecified | Queued | Sent | Running => false,
+        Succeeded | Failed | Rejected | TimedOut | Cancelled => true,
+    }
+}

@@ -1,0 +1,131 @@
+//! kill -9 of server and device while a device is told to do things: each is done once at most, and every command
+//! comes to one end.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use contract::{
+    ServiceName,
+    v1::{self, CommandState},
+};
+use rand::Rng;
+use world::{Person, Process, World};
+
+/// How often both are killed.
+const ROUNDS: u64 = 5;
+
+/// The reference agent, in a process of its own.
+fn agent(world: &World, claim: &Path) -> Process {
+    let server = format!("127.0.0.1:{}", world.endpoint().port);
+    let claim = claim.to_str().unwrap();
+    let arguments = ["--server", &server, "agent", "pump-7", "--claim", claim];
+    Process::spawn(Process::command(world.folder(), &arguments, &[]))
+}
+
+/// Gives one command after the other, each until it is accepted; their number.
+async fn give(admin: Arc<Person>, stop: Arc<AtomicBool>) -> u64 {
+    let mut given = 0;
+    while !stop.load(Ordering::Relaxed) {
+        given += 1;
+        let request = v1::RunCommand {
+            command_id: format!("c-{given}"),
+            device_id: "pump-7".into(),
+            name: "diagnose".into(),
+            ..v1::RunCommand::default()
+        };
+        // The tray may be full, the server away.
+        while admin
+            .client
+            .ask::<v1::Changed>(ServiceName::Registry, "command-run", &request)
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    given
+}
+
+async fn listed(admin: &Person) -> Vec<v1::DeviceCommand> {
+    let request = v1::ListCommands {
+        device_id: "pump-7".into(),
+        page_size: 100,
+        ..v1::ListCommands::default()
+    };
+    let listed: v1::CommandsListed = admin.ask(ServiceName::Registry, "command-list", &request).await;
+    listed.commands
+}
+
+/// How often the agents' logs say that each command was begun.
+fn begun(logs: &[String]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    let lines = logs.iter().flat_map(|log| log.lines());
+    for event in lines.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {
+        if event["event"] == "command" && event["step"] == "running" {
+            *counts
+                .entry(event["id"].as_str().unwrap().to_owned())
+                .or_default() += 1;
+        }
+    }
+    counts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_of_server_and_device_does_no_command_twice_and_loses_none() {
+    let mut world = World::new().await;
+    let admin = Arc::new(world.admin().await);
+    world.register(&admin, &["pump-7"]).await;
+    let claim = world.claim(&admin, "line", 1).await;
+    let mut device = agent(&world, &claim);
+    let stop = Arc::new(AtomicBool::new(false));
+    let giver = tokio::spawn(give(admin.clone(), stop.clone()));
+    let mut logs = Vec::new();
+    for _ in 0..ROUNDS {
+        let pause = || Duration::from_millis(rand::rng().random_range(200..1_500));
+        tokio::time::sleep(pause()).await;
+        device.kill();
+        tokio::time::sleep(pause() / 4).await;
+        logs.push(device.log());
+        device = agent(&world, &claim);
+        tokio::time::sleep(pause()).await;
+        world.kill();
+        tokio::time::sleep(pause() / 4).await;
+        world.start().await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let given = giver.await.unwrap();
+    for _ in 0..600 {
+        if listed(&admin).await.iter().all(|c| c.ended_at_ms != 0) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    logs.push(device.log());
+    let commands = listed(&admin).await;
+    // The newest fifty are kept.
+    assert_eq!(commands.len() as u64, given.min(50), "{commands:?}");
+    for command in &commands {
+        let interrupted = command.state() == CommandState::Failed && command.error.starts_with("interrupted");
+        assert!(
+            command.state() == CommandState::Succeeded || interrupted,
+            "{command:?}"
+        );
+    }
+    let begun = begun(&logs);
+    assert!(begun.values().all(|times| *times == 1), "{begun:?}");
+    let succeeded = commands
+        .iter()
+        .filter(|c| c.state() == CommandState::Succeeded)
+        .count();
+    assert!(succeeded > 0, "{commands:?}");
+    println!("{given} commands, {succeeded} of the kept ones succeeded, {ROUNDS} kills of each");
+}
