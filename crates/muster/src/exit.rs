@@ -3,6 +3,7 @@
 use std::fmt;
 
 use contract::Code;
+use service::store::StoreError;
 
 /// What the process says at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +71,9 @@ impl std::error::Error for Failure {}
 
 /// How the process ends on this error.
 pub fn code_of(error: &anyhow::Error) -> u8 {
-    error
-        .downcast_ref::<Failure>()
-        .map_or(Exit::Failed, |failure| failure.exit) as u8
+    let told = error.downcast_ref::<Failure>().map(|failure| failure.exit);
+    // A service that does not start says why in its store's words.
+    let damaged =
+        || matches!(error.downcast_ref(), Some(StoreError::Damaged { .. })).then_some(Exit::Damaged);
+    told.or_else(damaged).unwrap_or(Exit::Failed) as u8
 }

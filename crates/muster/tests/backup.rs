@@ -11,6 +11,7 @@ use std::{
 };
 
 use installation::Installation;
+use sha2::Digest;
 
 /// An installation that has run, has a device, and is stopped; and a backup of it.
 fn with_backup() -> (Installation, PathBuf) {
@@ -235,14 +236,30 @@ fn newer_formats_and_schemas_are_told_before_anything_is_read() {
         4,
         &["format 2", "9.1.0"],
     );
-    let newer = changed(&file, &mut |name, bytes| {
-        if name == "state/rollout/identity.json" {
-            *bytes = br#"{"schema": 99, "epoch": "1", "created": 0}"#.to_vec();
-        }
-        true
-    });
-    let refused = restore(&installation, there.path(), &[text(&newer)]);
+    let with_schema_99 = |sum_fits: bool| {
+        let part = "state/rollout/identity.json";
+        let said = br#"{"schema": 99, "epoch": "1", "created": 0}"#;
+        changed(&file, &mut |name, bytes| {
+            if name == part {
+                *bytes = said.to_vec();
+            }
+            if name == "manifest.json" && sum_fits {
+                let mut manifest: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+                let parts = manifest["parts"].as_array_mut().unwrap();
+                let listed = parts.iter_mut().find(|listed| listed["name"] == part).unwrap();
+                listed["bytes"] = said.len().into();
+                listed["sha256"] = hex::encode(sha2::Sha256::digest(said)).into();
+                *bytes = serde_json::to_vec(&manifest).unwrap();
+            }
+            true
+        })
+    };
+    let refused = restore(&installation, there.path(), &[text(&with_schema_99(true))]);
     ends(&refused, 4, &["rollout", "schema 99", "nothing was changed"]);
+    assert!(is_empty(there.path()));
+    // Without a sum that fits it is no newer version, but damage.
+    let refused = restore(&installation, there.path(), &[text(&with_schema_99(false))]);
+    ends(&refused, 7, &["damaged", "identity.json"]);
     assert!(is_empty(there.path()));
 }
 

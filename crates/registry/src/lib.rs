@@ -63,7 +63,7 @@ use contract::{
 use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
 
 use crate::{decide::Situation, rules::RulesCache, schema::SchemaCache};
-pub use crate::{field::written, request::Request};
+pub use crate::{field::written, request::Request, state::KINDS};
 
 /// What can be configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -44,6 +44,27 @@ pub(crate) const QUERIES: &str = "q";
 /// The queries of the dynamic groups.
 pub(crate) const RULES: &str = "r";
 
+/// What the records are, by how their keys begin; the longer ones first.
+pub const KINDS: [(&str, &str); 17] = [
+    ("cd", "devices' configuration"),
+    ("ct", "configuration templates"),
+    ("cw", "walks of configuration templates"),
+    ("cx", "devices whose configuration drifts"),
+    (DEVICES, "devices"),
+    (GROUPS, "groups"),
+    ("h", "devices' evidence"),
+    ("m", "members of groups"),
+    (ORDERS, "orders"),
+    (PEOPLE, "people"),
+    (QUERIES, "saved queries"),
+    (RULES, "queries of dynamic groups"),
+    (TYPES, "types"),
+    ("u", "names and numbers in use"),
+    (SUPPLIERS, "suppliers"),
+    ("w", "searches for members of dynamic groups"),
+    ("x", "devices by field"),
+];
+
 /// The form of an id in keys.
 pub(crate) fn fold(id: &str) -> String {
     id.to_ascii_lowercase()

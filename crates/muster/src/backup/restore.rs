@@ -99,7 +99,8 @@ struct Staging<'a> {
     target: &'a mut Target,
     /// Of what is being made.
     config: Option<Config>,
-    /// Why its configuration cannot be used. That may be damage, which the sums at the end tell.
+    /// Why its configuration cannot be used, or a database not be read. That may be damage, which the sums at the end
+    /// tell.
     unfit: Option<anyhow::Error>,
     under_way: BTreeMap<ServiceName, Restored>,
     say: &'a dyn Fn(String),
@@ -140,7 +141,13 @@ impl Staging<'_> {
             created: said.created,
         };
         let begun = Restored::begin(config.engine, &services::options(config, name), copied);
-        let begun = begun.map_err(|error| told(name, error))?;
+        let begun = match begun {
+            Err(error @ StoreError::Schema { .. }) => {
+                self.unfit = Some(told(name, error).into());
+                return Ok(());
+            }
+            begun => begun.map_err(|error| told(name, error))?,
+        };
         match self.under_way.insert(name, begun) {
             None => Ok(()),
             Some(_) => Err(damaged(&format!("it has two databases of {name}")).into()),

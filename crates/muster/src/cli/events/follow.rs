@@ -244,7 +244,7 @@ fn gone(service: ServiceName, after: u64, marker: &ReplayMarker) -> Option<Strin
         format!("events {next} to {last} of {service} are")
     };
     let earliest = if marker.first > marker.head {
-        "none is, so far".to_owned()
+        "no later one has come yet".to_owned()
     } else {
         format!("the earliest is {}", marker.first)
     };
@@ -267,7 +267,7 @@ mod tests {
         };
         let told = "events 8 to 40 of registry are no longer kept; the earliest is 41";
         assert_eq!(gone(7, 41, 50).as_deref(), Some(told));
-        let told = "event 1 of registry is no longer kept; none is, so far";
+        let told = "event 1 of registry is no longer kept; no later one has come yet";
         assert_eq!(gone(0, 2, 1).as_deref(), Some(told));
         assert_eq!(gone(0, 1, 0), None, "there has been none");
         assert_eq!(gone(40, 41, 50), None);

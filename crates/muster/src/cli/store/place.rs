@@ -98,15 +98,14 @@ pub(super) fn told(name: ServiceName, error: StoreError) -> Failure {
 /// What kind of row a key of a service belongs to.
 pub(super) fn kind(name: ServiceName, key: &[u8]) -> String {
     inspect::kind(key, |own| match name {
-        ServiceName::Provisioning => provisioning_kind(own),
+        ServiceName::Provisioning => in_words(&provisioning::KINDS, own),
+        ServiceName::Registry => in_words(&registry::KINDS, own),
         _ => format!("own records, {}", first_word(own)),
     })
 }
 
-fn provisioning_kind(own: &[u8]) -> String {
-    let known = provisioning::KINDS
-        .iter()
-        .find(|(letter, _)| own.starts_with(letter.as_bytes()));
+fn in_words(kinds: &[(&str, &str)], own: &[u8]) -> String {
+    let known = kinds.iter().find(|(begin, _)| own.starts_with(begin.as_bytes()));
     known.map_or_else(
         || format!("own records, {}", first_word(own)),
         |(_, words)| (*words).to_owned(),
@@ -134,7 +133,10 @@ mod tests {
                 &b"supdate/r/00/pump-7"[..],
                 "own records, update",
             ),
-            (ServiceName::Registry, b"sdpump-7", "own records, d"),
+            (ServiceName::Registry, b"sdpump-7", "devices"),
+            (ServiceName::Registry, b"scdpump-7", "devices' configuration"),
+            (ServiceName::Registry, b"szz", "own records, z"),
+            (ServiceName::Registry, b"j\0\0\0\0\0\0\0\x01", "audit log"),
             (ServiceName::Provisioning, b"sc0123", "certificates"),
             (ServiceName::Monitoring, b"e\0\0\0\0\0\0\0\x01", "events"),
             (ServiceName::Monitoring, b"?x", "unknown, ?"),
