@@ -73,6 +73,7 @@ pub(crate) struct Handshakes {
 struct Configs {
     certified: Arc<ServerConfig>,
     open: Arc<ServerConfig>,
+    authorities: Arc<str>,
 }
 
 impl Handshakes {
@@ -93,6 +94,11 @@ impl Handshakes {
         TlsAcceptor::from(config.clone())
     }
 
+    /// The CAs that are told to whoever asks over EST, ready to be sent.
+    pub(crate) fn authorities(&self) -> Arc<str> {
+        self.current.read().authorities.clone()
+    }
+
     /// Takes other certificates and keys for the handshakes to come; where they do not fit, what was is kept.
     pub(crate) fn change(&self, material: &TlsMaterial) -> Result<(), FrontDoorError> {
         let configs = Configs::of(material, self.renew_after_ms)?;
@@ -107,8 +113,15 @@ impl Configs {
         Ok(Configs {
             certified: config(Demand::Certificate)?,
             open: config(Demand::Nothing)?,
+            authorities: authorities(material)?,
         })
     }
+}
+
+fn authorities(material: &TlsMaterial) -> Result<Arc<str>, FrontDoorError> {
+    let all = material.client_roots_pem.clone() + &material.issuing_pem;
+    let all = pki::certificates_only(&all).map_err(|e| unfit("the CAs", &e))?;
+    Ok(all.into())
 }
 
 /// The version that a handshake came to.

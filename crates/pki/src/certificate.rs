@@ -4,6 +4,7 @@ use crate::key::sha256_hex;
 use crate::leaf::{AlternativeName, Leaf, ProfileError, Purpose};
 use crate::name::Subject;
 use crate::pem_text;
+use crate::plan::Host;
 
 /// What a client certificate says, once it has been found to fit the whole client profile.
 ///
@@ -59,6 +60,8 @@ impl ClientCertificate {
 /// It names hosts and no party: whose it is, whoever presents it must say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerCertificate {
+    /// The names and addresses that it is for.
+    pub hosts: Vec<Host>,
     /// The serial number in lower-case hex, as [`Serial::to_hex`](crate::Serial::to_hex) writes it.
     pub serial_hex: String,
     /// The first instant of validity, in milliseconds since 1970.
@@ -78,15 +81,10 @@ impl ServerCertificate {
         if leaf.purpose != Purpose::Server {
             return Err(ProfileError::ExtendedKeyUsage);
         }
-        let only_hosts = leaf
-            .names
-            .iter()
-            .all(|name| matches!(name, AlternativeName::Host(_)));
-        if leaf.names.is_empty() || !only_hosts {
-            return Err(ProfileError::AlternativeName);
-        }
+        let hosts = only_hosts(&leaf.names)?;
         let validity = leaf.validity();
         Ok(ServerCertificate {
+            hosts,
             serial_hex: leaf.serial_hex(),
             not_before_ms: validity.not_before_ms,
             not_after_ms: validity.not_after_ms,
@@ -103,6 +101,17 @@ impl ServerCertificate {
         let blocks = blocks.map_err(|_| ProfileError::NotParseable)?;
         ServerCertificate::parse(blocks.first().ok_or(ProfileError::NotParseable)?)
     }
+}
+
+fn only_hosts(names: &[AlternativeName]) -> Result<Vec<Host>, ProfileError> {
+    let host = |name: &AlternativeName| match name {
+        AlternativeName::Host(host) => Ok(host.clone()),
+        AlternativeName::Uri(_) => Err(ProfileError::AlternativeName),
+    };
+    if names.is_empty() {
+        return Err(ProfileError::AlternativeName);
+    }
+    names.iter().map(host).collect()
 }
 
 fn only_party(names: &[AlternativeName]) -> Result<Subject, ProfileError> {

@@ -58,8 +58,11 @@ pub fn est_request(body: &[u8]) -> Result<EstRequest, CsrError> {
 
 /// Certificates in PEM form as a PKCS #7 that holds nothing else, in base64 (RFC 7030, sections 4.1.3 and 4.2.3).
 pub fn certificates_only(certificates_pem: &str) -> Result<String, EstAnswerError> {
-    let blocks =
+    let mut blocks =
         pem_text::all_blocks(certificates_pem.as_bytes(), &["CERTIFICATE"]).map_err(|_| EstAnswerError)?;
+    // They are a set (RFC 5652, section 5.1).
+    blocks.sort();
+    blocks.dedup();
     let read = |der: &Vec<u8>| Certificate::from_der(der).map_err(|_| EstAnswerError);
     let certificates: Vec<Certificate> = blocks.iter().map(read).collect::<Result<_, _>>()?;
     if certificates.is_empty() {

@@ -93,6 +93,15 @@ impl Host {
     }
 }
 
+impl std::fmt::Display for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Host::Dns(name) => f.write_str(name),
+            Host::Ip(address) => address.fmt(f),
+        }
+    }
+}
+
 fn is_label(label: &str) -> bool {
     let letters = label
         .bytes()
@@ -110,6 +119,9 @@ mod tests {
             Host::parse("Broker.local"),
             Some(Host::Dns("broker.local".into()))
         );
+        for text in ["broker.local", "192.0.2.7", "::1"] {
+            assert_eq!(Host::parse(text).unwrap().to_string(), text);
+        }
         assert_eq!(Host::parse("::1"), Some(Host::Ip("::1".parse().unwrap())));
         for text in ["", ".", "a..b", "*.local", "a b", "-a", "a_b", "ü"] {
             assert_eq!(Host::parse(text), None, "{text:?}");

@@ -8,7 +8,10 @@ use prost::Message;
 use service::{Effect, store::Blobs};
 use sha2::{Digest, Sha256};
 
-use crate::policy;
+use crate::{
+    policy,
+    server::{self, Server},
+};
 
 /// Signs a committed plan.
 pub(crate) const SIGN: &str = "sign";
@@ -101,6 +104,7 @@ pub struct Effects {
     /// All that are trusted.
     authorities: Vec<Arc<Authority>>,
     blobs: Arc<dyn Blobs>,
+    server: Option<Arc<dyn Server>>,
 }
 
 impl Effects {
@@ -109,6 +113,16 @@ impl Effects {
         Effects {
             authorities: vec![authority],
             blobs,
+            server: None,
+        }
+    }
+
+    /// Renews this server's certificate.
+    #[must_use]
+    pub fn renewing(self, server: Arc<dyn Server>) -> Effects {
+        Effects {
+            server: Some(server),
+            ..self
         }
     }
 
@@ -137,6 +151,8 @@ impl Effects {
                 }
                 .encode_to_vec()
             }
+            server::KEY => server::next_key(self.server.as_deref()).encode_to_vec(),
+            server::INSTALL => server::install(self.server.as_deref(), &effect.payload).encode_to_vec(),
             _ => Vec::new(),
         }
     }

@@ -46,6 +46,19 @@ pub(crate) fn activated(outcome: &mut Outcome, certificate: &Certificate) {
     outcome.event(subject(&certificate.serial), "activated", about(certificate));
 }
 
+/// The server has its next certificate.
+pub(crate) fn installed(
+    outcome: &mut Outcome,
+    certificate: &Certificate,
+    hosts: &[String],
+    replaced: &[String],
+) {
+    let mut data = about(certificate);
+    data["hosts"] = json!(hosts);
+    data["replaced"] = json!(replaced);
+    outcome.event(subject(&certificate.serial), "installed", data);
+}
+
 /// A device asked for its next certificate over one that had ended.
 pub(crate) fn renewed_late(outcome: &mut Outcome, ended: &Certificate, next: &Certificate, now_ms: i64) {
     let mut data = about(ended);

@@ -29,6 +29,8 @@
 //! - A one-time secret opens a device once; wrong ones lock it for a while, and no answer says which it was.
 //! - A key that an operator must admit has no certificate before, and no other key gets one in its place.
 //! - Over a certificate that has ended only a device renews, only the newest that it has used, only for a while.
+//! - The server's certificate is renewed before its end, for a key of its own; what served before serves until the next
+//!   one is in its place, and one that this service does not know is left alone.
 //! - A claim opens a device only as long as no certificate of it is in use: one that was revoked, has ended
 //!   or was never used does not stand in the way.
 #![forbid(unsafe_code)]
@@ -41,6 +43,7 @@ mod founding;
 mod policy;
 mod query;
 mod request;
+mod server;
 mod state;
 mod told;
 
@@ -49,7 +52,12 @@ use pki::Authority;
 use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
 
 use crate::{authorities::Authorities, decide::Situation};
-pub use crate::{effects::Effects, request::Request, state::KINDS};
+pub use crate::{
+    effects::Effects,
+    request::Request,
+    server::{NextKey, Server},
+    state::KINDS,
+};
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -77,6 +85,11 @@ pub struct Settings {
     pub crl_delay_ms: u64,
     /// Certificates a minute under one batch, where the batch does not say.
     pub per_minute: u32,
+    /// How long the server's certificate lasts.
+    pub server_lifetime_ms: u64,
+    /// How long before its end the server's certificate is renewed, half of its life at most; 0: only by hand.
+    /// Where it is not said, a third of its life.
+    pub server_renew_before_ms: Option<u64>,
     /// How long a certificate is remembered after its end.
     pub retention_ms: u64,
 }
@@ -97,6 +110,9 @@ impl Default for Settings {
             crl_delay_ms: 500,
             // Fifty a second, and half a thousand at once: leaves the signer's other half to renewals.
             per_minute: 3_000,
+            // As long as browsers and others take a server's certificate (CA/Browser Forum, since 2020).
+            server_lifetime_ms: 398 * DAY_MS,
+            server_renew_before_ms: None,
             // Whoever looks into an incident of the last quarter still finds its certificates.
             retention_ms: 90 * DAY_MS,
         }

@@ -6,7 +6,7 @@ use contract::{
     limits,
     v1::{CertificateStatus, Claim, DeviceFact, PrincipalFact, Restriction, Stage},
 };
-use pki::{Csr, Reason, Subject};
+use pki::{Csr, Host, Reason, Subject};
 
 use crate::{
     Settings,
@@ -17,6 +17,8 @@ use crate::{
 const PERSON_LIFETIME_MAX_MS: u64 = 730 * crate::DAY_MS;
 /// More than any machine signs.
 const PER_MINUTE_MAX: u32 = 1_000_000;
+/// The most names and addresses of a server: its certificate is sent in each handshake.
+const HOSTS_MAX: usize = 32;
 /// The longest life of a claim, milliseconds: a year.
 const CLAIM_LIFETIME_MAX_MS: i64 = 365 * crate::DAY_MS as i64;
 /// The longest life of a device's one-time secret, milliseconds: a year, as it may be printed on the device.
@@ -223,6 +225,40 @@ pub(crate) fn person_lifetime(asked_ms: u64, default_ms: u64) -> Result<u64, Ref
     }
 }
 
+/// The names and addresses of a server, as they are written.
+pub(crate) fn hosts(texts: &[String]) -> Result<Vec<Host>, Refusal> {
+    if !(1..=HOSTS_MAX).contains(&texts.len()) {
+        let message = format!("a server has 1 to {HOSTS_MAX} names and addresses");
+        return Err(Refusal::invalid("hosts", message));
+    }
+    let mut hosts = Vec::new();
+    for text in texts {
+        let host = Host::parse(text).ok_or_else(|| {
+            let shown: String = text.chars().take(limits::TEXT_CHARS).collect();
+            Refusal::invalid(
+                "hosts",
+                format!("`{shown}` is neither a DNS name nor an IP address"),
+            )
+        })?;
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    Ok(hosts)
+}
+
+/// When the server's certificate is to be renewed; `None`: only by hand. Never in the first half of its life, so that
+/// no setting makes it renew all the time.
+pub(crate) fn server_due(issued_at_ms: i64, not_after_ms: i64, before_ms: Option<u64>) -> Option<i64> {
+    let life_ms = not_after_ms.saturating_sub(issued_at_ms).max(0).unsigned_abs();
+    let before_ms = match before_ms {
+        Some(0) => return None,
+        Some(before_ms) => before_ms.min(life_ms / 2),
+        None => life_ms / 3,
+    };
+    Some(not_after_ms.saturating_sub_unsigned(before_ms))
+}
+
 /// How long a claim lasts from now.
 pub(crate) fn claim_lifetime(expires_ms: i64, now_ms: i64) -> Result<u64, Refusal> {
     match expires_ms.checked_sub(now_ms) {
@@ -306,6 +342,24 @@ pub(crate) fn serial(text: &str) -> Result<String, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_is_due_in_the_second_half_of_its_certificates_life() {
+        for (before_ms, expected) in [
+            (None, Some(700)),
+            (Some(0), None),
+            (Some(1), Some(999)),
+            (Some(450), Some(550)),
+            (Some(u64::MAX), Some(550)),
+        ] {
+            assert_eq!(server_due(100, 1_000, before_ms), expected, "{before_ms:?}");
+        }
+        assert_eq!(
+            server_due(1_000, 100, None),
+            Some(100),
+            "it ended before it was recorded"
+        );
+    }
 
     fn fact(stage: Stage, restriction: Restriction) -> DeviceFact {
         DeviceFact {

@@ -2,7 +2,8 @@
 
 use contract::v1::{
     CertificateUsed, DecideAdmission, GetAuthorities, Issue, Kicked, ListAdmissions, ListCertificates,
-    ListClaims, PutClaim, PutSecret, RecordCertificate, Revoke, ShowCertificate, Sign, TakeRevocations,
+    ListClaims, PutClaim, PutSecret, RecordCertificate, RenewServer, Revoke, ShowCertificate, Sign,
+    TakeRevocations,
 };
 
 service::requests! {
@@ -19,6 +20,7 @@ service::requests! {
         "admit" => Admit(DecideAdmission),
         "turn-away" => TurnAway(DecideAdmission),
         "issue" => Issue(Issue),
+        "renew-server" => RenewServer(RenewServer),
         "revoke" => Revoke(Revoke),
         "show" => Show(ShowCertificate),
         "list" => List(ListCertificates),

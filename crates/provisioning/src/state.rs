@@ -15,6 +15,7 @@
 //! | `f{kind}/{subject}` | [`Refusals`]: refused requests that are told together |
 //! | `l` | [`ListState`]: the revocation list |
 //! | `t` | [`Clock`]: the latest time at which something was issued |
+//! | `n` | [`Renewal`]: the server's next certificate, on its way |
 //! | `p` | [`Purge`]: the search for certificates that ended long ago |
 
 use contract::{
@@ -41,8 +42,11 @@ pub(crate) const ENDS: &str = "x";
 /// The search for what ended long ago.
 pub(crate) const PURGE: &str = "p";
 
+/// The server's next certificate, on its way.
+pub(crate) const RENEWAL: &str = "n";
+
 /// What each record is, by the letter of its key.
-pub const KINDS: [(&str, &str); 11] = [
+pub const KINDS: [(&str, &str); 12] = [
     (CERTIFICATES, "certificates"),
     ("o", "certificates by owner"),
     (ENDS, "certificates by end"),
@@ -54,6 +58,7 @@ pub const KINDS: [(&str, &str); 11] = [
     (LIST, "the revocation list's state"),
     (CLOCK, "the latest time"),
     (PURGE, "the search for what ended"),
+    (RENEWAL, "the server's next certificate"),
 ];
 
 /// Hex digits of a serial, see [`pki::Serial`].
@@ -184,6 +189,25 @@ pub(crate) struct Clock {
 pub(crate) struct Purge {
     #[prost(int64, tag = "1")]
     pub(crate) looked_at_ms: i64,
+}
+
+/// The server's next certificate, on its way.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Renewal {
+    /// Part of the names of its effects, and of the ticket of whoever asked.
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    /// Names and addresses that it is to be for.
+    #[prost(string, repeated, tag = "2")]
+    pub(crate) hosts: Vec<String>,
+    #[prost(int64, tag = "3")]
+    pub(crate) begun_ms: i64,
+    /// Nobody asked: it was time.
+    #[prost(bool, tag = "4")]
+    pub(crate) by_itself: bool,
+    /// The certificate, from its plan on.
+    #[prost(string, tag = "5")]
+    pub(crate) serial: String,
 }
 
 /// Refused requests of one party since the last event about them: how many, and the last of them.

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::{
-    EstListener, FrontDoorConfig, FrontDoorError, PrincipalListener, Shared,
+    EstListener, FrontDoorConfig, FrontDoorError, Shared,
     entrance::{Entrance, Guest, Refusals},
     tls::{self, Demand, Handshakes},
 };
@@ -53,7 +53,7 @@ impl Gate {
                 gates.push(secure(Listener::WebSocket, websocket.addr)?);
             }
             if let Some(est) = &config.est {
-                gates.push(Gate::bind_est(listener, est, handshakes)?);
+                gates.push(Gate::bind_est(est, handshakes)?);
             }
         }
         if let Some(address) = config.insecure_principals {
@@ -64,17 +64,10 @@ impl Gate {
     }
 
     /// Who enrols may have no certificate yet.
-    fn bind_est(
-        principals: &PrincipalListener,
-        est: &EstListener,
-        handshakes: Option<&Arc<Handshakes>>,
-    ) -> Result<Gate, FrontDoorError> {
+    fn bind_est(est: &EstListener, handshakes: Option<&Arc<Handshakes>>) -> Result<Gate, FrontDoorError> {
         let gate = Gate::bind(Listener::Est, est.addr, handshakes.cloned())?;
-        let desk = est::Desk::new(&principals.tls, est.claim.clone())?;
-        Ok(Gate {
-            est: Some(desk),
-            ..gate
-        })
+        let desk = handshakes.map(|handshakes| est::Desk::new(handshakes.clone(), est.claim.clone()));
+        Ok(Gate { est: desk, ..gate })
     }
 
     fn bind(

@@ -256,6 +256,7 @@ async fn other_files_are_for_the_handshakes_to_come() {
         ..former.material()
     };
     assert!(handshakes.change(&unfit).is_err());
+    let told = handshakes.authorities();
     assert!(
         shaken(&former, handshakes.acceptor(Demand::Certificate), &of_former)
             .await
@@ -273,6 +274,7 @@ async fn other_files_are_for_the_handshakes_to_come() {
             .await
             .is_err()
     );
+    assert_ne!(handshakes.authorities(), told, "EST tells of the new CAs");
     let mut first = [0];
     lasting.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"x", "who is connected stays so");

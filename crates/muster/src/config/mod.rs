@@ -83,6 +83,10 @@ pub struct Config {
     pub overlap: Duration,
     /// How long after its end a device's certificate still asks for the next one.
     pub renew_after: Duration,
+    /// How long the server's certificate lasts.
+    pub server_lifetime: Duration,
+    /// How long before its end the server's certificate is renewed; zero is only by hand.
+    pub server_renew_before: Option<Duration>,
     /// Connections at the same time.
     pub max_connections: usize,
     /// Connections that are not through with TLS and CONNECT.
@@ -180,6 +184,9 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         overlap: reader.duration("pki.overlap", "1h"),
         // As long as a device may be away before its certificate ends.
         renew_after: reader.duration("pki.renew_after", "30d"),
+        // As long as browsers and others take a server's certificate.
+        server_lifetime: reader.duration("pki.server_lifetime", "398d"),
+        server_renew_before: reader.optional_duration("pki.server_renew_before"),
         release_keys: reader.value("rollout.release_keys", vec![PathBuf::from("release/release.pub")]),
         release_threshold: reader.number("rollout.threshold", 1, 1..=artifact::SIGNATURES_MAX),
         // Longer than a restart of a router or a switch takes.

@@ -6,6 +6,7 @@ mod crl;
 mod ends;
 mod http;
 pub(crate) mod keys;
+mod server_files;
 pub(crate) mod services;
 mod telemetry;
 mod tls_files;
@@ -135,6 +136,7 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
 }
 
 async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(FrontDoor, BusFile)> {
+    server_files::finish(&config.folder)?;
     let tls = tls_files::read(config)?;
     let secret = bus_file::secret(config)?;
     let limits = Limits {

@@ -18,6 +18,7 @@ use super::{
     bus_file::BusFile,
     copies::{Desk, Shelf},
     keys,
+    server_files::ServerFiles,
 };
 use crate::{config::Config, folder::read_secret};
 
@@ -48,8 +49,9 @@ pub(super) fn start(
         ServiceName::Provisioning => {
             let keys::Issuing { signing, others } = keys::all_issuing(config)?;
             let service = provisioning(config, &signing)?.beside(&others);
+            let server = Arc::new(ServerFiles::of(&config.folder));
             place.start(service, |blobs| {
-                let effects = provisioning::Effects::new(Arc::new(signing), blobs);
+                let effects = provisioning::Effects::new(Arc::new(signing), blobs).renewing(server);
                 let effects = effects.beside(others.into_iter().map(Arc::new));
                 Arc::new(ProvisioningEffects(effects))
             })
@@ -108,6 +110,8 @@ fn provisioning_settings(config: &Config) -> provisioning::Settings {
         per_minute: config.claims_per_minute,
         overlap_ms: config.overlap.as_millis() as u64,
         renew_after_ms: config.renew_after.as_millis() as u64,
+        server_lifetime_ms: config.server_lifetime.as_millis() as u64,
+        server_renew_before_ms: config.server_renew_before.map(|before| before.as_millis() as u64),
         ..provisioning::Settings::default()
     }
 }

@@ -15,6 +15,7 @@ mod refused;
 mod renew;
 mod revoke;
 mod secret;
+mod server;
 mod sign;
 mod signed;
 mod taken;
@@ -69,6 +70,7 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
             let decided = issue::decide(s, &m);
             refused::told(s, caller, decided)
         }
+        Request::RenewServer(m) => server::decide(s, &m),
         Request::Revoke(m) => revoke::decide(s, &m),
         Request::Used(m) => used::decide(s, &m),
         Request::Kicked(m) => kicked::decide(s, &m),
@@ -95,6 +97,7 @@ pub(crate) fn wake(s: &mut Situation<'_>, key: &str) -> Result<Outcome, Fault> {
         (secret::FORGET, device) => secret::forget(s, device),
         (refused::REFUSED, party) => refused::tell_further(s, party),
         (purge::PURGE, _) => purge::decide(s),
+        (server::LOOK, _) => server::look(s),
         (list::LIST_WAKE, _) => list::make(s),
         _ => Ok(Outcome::default()),
     }
@@ -104,6 +107,8 @@ pub(crate) fn wake(s: &mut Situation<'_>, key: &str) -> Result<Outcome, Fault> {
 pub(crate) fn effect(s: &mut Situation<'_>, id: &str, result: &[u8]) -> Result<Outcome, Fault> {
     match id.split_once('/').unwrap_or((id, "")) {
         (planning::SIGN, serial) => signed::decide(s, serial, result),
+        (server::KEY, name) => server::key_made(s, name, result),
+        (server::INSTALL, name) => server::installed(s, name, result),
         (list::MADE, _) => list::made(s, result),
         _ => Ok(Outcome::default()),
     }

@@ -46,6 +46,17 @@ pub(super) fn plan(
     wanted: &Wanted<'_>,
     csr: &Csr,
 ) -> Result<Record, Fault> {
+    plan_as(s, outcome, wanted, csr, Profile::Client)
+}
+
+/// The same for a certificate of any profile.
+pub(super) fn plan_as(
+    s: &mut Situation<'_>,
+    outcome: &mut Outcome,
+    wanted: &Wanted<'_>,
+    csr: &Csr,
+    profile: Profile,
+) -> Result<Record, Fault> {
     let latest: Clock = s.view.load(state::CLOCK)?.unwrap_or_default();
     policy::clock(latest.latest_ms, s.now_ms)?;
     let key = csr.key_fingerprint_sha256();
@@ -63,13 +74,7 @@ pub(super) fn plan(
             format!("the issuing authority cannot issue now: {e}"),
         )
     })?;
-    let plan = Plan::new(
-        fresh_serial(s)?,
-        Profile::Client,
-        subject,
-        csr.public_key(),
-        validity,
-    );
+    let plan = Plan::new(fresh_serial(s)?, profile, subject, csr.public_key(), validity);
     let record = recorded(s, wanted, &plan, key);
     write(s, outcome, &record)?;
     let ticket = format!("{SIGN}/{}", plan.serial.to_hex());

@@ -7,7 +7,7 @@ use contract::{
 };
 use service::{Fault, Outcome};
 
-use super::{Situation, list, planning};
+use super::{Situation, list, planning, server};
 use crate::{
     event, founding, policy,
     state::{self, Record},
@@ -44,6 +44,9 @@ pub(super) fn decide(s: &Situation<'_>, m: &RecordCertificate) -> Result<Outcome
     planning::write(s, &mut outcome, &record)?;
     event::fact(&mut outcome, &record);
     event::issued(&mut outcome, &certificate);
+    if kind == Kind::Service {
+        server::look_at(s, &mut outcome, &certificate);
+    }
     Ok(outcome)
 }
 

@@ -8,7 +8,7 @@ use contract::{
 use prost::Message;
 use service::{Fault, Outcome, View};
 
-use super::{Situation, planning};
+use super::{Situation, planning, server};
 use crate::{
     DAY_MS, HOUR_MS, effects, event,
     state::{self, Record},
@@ -48,6 +48,10 @@ pub(super) fn decide(s: &mut Situation<'_>, serial: &str, result: &[u8]) -> Resu
     }
     let issuer = s.service.authorities.pem(&certificate.issuer);
     let chain = format!("{}{issuer}", certificate.pem);
+    if certificate.kind == Kind::Service.word() {
+        server::signed(s, &mut outcome, serial, chain)?;
+        return Ok(outcome);
+    }
     let ticket = format!("{}/{serial}", planning::SIGN);
     if certificate.kind == Kind::Claim.word() {
         if let Some(claim) = state::batch(s.view, &certificate.id)? {
@@ -116,6 +120,10 @@ fn failed(s: &Situation<'_>, record: &Record, why: &str) -> Result<Outcome, Faul
         }
     }
     let refusal = Refusal::new(Code::Internal, format!("the authority could not sign: {why}"));
+    if certificate.kind == Kind::Service.word() {
+        server::not_signed(s, &mut outcome, &certificate.serial, refusal)?;
+        return Ok(outcome);
+    }
     outcome.complete(format!("{}/{}", planning::SIGN, certificate.serial), Err(refusal));
     Ok(outcome)
 }

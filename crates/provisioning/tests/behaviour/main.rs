@@ -18,4 +18,5 @@ mod revoking;
 mod rollover;
 mod rows;
 mod sequences;
+mod server;
 mod world;

@@ -1,6 +1,9 @@
 //! Provisioning in its host loop, with a registry and a front door that the test plays.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use contract::{
     Leaf, Principal, Root, ServiceName, Topic,
@@ -12,7 +15,7 @@ use contract::{
 };
 use pki::{Authority, Charter, KeyKind, Serial};
 use prost::Message;
-use provisioning::{Effects, Provisioning, Settings};
+use provisioning::{Effects, NextKey, Provisioning, Server, Settings};
 use service::{
     Context, Effect, Entropy, HostLoop, Input, Now, QueryContext,
     store::{Blobs, Store},
@@ -57,6 +60,52 @@ pub(crate) struct World {
     pub(crate) hold_effects: bool,
     number: u64,
     facts: u64,
+    /// Holds the server's key.
+    pub(crate) server: Arc<PlayedServer>,
+}
+
+/// The server's key and certificate, in memory.
+#[derive(Default)]
+pub(crate) struct PlayedServer {
+    next_key: Mutex<Option<String>>,
+    /// What it serves with.
+    pub(crate) chain: Mutex<String>,
+    /// Its disk is full.
+    pub(crate) is_full: std::sync::atomic::AtomicBool,
+}
+
+impl PlayedServer {
+    fn demand_room(&self) -> Result<(), String> {
+        match self.is_full.load(std::sync::atomic::Ordering::Relaxed) {
+            true => Err("no space left".into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Server for PlayedServer {
+    fn next_key(&self) -> Result<NextKey, String> {
+        let mut next = self.next_key.lock().unwrap();
+        let key = next.get_or_insert_with(|| pki::generate_key(KeyKind::P256).unwrap().to_string());
+        let serving = pki::ServerCertificate::parse_pem(&self.chain.lock().unwrap());
+        Ok(NextKey {
+            csr_pem: pki::csr_for(key, "front-door").unwrap(),
+            serving: serving.map(|read| read.fingerprint_sha256).unwrap_or_default(),
+        })
+    }
+
+    fn install(&self, chain_pem: &str) -> Result<(), String> {
+        self.demand_room()?;
+        let mut chain = self.chain.lock().unwrap();
+        if *chain != chain_pem {
+            let key = self.next_key.lock().unwrap().take().ok_or("no key waits")?;
+            let key = pki::PublicKey::of_private(&key).unwrap().fingerprint_sha256();
+            let read = pki::ServerCertificate::parse_pem(chain_pem).unwrap();
+            assert_eq!(read.key_fingerprint_sha256, key);
+            *chain = chain_pem.to_owned();
+        }
+        Ok(())
+    }
 }
 
 pub(crate) type Answered<R> = Result<R, v1::Rejection>;
@@ -97,6 +146,7 @@ impl World {
             hold_effects: false,
             number: 0,
             facts: 0,
+            server: Arc::default(),
         };
         world.follow();
         world.tell_device("pump-7", Stage::Registered);
@@ -367,7 +417,7 @@ impl World {
     fn run_effects(&mut self) {
         while !self.hold_effects && !self.effects.is_empty() {
             let executor = Effects::new(self.authority.clone(), self.blobs.clone() as Arc<dyn Blobs>);
-            let executor = executor.beside(self.others.clone());
+            let executor = executor.beside(self.others.clone()).renewing(self.server.clone());
             let effects = std::mem::take(&mut self.effects);
             let done = effects
                 .into_iter()

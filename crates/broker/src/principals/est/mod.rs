@@ -32,7 +32,11 @@ use self::{
     reply::Reply,
 };
 use super::{Porter, refused, task};
-use crate::{FrontDoorError, Shared, TlsMaterial, entrance::Guest, tls};
+use crate::{
+    Shared,
+    entrance::Guest,
+    tls::{self, Handshakes},
+};
 
 /// Between the request and the connection that stands for it.
 const PIPE_BYTES: usize = 16 * 1024;
@@ -41,8 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(35);
 
 /// Answers requests.
 pub(super) struct Desk {
-    /// The installation's CAs, ready to be sent.
-    authorities: String,
+    /// Know the installation's CAs.
+    handshakes: Arc<Handshakes>,
     /// The batch of those who show no certificate.
     claim: Option<Id>,
 }
@@ -55,10 +59,8 @@ enum Visitor {
 }
 
 impl Desk {
-    pub(super) fn new(material: &TlsMaterial, claim: Option<Id>) -> Result<Desk, FrontDoorError> {
-        let all = material.client_roots_pem.clone() + &material.issuing_pem;
-        let authorities = pki::certificates_only(&all).map_err(|e| FrontDoorError::Tls(e.to_string()))?;
-        Ok(Desk { authorities, claim })
+    pub(super) fn new(handshakes: Arc<Handshakes>, claim: Option<Id>) -> Desk {
+        Desk { handshakes, claim }
     }
 
     /// Reads one request, answers it, and closes.
@@ -106,7 +108,7 @@ impl Desk {
         guest: Guest,
     ) -> Reply {
         let enrolment = match question {
-            Question::Authorities => return Reply::certificates(self.authorities.clone()),
+            Question::Authorities => return Reply::certificates(self.handshakes.authorities().to_string()),
             Question::Attributes => return Reply::no_attributes(),
             Question::Enrol(enrolment) => enrolment,
         };

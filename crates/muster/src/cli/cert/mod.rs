@@ -6,6 +6,7 @@ mod claim;
 pub(in crate::cli) mod home;
 mod issue;
 mod list;
+mod renew_server;
 mod revoke;
 mod secret;
 #[cfg(test)]
@@ -75,6 +76,14 @@ pub(super) enum Cert {
   muster person put operator ada --role operator && muster cert issue operator ada
   muster cert issue integrator billing --lifetime 90d --out ./billing")]
     Issue(issue::Issue),
+    /// Renew the server's own certificate before its time, or for other names
+    ///
+    /// The server does it by itself when two thirds of its certificate's life are over. It makes a new key, and takes
+    /// the certificate while it runs: nobody is disconnected. --host replaces all names and addresses that it has.
+    #[command(after_help = "Examples:
+  muster cert renew-server
+  muster cert renew-server --host muster.example --host 192.0.2.7")]
+    RenewServer(renew_server::RenewServer),
     /// Revoke certificates and close their sessions
     #[command(after_help = "Examples:
   muster cert revoke 4f0c6d1e2b3a49588776655443322110 --reason keyCompromise
@@ -99,6 +108,7 @@ impl Cert {
             Cert::List(command) => command.run(global),
             Cert::Show(command) => command.run(global),
             Cert::Issue(command) => command.run(global),
+            Cert::RenewServer(command) => command.run(global),
             Cert::Revoke(command) => command.run(global),
             Cert::Authorities(command) => command.run(global),
         }
