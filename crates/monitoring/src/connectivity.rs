@@ -10,10 +10,20 @@ pub(crate) fn grace_key(device: &str) -> String {
     format!("grace/{device}")
 }
 
+/// How a device's last session ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End<'a> {
+    /// A word of the closed list.
+    pub(crate) cause: &'a str,
+    /// Beside `kicked`: why.
+    pub(crate) reason: &'a str,
+}
+
 impl Decision<'_> {
     /// The device is there.
     pub(crate) fn arrive(&mut self, status: &mut DeviceStatus, presence: &Presence) -> Result<(), Fault> {
         status.address = request::cut(&presence.address);
+        (status.boot, status.session) = (status.boot, status.session).max((presence.boot, presence.session));
         let was = status.connectivity();
         if was == Connectivity::Online {
             return Ok(());
@@ -21,6 +31,7 @@ impl Decision<'_> {
         let since = status.since_ms;
         self.enter(status, Connectivity::Online);
         status.cause.clear();
+        status.reason.clear();
         if was == Connectivity::Grace {
             self.out.no_wake(grace_key(&status.device_id));
             return Ok(());
@@ -35,12 +46,14 @@ impl Decision<'_> {
     }
 
     /// Its last session ended: it may be away for a grace.
-    pub(crate) fn depart(&mut self, status: &mut DeviceStatus, seen: &mut Seen, cause: &str, graces: i64) {
+    pub(crate) fn depart(&mut self, status: &mut DeviceStatus, seen: &mut Seen, end: End<'_>) {
         if status.connectivity() != Connectivity::Online {
             return;
         }
         self.enter(status, Connectivity::Grace);
-        status.cause = request::cut(cause);
+        status.cause = request::cut(end.cause);
+        status.reason = request::cut(end.reason);
+        let graces = policy::graces(end.cause);
         seen.grace_until_ms = self.now.saturating_add(self.grace_ms.saturating_mul(graces));
         self.out
             .wake_at(grace_key(&status.device_id), seen.grace_until_ms);

@@ -23,6 +23,9 @@ pub(crate) fn online(
         "keep_alive_s": presence.keep_alive_s,
         "client_id": cut(&presence.client_id),
         "serial": cut(&presence.serial),
+        "tls": cut(&presence.tls),
+        "boot": presence.boot.to_string(),
+        "session": presence.session.to_string(),
     });
     out.event(device(status), "online", data);
 }
@@ -31,6 +34,9 @@ pub(crate) fn online(
 pub(crate) fn offline(out: &mut Outcome, status: &DeviceStatus, away_since_ms: i64) {
     let data = json!({
         "cause": status.cause,
+        "reason": status.reason,
+        "boot": status.boot.to_string(),
+        "session": status.session.to_string(),
         "away_since_ms": away_since_ms.to_string(),
         "address": status.address,
     });

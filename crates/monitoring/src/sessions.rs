@@ -17,7 +17,7 @@ pub(crate) struct Seen {
     pub(crate) snapshot: u64,
     /// The newest session; a number that is not greater and not live is over.
     #[prost(uint64, tag = "3")]
-    newest: u64,
+    pub(crate) newest: u64,
     /// Sessions that began and have not ended.
     #[prost(uint64, repeated, tag = "4")]
     live: Vec<u64>,

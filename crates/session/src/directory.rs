@@ -36,6 +36,8 @@ pub(crate) struct Session {
     pub(crate) unheld: u32,
     /// It has been told to go.
     pub(crate) leaving: bool,
+    /// What it was told when it was sent away.
+    pub(crate) farewell: String,
     /// It begins anew, whatever there was before.
     pub(crate) clean: bool,
     /// Its session has not parted from an earlier connection.
@@ -268,6 +270,7 @@ impl Session {
             subscriptions: Subscriptions::default(),
             unheld: 0,
             leaving: false,
+            farewell: String::new(),
             clean: true,
             waits: false,
             outlives: false,

@@ -5,8 +5,8 @@ use service::Fault;
 
 use super::snapshot;
 use crate::{
+    connectivity::End,
     decision::Decision,
-    policy,
     sessions::News,
     state::{self, FrontDoor},
 };
@@ -33,12 +33,13 @@ pub(super) fn decide(decision: &mut Decision<'_>, presence: &Presence) -> Result
             News::Stale => {}
             News::There if presence.connected => decision.arrive(&mut status, presence)?,
             News::There => {}
-            News::Gone => decision.depart(
-                &mut status,
-                &mut seen,
-                &presence.cause,
-                policy::graces(&presence.cause),
-            ),
+            News::Gone => {
+                let end = End {
+                    cause: &presence.cause,
+                    reason: &presence.reason,
+                };
+                decision.depart(&mut status, &mut seen, end);
+            }
         }
         if status != before {
             decision.save(&status);

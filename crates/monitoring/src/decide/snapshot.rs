@@ -5,8 +5,8 @@ use service::Fault;
 
 use super::presence;
 use crate::{
+    connectivity::End,
     decision::Decision,
-    policy,
     state::{self, FrontDoor},
 };
 
@@ -88,13 +88,9 @@ fn seek(
     if !older && seen.snapshot >= door.sought {
         return Ok(());
     }
-    let (cause, graces) = if older {
-        ("server-shutdown", policy::RESTART_GRACES)
-    } else {
-        ("network", 1)
-    };
+    let cause = if older { "server-shutdown" } else { "network" };
     seen.forgotten();
-    decision.depart(&mut status, &mut seen, cause, graces);
+    decision.depart(&mut status, &mut seen, End { cause, reason: "" });
     decision.out.put(state::seen(device), &seen);
     decision.save(&status);
     Ok(())

@@ -39,7 +39,12 @@ fn watch(decision: &mut Decision<'_>, device: &str) -> Result<(), Fault> {
     let door = decision.load::<FrontDoor>(state::FRONT_DOOR)?.unwrap_or_default();
     let seen = decision.seen(device)?;
     if seen.is_there() && seen.boot == door.boot {
-        decision.arrive(&mut status, &Presence::default())?;
+        let presence = Presence {
+            boot: seen.boot,
+            session: seen.newest,
+            ..Presence::default()
+        };
+        decision.arrive(&mut status, &presence)?;
     }
     decision.save(&status);
     Ok(())

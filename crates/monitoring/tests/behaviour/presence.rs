@@ -177,3 +177,63 @@ fn people_and_services_come_and_go_unnoticed() {
             .any(|(key, _)| key.starts_with(b"sseen/") || key.starts_with(b"sstatus/"))
     );
 }
+
+#[test]
+fn takeover_kick_and_restart_are_told_apart_and_nothing_flaps() {
+    let mut world = World::new(3);
+    for n in 0..3 {
+        world.connect(n, n as u64 + 1);
+    }
+    world.connect(0, 4);
+    world.presence(Presence {
+        cause: "takeover".into(),
+        ..presence(0, false, 1, 1)
+    });
+    assert_eq!((world.connectivity(0), world.status(0).session), (Online, 4));
+    world.presence(Presence {
+        cause: "kicked".into(),
+        reason: "lost at the fair".into(),
+        ..presence(1, false, 2, 0)
+    });
+    world.later(GRACE);
+    let kicked = world.status(1);
+    assert_eq!((&*kicked.cause, &*kicked.reason), ("kicked", "lost at the fair"));
+    // The front door is killed, and says so by its next boot only.
+    world.boot = 2;
+    world.connect(0, 1);
+    world.later(0);
+    let restarted = world.status(2);
+    assert_eq!(
+        (&*restarted.cause, &*restarted.reason, restarted.connectivity()),
+        ("server-shutdown", "", Grace)
+    );
+    world.connect(2, 2);
+    world.connect(1, 3);
+    let back = world.status(1);
+    assert_eq!((&*back.cause, &*back.reason), ("", ""));
+    assert_eq!(
+        (back.boot, back.session),
+        (2, 3),
+        "a later boot, whatever its number"
+    );
+    let names: Vec<_> = world
+        .events()
+        .into_iter()
+        .filter(|name| name.starts_with("devices/"))
+        .collect();
+    let expected = [
+        "devices/d0 online",
+        "devices/d1 online",
+        "devices/d2 online",
+        "devices/d1 offline",
+        "devices/d1 online",
+    ];
+    assert_eq!(names, expected);
+    let offline = world.event_data("offline");
+    let said =
+        ["cause", "reason", "boot", "session"].map(|field| offline[field].as_str().unwrap().to_owned());
+    assert_eq!(said, ["kicked", "lost at the fair", "1", "2"]);
+    let online = world.event_data("online");
+    let said = ["boot", "session", "tls", "protocol"].map(|field| online[field].as_str().unwrap().to_owned());
+    assert_eq!(said, ["2", "3", "1.3", "mqtt-5"]);
+}

@@ -62,6 +62,8 @@ pub(crate) fn presence(n: usize, connected: bool, session: u64, sessions: u32) -
         session,
         sessions,
         address: "10.0.0.1:5".into(),
+        protocol: "mqtt-5".into(),
+        tls: "1.3".into(),
         cause: if connected {
             String::new()
         } else {
@@ -250,6 +252,16 @@ impl World {
             .map(|e| (e.sequence, format!("{} {}", e.subject, e.name)))
             .collect();
         by_sequence.into_values().collect()
+    }
+
+    /// What the newest event of this name says.
+    pub(crate) fn event_data(&self, name: &str) -> serde_json::Value {
+        let events = self.told.iter().filter(|frame| frame.purpose() == Purpose::Event);
+        let events = events.map(|frame| Event::decode(frame.payload.as_ref()).unwrap());
+        let newest = events
+            .filter(|event| event.name == name)
+            .max_by_key(|event| event.sequence);
+        serde_json::from_slice(&newest.unwrap().data).unwrap()
     }
 
     /// The service's own rows.

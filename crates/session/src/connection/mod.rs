@@ -367,6 +367,9 @@ impl Connection {
 
     /// Lets it go.
     pub fn leave(&mut self, farewell: Farewell) {
+        if farewell.cause == Cause::Kicked && self.over().is_none() {
+            self.wishes.push_back(Wish::Farewell(farewell.text.clone()));
+        }
         match &mut self.phase {
             Phase::Open(open) => {
                 // Who is shut out does not speak any more, not by a will either, and nothing is kept of it.

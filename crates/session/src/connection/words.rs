@@ -40,6 +40,8 @@ pub(crate) enum Wish {
     Unsubscribe { packet_id: u16, filters: Vec<String> },
     /// That its own subscriptions decide whether it is told of a refusal.
     Tell(Delivery),
+    /// That monitoring hears what it was told when it was sent away.
+    Farewell(String),
     /// That somebody hears of what it tried.
     Notice { what: &'static str, detail: String },
 }

@@ -33,6 +33,10 @@ impl Door {
         let presence = Presence {
             connected: false,
             cause: cause.word().into(),
+            reason: match cause {
+                Cause::Kicked => session.farewell.clone(),
+                _ => String::new(),
+            },
             ..self.presence(connection, session, now)
         };
         self.ask(ServiceName::Monitoring, "presence", &presence);
@@ -80,6 +84,8 @@ impl Door {
             client_id: session.client_id.clone(),
             serial: session.caller.serial.clone(),
             sessions: self.directory.staying(who) as u32,
+            tls: session.transport.tls.unwrap_or_default().into(),
+            reason: String::new(),
         }
     }
 }

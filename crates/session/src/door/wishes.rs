@@ -66,6 +66,11 @@ impl Door {
                         connection.post(Post::Deliver(delivery), now);
                     }
                 }
+                Wish::Farewell(text) => {
+                    if let Some(session) = self.directory.get_mut(connection.id()) {
+                        session.farewell = text;
+                    }
+                }
                 Wish::Notice { what, detail } => self.notice_here(connection, what, detail, now),
             }
         }

@@ -103,6 +103,7 @@ fn a_page_names_who_is_here_and_what_is_kept() {
         listener: "principals".into(),
         protocol: "mqtt-5".into(),
         keep_alive_s: 60,
+        tls: "1.3".into(),
         serial: "01".into(),
         subscriptions: 1,
         in_flight: 1,

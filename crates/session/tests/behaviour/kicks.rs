@@ -73,6 +73,56 @@ fn suspended_and_retired_devices_lose_their_sessions() {
 }
 
 #[test]
+fn a_departure_says_why() {
+    let mut world = World::new();
+    let departure = |world: &mut World, device: u64| -> Presence {
+        world.take(ServiceName::Monitoring);
+        world.close(device);
+        let frames = world.take(ServiceName::Monitoring);
+        let told = frames.iter().find(|f| f.topic.ends_with("/presence"));
+        wire::decode(&told.unwrap().payload, "").unwrap()
+    };
+    let first = world.device(true);
+    let second = world.device(true);
+    let gone = departure(&mut world, first);
+    assert_eq!(
+        (&*gone.cause, &*gone.reason, gone.sessions),
+        ("takeover", "", 1),
+        "another is there"
+    );
+    world.tell_device(Stage::Active, Restriction::Suspended);
+    let gone = departure(&mut world, second);
+    assert_eq!(
+        (&*gone.cause, &*gone.reason),
+        ("kicked", "this device is suspended")
+    );
+    assert!(gone.session > first && gone.tls == "1.3", "{gone:?}");
+    world.tell_device(Stage::Active, Restriction::None);
+    let third = world.device(true);
+    world.door.close();
+    world.pass_time(1);
+    let gone = departure(&mut world, third);
+    assert_eq!((&*gone.cause, &*gone.reason), ("server-shutdown", ""));
+}
+
+#[test]
+fn a_connection_that_ends_itself_says_why_as_well() {
+    let mut world = World::new();
+    let device = world.dial_until(contract::Kind::Device, "pump-7", "01", world.now.wall_ms + 500);
+    world.open(device, true, "pump-7");
+    world.take(ServiceName::Monitoring);
+    world.pass_time(1_000);
+    world.close(device);
+    let frames = world.take(ServiceName::Monitoring);
+    let told = frames.iter().find(|f| f.topic.ends_with("/presence")).unwrap();
+    let gone: Presence = wire::decode(&told.payload, "").unwrap();
+    assert_eq!(
+        (&*gone.cause, &*gone.reason),
+        ("kicked", "the certificate has expired")
+    );
+}
+
+#[test]
 fn presence_is_told_with_sessions_that_only_grow_and_a_snapshot_after_a_link() {
     let mut world = World::new();
     let device = world.device(true);

@@ -13,7 +13,7 @@ use contract::{
 };
 use prost::Message;
 use service::Now;
-use session::{Connection, Door, DoorSettings, Limits, Peer, Policy};
+use session::{Connection, Door, DoorSettings, Limits, Peer, Policy, Transport};
 
 use crate::packets::{self, Got};
 
@@ -239,7 +239,11 @@ impl World {
             root,
             self.limits.clone(),
             self.now,
-        );
+        )
+        .over_transport(Transport {
+            tls: Some("1.3"),
+            ..Transport::default()
+        });
         self.clients.insert(number, connection);
         number
     }

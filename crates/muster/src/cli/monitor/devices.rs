@@ -94,6 +94,7 @@ fn print_status(status: &DeviceStatus) -> Result<()> {
         ("connectivity", since(status)),
         ("address", status.address.clone()),
         ("cause", status.cause.clone()),
+        ("reason", status.reason.clone()),
         ("heartbeat", print::time(status.heartbeat_ms)),
         ("uptime", uptime(status.uptime_ms)),
         ("boots", count(status.boot_count)),
