@@ -141,7 +141,7 @@ impl Original {
         if let Err(log) = ready {
             let ended = process.ended(Duration::from_secs(10));
             return match ended.and_then(|status| status.code()) {
-                Some(1) => refused_with_reason(&log, copy.path()),
+                Some(7) => refused_with_reason(&log, copy.path()),
                 other => Outcome::Silent(format!("it ends with {other:?}:\n{log}")),
             };
         }
