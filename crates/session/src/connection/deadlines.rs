@@ -17,10 +17,7 @@ impl Connection {
             Phase::Silent { until_ms, .. } | Phase::Asking { until_ms, .. } => Some(*until_ms),
             Phase::Over(_) => None,
             Phase::Open(open) => {
-                let silence = open
-                    .keep_alive_ms
-                    .filter(|_| self.wants_bytes())
-                    .map(|ms| open.heard_ms + ms);
+                let silence = self.wants_bytes().then_some(open.heard_ms + open.keep_alive_ms);
                 let give_up = open.acks.oldest().map(|at| at + self.limits.give_up_ms);
                 let expiry = self.certificate_end(open).map(|at| {
                     let left = u64::try_from(at.saturating_sub(now.wall_ms)).unwrap_or_default();
@@ -73,9 +70,7 @@ impl Connection {
     }
 
     fn overdue(&self, open: &Open, now: Now) -> Option<(Option<Limit>, Farewell)> {
-        let silent = open
-            .keep_alive_ms
-            .is_some_and(|ms| now.mono_ms >= open.heard_ms + ms);
+        let silent = now.mono_ms >= open.heard_ms + open.keep_alive_ms;
         if silent && self.wants_bytes() {
             let text = "silent for too long";
             return Some((

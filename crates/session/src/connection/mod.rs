@@ -58,7 +58,7 @@ struct Open {
     caller: Caller,
     standing: Arc<Standing>,
     policy: Arc<dyn Policy>,
-    keep_alive_ms: Option<u64>,
+    keep_alive_ms: u64,
     heard_ms: u64,
     /// Since when it takes nothing while so much waits that it is not read either.
     choked_ms: Option<u64>,
@@ -77,7 +77,7 @@ struct Open {
 pub struct Connection {
     id: u64,
     peer: Peer,
-    address: String,
+    address: Box<str>,
     transport: Transport,
     backlog: Arc<Backlog>,
     root: Root,
@@ -111,7 +111,7 @@ impl Connection {
         Connection {
             id,
             peer,
-            address,
+            address: address.into_boxed_str(),
             transport: Transport::default(),
             backlog: Arc::default(),
             root,
@@ -452,6 +452,6 @@ mod tests {
     #[test]
     fn what_few_clients_use_is_beside_an_idle_connection() {
         let bytes = size_of::<Connection>() + size_of::<Open>();
-        assert!(bytes <= 1_360, "{bytes} bytes");
+        assert!(bytes <= 1_344, "{bytes} bytes");
     }
 }

@@ -43,7 +43,7 @@ impl Connection {
             caller: admitted.caller,
             standing: admitted.standing,
             policy: admitted.policy,
-            keep_alive_ms: Some(u64::from(keep_alive_s) * 1500),
+            keep_alive_ms: u64::from(keep_alive_s) * 1500,
             heard_ms: now.mono_ms,
             choked_ms: None,
             acks: super::Acks::default(),

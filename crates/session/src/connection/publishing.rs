@@ -93,7 +93,7 @@ impl Connection {
         let (packet_id, quality) = (publish.packet_id, publish.quality);
         let mut frame = frame(&open.caller, publish, connection);
         if verb.audit == Audit::Recorded {
-            frame.address.clone_from(&self.address);
+            frame.address.push_str(&self.address);
         }
         let forward = Forward {
             verb,
