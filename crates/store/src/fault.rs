@@ -68,6 +68,8 @@ impl From<sled::Error> for Fault {
             sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => Fault::Locked,
             sled::Error::Io(error) => error.into(),
             sled::Error::Corruption { at, .. } => Fault::Corrupt(format!("corruption at {at:?}")),
+            // Its own settings, which it wrote as this version does, make no sense to it.
+            sled::Error::Unsupported(what) => Fault::Corrupt(what),
             other => Fault::Other(other.to_string()),
         }
     }
