@@ -30,3 +30,5 @@ pub const VALUE_CHARS: usize = 1024;
 pub const TEXT_CHARS: usize = 512;
 /// Groups of one device.
 pub const GROUPS_MAX: usize = 32;
+/// Bytes of what a command puts out.
+pub const COMMAND_OUTPUT_BYTES: usize = 4 * 1024;

@@ -55,9 +55,7 @@ impl<S: Service> Offline<'_, S> {
             epoch: self.store.epoch(),
         };
         // How long its logs are kept is for the running service to say.
-        let mut host_loop = HostLoop::open(self.service.clone(), settings, self.store)?
-            .keeping_audit(0)
-            .keeping_events(0, 0);
+        let mut host_loop = HostLoop::open(self.service.clone(), settings, self.store)?;
         let mut cx = Context {
             now: self.clock.now(),
             entropy: &mut OsEntropy,

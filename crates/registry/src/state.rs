@@ -45,7 +45,7 @@ pub(crate) const QUERIES: &str = "q";
 pub(crate) const RULES: &str = "r";
 
 /// What the records are, by how their keys begin; the longer ones first.
-pub const KINDS: [(&str, &str); 17] = [
+pub const KINDS: [(&str, &str); 20] = [
     ("cd", "devices' configuration"),
     ("ct", "configuration templates"),
     ("cw", "walks of configuration templates"),
@@ -53,6 +53,9 @@ pub const KINDS: [(&str, &str); 17] = [
     (DEVICES, "devices"),
     (GROUPS, "groups"),
     ("h", "devices' evidence"),
+    ("kd", "commands"),
+    ("ki", "commands by their ids"),
+    ("kt", "devices' trays of commands"),
     ("m", "members of groups"),
     (ORDERS, "orders"),
     (PEOPLE, "people"),

@@ -1,10 +1,17 @@
 //! What the audit log tells of the registry's records.
 
-use contract::v1::{Device, DeviceType, Group, Order, Person, SavedQuery, Supplier};
+use contract::{
+    document,
+    v1::{
+        ConfigTemplate, Device, DeviceCommand, DeviceConfig, DeviceType, Group, Order, Person, SavedQuery,
+        Supplier,
+    },
+};
+use prost::Message;
 use serde_json::{Value, json};
 use service::told as tell;
 
-use crate::state;
+use crate::{config, state};
 
 /// A record, if people are to read what became of it. What stands beside records says nothing new.
 pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
@@ -21,9 +28,31 @@ pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
             let kind = person.get("kind")?.as_str()?;
             Some((format!("{kind}/{}", person.get("id")?.as_str()?), person))
         }
+        "c" => configured(rest, record),
+        "k" if rest.starts_with('d') => {
+            tell("commands", |command: &DeviceCommand| &command.command_id, record)
+        }
         "m" => {
             let (group, device) = rest.split_once('\0')?;
             Some((format!("groups/{group}"), json!({ "members": { device: "yes" } })))
+        }
+        _ => None,
+    }
+}
+
+/// What somebody set, setting by setting; what follows from it for devices is told by events.
+fn configured(rest: &str, record: &[u8]) -> Option<(String, Value)> {
+    let settings = |text: &str| Value::Object(document::from_text(text));
+    match rest.chars().next()? {
+        'd' => {
+            let config = DeviceConfig::decode(record).ok()?;
+            Some((format!("configs/{}", config.device_id), settings(&config.own)))
+        }
+        't' => {
+            let template = ConfigTemplate::decode(record).ok()?;
+            let (scope, id) = (config::word(template.scope()), &template.id);
+            let told = json!({ "document": settings(&template.document), "priority": template.priority });
+            Some((format!("templates/{scope}.{id}"), told))
         }
         _ => None,
     }

@@ -9,9 +9,9 @@ use contract::{
 use crate::{service::Fault, view::View};
 
 /// A page's bytes as JSON, its larger form, with room for the request id and the next token.
-const PAGE_BYTES: usize = limits::PAYLOAD_BYTES - 4 * 1024;
+pub(crate) const PAGE_BYTES: usize = limits::PAYLOAD_BYTES - 4 * 1024;
 /// Rows looked at for one page: a filter that fits little gives short pages rather than long waits.
-const ROWS: usize = 5_000;
+pub(crate) const ROWS: usize = 5_000;
 /// Rows read at a time once the first reading did not fill the page.
 const CHUNK: usize = 500;
 /// The longest token: the longest key holds two ids and a few words, in hex.
@@ -85,7 +85,7 @@ pub fn fill<M: Wire>(
 }
 
 /// How many entries a page has.
-fn size(asked: u32) -> Result<usize, Refusal> {
+pub(crate) fn size(asked: u32) -> Result<usize, Refusal> {
     match asked as usize {
         0 => Ok(limits::PAGE_DEFAULT),
         n if n <= limits::PAGE_MAX => Ok(n),

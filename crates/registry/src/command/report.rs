@@ -3,6 +3,7 @@
 use contract::{
     Code, Refusal,
     id::Principal,
+    limits::COMMAND_OUTPUT_BYTES,
     v1::{CommandState, DeviceCommand, ReportCommand},
 };
 use service::{Fault, Outcome};
@@ -13,9 +14,6 @@ use crate::{
     decide::Situation,
     policy,
 };
-
-/// Most bytes of the output.
-const OUTPUT_BYTES: usize = 4 * 1024;
 
 pub(crate) fn decide(s: &Situation<'_>, caller: &Principal, m: ReportCommand) -> Result<Outcome, Fault> {
     let told = read(&m)?;
@@ -37,7 +35,7 @@ pub(crate) fn decide(s: &Situation<'_>, caller: &Principal, m: ReportCommand) ->
     }
     if state::is_final(told) {
         next.error = m.error;
-        next.output_cut = m.output_cut || m.output.len() > OUTPUT_BYTES;
+        next.output_cut = m.output_cut || m.output.len() > COMMAND_OUTPUT_BYTES;
         next.output = cut(m.output);
         let mut tray = state::tray(s.view, &next.device_id)?;
         end::end(s, &mut outcome, &mut tray, &mut next, told)?;
@@ -92,7 +90,7 @@ fn after_the_end(s: &Situation<'_>, command: DeviceCommand, told: CommandState) 
 
 /// As much as there is room for, in whole characters.
 fn cut(mut output: String) -> String {
-    output.truncate(output.floor_char_boundary(OUTPUT_BYTES));
+    output.truncate(output.floor_char_boundary(COMMAND_OUTPUT_BYTES));
     output
 }
 

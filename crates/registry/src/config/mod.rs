@@ -25,4 +25,5 @@ pub(crate) use follow::{WAKE, forget_group, hand_over, note, wake};
 pub(crate) use report::decide as report;
 pub(crate) use set::decide as set;
 pub(crate) use show::{current, drift, explain, show, templates};
+pub(crate) use state::word;
 pub(crate) use template::{put as put_template, remove as remove_template};

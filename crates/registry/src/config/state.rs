@@ -41,7 +41,7 @@ fn letter(scope: ConfigScope) -> char {
 }
 
 /// The word for a scope, in sources, events and wake-ups.
-pub(super) fn word(scope: ConfigScope) -> &'static str {
+pub(crate) fn word(scope: ConfigScope) -> &'static str {
     if scope == ConfigScope::Group {
         "group"
     } else {

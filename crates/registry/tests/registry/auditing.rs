@@ -3,8 +3,8 @@
 use contract::{
     audit::{Head, NOTHING_BEFORE, Walk, Walked},
     v1::{
-        AuditChange, AuditEntry, AuditRead, ChangeMembers, Changed, Erased, PutGroup, ReadAudit, Report,
-        RetireDevice, ShowDevice,
+        AuditChange, AuditEntry, AuditRead, ChangeMembers, Changed, ConfigMode, Erased, PutGroup, ReadAudit,
+        Report, RetireDevice, RunCommand, SetConfig, ShowDevice,
     },
 };
 use service::store::Store;
@@ -88,6 +88,37 @@ fn an_entry_tells_who_asked_for_what_and_what_it_changed() {
         .map(|event| event.name.as_str())
         .collect();
     assert_eq!(caused, ["changed"]);
+}
+
+#[test]
+fn settings_and_commands_are_told() {
+    let mut w = World::new();
+    w.ask::<Changed>(ADA, "register", &registered("pump", &[]))
+        .unwrap();
+    let set = SetConfig {
+        device_id: "pump".into(),
+        mode: ConfigMode::Merge.into(),
+        document: r#"{"net":{"mtu":1400}}"#.into(),
+        ..SetConfig::default()
+    };
+    w.ask::<Changed>(ADA, "config-set", &set).unwrap();
+    let run = RunCommand {
+        device_id: "pump".into(),
+        command_id: "c-1".into(),
+        name: "logs".into(),
+        ..RunCommand::default()
+    };
+    w.ask::<Changed>(ADA, "command-run", &run).unwrap();
+    let told = |entry: &AuditEntry, record: &str, field: &str, after: &str| {
+        let fits = |c: &AuditChange| c.record == record && c.field == field && c.after == after;
+        assert!(entry.changes.iter().any(fits), "{:?}", entry.changes);
+    };
+    let entries = entries(&mut w);
+    let [.., set, run] = entries.as_slice() else {
+        panic!("{entries:?}")
+    };
+    told(set, "configs/pump", "net.mtu", "1400");
+    told(run, "commands/c-1", "name", "logs");
 }
 
 #[test]
@@ -217,6 +248,7 @@ fn what_is_touched_on_the_disk_is_found() {
 #[test]
 fn old_entries_go_and_their_end_stays_as_the_anchor() {
     let mut w = World::new();
+    w.keep_audit(400 * DAY_MS.unsigned_abs());
     for n in 0..300 {
         w.ask::<Changed>(ADA, "register", &register(&format!("a{n}")))
             .unwrap();

@@ -57,6 +57,7 @@ fn rest(w: &mut World) {
 #[test]
 fn events_go_after_400_days_and_a_replay_from_before_says_where_the_rest_begins() {
     let mut w = World::new();
+    w.keep_events(400 * DAY_MS.unsigned_abs(), 0);
     registered(&mut w, "old", 5);
     w.wait(11_000);
     let old = all_taken(&mut w);

@@ -93,6 +93,12 @@ impl World {
         self.follow();
     }
 
+    /// The same for the audit log.
+    pub(crate) fn keep_audit(&mut self, keep_ms: u64) {
+        self.host = open(&self.store).keeping_audit(keep_ms);
+        self.follow();
+    }
+
     /// The broker has taken the events up to this one.
     pub(crate) fn taken(&mut self, event: u64) {
         self.round(vec![Input::Taken { event }]);

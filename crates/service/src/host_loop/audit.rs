@@ -29,13 +29,12 @@ const PUBLISH_AFTER_MS: u64 = 10_000;
 const PRUNE_EVERY_MS: u64 = 60_000;
 /// Entries that are removed in one round.
 const PRUNE_ROUND: usize = 256;
-/// How long entries are kept when nothing is said: a year's audit, and the time to hold it.
-const KEEP_MS: u64 = 400 * 24 * 3_600_000;
 /// Bytes of all subjects of an entry.
 const SUBJECTS_BYTES: usize = 24 * 1024;
 
 /// Where the log is.
 pub(super) struct Log {
+    /// For how long entries are kept, milliseconds; 0 is for ever.
     pub(super) keep_ms: u64,
     state: AuditRecord,
     stored: AuditRecord,
@@ -46,7 +45,7 @@ pub(super) struct Log {
 impl Log {
     pub(super) fn resume(state: AuditRecord) -> Log {
         Log {
-            keep_ms: KEEP_MS,
+            keep_ms: 0,
             stored: state.clone(),
             state,
             publish_at: None,

@@ -1,7 +1,7 @@
 //! Reading the audit log in pages, from either end.
 
 use contract::{
-    Refusal, limits,
+    Refusal,
     v1::{AuditEntry, AuditRead, ReadAudit},
     wire::{self, Encoding},
 };
@@ -9,18 +9,15 @@ use prost::Message;
 
 use crate::{
     keys,
+    page::{PAGE_BYTES, ROWS, size},
     record::AuditRecord,
     service::Fault,
     store::{Pair, StoreError},
     view::View,
 };
 
-/// Entries looked at for one page: a filter that fits little gives short pages rather than long waits.
-const ROWS: usize = 5_000;
 /// Entries read at a time.
 const CHUNK: u64 = 250;
-/// A page's bytes as JSON, with room for what stands around it.
-const PAGE_BYTES: usize = limits::PAYLOAD_BYTES - 4 * 1024;
 
 /// A page of the log.
 pub(super) fn read(ask: &ReadAudit, view: &View<'_>) -> Result<AuditRead, Fault> {
@@ -158,21 +155,6 @@ fn entry(key: &[u8], value: &[u8]) -> Result<AuditEntry, StoreError> {
         key: crate::store::printable(key).to_string(),
         reason: "the entry of the audit log does not decode",
     })
-}
-
-fn size(asked: u32) -> Result<usize, Refusal> {
-    match asked as usize {
-        0 => Ok(limits::PAGE_DEFAULT),
-        n if n <= limits::PAGE_MAX => Ok(n),
-        _ => {
-            let message = format!(
-                "a page has 1 to {} entries; 0 means {}",
-                limits::PAGE_MAX,
-                limits::PAGE_DEFAULT
-            );
-            Err(Refusal::invalid("page_size", message))
-        }
-    }
 }
 
 fn fits(ask: &ReadAudit, entry: &AuditEntry) -> bool {

@@ -19,26 +19,15 @@ const LOOK_EVERY_MS: u64 = 60_000;
 const LOOK_AT_LEAST_MS: u64 = 250;
 /// Events that are removed in one round.
 const ROUND: usize = 256;
-/// How long events are kept when nothing is said: as long as the audit log, which publishes its heads in them.
-const KEEP_MS: u64 = 400 * 24 * 3_600_000;
 
 /// What is kept.
+#[derive(Default)]
 pub(super) struct Retention {
     /// For how long, milliseconds; 0 is for ever.
     pub(super) keep_ms: u64,
     /// How many; 0 is any number.
     pub(super) most: u64,
     look_at: u64,
-}
-
-impl Default for Retention {
-    fn default() -> Retention {
-        Retention {
-            keep_ms: KEEP_MS,
-            most: 0,
-            look_at: 0,
-        }
-    }
 }
 
 impl Retention {
