@@ -33,6 +33,16 @@ impl Options {
         *self.heartbeat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Nothing is set any more: settings may be secrets.
+    pub(crate) fn forget(&self) -> io::Result<()> {
+        let removed = fs::remove_file(&self.file);
+        let _ = fs::remove_file(beside(&self.file));
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes all of it or nothing.
     pub(crate) fn apply(&self, document: &Document) -> Result<(), String> {
         let heartbeat = document.get("heartbeat").map(read).transpose()?;
@@ -52,9 +62,13 @@ fn read(value: &serde_json::Value) -> Result<Duration, String> {
     }
 }
 
+fn beside(path: &Path) -> PathBuf {
+    path.with_added_extension("new")
+}
+
 /// Programs beside the agent see the old file or the new one.
 fn write(path: &Path, document: &Document) -> io::Result<()> {
-    let fresh = path.with_added_extension("new");
+    let fresh = beside(path);
     let mut file = File::create(&fresh)?;
     file.write_all(&serde_json::to_vec(document)?)?;
     file.sync_all()?;
@@ -83,5 +97,8 @@ mod tests {
         assert_eq!(text, r#"{"heartbeat":"10s","valve":{"limit":3}}"#);
         apply(json!({})).unwrap();
         assert_eq!(options.heartbeat(), None);
+        options.forget().unwrap();
+        options.forget().unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

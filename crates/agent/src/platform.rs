@@ -72,6 +72,19 @@ impl Platform for Linux {
 
     fn heard(&self, event: Event) {
         self.log.note(&event);
+        if event == Event::Retired
+            && let Err(error) = self.options.forget()
+        {
+            let what = format!("settings.json is still there: {error}");
+            self.log.note(&Event::Problem { what: what.clone() });
+            self.tell(Event::Problem { what });
+        }
+        self.tell(event);
+    }
+}
+
+impl Linux {
+    fn tell(&self, event: Event) {
         let device_id = self.device_id.clone();
         // Nobody needs to listen.
         let _ = self.events.send(AgentEvent { device_id, event });

@@ -59,54 +59,15 @@ impl Kept {
     /// The command that is under way. A file that cannot be read names none; what the server then says was begun is
     /// not begun again.
     pub(crate) fn read(folder: &Folder) -> Result<Option<Kept>, Error> {
-        Ok(folder.read(NAME)?.and_then(|bytes| from_bytes(&bytes)))
+        folder.kept(NAME)
     }
 
     pub(crate) fn write(&self, folder: &Folder) -> Result<(), Error> {
-        folder.write(NAME, &self.to_bytes())
+        folder.keep(NAME, self)
     }
 
     /// The server knows its end; or the device is retired.
     pub(crate) fn erase(folder: &Folder) -> Result<(), Error> {
         folder.erase(NAME)
-    }
-
-    /// JSON, and its checksum on a line of its own.
-    fn to_bytes(&self) -> Vec<u8> {
-        // Texts and enums: this cannot fail.
-        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
-        let checksum = crc32fast::hash(&bytes);
-        bytes.extend_from_slice(format!("\n{checksum:08x}\n").as_bytes());
-        bytes
-    }
-}
-
-fn from_bytes(bytes: &[u8]) -> Option<Kept> {
-    let (json, checksum) = bytes.split_last_chunk::<10>()?;
-    let expected = format!("\n{:08x}\n", crc32fast::hash(json));
-    (checksum.as_slice() == expected.as_bytes())
-        .then(|| serde_json::from_slice(json).ok())
-        .flatten()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_damaged_file_names_no_command() {
-        let kept = Kept {
-            command_id: "c-1".into(),
-            name: "logs".into(),
-            step: Step::Ended(End::interrupted()),
-        };
-        let bytes = kept.to_bytes();
-        assert_eq!(from_bytes(&bytes), Some(kept));
-        for at in 0..bytes.len() {
-            let mut flipped = bytes.clone();
-            flipped[at] ^= 1;
-            assert_eq!(from_bytes(&flipped), None, "octet {at}");
-            assert_eq!(from_bytes(&bytes[..at]), None, "cut at {at}");
-        }
     }
 }

@@ -31,15 +31,12 @@ pub(crate) enum Outcome {
 
 impl Kept {
     pub(crate) fn read(folder: &Folder) -> Result<Kept, Error> {
-        let Some(bytes) = folder.read(NAME)? else {
-            return Ok(Kept::default());
-        };
         // One that cannot be read is asked for anew.
-        Ok(from_bytes(&bytes).unwrap_or_default())
+        Ok(folder.kept(NAME)?.unwrap_or_default())
     }
 
     pub(crate) fn write(&self, folder: &Folder) -> Result<(), Error> {
-        folder.write(NAME, &self.to_bytes())
+        folder.keep(NAME, self)
     }
 
     /// The device is retired; settings may be secrets.
@@ -60,23 +57,6 @@ impl Kept {
             outcome: Outcome::Pending,
         })
     }
-
-    /// JSON, and its checksum on a line of its own.
-    fn to_bytes(&self) -> Vec<u8> {
-        // Maps with text as keys: this cannot fail.
-        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
-        let checksum = crc32fast::hash(&bytes);
-        bytes.extend_from_slice(format!("\n{checksum:08x}\n").as_bytes());
-        bytes
-    }
-}
-
-fn from_bytes(bytes: &[u8]) -> Option<Kept> {
-    let (json, checksum) = bytes.split_last_chunk::<10>()?;
-    let expected = format!("\n{:08x}\n", crc32fast::hash(json));
-    (checksum.as_slice() == expected.as_bytes())
-        .then(|| serde_json::from_slice(json).ok())
-        .flatten()
 }
 
 #[cfg(test)]
@@ -90,18 +70,6 @@ mod tests {
             version: 4,
             document: json!({"a": 1, "b": {"c": 2}}).as_object().cloned().unwrap(),
             outcome: Outcome::Told(Some("no".into())),
-        }
-    }
-
-    #[test]
-    fn a_damaged_file_is_none() {
-        let bytes = kept().to_bytes();
-        assert_eq!(from_bytes(&bytes), Some(kept()));
-        for at in 0..bytes.len() {
-            let mut flipped = bytes.clone();
-            flipped[at] ^= 1;
-            assert_eq!(from_bytes(&flipped), None, "octet {at}");
-            assert_eq!(from_bytes(&bytes[..at]), None, "cut at {at}");
         }
     }
 

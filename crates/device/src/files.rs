@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use serde::{Serialize, de::DeserializeOwned};
+
 use crate::{
     error::Error,
     ground::{Disk, DiskFile},
@@ -58,6 +60,16 @@ impl Folder {
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         self.replace(name, bytes)
             .map_err(|source| self.failure(name, "writing", source))
+    }
+
+    /// Reads a record that [`Folder::keep`] has written; nothing if it is not there or cannot be read.
+    pub(crate) fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+        Ok(self.read(name)?.and_then(|bytes| record_of(&bytes)))
+    }
+
+    /// Writes a record: JSON, and its checksum on a line of its own.
+    pub(crate) fn keep<T: Serialize>(&self, name: &str, record: &T) -> Result<(), Error> {
+        self.write(name, &bytes_of(record))
     }
 
     /// Writes a secret, and overwrites the one it replaces.
@@ -154,6 +166,22 @@ pub(crate) fn failure(path: &Path, doing: &'static str, source: io::Error) -> Er
     }
 }
 
+fn bytes_of<T: Serialize>(record: &T) -> Vec<u8> {
+    // Texts, numbers, enums, and maps with text as keys: this cannot fail.
+    let mut bytes = serde_json::to_vec(record).unwrap_or_default();
+    let checksum = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(format!("\n{checksum:08x}\n").as_bytes());
+    bytes
+}
+
+fn record_of<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let (json, checksum) = bytes.split_last_chunk::<10>()?;
+    let expected = format!("\n{:08x}\n", crc32fast::hash(json));
+    (checksum.as_slice() == expected.as_bytes())
+        .then(|| serde_json::from_slice(json).ok())
+        .flatten()
+}
+
 fn fresh(name: &str) -> String {
     format!("{name}.new")
 }
@@ -197,6 +225,20 @@ mod tests {
         folder.erase("key").unwrap();
         folder.erase("key").unwrap();
         assert_eq!(folder.names("key").unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_damaged_record_is_none() {
+        let record = vec![Some("logs".to_owned()), None];
+        let bytes = bytes_of(&record);
+        assert_eq!(record_of(&bytes), Some(record));
+        let read = record_of::<Vec<Option<String>>>;
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            assert_eq!(read(&flipped), None, "octet {at}");
+            assert_eq!(read(&bytes[..at]), None, "cut at {at}");
+        }
     }
 
     #[test]

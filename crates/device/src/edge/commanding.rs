@@ -9,11 +9,16 @@ use client::{AskError, Client};
 use contract::{
     Code, document,
     id::ServiceName,
+    limits::COMMAND_OUTPUT_BYTES,
     v1::{CommandOrder, CommandState, Done, GetCommand, ReportCommand},
 };
 use tokio::{sync::watch, time::Instant};
 
-use super::body::{Body, told_whole};
+use super::{
+    body::{Body, told_whole},
+    errand::Failed,
+    words::{line, reason},
+};
 use crate::{
     command::{End, How, Kept, Step},
     event::{CommandStep, Event},
@@ -21,10 +26,6 @@ use crate::{
     platform::{Ended, Order, Platform, Progress},
 };
 
-/// Most bytes of an output.
-const OUTPUT_BYTES: usize = 4 * 1024;
-/// The longest reason or note, characters.
-const LINE_CHARS: usize = 500;
 /// How often progress is told at most.
 const PROGRESS: Duration = Duration::from_secs(1);
 
@@ -41,12 +42,6 @@ pub(crate) enum After {
     Rest,
     /// This process is to end and be started again.
     Restart,
-}
-
-/// Why it came to nothing for now.
-pub(crate) enum Failed {
-    Ask(AskError),
-    Other(String),
 }
 
 impl<P: Platform> Commander<P> {
@@ -242,7 +237,7 @@ fn end(ended: Option<Ended>) -> (End, After) {
             (How::Failed, String::new(), why, After::Rest)
         }
     };
-    let kept = output.floor_char_boundary(OUTPUT_BYTES);
+    let kept = output.floor_char_boundary(COMMAND_OUTPUT_BYTES);
     let end = End {
         how,
         output: output[..kept].to_owned(),
@@ -250,19 +245,4 @@ fn end(ended: Option<Ended>) -> (End, After) {
         is_cut: kept < output.len(),
     };
     (end, after)
-}
-
-/// One line, as the server takes it.
-fn line(text: &str) -> String {
-    let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    line.take(LINE_CHARS).collect()
-}
-
-fn reason(why: &str) -> String {
-    let line = line(why);
-    if line.trim().is_empty() {
-        "it gives no reason".to_owned()
-    } else {
-        line
-    }
 }

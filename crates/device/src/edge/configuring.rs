@@ -2,23 +2,24 @@
 
 use std::sync::Arc;
 
-use client::{AskError, Client};
+use client::Client;
 use contract::{
     document::{self, Document, EFFECTIVE_BYTES, Form},
     id::ServiceName,
     v1::{ConfigChange, ConfigState, Done, GetConfig, ReportConfig},
 };
 
-use super::body::{Body, told_whole};
+use super::{
+    body::{Body, told_whole},
+    errand::Failed,
+    words::reason,
+};
 use crate::{
     configuration::{Kept, Outcome},
     event::Event,
     files::Folder,
     platform::Platform,
 };
-
-/// The longest reason that is told.
-const REASON_CHARS: usize = 500;
 
 /// Applies what the device was set to before it went down: it is not to wait for a server. What fails is told once
 /// there is one.
@@ -43,12 +44,6 @@ pub(crate) struct Configurer<P> {
     client: Client,
     platform: Arc<P>,
     folder: Arc<Folder>,
-}
-
-/// Why it came to nothing for now.
-pub(crate) enum Failed {
-    Ask(AskError),
-    Other(String),
 }
 
 impl<P: Platform> Configurer<P> {
@@ -131,16 +126,7 @@ fn read(text: &str) -> Result<Document, String> {
 /// Lets the platform apply it; what comes back is why it did not.
 async fn apply<P: Platform>(platform: &P, kept: &Kept) -> Option<String> {
     let applied = platform.configure(&kept.document).await;
-    // One line, as the server takes it.
-    let said = applied.err().map(|why| {
-        let line = why.chars().map(|c| if c.is_control() { ' ' } else { c });
-        let line: String = line.take(REASON_CHARS).collect();
-        if line.trim().is_empty() {
-            "it gives no reason".to_owned()
-        } else {
-            line
-        }
-    });
+    let said = applied.err().map(|why| reason(&why));
     platform.heard(Event::Configured {
         version: kept.version,
         error: said.clone(),

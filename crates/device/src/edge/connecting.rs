@@ -46,6 +46,7 @@ pub(crate) async fn run<P: Platform>(
         return Ok(Ending::Retired);
     }
     tokio::select! {
+        biased;
         () = configuring::restore(&body) => {}
         () = shutdown.cancelled() => return Ok(Ending::Shutdown),
     }

@@ -9,7 +9,7 @@ use contract::{
 };
 use tokio::task::{AbortHandle, Id, JoinSet};
 
-use super::{commanding, configuring::Failed, renewing::Renewal, work::Worked};
+use super::{commanding::After, renewing::Renewal, work::Worked};
 
 /// The errands there are; each is under way once at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,13 +24,19 @@ pub(crate) enum Errand {
     Erased,
 }
 
+/// Why an errand of several questions came to nothing for now.
+pub(crate) enum Failed {
+    Ask(AskError),
+    Other(String),
+}
+
 /// What an errand returns with.
 pub(crate) enum Heard {
     Reported(Result<(), AskError>),
     Standing(Result<Standing, AskError>),
     Assignment(Result<Assignment, AskError>),
     Configured(Result<(), Failed>),
-    Commanded(Result<commanding::After, commanding::Failed>),
+    Commanded(Result<After, Failed>),
     Worked(Worked),
     Renewed(Renewal),
     Erased(Result<(), AskError>),

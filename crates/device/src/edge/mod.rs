@@ -14,6 +14,7 @@ mod returning;
 mod session;
 mod trial;
 mod updating;
+mod words;
 mod work;
 
 pub(crate) use body::Body;

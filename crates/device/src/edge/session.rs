@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     body::{Body, told_whole},
-    commanding::{self, After, Commander},
-    configuring::{Configurer, Failed},
+    commanding::{After, Commander},
+    configuring::Configurer,
     connecting::has_ended,
-    errand::{self, Errand, Errands, Heard},
+    errand::{self, Errand, Errands, Failed, Heard},
     renewing::{self, Renewal, Renewer},
     retiring,
     retries::Retries,
@@ -302,15 +302,15 @@ impl<'a, P: Platform> Session<'a, P> {
         }
     }
 
-    fn commanded(&mut self, done: Result<After, commanding::Failed>) -> Option<Leave> {
+    fn commanded(&mut self, done: Result<After, Failed>) -> Option<Leave> {
         match done {
             Ok(After::Restart) => return Some(Leave::Restart),
             Ok(After::Rest) if std::mem::take(&mut self.command_waits) => {
                 self.send(Errand::Command, Duration::ZERO);
             }
             Ok(After::Rest) => {}
-            Err(commanding::Failed::Ask(error)) => self.again(Errand::Command, &error),
-            Err(commanding::Failed::Other(why)) => self.later(Errand::Command, why),
+            Err(Failed::Ask(error)) => self.again(Errand::Command, &error),
+            Err(Failed::Other(why)) => self.later(Errand::Command, why),
         }
         None
     }
