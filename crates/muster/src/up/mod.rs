@@ -122,8 +122,9 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
         bound.principals = door.principals_addr();
         bound.websocket = door.websocket_addr();
         bound.est = door.est_addr();
+        // Where the front door is, its certificate and the CAs' are.
+        ends::watch(config.clone(), door_end.clone());
     }
-    ends::watch(config.clone(), door_end.clone());
     info!(?bound, "ready");
     Ok(Running {
         bound,

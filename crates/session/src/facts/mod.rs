@@ -60,6 +60,17 @@ pub struct KnownBatch {
     pub opens_alone: bool,
 }
 
+impl From<Claim> for KnownBatch {
+    fn from(claim: Claim) -> KnownBatch {
+        KnownBatch {
+            opens_alone: !matches!(claim.admission(), Admission::Secret | Admission::Manual),
+            id_prefix: claim.id_prefix,
+            serial: claim.serial,
+            revoked: claim.revoked,
+        }
+    }
+}
+
 /// Something that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
@@ -259,12 +270,7 @@ impl Copies {
             }
             (ServiceName::Provisioning, "claim") => {
                 let claim = value.and_then(|v| Claim::decode(v.as_slice()).ok());
-                let known = claim.map(|c| KnownBatch {
-                    opens_alone: !matches!(c.admission(), Admission::Secret | Admission::Manual),
-                    id_prefix: c.id_prefix,
-                    serial: c.serial,
-                    revoked: c.revoked,
-                });
+                let known = claim.map(KnownBatch::from);
                 set(&mut self.batches, &id, known).then_some(Change::Batch(id))
             }
             _ => None,

@@ -68,14 +68,8 @@ pub(crate) struct Expected {
 
 impl Set {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let patch = assignments(&self.settings)?;
-        send(
-            global,
-            &self.id,
-            ConfigMode::Merge,
-            document::to_text(&patch),
-            &self.version,
-        )
+        let patch = document::to_text(&assignments(&self.settings)?);
+        send(global, &self.id, ConfigMode::Merge, patch, &self.version)
     }
 }
 
@@ -88,14 +82,8 @@ impl Whole {
 
 impl Unset {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let patch = removals(&self.keys)?;
-        send(
-            global,
-            &self.id,
-            ConfigMode::Merge,
-            document::to_text(&patch),
-            &self.version,
-        )
+        let patch = document::to_text(&removals(&self.keys)?);
+        send(global, &self.id, ConfigMode::Merge, patch, &self.version)
     }
 }
 

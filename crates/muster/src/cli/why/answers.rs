@@ -8,8 +8,7 @@ use contract::{
     Code,
     id::{Kind, Principal, ServiceName},
     v1::{
-        Admission, Certificate, Claim, Device, DeviceShown, DeviceStatus, Person, ShowDevice, ShowStatus,
-        StatusShown,
+        Certificate, Claim, Device, DeviceShown, DeviceStatus, Person, ShowDevice, ShowStatus, StatusShown,
     },
     wire::Wire,
 };
@@ -75,12 +74,7 @@ impl Answers {
         let claims = whole::claims(client).await?;
         let is_meant = |claim: &Claim| claim.batch == who.id.as_str();
         let claim = claims.into_iter().find(is_meant);
-        self.known_batch = claim.map(|claim| KnownBatch {
-            opens_alone: !matches!(claim.admission(), Admission::Secret | Admission::Manual),
-            id_prefix: claim.id_prefix,
-            serial: claim.serial,
-            revoked: claim.revoked,
-        });
+        self.known_batch = claim.map(KnownBatch::from);
         Ok(())
     }
 
