@@ -4,7 +4,6 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -16,19 +15,10 @@ use contract::{
     ServiceName,
     v1::{self, CommandState},
 };
-use rand::Rng;
-use world::{Person, Process, World};
+use world::{Person, World, kill_in_turn};
 
 /// How often both are killed.
 const ROUNDS: u64 = 5;
-
-/// The reference agent, in a process of its own.
-fn agent(world: &World, claim: &Path) -> Process {
-    let server = format!("127.0.0.1:{}", world.endpoint().port);
-    let claim = claim.to_str().unwrap();
-    let arguments = ["--server", &server, "agent", "pump-7", "--claim", claim];
-    Process::spawn(Process::command(world.folder(), &arguments, &[]))
-}
 
 /// Gives one command after the other, each until it is accepted; their number.
 async fn give(admin: Arc<Person>, stop: Arc<AtomicBool>) -> u64 {
@@ -85,22 +75,9 @@ async fn kill_9_of_server_and_device_does_no_command_twice_and_loses_none() {
     let admin = Arc::new(world.admin().await);
     world.register(&admin, &["pump-7"]).await;
     let claim = world.claim(&admin, "line", 1).await;
-    let mut device = agent(&world, &claim);
     let stop = Arc::new(AtomicBool::new(false));
     let giver = tokio::spawn(give(admin.clone(), stop.clone()));
-    let mut logs = Vec::new();
-    for _ in 0..ROUNDS {
-        let pause = || Duration::from_millis(rand::rng().random_range(200..1_500));
-        tokio::time::sleep(pause()).await;
-        device.kill();
-        tokio::time::sleep(pause() / 4).await;
-        logs.push(device.log());
-        device = agent(&world, &claim);
-        tokio::time::sleep(pause()).await;
-        world.kill();
-        tokio::time::sleep(pause() / 4).await;
-        world.start().await;
-    }
+    let (mut logs, device) = kill_in_turn(&mut world, "pump-7", &claim, ROUNDS).await;
     stop.store(true, Ordering::Relaxed);
     let given = giver.await.unwrap();
     for _ in 0..600 {

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,19 +10,10 @@ use std::{
 };
 
 use contract::{ServiceName, v1};
-use rand::Rng;
-use world::{Person, Process, World};
+use world::{Person, World, kill_in_turn};
 
 /// How often both are killed.
 const ROUNDS: u64 = 6;
-
-/// The reference agent, in a process of its own.
-fn agent(world: &World, claim: &Path) -> Process {
-    let server = format!("127.0.0.1:{}", world.endpoint().port);
-    let claim = claim.to_str().unwrap();
-    let arguments = ["--server", &server, "agent", "pump-7", "--claim", claim];
-    Process::spawn(Process::command(world.folder(), &arguments, &[]))
-}
 
 /// Counts up, each number until it is accepted; the last one.
 async fn set(admin: Arc<Person>, stop: Arc<AtomicBool>) -> u64 {
@@ -62,20 +52,9 @@ async fn kill_9_of_server_and_device_loses_and_doubles_no_change() {
     let admin = Arc::new(world.admin().await);
     world.register(&admin, &["pump-7"]).await;
     let claim = world.claim(&admin, "line", 1).await;
-    let mut device = agent(&world, &claim);
     let stop = Arc::new(AtomicBool::new(false));
     let setter = tokio::spawn(set(admin.clone(), stop.clone()));
-    for _ in 0..ROUNDS {
-        let pause = || Duration::from_millis(rand::rng().random_range(200..1_500));
-        tokio::time::sleep(pause()).await;
-        device.kill();
-        tokio::time::sleep(pause() / 4).await;
-        device = agent(&world, &claim);
-        tokio::time::sleep(pause()).await;
-        world.kill();
-        tokio::time::sleep(pause() / 4).await;
-        world.start().await;
-    }
+    let (_, device) = kill_in_turn(&mut world, "pump-7", &claim, ROUNDS).await;
     stop.store(true, Ordering::Relaxed);
     let counter = setter.await.unwrap();
     for _ in 0..600 {

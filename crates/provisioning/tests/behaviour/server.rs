@@ -39,6 +39,16 @@ fn renew(world: &mut World, hosts: &[&str]) -> Answered<v1::ServerRenewed> {
     world.ask(ADA, "renew-server", &request)
 }
 
+/// Begins one, as `r-x`, of which the effects wait; how many frames there were before.
+fn begun(world: &mut World) -> usize {
+    world.hold_effects = true;
+    let before = world.frames.len();
+    let request = v1::RenewServer::default();
+    let promised = world.ask_as::<v1::ServerRenewed>("r-x", ADA, "", "", "renew-server", &request);
+    assert!(promised.is_none());
+    before
+}
+
 /// What the server serves with.
 fn served(world: &World) -> ServerCertificate {
     ServerCertificate::parse_pem(&world.server.chain.lock().unwrap()).unwrap()
@@ -132,11 +142,7 @@ fn what_fails_is_told_and_tried_again_and_what_served_serves_on() {
 #[test]
 fn a_restart_goes_on_where_it_was_and_a_second_one_waits() {
     let (mut world, former) = world(Settings::default());
-    world.hold_effects = true;
-    let before = world.frames.len();
-    let request = v1::RenewServer::default();
-    let promised = world.ask_as::<v1::ServerRenewed>("r-x", ADA, "", "", "renew-server", &request);
-    assert!(promised.is_none());
+    let before = begun(&mut world);
     assert_eq!(renew(&mut world, &[]).unwrap_err().code, "conflict");
     world.hold_effects = false;
     world.restart();
@@ -151,11 +157,7 @@ fn a_restart_goes_on_where_it_was_and_a_second_one_waits() {
 #[test]
 fn one_that_comes_to_nothing_stands_in_the_way_of_no_other() {
     let (mut world, former) = world(Settings::default());
-    world.hold_effects = true;
-    let before = world.frames.len();
-    let request = v1::RenewServer::default();
-    let promised = world.ask_as::<v1::ServerRenewed>("r-x", ADA, "", "", "renew-server", &request);
-    assert!(promised.is_none());
+    let before = begun(&mut world);
     world.effects.clear();
     world.hold_effects = false;
     world.wait(600_000);
@@ -168,11 +170,7 @@ fn one_that_comes_to_nothing_stands_in_the_way_of_no_other() {
 #[test]
 fn an_executor_that_fails_is_no_success() {
     let (mut world, former) = world(Settings::default());
-    world.hold_effects = true;
-    let before = world.frames.len();
-    let request = v1::RenewServer::default();
-    let promised = world.ask_as::<v1::ServerRenewed>("r-x", ADA, "", "", "renew-server", &request);
-    assert!(promised.is_none());
+    let before = begun(&mut world);
     world.fail_effects();
     let failed = world.answer_since::<v1::ServerRenewed>(before, "r-x").unwrap();
     assert!(failed.unwrap_err().message.contains("log says more"));
