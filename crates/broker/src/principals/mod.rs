@@ -11,7 +11,7 @@ mod websocket;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use session::{Connection, Limit, Limits, Listener, Peer, Transport};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -26,9 +26,9 @@ use crate::{
 
 /// Connections that the operating system holds until they are accepted.
 const BACKLOG: u32 = 1_024;
-/// How long, and for how many bytes, a client that TLS refuses is listened to, so that it hears why.
+/// How long, and for how many bytes, a client that is refused is listened to, so that it hears why.
 const FAREWELL: Duration = Duration::from_millis(500);
-const FAREWELL_BYTES: u64 = 64 * 1024;
+const FAREWELL_BYTES: u64 = 256 * 1024;
 
 /// A bound listener that is not open yet.
 pub(crate) struct Gate {
@@ -276,9 +276,9 @@ pub(crate) async fn shake(acceptor: TlsAcceptor, stream: TcpStream) -> Result<Tl
     }
 }
 
-/// The reason is on its way, as an alert. A socket that is closed on bytes that nobody has read is reset, and a reset
-/// may overtake the alert: so what the client has sent meanwhile is read, until it has hung up or for a moment.
-async fn see_out(mut stream: TcpStream) {
+/// The reason is on its way. A socket that is closed on bytes that nobody has read is reset, and a reset may overtake
+/// the reason (RFC 9112, section 9.6): so what the client has sent meanwhile is read, until it has hung up or for a moment.
+async fn see_out(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let _ = stream.shutdown().await;
     let mut rest = (&mut stream).take(FAREWELL_BYTES);
     let _ = tokio::time::timeout(FAREWELL, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;

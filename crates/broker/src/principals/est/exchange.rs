@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use super::{
+    super::see_out,
     question::{self, Question},
     reply::Reply,
 };
@@ -52,8 +53,10 @@ impl Exchange {
             .max_buf_size(HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service);
         let served = Box::pin(async move {
-            if let Err(error) = serving.await {
-                tracing::debug!(%error, "an EST connection broke");
+            match serving.without_shutdown().await {
+                // It may be in the midst of a body that nobody wants.
+                Ok(parts) => see_out(parts.io.into_inner()).await,
+                Err(error) => tracing::debug!(%error, "an EST connection broke"),
             }
         });
         Exchange {
