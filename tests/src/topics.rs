@@ -5,7 +5,7 @@ use std::fmt::Write;
 use contract::{
     code::Code,
     id::{Kind, ServiceName},
-    verb::{Audit, EVENTS, PUSHES, Promise, Repeat, VERBS, Verb, Who},
+    verb::{ANYTHING, Audit, EVENTS, NOTHING, PUSHES, Promise, Repeat, VERBS, Verb, Who},
 };
 
 /// The whole page.
@@ -61,9 +61,11 @@ fn row(verb: &Verb) -> String {
         Repeat::Answered => "by request id",
     };
     let mut what = verb.summary.to_owned();
-    if verb.promise == Promise::Receipt {
-        what.push_str(" *Acknowledged on receipt.*");
-    }
+    what.push_str(match verb.promise {
+        Promise::Durable => "",
+        Promise::Receipt => " *Acknowledged on receipt.*",
+        Promise::Delivery => " *Acknowledged when it is handed out.*",
+    });
     if verb.repair {
         what.push_str(" *Open in quarantine.*");
     }
@@ -77,9 +79,19 @@ fn row(verb: &Verb) -> String {
         who.join(", ")
     };
     format!(
-        "| `{}` | {who} | `{}` → `{}` | {} | {repeated} | {what} |",
-        verb.name, verb.request, verb.reply, verb.max_bytes
+        "| `{}` | {who} | {} → {} | {} | {repeated} | {what} |",
+        verb.name,
+        message(verb.request),
+        message(verb.reply),
+        verb.max_bytes
     )
+}
+
+fn message(name: &str) -> String {
+    match name {
+        ANYTHING | NOTHING => name.into(),
+        name => format!("`{name}`"),
+    }
 }
 
 fn say(who: &Who) -> String {

@@ -216,6 +216,38 @@ async fn mosquitto_is_an_integrator() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs mosquitto-clients and paho-mqtt; tests/run installs them"]
+async fn mosquitto_says_what_only_the_plant_understands() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let person = v1::PutPerson {
+        id: "plant".into(),
+        kind: "integrators".into(),
+        data_devices: vec!["+".into()],
+        ..v1::PutPerson::default()
+    };
+    let _: v1::Changed = admin.ask(ServiceName::Registry, "put-person", &person).await;
+    let home = world.issue(&admin, "integrators", "plant").await;
+    for version in VERSIONS {
+        let id = format!("pump-{version}");
+        let identity = provisioned(&world, &admin, &id).await;
+        let device = Mosquitto::new(&world, &format!("devices/{id}"), &identity, version);
+        let data = device.up("front-door/data");
+        let unheard = device.publish(&data, r#"{"litres":0}"#);
+        assert!(unheard.is_acknowledged(), "{version}: {unheard:?}");
+
+        let plant = Mosquitto::new(&world, "integrators/plant", &home, version);
+        let listener = plant.listen(&["muster/v1/devices/+/up/front-door/data"]);
+        let published = device.publish(&data, r#"{"litres":3.2}"#);
+        assert!(published.is_acknowledged(), "{version}: {published:?}");
+        let said = listener.next(&format!("devices/{id}/up/front-door/data"));
+        assert_eq!(said, json!({"litres": 3.2}));
+        assert!(device.is_refused(&format!("{id}:curious"), "muster/v1/devices/+/up/front-door/data"));
+        assert!(plant.is_refused("plant:curious", "muster/v1/devices/+/up/registry/report"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mosquitto-clients and paho-mqtt; tests/run installs them"]
 async fn mosquitto_is_a_claim() {
     let world = World::new().await;
     let admin = world.admin().await;

@@ -113,6 +113,7 @@ impl Shared {
         metrics::counter!("muster_requests_total").absolute(status.counts.requests);
         metrics::counter!("muster_refused_total").absolute(status.counts.refused);
         metrics::counter!("muster_delivered_total").absolute(status.counts.delivered);
+        metrics::counter!("muster_data_total").absolute(status.counts.handed_out);
         metrics::counter!("muster_stray_frames_total").absolute(status.counts.strays);
         for (service, linked, waiting) in &status.lanes {
             let service = service.word();

@@ -14,7 +14,7 @@ use std::{fmt, str::FromStr};
 use crate::{
     filter::Filter,
     id::{Id, Kind, Principal, ServiceName},
-    verb::Verb,
+    verb::{self, Verb},
 };
 
 /// The levels that all of an installation's topics begin with; `muster/v1` unless configured.
@@ -185,6 +185,17 @@ impl Root {
         self.down_filter(who)
             .parse::<Filter>()
             .is_ok_and(|own| own.covers(filter))
+    }
+
+    /// A grant of devices' own streams (a device's id, or `+` for all of them) as a whole filter.
+    pub fn data_grant(&self, device: &str) -> Option<Filter> {
+        if device != "+" && device.parse::<Id>().is_err() {
+            return None;
+        }
+        let (kind, door) = (Kind::Device, ServiceName::FrontDoor);
+        format!("{self}/{kind}/{device}/up/{door}/{}", verb::DATA)
+            .parse()
+            .ok()
     }
 
     /// A grant (an MQTT filter below `events/`) as a whole filter.

@@ -40,6 +40,8 @@ pub enum Promise {
     Durable,
     /// Received; the newest is kept within a bound.
     Receipt,
+    /// Handed to the sessions that are granted it; nothing is kept for whoever has none.
+    Delivery,
 }
 
 /// Whether the same request may come twice.
@@ -75,9 +77,9 @@ pub struct Verb {
     pub promise: Promise,
     /// Whether it may come twice.
     pub repeat: Repeat,
-    /// The request message in `muster.v1`.
+    /// The request message in `muster.v1`, or [`ANYTHING`].
     pub request: &'static str,
-    /// The reply message in `muster.v1`.
+    /// The reply message in `muster.v1`, or [`NOTHING`].
     pub reply: &'static str,
     /// Largest payload, bytes.
     pub max_bytes: usize,
@@ -118,6 +120,13 @@ pub struct EventKind {
     /// When.
     pub summary: &'static str,
 }
+
+/// The request of a verb whose payload Muster does not read.
+pub const ANYTHING: &str = "any bytes";
+/// The reply of a verb that has none but its acknowledgement.
+pub const NOTHING: &str = "nothing";
+/// The front door's verb for a device's own stream.
+pub(crate) const DATA: &str = "data";
 
 const VIEWER: Who = Who::Operator(Role::Viewer);
 const OPERATOR: Who = Who::Operator(Role::Operator);
@@ -191,6 +200,13 @@ const fn repair(verb: Verb) -> Verb {
 const fn receipt(verb: Verb) -> Verb {
     Verb {
         promise: Promise::Receipt,
+        ..verb
+    }
+}
+
+const fn delivery(verb: Verb) -> Verb {
+    Verb {
+        promise: Promise::Delivery,
         ..verb
     }
 }
@@ -368,6 +384,7 @@ pub const VERBS: &[Verb] = &[
     query(FrontDoor, Row("client", &[VIEWER], "ShowClient", "ClientShown", SMALL, "One principal's sessions, with what they have subscribed to.")),
     recorded(harmless(FrontDoor, Row("kick", &[OPERATOR], "KickClient", "ClientKicked", SMALL, "Closes a principal's connections. Whoever may connect can come again at once."))),
     query(FrontDoor, Row("limits", &[VIEWER], "ListLimits", "LimitsListed", SMALL, "Each limit of the front door, and how often it was met since the start.")),
+    delivery(harmless(FrontDoor, Row(DATA, &[Who::Device], ANYTHING, NOTHING, LARGE, "A device's own stream: to whoever subscribes to this topic and is granted it."))),
     query(FrontDoor, Row("listeners", &[VIEWER], "ListListeners", "ListenersListed", SMALL, "Where principals connect.")),
 ];
 

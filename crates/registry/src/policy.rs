@@ -149,6 +149,24 @@ pub(crate) fn receipt(erased: &[String]) -> Result<(), Refusal> {
     })
 }
 
+/// Devices whose data somebody may read, without repeats.
+pub(crate) fn data_devices(devices: &[String]) -> Result<Vec<String>, Refusal> {
+    if devices.len() > FILTERS_MAX {
+        return Err(too_many("data_devices", devices.len(), FILTERS_MAX));
+    }
+    let (root, mut kept) = (Root::default(), Vec::new());
+    for device in devices {
+        if root.data_grant(device).is_none() {
+            let message = "say a device's id, or `+` for all devices";
+            return Err(Refusal::invalid("data_devices", message));
+        }
+        if !kept.contains(device) {
+            kept.push(device.clone());
+        }
+    }
+    Ok(kept)
+}
+
 /// MQTT filters below `events/`, without repeats.
 pub(crate) fn event_filters(filters: &[String]) -> Result<Vec<String>, Refusal> {
     if filters.len() > FILTERS_MAX {
@@ -299,6 +317,18 @@ mod tests {
             attributes_in_all(&many(17, "x".repeat(1024))).unwrap_err().code,
             Code::Limit
         );
+    }
+
+    #[test]
+    fn whose_data_is_ids_or_all() {
+        let parse = |device: &str| data_devices(&[device.to_owned()]);
+        for good in ["+", "pump-7"] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "#", "pump-+", "a/b", "../x", "+/+"] {
+            assert_eq!(parse(bad).unwrap_err().field, "data_devices", "{bad:?}");
+        }
+        assert_eq!(data_devices(&["+".into(), "+".into()]).unwrap(), ["+"]);
     }
 
     #[test]

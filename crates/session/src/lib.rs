@@ -48,7 +48,7 @@ pub use lobby::{Entry, Lobby};
 pub use meter::{Limit, Meter};
 pub use peer::{Caller, Peer};
 pub use petition::{Answer, Asked, Petition};
-pub use policy::{Denial, DeviceManagement, Known, Moment, Offer, Policy, Reach, Standing, standing};
+pub use policy::{Denial, DeviceManagement, Known, Moment, Offer, Policy, Reach, Standing, grants, standing};
 pub use protocol::{Delivery, Quality, Reason};
 pub use service_link::{LinkEvent, ServiceLink};
 pub use transport::{Listener, Transport};

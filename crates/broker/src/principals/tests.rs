@@ -117,6 +117,7 @@ fn tell_of_the_device(shared: &Shared) {
         id: "erp".into(),
         kind: "integrators".into(),
         event_filters: vec!["registry/#".into()],
+        data_devices: vec!["+".into()],
         ..PrincipalFact::default()
     };
     let fact = |sequence, entity: &str, id: &str, value: Vec<u8>| Fact {

@@ -8,7 +8,7 @@ use std::{
 
 use contract::{
     Code, Refusal, limits, v1,
-    verb::VERBS,
+    verb::{ANYTHING, VERBS},
     wire::{self, Encoding, Wire},
 };
 use falsify::{falsify, mutated};
@@ -215,7 +215,7 @@ impl Request {
 
 #[test]
 fn recorded_requests_are_read_and_the_table_has_no_others() {
-    for verb in VERBS {
+    for verb in VERBS.iter().filter(|verb| verb.request != ANYTHING) {
         let known = REQUESTS.iter().any(|request| request.name == verb.request);
         assert!(known, "add {} to the list above", verb.request);
     }

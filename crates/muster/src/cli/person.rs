@@ -23,6 +23,7 @@ pub(super) enum Person {
     #[command(after_help = "Examples:
   muster person put operator ada --role operator
   muster person put integrator billing --events 'registry/devices/#'
+  muster person put integrator plant --data +
   muster person put operator ada --role operator --disable")]
     Put(Put),
     /// List operators and integrators
@@ -43,6 +44,9 @@ pub(super) struct Put {
     /// Events they may follow: an MQTT filter below `events/`; may be given several times
     #[arg(long = "events", value_name = "FILTER")]
     events: Vec<Filter>,
+    /// Devices whose own data they may read: an id, or `+` for all; may be given several times
+    #[arg(long = "data", value_name = "DEVICE", value_parser = device_or_all)]
+    data: Vec<String>,
     /// Let them do nothing at all
     #[arg(long)]
     disable: bool,
@@ -57,6 +61,13 @@ pub(super) struct List {
     limit: Limit,
 }
 
+fn device_or_all(text: &str) -> Result<String, String> {
+    let all = text == "+";
+    let device = text.parse::<Id>().is_ok();
+    let fault = || "a device's id, or `+` for all devices".to_owned();
+    (all || device).then(|| text.to_owned()).ok_or_else(fault)
+}
+
 impl Person {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         match self {
@@ -69,7 +80,7 @@ impl Person {
 impl Put {
     fn run(self, global: &Global) -> Result<()> {
         if self.kind == Kind::Integrator && self.role.is_some() {
-            return Err(Failure::usage("an integrator has no role; give --events").into());
+            return Err(Failure::usage("an integrator has no role; give --events and --data").into());
         }
         let request = PutPerson {
             request_id: String::new(),
@@ -77,6 +88,7 @@ impl Put {
             kind: self.kind.word().to_owned(),
             role: self.role.unwrap_or_default().into(),
             event_filters: self.events.iter().map(Filter::to_string).collect(),
+            data_devices: self.data,
             disabled: self.disable,
             expected_version: self.expected_version,
         };
@@ -99,7 +111,7 @@ impl List {
         )?;
         listed.print(
             global,
-            &["kind", "id", "role", "events", "disabled", "version"],
+            &["kind", "id", "role", "events", "data", "disabled", "version"],
             row,
         )
     }
@@ -111,6 +123,7 @@ fn row(person: &Listed) -> Vec<String> {
         person.id.clone(),
         say(person.role()),
         person.event_filters.join(", "),
+        person.data_devices.join(", "),
         print::yes(person.disabled),
         person.version.to_string(),
     ]

@@ -59,6 +59,7 @@ fn read(m: PutPerson) -> Result<Person, Refusal> {
         }
     };
     let event_filters = policy::event_filters(&m.event_filters)?;
+    let data_devices = policy::data_devices(&m.data_devices)?;
     Ok(Person {
         id: m.id,
         kind: m.kind,
@@ -66,6 +67,7 @@ fn read(m: PutPerson) -> Result<Person, Refusal> {
         role,
         event_filters,
         disabled: m.disabled,
+        data_devices,
     })
 }
 

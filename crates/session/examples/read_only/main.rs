@@ -42,6 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ada(KnownPerson {
             role: Role::Admin,
             event_filters: Vec::new(),
+            data_devices: Vec::new(),
             disabled: false,
         }),
     );

@@ -25,7 +25,7 @@ pub(crate) use self::{
     publishing::check as check_publish,
     remains::Remains,
     will::spoken,
-    words::{Admitted, Forward, Wish},
+    words::{Admitted, Forward, HandOut, Wish},
 };
 use crate::{
     cause::{Cause, Farewell},
@@ -33,7 +33,7 @@ use crate::{
     meter::Limit,
     peer::{Caller, Peer},
     policy::{Policy, Standing},
-    protocol::{Heard, Hello, Packet, Protocol, Quality, Reason, Will},
+    protocol::{Delivery, Heard, Hello, Packet, Protocol, Quality, Reason, Will},
     transport::{Backlog, Transport},
 };
 
@@ -358,10 +358,14 @@ impl Connection {
             return;
         };
         while self.protocol.output_len() < OUTPUT_BYTES && open.send_next(&mut self.protocol, self.wall_ms) {}
-        if let Some(limit) = open.queue.over(&self.limits) {
-            self.met(limit);
+        while let Some(limit) = open.queue.over(&self.limits) {
+            self.wishes.push_back(Wish::Met(limit));
+            // What devices say to whoever listens makes way for what somebody waits for.
+            if open.queue.drop_oldest(Delivery::is_passed_on).is_some() {
+                continue;
+            }
             let text = "you take your messages too slowly; connect again and replay what you missed";
-            self.leave(Farewell::new(Reason::QuotaExceeded, Cause::Slow, text));
+            return self.leave(Farewell::new(Reason::QuotaExceeded, Cause::Slow, text));
         }
     }
 

@@ -101,6 +101,7 @@ impl Connection {
                 &open.caller,
                 &open.standing,
                 self.id,
+                self.wall_ms,
             );
             self.wishes.extend(wish);
         }

@@ -1,5 +1,7 @@
 //! A publish: checked, marked with what the transport vouches for, and passed to the door.
 
+use std::sync::Arc;
+
 use contract::{
     Code, Leaf, Refusal,
     filter::Filter,
@@ -11,14 +13,14 @@ use contract::{
 };
 use service::Now;
 
-use super::{Connection, Forward, Phase, Wish, acks::Repeat};
+use super::{Connection, Forward, HandOut, Phase, Wish, acks::Repeat};
 use crate::{
     cause::{Cause, Farewell},
     lane::Turn,
     meter::Limit,
     peer::Caller,
     policy::{Policy, Standing},
-    protocol::{Delivery, Known, Publish, Quality, Reason},
+    protocol::{Delivery, Extras, Known, Passed, Publish, Quality, Reason},
 };
 
 /// Longest content type and trace context that are passed on.
@@ -91,6 +93,13 @@ impl Connection {
             return;
         };
         let (packet_id, quality) = (publish.packet_id, publish.quality);
+        if verb.promise == Promise::Delivery {
+            if let Some(id) = packet_id {
+                open.acks.expect(verb.service, id, quality, now.mono_ms);
+            }
+            self.wishes.push_back(hand_out(publish, now.wall_ms));
+            return self.meet_receive_maximum();
+        }
         let mut frame = frame(&open.caller, publish, connection);
         if verb.audit == Audit::Recorded {
             frame.address.push_str(&self.address);
@@ -102,7 +111,9 @@ impl Connection {
             turn: Turn::First,
         };
         match (packet_id, verb.promise) {
-            (Some(id), Promise::Durable) => open.acks.expect(verb.service, id, quality, now.mono_ms),
+            (Some(id), Promise::Durable | Promise::Delivery) => {
+                open.acks.expect(verb.service, id, quality, now.mono_ms)
+            }
             (Some(id), Promise::Receipt) => self.acknowledge(id, quality, 0, ""),
             (None, _) => {}
         }
@@ -235,6 +246,33 @@ impl Connection {
             ..Delivery::default()
         }));
     }
+}
+
+/// What a device says to whoever listens, as it came.
+pub(super) fn hand_out(publish: Publish, wall_ms: i64) -> Wish {
+    let expires_ms = publish
+        .expiry_s
+        .map(|expiry_s| wall_ms.saturating_add(i64::from(expiry_s) * 1_000));
+    let passed = Passed {
+        is_text: publish.is_text,
+        response_topic: publish.response_topic,
+        user: publish.user,
+    };
+    let delivery = Delivery {
+        topic: publish.topic,
+        payload: publish.payload,
+        correlation: publish.correlation,
+        content_type: publish.content_type,
+        quality: publish.quality,
+        retain: false,
+        extras: Some(Box::new(Extras {
+            expires_ms,
+            passed: Some(Arc::new(passed)),
+            ..Extras::default()
+        })),
+    };
+    let packet_id = publish.packet_id;
+    Wish::HandOut(Box::new(HandOut { delivery, packet_id }))
 }
 
 pub(super) fn frame(caller: &Caller, publish: Publish, connection: u64) -> Frame {

@@ -1,6 +1,6 @@
 //! Wills: a publish like any other, made by the door when a client is lost.
 
-use contract::Root;
+use contract::{Root, verb::Promise};
 
 use super::{Forward, Wish, publishing};
 use crate::{
@@ -18,8 +18,12 @@ pub(crate) fn spoken(
     caller: &Caller,
     standing: &Standing,
     connection: u64,
+    wall_ms: i64,
 ) -> Option<Wish> {
     let verb = publishing::check(policy, root, caller, standing, &will.publish).ok()?;
+    if verb.promise == Promise::Delivery {
+        return Some(publishing::hand_out(will.publish, wall_ms));
+    }
     let frame = publishing::frame(caller, will.publish, connection);
     Some(Wish::of(
         verb,

@@ -31,6 +31,8 @@ pub(crate) enum Wish {
     Met(Limit),
     /// That a message without a promise reaches its service.
     Receipt { verb: &'static Verb, frame: Box<Frame> },
+    /// That whoever is granted it gets what a device says.
+    HandOut(Box<HandOut>),
     /// To be sent what matches.
     Subscribe {
         packet_id: u16,
@@ -47,7 +49,18 @@ pub(crate) enum Wish {
 }
 
 impl Wish {
-    /// What a publish wishes.
+    /// The publish that is owed an acknowledgement.
+    pub(crate) fn owed(&self) -> Option<(ServiceName, u16)> {
+        match self {
+            Wish::Forward(forward) | Wish::Ask(forward) => {
+                forward.packet_id.map(|id| (forward.verb.service, id))
+            }
+            Wish::HandOut(hand_out) => hand_out.packet_id.map(|id| (ServiceName::FrontDoor, id)),
+            _ => None,
+        }
+    }
+
+    /// What a publish that a service, or the front door, answers wishes.
     pub(super) fn of(verb: &'static Verb, forward: Forward) -> Wish {
         if verb.service == ServiceName::FrontDoor {
             return Wish::Ask(Box::new(forward));
@@ -57,9 +70,16 @@ impl Wish {
                 verb,
                 frame: Box::new(forward.frame),
             },
-            Promise::Durable => Wish::Forward(Box::new(forward)),
+            Promise::Durable | Promise::Delivery => Wish::Forward(Box::new(forward)),
         }
     }
+}
+
+/// What a device says to whoever is granted it, and how that is acknowledged.
+#[derive(Debug)]
+pub(crate) struct HandOut {
+    pub(crate) delivery: Delivery,
+    pub(crate) packet_id: Option<u16>,
 }
 
 /// A request on its way.

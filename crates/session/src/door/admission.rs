@@ -5,6 +5,7 @@ use std::sync::Arc;
 use contract::{
     id::{Kind, ServiceName},
     v1::{CertificateStatus, CertificateUsed},
+    verb::Promise,
 };
 use service::Now;
 
@@ -103,7 +104,7 @@ impl Door {
         let checked = connection::check_publish(&*self.policy, self.root(), caller, standing, will);
         let verb =
             checked.map_err(|refusal| (Reason::NotAuthorized, format!("the will: {}", refusal.message)))?;
-        if verb.service == ServiceName::FrontDoor {
+        if verb.service == ServiceName::FrontDoor && verb.promise != Promise::Delivery {
             let text = "the will: nobody would be left to be answered by the front door";
             return Err((Reason::NotAuthorized, text.into()));
         }

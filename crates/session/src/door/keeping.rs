@@ -55,7 +55,7 @@ impl Door {
         let (limits, root) = (self.settings.limits.clone(), self.settings.root.clone());
         let (kept, gone) = self
             .kept
-            .add(id, kept, &limits, |delivery| is_event(&root, delivery));
+            .add(id, kept, &limits, |delivery| may_go(&root, delivery));
         self.counts.made_way += kept.unwrap_or_default();
         for session in gone {
             self.speak(session.remains.will, &session.caller, 0, now);
@@ -148,12 +148,22 @@ impl Door {
             return;
         };
         let root = &self.settings.root;
-        match connection::spoken(*will, &*self.policy, root, caller, &standing, connection) {
+        let wish = connection::spoken(
+            *will,
+            &*self.policy,
+            root,
+            caller,
+            &standing,
+            connection,
+            now.wall_ms,
+        );
+        match wish {
             Some(Wish::Forward(forward)) => {
                 let lane = &mut self.lanes[super::place(forward.verb.service)];
                 let _ = lane.push(forward.frame, Origin::Inside, Turn::First);
             }
             Some(Wish::Receipt { verb, frame }) => self.receive(verb, *frame),
+            Some(Wish::HandOut(hand_out)) => drop(self.hand_out(&hand_out.delivery, now)),
             _ => {}
         }
     }
@@ -175,8 +185,13 @@ impl Door {
                 session.standing = standing.clone();
                 let (events, policy) = (format!("{root}/events/"), &self.policy);
                 self.kept.sift(id, |d| {
-                    let offer = Offer::Event { topic: &d.topic };
-                    !d.topic.starts_with(&events) || policy.deliver(&caller, &standing, offer)
+                    let topic = &*d.topic;
+                    let offer = match d.is_passed_on() {
+                        true => Offer::Data { topic },
+                        false if topic.starts_with(&events) => Offer::Event { topic },
+                        false => return true,
+                    };
+                    policy.deliver(&caller, &standing, offer)
                 });
             }
             // Whoever is shut out leaves nothing, and says nothing.
@@ -185,8 +200,10 @@ impl Door {
     }
 }
 
-/// Whether a message is an event, live or of a replay, which another replay brings again.
-pub(super) fn is_event(root: &contract::Root, delivery: &Delivery) -> bool {
+/// Whether a message may make way: an event, live or of a replay, which another replay brings again, or what a
+/// device says to whoever listens.
+pub(super) fn may_go(root: &contract::Root, delivery: &Delivery) -> bool {
     let rest = root.strip(&delivery.topic);
-    rest.is_some_and(|rest| rest.starts_with("events/") || rest.ends_with("/replay/event"))
+    delivery.is_passed_on()
+        || rest.is_some_and(|rest| rest.starts_with("events/") || rest.ends_with("/replay/event"))
 }

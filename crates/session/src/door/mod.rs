@@ -68,8 +68,10 @@ pub struct Counts {
     pub delivered: u64,
     /// Frames of services that were not theirs to send.
     pub strays: u64,
-    /// Events that made way in a session without a connection.
+    /// Events and devices' data that made way in a session without a connection.
     pub made_way: u64,
+    /// What devices said to whoever listens.
+    pub handed_out: u64,
 }
 
 /// How the door is, for health checks and metrics.

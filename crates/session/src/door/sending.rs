@@ -11,7 +11,7 @@ use contract::{
 
 use service::Now;
 
-use super::{Door, keeping::is_event, kept::Outcome, retained::Message};
+use super::{Door, keeping::may_go, kept::Outcome, retained::Message};
 use crate::{
     connection::Post,
     meter::Limit,
@@ -119,7 +119,7 @@ impl Door {
         payload: impl FnOnce() -> Option<Bytes>,
         now: Now,
     ) {
-        let followers = self.followers(topic);
+        let followers = self.followers(topic, Offer::Event { topic });
         if followers.is_empty() {
             return;
         }
@@ -141,10 +141,29 @@ impl Door {
         }
     }
 
-    fn followers(&mut self, topic: &str) -> Vec<(To, Wanted)> {
+    /// Puts what a device says before whoever listens and may hear it; how many those are.
+    pub(super) fn hand_out(&mut self, said: &Delivery, now: Now) -> usize {
+        self.counts.handed_out += 1;
+        let topic = &*said.topic;
+        let followers = self.followers(topic, Offer::Data { topic });
+        let reached = followers.len();
+        for (to, wanted) in followers {
+            let mut extras = said.extras.clone().unwrap_or_default();
+            extras.identifiers = wanted.identifiers;
+            let delivery = Delivery {
+                quality: said.quality.min(wanted.quality),
+                extras: Some(extras),
+                ..said.clone()
+            };
+            self.send(to, delivery, now);
+        }
+        reached
+    }
+
+    fn followers(&mut self, topic: &str, offer: Offer<'_>) -> Vec<(To, Wanted)> {
         let mut following = Vec::new();
         let mut groups: BTreeMap<(Principal, Shared), Members> = BTreeMap::new();
-        let (policy, offer) = (&self.policy, Offer::Event { topic });
+        let policy = &self.policy;
         let here = self.directory.event_followers();
         let here = here.filter(|(_, s)| s.takes_mail() && policy.deliver(&s.caller, &s.standing, offer));
         for (id, session) in here {
@@ -198,7 +217,7 @@ impl Door {
             To::Kept(_) if delivery.quality == Quality::AtMostOnce => {}
             To::Kept(id) => {
                 let (limits, root) = (self.settings.limits.clone(), self.settings.root.clone());
-                match self.kept.deliver(id, delivery, &limits, |d| is_event(&root, d)) {
+                match self.kept.deliver(id, delivery, &limits, |d| may_go(&root, d)) {
                     Outcome::Kept { dropped } => self.counts.made_way += dropped,
                     Outcome::Over => self.give_up(id, now),
                 }
@@ -239,6 +258,7 @@ fn extras(wanted: &Wanted, frame: &Frame) -> Option<Box<Extras>> {
             identifiers: wanted.identifiers.clone(),
             traceparent: frame.traceparent.clone(),
             expires_ms,
+            passed: None,
         })
     })
 }

@@ -8,7 +8,7 @@ use service::{
 
 use super::{Door, place, retained::Message};
 use crate::{
-    connection::{Connection, Forward, Post, Wish},
+    connection::{Connection, Forward, HandOut, Post, Wish},
     directory::Session,
     lane::{Full, Origin},
     meter::Limit,
@@ -17,6 +17,8 @@ use crate::{
     subscriptions::{Added, Pattern},
 };
 
+/// MQTT 5's reason code of a PUBACK and a PUBREC: nobody has subscribed to it (MQTT 5, table 3-4).
+const NO_SUBSCRIBERS: u8 = 0x10;
 /// MQTT 5's reason codes of a SUBACK (MQTT 5, table 3-8).
 const SUB_NOT_AUTHORIZED: u8 = 0x87;
 const SUB_FILTER_INVALID: u8 = 0x8F;
@@ -28,14 +30,15 @@ impl Door {
     pub fn serve(&mut self, connection: &mut Connection, now: Now) {
         while let Some(wish) = connection.take_wish() {
             let leaving = self.directory.get(connection.id()).is_some_and(|s| s.leaving);
-            let asks = matches!(wish, Wish::Forward(_) | Wish::Receipt { .. } | Wish::Ask(_));
+            let asks = matches!(
+                wish,
+                Wish::Forward(_) | Wish::Receipt { .. } | Wish::Ask(_) | Wish::HandOut(_)
+            );
             let late = matches!(wish, Wish::Ask(_)) && connection.over().is_some();
             if (leaving && asks) || late {
                 // Who has to go asks for nothing more; what was not answered comes again.
-                if let Wish::Forward(forward) | Wish::Ask(forward) = wish
-                    && let Some(packet_id) = forward.packet_id
-                {
-                    connection.lose(forward.verb.service, packet_id);
+                if let Some((service, packet_id)) = wish.owed() {
+                    connection.lose(service, packet_id);
                 }
                 continue;
             }
@@ -44,6 +47,7 @@ impl Door {
                 Wish::Forward(forward) => self.forward(connection, *forward),
                 Wish::Receipt { verb, frame } => self.receive(verb, *frame),
                 Wish::Ask(forward) => self.answer(connection.id(), *forward, now),
+                Wish::HandOut(hand_out) => self.pass_on(connection, &hand_out, now),
                 Wish::Met(limit) => self.meter.count(limit),
                 Wish::Subscribe {
                     packet_id,
@@ -73,6 +77,20 @@ impl Door {
                 }
                 Wish::Notice { what, detail } => self.notice_here(connection, what, detail, now),
             }
+        }
+    }
+
+    /// What a device says is acknowledged when it has been handed out, whether or not anybody listened.
+    fn pass_on(&mut self, connection: &mut Connection, hand_out: &HandOut, now: Now) {
+        let reached = self.hand_out(&hand_out.delivery, now);
+        if let Some(packet_id) = hand_out.packet_id {
+            let settled = Post::Settled {
+                service: ServiceName::FrontDoor,
+                packet_id,
+                reason: if reached == 0 { NO_SUBSCRIBERS } else { 0 },
+                text: String::new(),
+            };
+            connection.post(settled, now);
         }
     }
 

@@ -30,6 +30,8 @@ pub struct KnownPerson {
     pub role: Role,
     /// Filters below `events/`.
     pub event_filters: Vec<String>,
+    /// Devices whose data they may read: ids, or `+`.
+    pub data_devices: Vec<String>,
     /// Shut out.
     pub disabled: bool,
 }
@@ -254,6 +256,7 @@ impl Copies {
                 let known = fact.map(|f| KnownPerson {
                     role: f.role(),
                     event_filters: f.event_filters,
+                    data_devices: f.data_devices,
                     disabled: f.disabled,
                 });
                 set(&mut self.people, &id, known).then_some(Change::Person(id))

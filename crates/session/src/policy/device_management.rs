@@ -10,7 +10,7 @@ use contract::{
 };
 
 use super::{Denial, Known, Moment, Offer, Policy, Reach, Standing, end_ms};
-use crate::peer::Caller;
+use crate::{facts::KnownPerson, peer::Caller};
 
 /// All that is left to a device whose certificate has ended.
 const RENEWAL: [(ServiceName, &str); 2] = [
@@ -53,7 +53,7 @@ impl Policy for DeviceManagement {
     fn deliver(&self, _: &Caller, standing: &Standing, offer: Offer<'_>) -> bool {
         match offer {
             Offer::Own { from, .. } => hears(standing, from),
-            Offer::Event { topic } => standing.may_see(topic),
+            Offer::Event { topic } | Offer::Data { topic } => standing.may_see(topic),
         }
     }
 }
@@ -159,20 +159,23 @@ fn person_standing(caller: &Caller, facts: &dyn Known, root: &Root) -> Result<St
     let Some(person) = facts.person(&caller.principal).filter(|person| !person.disabled) else {
         return denied("nobody of this name is known here, or the account is disabled");
     };
-    let everything = [String::from("#")];
-    let filters = match caller.principal.kind {
-        Kind::Operator => &everything[..],
-        _ => &person.event_filters[..],
-    };
-    let grants = filters
-        .iter()
-        .filter_map(|filter| root.event_grant(filter))
-        .collect();
     Ok(Standing {
         reach: Reach::Everything,
         role: person.role,
-        grants,
+        grants: grants(caller.principal.kind, person, root),
     })
+}
+
+/// The whole filters that somebody may subscribe to, beside their own `down/`: an operator's are all.
+pub fn grants(kind: Kind, person: &KnownPerson, root: &Root) -> Vec<Filter> {
+    let (every_event, every_device) = ([String::from("#")], [String::from("+")]);
+    let (events, devices) = match kind {
+        Kind::Operator => (&every_event[..], &every_device[..]),
+        _ => (&person.event_filters[..], &person.data_devices[..]),
+    };
+    let events = events.iter().filter_map(|filter| root.event_grant(filter));
+    let data = devices.iter().filter_map(|device| root.data_grant(device));
+    events.chain(data).collect()
 }
 
 /// Whether a principal may publish on a topic: what it asks for, or the final refusal.
@@ -238,7 +241,7 @@ mod tests {
     use contract::v1::Role;
 
     use super::*;
-    use crate::facts::{KnownBatch, KnownCertificate, KnownDevice, KnownPerson};
+    use crate::facts::{KnownBatch, KnownCertificate, KnownDevice};
 
     fn standing(role: Role) -> Standing {
         Standing {
@@ -316,6 +319,7 @@ mod tests {
             const ADMIN: &KnownPerson = &KnownPerson {
                 role: Role::Admin,
                 event_filters: Vec::new(),
+                data_devices: Vec::new(),
                 disabled: false,
             };
             Some(ADMIN)

@@ -15,7 +15,7 @@ use contract::{
     verb::{Verb, Who},
 };
 
-pub use self::device_management::{DeviceManagement, standing};
+pub use self::device_management::{DeviceManagement, grants, standing};
 use crate::{
     cause::Cause,
     facts::{KnownBatch, KnownCertificate, KnownDevice, KnownPerson},
@@ -67,6 +67,11 @@ pub enum Offer<'a> {
         /// Below `events/`.
         topic: &'a str,
     },
+    /// What a device says to whoever is granted its data.
+    Data {
+        /// Where the device published it.
+        topic: &'a str,
+    },
 }
 
 /// How much of what is open to its kind a principal may use.
@@ -88,12 +93,12 @@ pub struct Standing {
     pub reach: Reach,
     /// An operator's role.
     pub role: Role,
-    /// Whole filters below `events/`.
+    /// Whole filters: of events, and of devices' data.
     pub grants: Vec<Filter>,
 }
 
 impl Standing {
-    /// Whether an event is granted.
+    /// Whether an event, or a device's data, is granted.
     pub fn may_see(&self, topic: &str) -> bool {
         self.grants.iter().any(|grant| grant.matches(topic))
     }

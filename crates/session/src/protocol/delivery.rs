@@ -1,11 +1,13 @@
 //! PUBLISH to a client, for the first time or again.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use mqtt_protocol_core::mqtt::{
     common::Cursor,
     packet::{
-        ContentType, CorrelationData, MessageExpiryInterval, Property, Qos, SubscriptionIdentifier,
-        TopicAlias, UserProperty, v3_1_1, v5_0,
+        ContentType, CorrelationData, MessageExpiryInterval, PayloadFormat, PayloadFormatIndicator, Property,
+        Qos, ResponseTopic, SubscriptionIdentifier, TopicAlias, UserProperty, v3_1_1, v5_0,
     },
     result_code::MqttError,
 };
@@ -40,15 +42,38 @@ pub(crate) struct Extras {
     pub(crate) traceparent: String,
     /// When it is of no use any more, milliseconds since 1970.
     pub(crate) expires_ms: Option<i64>,
+    /// What else one client says to others.
+    pub(crate) passed: Option<Arc<Passed>>,
+}
+
+/// What goes from one client to others unaltered (MQTT-3.3.2-4, 3.3.2-15, 3.3.2-17, 3.3.2-18).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Passed {
+    pub(crate) is_text: bool,
+    pub(crate) response_topic: String,
+    pub(crate) user: Vec<(String, String)>,
+}
+
+impl Passed {
+    fn bytes(&self) -> usize {
+        let user = self.user.iter().map(|(key, value)| key.len() + value.len() + 48);
+        self.response_topic.len() + user.sum::<usize>() + 64
+    }
 }
 
 impl Delivery {
     /// About how much memory it holds.
     pub(crate) fn bytes(&self) -> usize {
         let extras = self.extras.as_ref().map_or(0, |extras| {
-            extras.traceparent.len() + 4 * extras.identifiers.len() + 64
+            let passed = extras.passed.as_ref().map_or(0, |passed| passed.bytes());
+            extras.traceparent.len() + 4 * extras.identifiers.len() + passed + 64
         });
         self.topic.len() + self.payload.len() + self.correlation.len() + extras + 64
+    }
+
+    /// Whether one client says it to others: nothing is promised of it but that it is passed on.
+    pub(crate) fn is_passed_on(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| extras.passed.is_some())
     }
 
     /// Whether it is of no use any more.
@@ -209,6 +234,22 @@ fn add_extras(props: &mut Vec<Property>, extras: &Extras, wall_ms: i64) -> Resul
         let left = u64::try_from(at.saturating_sub(wall_ms)).unwrap_or_default();
         let seconds = u32::try_from(left.div_ceil(1_000)).unwrap_or(u32::MAX);
         props.push(MessageExpiryInterval::new(seconds)?.into());
+    }
+    if let Some(passed) = &extras.passed {
+        add_passed(props, passed)?;
+    }
+    Ok(())
+}
+
+fn add_passed(props: &mut Vec<Property>, passed: &Passed) -> Result<(), MqttError> {
+    if passed.is_text {
+        props.push(PayloadFormatIndicator::new(PayloadFormat::String)?.into());
+    }
+    if !passed.response_topic.is_empty() {
+        props.push(ResponseTopic::new(passed.response_topic.as_str())?.into());
+    }
+    for (key, value) in &passed.user {
+        props.push(UserProperty::new(key.as_str(), value.as_str())?.into());
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mqtt_protocol_core::mqtt::{
     common::Cursor,
-    packet::{self, GenericPacket, Property, RetainHandling},
+    packet::{self, GenericPacket, PayloadFormat, Property, RetainHandling},
 };
 
 use super::{Heard, Hello, Protocol, Quality, Reason, hello, take_repeats};
@@ -65,6 +65,10 @@ pub(crate) struct Publish {
     pub(crate) traceparent: String,
     /// MQTT 5: for how long it is of use, seconds.
     pub(crate) expiry_s: Option<u32>,
+    /// MQTT 5: the payload is UTF-8.
+    pub(crate) is_text: bool,
+    /// MQTT 5: user properties, in their order.
+    pub(crate) user: Vec<(String, String)>,
 }
 
 /// One filter of a SUBSCRIBE.
@@ -276,7 +280,13 @@ impl Publish {
             Property::ResponseTopic(p) => self.response_topic = p.val().to_owned(),
             Property::ContentType(p) => self.content_type = p.val().to_owned(),
             Property::MessageExpiryInterval(p) => self.expiry_s = Some(p.val()),
-            Property::UserProperty(p) if p.key() == "traceparent" => self.traceparent = p.val().to_owned(),
+            Property::PayloadFormatIndicator(p) => self.is_text = p.val() == PayloadFormat::String as u8,
+            Property::UserProperty(p) => {
+                if p.key() == "traceparent" {
+                    p.val().clone_into(&mut self.traceparent);
+                }
+                self.user.push((p.key().to_owned(), p.val().to_owned()));
+            }
             _ => {}
         }
     }

@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) door: Door,
     pub(crate) now: Now,
     pub(crate) limits: Arc<Limits>,
+    /// Whose data people may read who are told of from now on.
+    pub(crate) data_devices: Vec<&'static str>,
     clients: BTreeMap<u64, Connection>,
     next: u64,
     facts: BTreeMap<&'static str, u64>,
@@ -61,6 +63,7 @@ impl World {
             door: furnish(Door::new(settings)),
             now,
             limits,
+            data_devices: Vec::new(),
             clients: BTreeMap::new(),
             next: 1,
             facts: BTreeMap::new(),
@@ -153,6 +156,7 @@ impl World {
             role: role as i32,
             event_filters,
             disabled: false,
+            data_devices: self.data_devices.iter().map(|d| (*d).to_owned()).collect(),
         };
         self.tell_fact(ServiceName::Registry, "principal", &format!("{kind}.{id}"), &fact);
     }

@@ -182,3 +182,57 @@ async fn a_reason_that_is_too_large_is_left_out_and_the_rest_comes() {
     let (_, connack) = server.connect(&hello).await;
     assert_eq!((connack.body[1], connack.body.len() <= 28), (0x85, true));
 }
+
+clause!(v5 "3.3.2-4", v5 "3.3.2-15", v5 "3.3.2-16", v5 "3.3.2-17", v5 "3.3.2-18", v5 "3.3.2-20");
+#[tokio::test]
+async fn what_a_device_says_to_people_comes_with_all_its_properties() {
+    let server = Server::start();
+    let hello = Hello {
+        client_id: "erp",
+        user_name: Some("integrators/erp"),
+        ..device(true)
+    };
+    let (mut erp, _) = server.connect(&hello).await;
+    let filter = "muster/v1/devices/+/up/front-door/data";
+    erp.ask(&packets::subscribe_with(true, 1, &[0x0B, 5], filter, 0))
+        .await;
+    let pair = |key: &str, value: &str| [&[0x26][..], &text(key), &text(value)].concat();
+    let properties = [
+        &[0x01, 1][..],
+        &[0x02, 0, 0, 0, 9],
+        &[0x08],
+        &text("muster/v1/devices/pump-7/down/x"),
+        &[0x09],
+        &text("my id"),
+        &[0x03],
+        &text("text/csv"),
+        &pair("unit", "C"),
+        &pair("traceparent", "00-1"),
+        &pair("unit", "K"),
+    ]
+    .concat();
+    let mut client = server.device(true).await;
+    let topic = "muster/v1/devices/pump-7/up/front-door/data";
+    let puback = client
+        .ask(&packets::publish_with(1, 7, topic, &properties, b"22.5;23"))
+        .await;
+    assert_eq!((puback.kind, puback.reason()), (0x40, 0));
+    let got = erp.hear().await;
+    assert_eq!(got.message(true), (topic.to_owned(), b"22.5;23".to_vec()));
+    let expected = [
+        &[0x09][..],
+        &text("my id"),
+        &[0x03],
+        &text("text/csv"),
+        &[0x0B, 5],
+        &[0x02, 0, 0, 0, 9],
+        &[0x01, 1],
+        &[0x08],
+        &text("muster/v1/devices/pump-7/down/x"),
+        &pair("unit", "C"),
+        &pair("traceparent", "00-1"),
+        &pair("unit", "K"),
+    ]
+    .concat();
+    assert_eq!(got.publish_properties(), expected);
+}

@@ -10,8 +10,10 @@ use contract::{
     Root,
     id::{Kind, ServiceName},
     v1::{Person, Role},
-    verb::{VERBS, Verb},
+    verb::{Promise, VERBS, Verb},
 };
+
+use session::KnownPerson;
 
 use super::roll::{Reach, Roll, reach};
 
@@ -46,9 +48,10 @@ pub(super) fn acl(root: &Root, roll: &Roll) -> String {
     acl
 }
 
-/// The verbs that a kind of principal could use at all. On another broker nobody answers for the front door.
+/// The verbs that a kind of principal could use at all. On another broker nobody answers for the front door, but
+/// what devices say to whoever listens needs no answer.
 fn verbs(kind: Kind) -> impl Iterator<Item = &'static Verb> {
-    let answered = |verb: &&Verb| verb.service != ServiceName::FrontDoor;
+    let answered = |verb: &&Verb| verb.service != ServiceName::FrontDoor || verb.promise == Promise::Delivery;
     VERBS
         .iter()
         .filter(answered)
@@ -88,13 +91,17 @@ fn person(acl: &mut String, root: &Root, person: &Person) {
         );
     }
     let _ = writeln!(acl, "topic read {root}/{kind}/{id}/down/#");
-    let everything = [String::from("#")];
-    let grants = match kind {
-        Kind::Operator => &everything[..],
-        _ => &person.event_filters[..],
-    };
-    for grant in grants.iter().filter_map(|grant| root.event_grant(grant)) {
+    for grant in session::grants(kind, &known(person), root) {
         let _ = writeln!(acl, "topic read {grant}");
+    }
+}
+
+fn known(person: &Person) -> KnownPerson {
+    KnownPerson {
+        role: person.role(),
+        event_filters: person.event_filters.clone(),
+        data_devices: person.data_devices.clone(),
+        disabled: person.disabled,
     }
 }
 

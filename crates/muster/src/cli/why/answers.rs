@@ -65,6 +65,7 @@ impl Answers {
         self.known_person = person.map(|person| KnownPerson {
             role: person.role(),
             event_filters: person.event_filters,
+            data_devices: person.data_devices,
             disabled: person.disabled,
         });
         Ok(())
