@@ -7,6 +7,7 @@ use contract::{
     Refusal, Root,
     filter::Filter,
     id::{Principal, ServiceName},
+    verb::DATA,
     wire::{self, Encoding, Wire},
 };
 use parking_lot::Mutex;
@@ -193,6 +194,12 @@ impl Client {
         let topic = self.root.up(&self.who, service, verb);
         self.publish(name, topic, wire::encode(message, Encoding::Protobuf))
             .await
+    }
+
+    /// Says something to whoever listens to this device. It is lost with the connection.
+    pub async fn say(&self, payload: Bytes) -> Result<(), AskError> {
+        let topic = self.root.up(&self.who, ServiceName::FrontDoor, DATA);
+        self.publish(self.name(), topic, payload).await
     }
 
     /// Subscribes, now and after each reconnect. Returns when the front door has granted it; a filter that it

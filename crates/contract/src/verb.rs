@@ -126,7 +126,7 @@ pub const ANYTHING: &str = "any bytes";
 /// The reply of a verb that has none but its acknowledgement.
 pub const NOTHING: &str = "nothing";
 /// The front door's verb for a device's own stream.
-pub(crate) const DATA: &str = "data";
+pub const DATA: &str = "data";
 
 const VIEWER: Who = Who::Operator(Role::Viewer);
 const OPERATOR: Who = Who::Operator(Role::Operator);

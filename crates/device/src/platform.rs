@@ -23,6 +23,13 @@ pub trait Platform: Send + Sync + 'static {
         async { Boot::Running }
     }
 
+    /// The next that is to be said to whoever listens to this device, in any bytes, at most 256 KiB. Asked for only
+    /// while the device is connected; what is said is lost with the connection. The future is dropped whenever
+    /// something else happens, and made anew: it must lose nothing by that.
+    fn data(&self) -> impl Future<Output = Vec<u8>> + Send {
+        std::future::pending()
+    }
+
     /// What the next heartbeat tells, at most 64 finite values.
     fn metrics(&self) -> BTreeMap<String, f64> {
         BTreeMap::new()

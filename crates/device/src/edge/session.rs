@@ -119,6 +119,11 @@ impl<'a, P: Platform> Session<'a, P> {
                     let _ = tokio::time::timeout(TELL, told).await;
                     None
                 }
+                said = self.body.platform.data(), if !self.is_retiring => {
+                    // Whoever cannot take it must not hold up the rest.
+                    let _ = tokio::time::timeout(TELL, self.client.say(said.into())).await;
+                    None
+                }
                 () = tokio::time::sleep_until(look) => {
                     look = Instant::now() + renewing::pause(&self.identity, self.body.now_ms()).max(AGAIN);
                     self.renew_if_due(Duration::ZERO);

@@ -10,14 +10,19 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_device_claims_connects_reports_and_beats() {
+async fn a_device_claims_connects_reports_speaks_and_beats() {
     let (world, watch) = (World::new().await, Watch::default());
     let settings = world.settings("pump-7");
+    *watch.says.lock() = vec!["{not json", "22.5"];
     let pump = Pump::start(&settings, &watch).await;
     world
-        .until("it beats", |s| s.heartbeats > 2 && !s.reports.is_empty())
+        .until("it beats and speaks", |s| {
+            s.heartbeats > 2 && !s.reports.is_empty() && s.said.len() == 2
+        })
         .await;
     assert_eq!(pump.stop().await, Ending::Shutdown);
+    let said: Vec<_> = world.state.lock().said.drain(..).map(|(_, said)| said).collect();
+    assert_eq!(said, [b"22.5".to_vec(), b"{not json".to_vec()]);
     let (id, report) = world.state.lock().reports[0].clone();
     assert_eq!((id.as_str(), report.model.as_str()), ("pump-7", "pump"));
     assert_eq!(report.firmware_version, "1.0.0");

@@ -25,6 +25,8 @@ pub(crate) struct Watch {
     pub(crate) configs: Arc<Mutex<Vec<String>>>,
     /// Why it does not take what it is to be set to.
     pub(crate) dislike: Arc<Mutex<Option<String>>>,
+    /// What it says to whoever listens.
+    pub(crate) says: Arc<Mutex<Vec<&'static str>>>,
     /// What it began to do.
     pub(crate) commands: Arc<Mutex<Vec<String>>>,
 }
@@ -46,6 +48,14 @@ impl Platform for Watch {
         }
         assert_eq!(std::fs::read(&image.path).unwrap().len() as u64, image.size);
         self.illness.lock().clone().map_or(Ok(()), Err)
+    }
+
+    async fn data(&self) -> Vec<u8> {
+        let said = self.says.lock().pop();
+        match said {
+            Some(said) => said.into(),
+            None => std::future::pending().await,
+        }
     }
 
     async fn configure(&self, document: &Document) -> Result<(), String> {

@@ -63,6 +63,8 @@ pub(crate) struct State {
     /// Who asked for the next certificate.
     pub(crate) renewals: Vec<Id>,
     pub(crate) heartbeats: u64,
+    /// What was said to whoever listens.
+    pub(crate) said: Vec<(Id, Vec<u8>)>,
     pub(crate) assigned: HashMap<Id, Assignment>,
     pub(crate) image: Vec<u8>,
     pub(crate) blocks: usize,

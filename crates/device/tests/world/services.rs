@@ -7,6 +7,7 @@ use contract::{
     Code, Leaf, Refusal, Root, Topic,
     id::{Principal, ServiceName},
     v1::*,
+    verb::DATA,
     wire::{Encoding, Wire, decode, encode},
 };
 use parking_lot::Mutex;
@@ -36,7 +37,7 @@ pub(crate) fn take(
     let name = publish.properties.and_then(|p| p.correlation_data).unwrap();
     let (service, payload) = (verb.service, publish.payload);
     let Some(answer) = answer(service, verb.name, &payload, &name, who, site, &mut state.lock()) else {
-        return verb.name == "heartbeat";
+        return ["heartbeat", DATA].contains(&verb.name);
     };
     let (leaf, payload) = match answer {
         Ok(payload) => (Leaf::Accepted, payload),
@@ -104,6 +105,10 @@ fn answer(
         (ServiceName::Monitoring, "heartbeat") => {
             state.heartbeats += 1;
             assert!(read::<Heartbeat>(payload).boot_count > 0);
+            None
+        }
+        (ServiceName::FrontDoor, DATA) => {
+            state.said.push((who.id.clone(), payload.to_vec()));
             None
         }
         (ServiceName::Rollout, "assignment") => {
