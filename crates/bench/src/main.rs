@@ -21,8 +21,8 @@ use tokio::task::LocalSet;
 use crate::{
     machine::Machine,
     measures::{
-        connects::Connects, latency::Latency, provisioning::Provisioning, requests::Requests, scale::Scale,
-        space::Space,
+        connects::Connects, fan::Fans, latency::Latency, provisioning::Provisioning, requests::Requests,
+        scale::Scale, space::Space,
     },
     programs::Options,
 };
@@ -51,6 +51,7 @@ enum Measure {
     Scale(Scale),
     Connects(Connects),
     Latency(Latency),
+    Fan(Fans),
     Space(Space),
 }
 
@@ -86,6 +87,7 @@ async fn measure(cli: Cli) -> Result<()> {
         }
         Measure::Scale(scale) => output::print(&scale.run(&programs).await?, &machine, json),
         Measure::Connects(connects) => output::print(&connects.run(&programs).await?, &machine, json),
+        Measure::Fan(fans) => output::print(&fans.run(&programs).await?, &machine, json),
         Measure::Latency(latency) => output::print(&latency.run(&programs).await?, &machine, json),
     }
 }

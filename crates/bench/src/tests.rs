@@ -10,10 +10,11 @@ use tokio::task::LocalSet;
 
 use crate::{
     fleet::{Device, Fleet, Transport},
-    load::{Crowd, Span, Subscriber, arrivals, arrivals::Storm},
+    load::{Crowd, Span, Subscriber, arrivals, arrivals::Storm, fan},
     measures::requests::{UP, listener},
     programs::usual_mosquitto,
     servers::{Mosquitto, mosquitto, muster::tls_files},
+    wire::Login,
 };
 
 /// November 2023: the certificates hold on any clock until 2063.
@@ -58,6 +59,32 @@ fn devices_arrive_and_leave_in_turns_and_in_a_storm() {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let (arrived, failed) = storm.end();
         assert!(arrived > 0 && failed == 0, "{arrived} {failed}");
+    });
+}
+
+#[test]
+fn what_some_say_is_heard_by_all() {
+    against_mosquitto(async |fleet, peer| {
+        for quality in [0, 1] {
+            let mut logins = fleet.logins(5, Transport::Mtls, peer.place);
+            let listeners = logins.split_off(3);
+            let topic = |login: &Login| format!("muster/v1/devices/{}/up/front-door/data", login.client_id);
+            let fan = fan::Fan {
+                speakers: logins
+                    .into_iter()
+                    .map(|login| (login.clone(), topic(&login)))
+                    .collect(),
+                listeners,
+                filter: "muster/v1/devices/+/up/front-door/data",
+                quality,
+                window: 4,
+            };
+            let figures = fan.blow(SPAN, &peer.process).await.unwrap().figures;
+            assert!(
+                figures.measured > 0 && figures.acknowledged % 2 == 0,
+                "{figures:?}"
+            );
+        }
     });
 }
 

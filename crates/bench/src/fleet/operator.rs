@@ -5,8 +5,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use client::{Client, Endpoint, Identity, Inbox};
 use contract::{
-    Id, Root, ServiceName,
-    v1::{ClaimMade, PutClaim, RegisterDevice, RegisterDevices, RegisteredDevices},
+    Id, Kind, Root, ServiceName,
+    v1::{
+        Changed, ClaimMade, Issue, PutClaim, PutPerson, RegisterDevice, RegisterDevices, RegisteredDevices,
+        Signed,
+    },
 };
 
 use crate::{
@@ -85,6 +88,33 @@ impl Operator {
             .ask(ServiceName::Provisioning, "put-claim", &request)
             .await?;
         Ok(self.trust.with(&made.certificate, &key))
+    }
+
+    /// An integrator that may read all devices' data, with a certificate.
+    pub(crate) async fn integrator(&self, id: &str) -> Result<Credentials> {
+        let kind = Kind::Integrator.word().to_owned();
+        let person = PutPerson {
+            id: id.into(),
+            kind: kind.clone(),
+            data_devices: vec!["+".into()],
+            ..PutPerson::default()
+        };
+        let _: Changed = self
+            .client
+            .ask(ServiceName::Registry, "put-person", &person)
+            .await?;
+        let key = pki::generate_key(pki::KeyKind::P256)?;
+        let request = Issue {
+            kind,
+            id: id.into(),
+            csr: pki::csr_for(&key, id)?,
+            ..Issue::default()
+        };
+        let issued: Signed = self
+            .client
+            .ask(ServiceName::Provisioning, "issue", &request)
+            .await?;
+        Ok(self.trust.with(&issued.certificate, &key))
     }
 
     pub(crate) async fn leave(self) {

@@ -36,7 +36,8 @@ impl Mosquitto {
             tls: free_address()?,
         };
         let config = folder.join("mosquitto.conf");
-        fs::write(&config, config_text(place, tls))?;
+        fs::write(&config, config_text(place, tls, &folder.join("access")))?;
+        fs::write(folder.join("access"), ACCESS)?;
         let mut command = Command::new(program);
         command
             .arg("-c")
@@ -78,13 +79,20 @@ pub(crate) fn version(program: &Path) -> Result<String> {
     Ok(text.lines().next().unwrap_or("mosquitto").to_owned())
 }
 
+/// Who may publish and read what, in Mosquitto's words: without TLS the user name is `devices/d-1`, with TLS it is the
+/// certificate's common name, `d-1`.
+const ACCESS: &str = "pattern write muster/v1/%u/up/#\npattern write muster/v1/devices/%u/up/#\n\
+                      pattern read muster/v1/%u/down/#\npattern read muster/v1/devices/%u/down/#\n\
+                      pattern read muster/v1/+/+/up/#\n";
+
 /// `user root` matters only when started by root: Mosquitto would become a user that cannot read the key.
-fn config_text(place: Place, tls: &TlsFiles) -> String {
+fn config_text(place: Place, tls: &TlsFiles, access: &Path) -> String {
     format!(
         "per_listener_settings false\nallow_anonymous true\nuser root\npersistence false\nlog_dest none\n\
-         set_tcp_nodelay true\nmax_inflight_messages 0\nmax_queued_messages 0\n\n\
+         set_tcp_nodelay true\nmax_inflight_messages 0\nmax_queued_messages 0\nacl_file {}\n\n\
          listener {} 127.0.0.1\n\n\
-         listener {} 127.0.0.1\ncafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true\n",
+         listener {} 127.0.0.1\ncafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true\nuse_identity_as_username true\n",
+        access.display(),
         place.plain.port(),
         place.tls.port(),
         tls.roots.display(),

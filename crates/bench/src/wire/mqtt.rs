@@ -20,11 +20,11 @@ pub(crate) struct Packet<'a> {
     body: &'a [u8],
 }
 
-/// A QoS 1 publish whose packet id and sequence number are written into place.
+/// A publish whose packet id, if it has one, and sequence number are written into place.
 #[derive(Debug, Clone)]
 pub(crate) struct Template {
     packet: Vec<u8>,
-    id_at: usize,
+    id_at: Option<usize>,
     sequence_at: usize,
 }
 
@@ -50,6 +50,12 @@ pub(crate) fn publish(id: u16, topic: &str, payload: &[u8]) -> Vec<u8> {
     body.extend_from_slice(&id.to_be_bytes());
     body.extend_from_slice(payload);
     packet(0x32, &body)
+}
+
+/// The acknowledgement of a publish at QoS 1.
+pub(crate) fn puback(id: u16) -> [u8; 4] {
+    let [high, low] = id.to_be_bytes();
+    [0x40, 2, high, low]
 }
 
 /// The first whole packet of a buffer, and its length.
@@ -104,14 +110,25 @@ impl Template {
     /// The digits of a sequence number in a payload.
     pub(crate) const DIGITS: usize = 10;
 
-    /// A publish of this payload, whose digits begin at `sequence_at`.
+    /// A publish at QoS 1 of this payload, whose digits begin at `sequence_at`.
     pub(crate) fn new(topic: &str, payload: &[u8], sequence_at: usize) -> Template {
         let packet = publish(0, topic, payload);
         let payload_at = packet.len() - payload.len();
         Template {
             packet,
-            id_at: payload_at - 2,
+            id_at: Some(payload_at - 2),
             sequence_at: payload_at + sequence_at,
+        }
+    }
+
+    /// The same at QoS 0.
+    pub(crate) fn unacknowledged(topic: &str, payload: &[u8], sequence_at: usize) -> Template {
+        let body = [text(topic), payload.to_vec()].concat();
+        let packet = packet(0x30, &body);
+        Template {
+            sequence_at: packet.len() - payload.len() + sequence_at,
+            packet,
+            id_at: None,
         }
     }
 
@@ -120,7 +137,9 @@ impl Template {
         let at = out.len();
         out.extend_from_slice(&self.packet);
         let packet = &mut out[at..];
-        packet[self.id_at..self.id_at + 2].copy_from_slice(&id.to_be_bytes());
+        if let Some(id_at) = self.id_at {
+            packet[id_at..id_at + 2].copy_from_slice(&id.to_be_bytes());
+        }
         for digit in packet[self.sequence_at..self.sequence_at + Self::DIGITS]
             .iter_mut()
             .rev()
@@ -185,6 +204,15 @@ mod tests {
             packet.published(),
             Some(("t", Some(0x0102), &b"n=1234567890;"[..]))
         );
+    }
+
+    #[test]
+    fn at_qos_0_a_template_has_no_id() {
+        let template = Template::unacknowledged("t", b"0000000000;", 0);
+        let mut out = Vec::new();
+        template.append(&mut out, 9, 17);
+        let (packet, _) = first_packet(&out).unwrap().unwrap();
+        assert_eq!(packet.published(), Some(("t", None, &b"0000000017;"[..])));
     }
 
     #[test]
