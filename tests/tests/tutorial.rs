@@ -102,6 +102,24 @@ fn what_devices_are_told_is_done_as_its_page_says() {
 
 #[test]
 #[ignore = "takes long; tests/run runs it"]
+fn reports_say_what_their_page_says() {
+    let said = typed_out("docs/reports.md", ["127.0.0.1:18887", "127.0.0.1:18087"]);
+    promised(
+        &said,
+        &[
+            ("muster report\n", "inventory: 3 devices that are not retired"),
+            ("muster report\n", "1 devices are out of their maker's support"),
+            ("muster report\n", "unseen: 3 devices have never connected"),
+            ("muster report\n", "2890.50"),
+            ("muster report --html", "fleet.html is written"),
+            ("muster report --csv", "spend.csv: 1 rows"),
+            ("muster report --csv", r#"["site","berlin","2"]"#),
+        ],
+    );
+}
+
+#[test]
+#[ignore = "takes long; tests/run runs it"]
 fn the_audit_log_does_what_its_page_says() {
     let said = typed_out("docs/audit.md", ["127.0.0.1:18885", "127.0.0.1:18085"]);
     promised(

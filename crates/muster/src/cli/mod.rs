@@ -24,6 +24,7 @@ mod progress;
 mod purchase;
 mod query;
 mod recover;
+mod report;
 mod restore;
 mod rollout;
 mod run_agent;
@@ -115,6 +116,8 @@ enum Command {
     /// Presence, rules and alerts.
     #[command(subcommand)]
     Monitor(monitor::Monitor),
+    /// Reports on the fleet: inventory, age, spend, what is idle or too little protected.
+    Report(report::Report),
     /// Who asked for which change, and whether the log of it holds.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -183,6 +186,7 @@ impl Cli {
             Command::Rollout(command) => command.run(global),
             Command::Events(command) => command.run(global),
             Command::Monitor(command) => command.run(global),
+            Command::Report(command) => command.run(global),
             Command::Audit(command) => command.run(global),
             Command::Broker(command) => command.run(global),
             Command::Why(command) => command.run(global),

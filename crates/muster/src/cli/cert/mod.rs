@@ -15,7 +15,7 @@ mod when;
 
 use anyhow::Result;
 
-pub(in crate::cli) use self::when::{FORMS, When};
+pub(in crate::cli) use self::when::{FORMS, When, day_ms};
 use super::Global;
 
 /// Claims, certificates and revocation.

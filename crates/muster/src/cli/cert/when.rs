@@ -27,7 +27,7 @@ impl When {
     fn read(text: &str, now_ms: i64) -> Option<When> {
         let ms = match humantime::parse_duration(text) {
             Ok(ahead) => now_ms.checked_add(i64::try_from(ahead.as_millis()).ok()?)?,
-            Err(_) => date(text)?,
+            Err(_) => day_ms(text)?,
         };
         Some(When(ms))
     }
@@ -41,7 +41,8 @@ impl FromStr for When {
     }
 }
 
-fn date(text: &str) -> Option<i64> {
+/// The beginning of a day such as `2030-01-31`, UTC; or that instant, where there is a time behind it.
+pub(in crate::cli) fn day_ms(text: &str) -> Option<i64> {
     let midnight = || humantime::parse_rfc3339(&format!("{text}T00:00:00Z"));
     let time = humantime::parse_rfc3339(text).or_else(|_| midnight()).ok()?;
     i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()

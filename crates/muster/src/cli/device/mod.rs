@@ -12,6 +12,7 @@ mod show;
 
 use anyhow::Result;
 
+pub(in crate::cli) use self::rows::guarded;
 pub(super) use self::{
     import::{Report, send},
     rows::Format,

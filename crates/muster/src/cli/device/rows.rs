@@ -234,7 +234,7 @@ fn write_table(devices: &[RegisterDevice], to: impl Write) -> Result<()> {
 }
 
 /// Spreadsheets run what looks like a formula: such a text gets an apostrophe before it, as they know it.
-fn guarded(cell: String) -> String {
+pub(crate) fn guarded(cell: String) -> String {
     if cell.starts_with(FORMULA) {
         format!("'{cell}")
     } else {
