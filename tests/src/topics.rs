@@ -5,6 +5,7 @@ use std::fmt::Write;
 use contract::{
     code::Code,
     id::{Kind, ServiceName},
+    v1::Role,
     verb::{ANYTHING, Audit, EVENTS, NOTHING, PUSHES, Promise, Repeat, VERBS, Verb, Who},
 };
 
@@ -99,14 +100,8 @@ fn say(who: &Who) -> String {
         Who::Device => Kind::Device.word().into(),
         Who::Claim => Kind::Claim.word().into(),
         Who::Integrator => Kind::Integrator.word().into(),
-        Who::Operator(role) => {
-            let role = role
-                .as_str_name()
-                .trim_start_matches("ROLE_")
-                .to_lowercase()
-                .replace('_', "-");
-            format!("operators from {role} on")
-        }
+        Who::Operator(roles) if roles.len() == Role::ALL.len() => "operators".into(),
+        Who::Operator(roles) => format!("operators: {}", Role::any_of(roles)),
         Who::Service(service) => format!("services/{service}"),
         Who::AnyService => "services".into(),
     }

@@ -12,6 +12,7 @@ pub mod filter;
 pub mod id;
 pub mod limits;
 pub mod request_id;
+mod role;
 pub mod topic;
 pub mod verb;
 pub mod wire;

@@ -3,7 +3,7 @@
 //! Authorisation, routing, the command line's reference and `docs/topics.md` come from here. A
 //! verb that is not in the table does not exist.
 
-use crate::{id::Kind, id::ServiceName, limits, v1::Role};
+use crate::{id::Kind, id::ServiceName, limits, role, v1::Role};
 
 /// Who may use a verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,8 +12,8 @@ pub enum Who {
     Device,
     /// A device that has no identity yet.
     Claim,
-    /// An operator with at least this role.
-    Operator(Role),
+    /// An operator with one of these roles.
+    Operator(&'static [Role]),
     /// Any integrator that is not disabled.
     Integrator,
     /// One service, or the front door.
@@ -128,10 +128,12 @@ pub const NOTHING: &str = "nothing";
 /// The front door's verb for a device's own stream.
 pub const DATA: &str = "data";
 
-const VIEWER: Who = Who::Operator(Role::Viewer);
-const OPERATOR: Who = Who::Operator(Role::Operator);
-const RELEASE: Who = Who::Operator(Role::ReleaseManager);
-const ADMIN: Who = Who::Operator(Role::Admin);
+const VIEWER: Who = Who::Operator(role::ANYBODY);
+const OPERATOR: Who = Who::Operator(role::DEVICES);
+const SAFETY: Who = Who::Operator(role::SAFETY);
+const RELEASE: Who = Who::Operator(role::FIRMWARE);
+const SECURITY: Who = Who::Operator(role::SECURITY);
+const ADMIN: Who = Who::Operator(role::PEOPLE);
 const FRONT_DOOR: Who = Who::Service(ServiceName::FrontDoor);
 const MONITOR: Who = Who::Service(ServiceName::Monitoring);
 
@@ -251,7 +253,7 @@ const fn audit(service: ServiceName) -> Verb {
         service,
         Row(
             "audit",
-            &[ADMIN],
+            &[SECURITY],
             "ReadAudit",
             "AuditRead",
             SMALL,
@@ -275,9 +277,9 @@ pub const VERBS: &[Verb] = &[
     query(Registry, Row("why", &[VIEWER], "AskWhy", "Why", SMALL, "The way to a stage, and what stands in it.")),
     command(Registry, Row("change", &[OPERATOR], "ChangeDevice", "Changed", MEDIUM, "Changes what operators write down about a device.")),
     command(Registry, Row("move", &[OPERATOR], "MoveDevice", "Changed", SMALL, "Moves a device to another stage of its life.")),
-    command(Registry, Row("suspend", &[OPERATOR, MONITOR], "RestrictDevice", "Changed", SMALL, "Shuts a device out until it is released.")),
-    command(Registry, Row("quarantine", &[OPERATOR, MONITOR], "RestrictDevice", "Changed", SMALL, "Leaves a device only the verbs that repair it.")),
-    command(Registry, Row("release", &[OPERATOR], "RestrictDevice", "Changed", SMALL, "Lifts a suspension or a quarantine.")),
+    command(Registry, Row("suspend", &[SAFETY, MONITOR], "RestrictDevice", "Changed", SMALL, "Shuts a device out until it is released.")),
+    command(Registry, Row("quarantine", &[SAFETY, MONITOR], "RestrictDevice", "Changed", SMALL, "Leaves a device only the verbs that repair it.")),
+    command(Registry, Row("release", &[SAFETY], "RestrictDevice", "Changed", SMALL, "Lifts a suspension or a quarantine.")),
     command(Registry, Row("retire", &[OPERATOR], "RetireDevice", "Changed", SMALL, "Orders a device to erase its keys, and ends its life.")),
     command(Registry, Row("replace", &[OPERATOR], "ReplaceDevice", "Changed", SMALL, "Gives a device's place to its successor.")),
     command(Registry, Row("readmit", &[ADMIN], "ReadmitDevice", "Changed", SMALL, "Takes a retired device back, as registered.")),
@@ -329,15 +331,15 @@ pub const VERBS: &[Verb] = &[
     repair(command(Provisioning, Row("renew", &[Who::Device], "Sign", "Signed", MEDIUM, "A device asks for its next certificate."))),
     command(Provisioning, Row("record", &[], "RecordCertificate", "Done", MEDIUM, "Nobody on the bus: the installation's set-up tells of the certificates that it issued.")),
     command(Provisioning, Row("take-revocations", &[], "TakeRevocations", "Done", MEDIUM, "Nobody on the bus: a state brought back from a backup is told what was revoked since.")),
-    command(Provisioning, Row("put-claim", &[ADMIN], "PutClaim", "ClaimMade", MEDIUM, "Makes a claim certificate for a batch of devices.")),
+    command(Provisioning, Row("put-claim", &[SECURITY], "PutClaim", "ClaimMade", MEDIUM, "Makes a claim certificate for a batch of devices.")),
     query(Provisioning, Row("claims", &[VIEWER], "ListClaims", "ClaimsListed", SMALL, "All batches.")),
-    command(Provisioning, Row("put-secret", &[OPERATOR], "PutSecret", "Done", SMALL, "Gives a device a one-time secret for its first certificate.")),
+    command(Provisioning, Row("put-secret", &[SAFETY], "PutSecret", "Done", SMALL, "Gives a device a one-time secret for its first certificate.")),
     query(Provisioning, Row("admissions", &[VIEWER], "ListAdmissions", "AdmissionsListed", SMALL, "Devices that wait for an operator's word.")),
-    command(Provisioning, Row("admit", &[OPERATOR], "DecideAdmission", "Done", SMALL, "Lets a waiting device's key have its first certificate.")),
-    command(Provisioning, Row("turn-away", &[OPERATOR], "DecideAdmission", "Done", SMALL, "Gives a waiting device's key none.")),
+    command(Provisioning, Row("admit", &[SAFETY], "DecideAdmission", "Done", SMALL, "Lets a waiting device's key have its first certificate.")),
+    command(Provisioning, Row("turn-away", &[SAFETY], "DecideAdmission", "Done", SMALL, "Gives a waiting device's key none.")),
     command(Provisioning, Row("issue", &[ADMIN], "Issue", "Signed", MEDIUM, "Issues a certificate for an operator or an integrator.")),
-    command(Provisioning, Row("renew-server", &[ADMIN], "RenewServer", "ServerRenewed", MEDIUM, "Gives the server its next certificate before its time, or for other names.")),
-    command(Provisioning, Row("revoke", &[ADMIN], "Revoke", "Revoked", SMALL, "Revokes certificates and closes their sessions; answers when they are closed.")),
+    command(Provisioning, Row("renew-server", &[SECURITY], "RenewServer", "ServerRenewed", MEDIUM, "Gives the server its next certificate before its time, or for other names.")),
+    command(Provisioning, Row("revoke", &[SECURITY], "Revoke", "Revoked", SMALL, "Revokes certificates and closes their sessions; answers when they are closed.")),
     query(Provisioning, Row("show", &[VIEWER], "ShowCertificate", "CertificateShown", SMALL, "One certificate.")),
     query(Provisioning, Row("list", &[VIEWER], "ListCertificates", "CertificatesListed", SMALL, "Certificates by owner, status and expiry, in pages.")),
     repair(query(Provisioning, Row("authorities", &[VIEWER, Who::Device, Who::Claim, Who::Integrator], "GetAuthorities", "Authorities", SMALL, "The roots to trust and the newest revocation list."))),
@@ -382,7 +384,7 @@ pub const VERBS: &[Verb] = &[
     // the front door, which answers by itself
     query(FrontDoor, Row("clients", &[VIEWER], "ListClients", "ClientsListed", SMALL, "Who is connected, and whose sessions are kept without a connection, in pages.")),
     query(FrontDoor, Row("client", &[VIEWER], "ShowClient", "ClientShown", SMALL, "One principal's sessions, with what they have subscribed to.")),
-    recorded(harmless(FrontDoor, Row("kick", &[OPERATOR], "KickClient", "ClientKicked", SMALL, "Closes a principal's connections. Whoever may connect can come again at once."))),
+    recorded(harmless(FrontDoor, Row("kick", &[SAFETY], "KickClient", "ClientKicked", SMALL, "Closes a principal's connections. Whoever may connect can come again at once."))),
     query(FrontDoor, Row("limits", &[VIEWER], "ListLimits", "LimitsListed", SMALL, "Each limit of the front door, and how often it was met since the start.")),
     delivery(harmless(FrontDoor, Row(DATA, &[Who::Device], ANYTHING, NOTHING, LARGE, "A device's own stream: to whoever subscribes to this topic and is granted it."))),
     query(FrontDoor, Row("listeners", &[VIEWER], "ListListeners", "ListenersListed", SMALL, "Where principals connect.")),
@@ -479,12 +481,18 @@ impl Verb {
         self.who.iter().any(|who| who.kind() == kind)
     }
 
-    /// The least role an operator needs; `None` when operators may not.
-    pub fn least_role(&self) -> Option<Role> {
-        self.who.iter().find_map(|who| match who {
-            Who::Operator(role) => Some(*role),
+    /// The roles of which an operator needs one; none when operators may not.
+    pub fn roles(&self) -> &'static [Role] {
+        let roles = self.who.iter().find_map(|who| match who {
+            Who::Operator(roles) => Some(*roles),
             _ => None,
-        })
+        });
+        roles.unwrap_or_default()
+    }
+
+    /// Whether an operator with this role may use the verb.
+    pub fn allows(&self, role: Role) -> bool {
+        self.roles().contains(&role)
     }
 }
 
@@ -533,6 +541,65 @@ mod tests {
     #[test]
     fn no_verb_is_larger_than_a_packet() {
         assert!(VERBS.iter().all(|v| v.max_bytes <= limits::PAYLOAD_BYTES));
+    }
+
+    /// The verbs of a role that are not reads open to every role.
+    fn beyond_reading(role: Role) -> BTreeSet<String> {
+        let verbs = VERBS.iter().filter(|v| v.allows(role) && !v.allows(Role::Viewer));
+        verbs.map(|v| format!("{}/{}", v.service, v.name)).collect()
+    }
+
+    #[test]
+    fn each_role_has_its_set_of_verbs() {
+        assert!(beyond_reading(Role::Viewer).is_empty());
+        let operator = beyond_reading(Role::Operator);
+        let release = beyond_reading(Role::ReleaseManager);
+        let firmware: Vec<_> = release.difference(&operator).map(String::as_str).collect();
+        assert!(operator.is_subset(&release));
+        assert_eq!(
+            firmware,
+            [
+                "rollout/abort",
+                "rollout/create",
+                "rollout/open-artifact",
+                "rollout/pause",
+                "rollout/put-block",
+                "rollout/resume",
+                "rollout/seal-artifact"
+            ]
+        );
+        let security: Vec<_> = beyond_reading(Role::SecurityOfficer).into_iter().collect();
+        assert_eq!(
+            security,
+            [
+                "front-door/kick",
+                "monitoring/audit",
+                "provisioning/admit",
+                "provisioning/audit",
+                "provisioning/put-claim",
+                "provisioning/put-secret",
+                "provisioning/renew-server",
+                "provisioning/revoke",
+                "provisioning/turn-away",
+                "registry/audit",
+                "registry/quarantine",
+                "registry/release",
+                "registry/suspend",
+                "rollout/audit"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_admin_may_all_that_any_operator_may_and_only_he_makes_people() {
+        for verb in VERBS.iter().filter(|v| v.open_to(Kind::Operator)) {
+            assert!(verb.allows(Role::Admin), "{}/{}", verb.service, verb.name);
+            assert!(!verb.allows(Role::Unspecified));
+        }
+        // Whoever issues a person's certificate can be that person.
+        for (service, name) in [(Registry, "put-person"), (Provisioning, "issue")] {
+            assert_eq!(Verb::find(service, name).unwrap().roles(), [Role::Admin]);
+        }
     }
 
     #[test]

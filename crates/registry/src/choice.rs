@@ -37,7 +37,7 @@ choices! {
     Stage: Planned Registered Provisioned Active Maintenance Retiring Retired;
     Restriction: None Suspended Quarantined;
     Criticality: Low Medium High Critical;
-    Role: Viewer Operator ReleaseManager Admin;
+    Role: Viewer Operator ReleaseManager SecurityOfficer Admin;
     ConfigMode: Merge Replace;
     ConfigScope: Type Group;
     CommandState: Queued Sent Running Succeeded Failed Rejected TimedOut Cancelled;

@@ -38,7 +38,7 @@ pub(super) struct Put {
     kind: Kind,
     /// Their id; their certificate names it
     id: Id,
-    /// What an operator may do: each role may also do what the ones before it may
+    /// What an operator may do (docs/security.md has the table)
     #[arg(long, value_parser = words::parser::<Role>(), required_if_eq_any([("kind", "operator"), ("kind", "operators")]))]
     role: Option<Role>,
     /// Events they may follow: an MQTT filter below `events/`; may be given several times

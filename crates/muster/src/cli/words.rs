@@ -109,7 +109,7 @@ mod tests {
         check::<v1::Stage>(7);
         check::<v1::Restriction>(3);
         check::<v1::Criticality>(4);
-        check::<v1::Role>(4);
+        check::<v1::Role>(5);
         check::<v1::Admission>(3);
         check::<v1::AdmissionStatus>(3);
         check::<v1::CertificateStatus>(5);

@@ -5,7 +5,7 @@ use contract::{
     Code, Refusal, Root, Topic,
     filter::Filter,
     id::{Kind, Principal, ServiceName},
-    v1::{CertificateStatus, Restriction, Stage},
+    v1::{CertificateStatus, Restriction, Role, Stage},
     verb::Verb,
 };
 
@@ -206,15 +206,10 @@ fn may_use(caller: &Principal, standing: &Standing, verb: &Verb) -> Result<(), R
             format!("`{}` is not for {}", verb.name, caller.kind),
         ));
     }
-    if caller.kind == Kind::Operator && verb.least_role().is_some_and(|least| standing.role < least) {
-        let least = verb
-            .least_role()
-            .map(|role| role.as_str_name())
-            .unwrap_or_default();
-        return Err(Refusal::new(
-            Code::Denied,
-            format!("`{}` needs the role {least}", verb.name),
-        ));
+    if caller.kind == Kind::Operator && !verb.allows(standing.role) {
+        let (needed, has) = (Role::any_of(verb.roles()), standing.role.words());
+        let message = format!("`{}` needs the role {needed}; yours is {has}", verb.name);
+        return Err(Refusal::new(Code::Denied, message));
     }
     let refused = |message: &str| Err(Refusal::new(Code::Denied, message));
     match standing.reach {
@@ -238,8 +233,6 @@ fn subscribe(root: &Root, caller: &Principal, standing: &Standing, filter: &Filt
 
 #[cfg(test)]
 mod tests {
-    use contract::v1::Role;
-
     use super::*;
     use crate::facts::{KnownBatch, KnownCertificate, KnownDevice};
 
@@ -290,6 +283,28 @@ mod tests {
             Err(Code::Denied)
         );
         assert_eq!(code("operators/ada", &standing(Role::Admin), topic), Ok("revoke"));
+    }
+
+    #[test]
+    fn every_verb_is_open_to_the_roles_that_its_row_names_and_to_no_other() {
+        for verb in contract::verb::VERBS {
+            let topic = format!("muster/v1/operators/ada/up/{}/{}", verb.service, verb.name);
+            for role in Role::ALL {
+                let found = publish(
+                    &Root::default(),
+                    &"operators/ada".parse().unwrap(),
+                    &standing(role),
+                    &topic,
+                );
+                assert_eq!(found.is_ok(), verb.allows(role), "{topic} {role:?}");
+                let Err(refusal) = found else { continue };
+                assert_eq!(refusal.code, Code::Denied);
+                assert!(!refusal.message.contains("ROLE_"), "{}", refusal.message);
+                for needed in verb.roles() {
+                    assert!(refusal.message.contains(needed.words()), "{}", refusal.message);
+                }
+            }
+        }
     }
 
     #[test]
