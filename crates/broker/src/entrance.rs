@@ -46,14 +46,20 @@ impl Entrance {
         })
     }
 
-    /// Gets a place; waits while somebody else may still say who it is. `None`: there is none.
+    /// Gets a place; waits while somebody else may still say who it is, or when too many came within a second. The
+    /// next ones wait in the operating system meanwhile. `None`: there is none.
     pub(crate) async fn enter(self: &Arc<Entrance>, address: IpAddr) -> Option<Guest> {
         loop {
             // Made before the look, so that no change between the two is missed.
             let changed = self.changed.notified();
             let now_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
             match self.look(address, now_ms) {
-                Ok(guest) => return Some(guest),
+                Ok((guest, at_ms)) => {
+                    if at_ms > now_ms {
+                        tokio::time::sleep(Duration::from_millis(at_ms - now_ms)).await;
+                    }
+                    return Some(guest);
+                }
                 Err(Entry::Wait { until_ms }) => {
                     let patience = Duration::from_millis(until_ms.saturating_sub(now_ms).max(1));
                     let _ = tokio::time::timeout(patience, changed).await;
@@ -67,18 +73,19 @@ impl Entrance {
         }
     }
 
-    /// A place, or what must happen before there is one.
-    fn look(self: &Arc<Entrance>, address: IpAddr, now_ms: u64) -> Result<Guest, Entry> {
+    /// A place and from when on, or what must happen before there is one.
+    fn look(self: &Arc<Entrance>, address: IpAddr, now_ms: u64) -> Result<(Guest, u64), Entry> {
         let mut inner = self.inner.lock();
         match inner.lobby.enter(address, now_ms) {
-            Entry::Come(place) => {
+            Entry::Come { place, at_ms } => {
                 let (bell, silent) = oneshot::channel();
                 inner.bells.insert(place, bell);
-                Ok(Guest {
+                let guest = Guest {
                     place,
                     entrance: self.clone(),
                     silent: Some(silent),
-                })
+                };
+                Ok((guest, at_ms))
             }
             other => {
                 if let Entry::Dismiss(place) = other {

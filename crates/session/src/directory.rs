@@ -16,6 +16,7 @@ use crate::{
     protocol::Options,
     roll::Roll,
     subscriptions::{Added, Pattern, Subscriptions, Wanted},
+    takeovers::Takeovers,
     transport::{Backlog, Listener, Transport},
 };
 
@@ -59,6 +60,7 @@ pub(crate) struct Directory {
     event_followers: BTreeSet<u64>,
     claims: usize,
     by_listener: [usize; Listener::ALL.len()],
+    pub(crate) takeovers: Takeovers,
 }
 
 /// Why there is no room for a session.

@@ -20,6 +20,7 @@
 //! - A session whose certificate or device does not count any more gets nothing after the fact arrives.
 #![forbid(unsafe_code)]
 
+mod bucket;
 mod cause;
 mod connection;
 mod directory;
@@ -36,8 +37,10 @@ mod protocol;
 mod roll;
 mod service_link;
 mod subscriptions;
+mod takeovers;
 mod transport;
 
+pub use bucket::{Bucket, Rate};
 pub use cause::{Cause, Farewell};
 pub use connection::{Admission, Connection, Post};
 pub use door::{Counts, Door, DoorSettings, DoorStatus};

@@ -12,9 +12,15 @@ pub struct Limits {
     pub handshakes: usize,
     /// Connections of one address (IPv6: of one /64 network) at the same time: a whole site may be behind one.
     pub per_address: usize,
+    /// Connections a second, all addresses together: half of what two cores shake hands with, so that the other half
+    /// is left for those who are in; a fleet of 20,000 is back in twenty seconds. Those beyond it wait: whoever is
+    /// turned away comes again at once. 0 is any number, as for the other rates.
+    pub accepts_per_second: u32,
     /// How long somebody may be silent when others wait for the place, milliseconds: a handshake over a slow
     /// mobile network has a chance.
     pub silent_ms: u64,
+    /// How often a minute somebody may take its own session over: a network that breaks every five seconds.
+    pub takeovers_per_minute: u32,
     /// Sessions of one device: itself, a second while it changes networks, a technician's.
     pub sessions_per_device: usize,
     /// Sessions of one operator or integrator: people have many terminals.
@@ -25,6 +31,12 @@ pub struct Limits {
     pub claims: usize,
     /// Largest MQTT packet from a principal, bytes: the largest payload, a topic and its properties.
     pub packet_bytes: u32,
+    /// Publishes (and subscriptions) of one connection a second: a hundredth of what two cores decide, and far more
+    /// than a device has to say.
+    pub publishes_per_second: u32,
+    /// Bytes from one connection a second: an image of 100 MB is there in twelve seconds, and a connection of a
+    /// hundred megabits is full.
+    pub bytes_per_second: u32,
     /// Publishes of one connection that wait for their acknowledgement.
     pub receive_maximum: u16,
     /// Packet ids of one connection that wait for their PUBREL. MQTT 5 clients stay below the receive maximum;
@@ -121,12 +133,16 @@ impl Default for Limits {
             connections: 20_000,
             handshakes: 2_048,
             per_address: 10_000,
+            accepts_per_second: 1_000,
             silent_ms: 2_000,
+            takeovers_per_minute: 12,
             sessions_per_device: 3,
             sessions_per_person: 16,
             claims_per_id: 2,
             claims: 5_000,
             packet_bytes: limits::PAYLOAD_BYTES as u32 + 4 * 1024,
+            publishes_per_second: 1_000,
+            bytes_per_second: 8 * 1024 * 1024,
             receive_maximum: 64,
             exactly_once: 1_024,
             topic_aliases: 8,

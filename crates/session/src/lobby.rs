@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    bucket::{Bucket, Rate},
     limits::Limits,
     meter::{Limit, Meter},
 };
@@ -44,8 +45,13 @@ impl Origin {
 /// What becomes of a connection that has just been made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
-    /// It has this place, until [`Lobby::left`].
-    Come(u64),
+    /// It has a place.
+    Come {
+        /// Which, until [`Lobby::left`].
+        place: u64,
+        /// When its handshake begins: more came than may in a second. Monotonic milliseconds.
+        at_ms: u64,
+    },
     /// The silent connection at this place goes first; ask again when it has left.
     Dismiss(u64),
     /// Nobody has been silent for long; ask again when somebody has left, or at this time at the latest.
@@ -77,6 +83,8 @@ pub struct Lobby {
     handshakes: usize,
     per_address: usize,
     patience_ms: u64,
+    rate: Rate,
+    arrivals: Bucket,
     last: u64,
     /// By place, which is by age.
     silent: BTreeMap<u64, Silent>,
@@ -93,6 +101,8 @@ impl Lobby {
             handshakes: limits.handshakes.max(1),
             per_address: limits.per_address,
             patience_ms: limits.silent_ms,
+            rate: Rate::per_second(limits.accepts_per_second),
+            arrivals: Bucket::default(),
             last: 0,
             silent: BTreeMap::new(),
             origins: HashMap::new(),
@@ -126,19 +136,35 @@ impl Lobby {
             let entry = self.make_way(oldest, now_ms).unwrap_or(Entry::Away);
             return self.meet(limit, entry);
         }
+        let at_ms = self.arrive(now_ms);
+        Entry::Come {
+            place: self.take_place(origin, at_ms),
+            at_ms,
+        }
+    }
+
+    /// When somebody's handshake begins. Who is turned away took nothing of it.
+    fn arrive(&mut self, now_ms: u64) -> u64 {
+        let Err(wait) = self.arrivals.charge(self.rate, now_ms, 1) else {
+            return now_ms;
+        };
+        self.met.count(Limit::AcceptsPerSecond);
+        let wait_ms = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        now_ms.saturating_add(wait_ms)
+    }
+
+    fn take_place(&mut self, origin: Origin, since_ms: u64) -> u64 {
         self.last += 1;
-        self.silent.insert(
-            self.last,
-            Silent {
-                since_ms: now_ms,
-                dismissed: false,
-            },
-        );
+        let silent = Silent {
+            since_ms,
+            dismissed: false,
+        };
+        self.silent.insert(self.last, silent);
         self.origins.insert(self.last, origin);
         let share = self.shares.entry(origin).or_default();
         share.open += 1;
         share.silent.insert(self.last);
-        Entry::Come(self.last)
+        self.last
     }
 
     /// Counts what somebody is sent away for; who waits is looked at again.
@@ -235,7 +261,7 @@ mod tests {
 
     fn come(lobby: &mut Lobby, address: &str, now_ms: u64) -> u64 {
         match lobby.enter(from(address), now_ms) {
-            Entry::Come(place) => place,
+            Entry::Come { place, .. } => place,
             other => panic!("{address} at {now_ms}: {other:?}"),
         }
     }
@@ -255,7 +281,7 @@ mod tests {
             "its place is free when it has left"
         );
         lobby.left(places[0]);
-        assert!(matches!(lobby.enter(device, 3_001), Entry::Come(_)));
+        assert!(matches!(lobby.enter(device, 3_001), Entry::Come { .. }));
     }
 
     #[test]
@@ -303,6 +329,34 @@ mod tests {
         for _ in 0..20 {
             come(&mut lobby, "127.0.0.1", 9_000);
         }
+    }
+
+    #[test]
+    fn more_than_may_in_a_second_wait_and_are_counted_once_each() {
+        let mut lobby = Lobby::new(&Limits {
+            accepts_per_second: 10,
+            per_address: 12,
+            ..Limits::default()
+        });
+        let at = |lobby: &mut Lobby, address: &str, now_ms| match lobby.enter(from(address), now_ms) {
+            Entry::Come { at_ms, .. } => Some(at_ms),
+            _ => None,
+        };
+        for _ in 0..10 {
+            assert_eq!(at(&mut lobby, "10.0.0.1", 1_000), Some(1_000));
+        }
+        assert_eq!(at(&mut lobby, "10.0.0.1", 1_000), Some(1_100));
+        assert_eq!(at(&mut lobby, "10.0.0.1", 1_100), Some(1_200));
+        for _ in 0..100 {
+            assert_eq!(at(&mut lobby, "10.0.0.1", 1_200), None, "turned away");
+        }
+        assert_eq!(
+            at(&mut lobby, "10.0.0.2", 1_200),
+            Some(1_300),
+            "and holds up nobody"
+        );
+        assert_eq!(lobby.met().of(Limit::AcceptsPerSecond), 3);
+        assert_eq!(at(&mut lobby, "10.0.0.2", 9_000), Some(9_000));
     }
 
     #[test]

@@ -42,13 +42,17 @@ limits! {
     OperatorReserve = "operator_reserve", "connections", |l| l.operator_reserve() as u64, "others than operators are refused: server busy";
     Handshakes = "handshakes", "connections", |l| l.handshakes as u64, "the longest silent makes way, or the newest is turned away";
     PerAddress = "per_address", "connections", |l| l.per_address as u64, "turned away";
+    AcceptsPerSecond = "accepts_per_second", "connections a second", |l| u64::from(l.accepts_per_second), "waits before its handshake";
     Silent = "silent_ms", "ms", |l| l.silent_ms, "closed, as others wait";
     Connect = "connect_ms", "ms", |l| l.connect_ms, "closed before it was let in";
+    TakeoversPerMinute = "takeovers_per_minute", "takeovers a minute", |l| u64::from(l.takeovers_per_minute), "refused: connection rate exceeded; the session that is there stays";
     SessionsPerDevice = "sessions_per_device", "sessions", |l| l.sessions_per_device as u64, "refused: quota exceeded";
     SessionsPerPerson = "sessions_per_person", "sessions", |l| l.sessions_per_person as u64, "refused: quota exceeded";
     ClaimsPerId = "claims_per_id", "sessions", |l| l.claims_per_id as u64, "refused: quota exceeded";
     Claims = "claims", "sessions", |l| l.claims as u64, "refused: server busy";
     PacketBytes = "packet_bytes", "bytes", |l| u64::from(l.packet_bytes), "closed: packet too large";
+    PublishesPerSecond = "publishes_per_second", "publishes a second", |l| u64::from(l.publishes_per_second), "not read until it may again";
+    BytesPerSecond = "bytes_per_second", "bytes a second", |l| u64::from(l.bytes_per_second), "not read until it may again";
     ReceiveMaximum = "receive_maximum", "publishes", |l| u64::from(l.receive_maximum), "not read until one is acknowledged";
     Unheld = "unheld", "requests at QoS 0", |l| u64::from(l.receive_maximum), "refused: busy";
     ExactlyOnce = "exactly_once", "packet ids", |l| l.exactly_once as u64, "closed: receive maximum exceeded";

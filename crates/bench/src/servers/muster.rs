@@ -13,12 +13,17 @@ use serde::Deserialize;
 
 use super::{Place, Process, mosquitto::TlsFiles};
 
-/// The settings that differ from what `muster init` writes: free ports, and the listener without TLS.
-const SETTINGS: [(&str, &str); 5] = [
+/// The settings that differ from what `muster init` writes: free ports, the listener without TLS, and no rates: what
+/// is measured is what it can, and Mosquitto has none either.
+const SETTINGS: [(&str, &str); 9] = [
     ("MUSTER_LISTEN__PRINCIPALS", "127.0.0.1:0"),
     ("MUSTER_LISTEN__SERVICES", "127.0.0.1:0"),
     ("MUSTER_LISTEN__HTTP", "127.0.0.1:0"),
     ("MUSTER_LISTEN__INSECURE_TEST", "127.0.0.1:0"),
+    ("MUSTER_LIMITS__ACCEPTS_PER_SECOND", "0"),
+    ("MUSTER_LIMITS__TAKEOVERS_PER_MINUTE", "0"),
+    ("MUSTER_LIMITS__PUBLISHES_PER_SECOND", "0"),
+    ("MUSTER_LIMITS__BYTES_PER_SECOND", "0"),
     ("MUSTER_LOG__FILTER", "error"),
 ];
 

@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         if next < self.alarm.deadline() {
             self.alarm.as_mut().reset(next);
         }
-        let mut moved = false;
+        let (mut moved, wanted) = (false, self.connection.wants_bytes());
         while self.alarm.as_mut().poll(cx).is_ready() {
             self.connection.on_time(self.shared.now());
             let Some(next) = self.connection.next_time(self.shared.now()) else {
@@ -150,7 +150,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             self.alarm.as_mut().reset(next);
             moved = true;
         }
-        moved && self.connection.over().is_some()
+        // Nobody waits for the socket of a client that was not read.
+        let read_again = !wanted && self.connection.wants_bytes();
+        moved && (read_again || self.connection.over().is_some())
     }
 
     fn give_bytes(&mut self, cx: &mut Context<'_>) -> bool {

@@ -80,6 +80,8 @@ impl Desk {
             connections: PLACES.0,
             handshakes: PLACES.1,
             silent_ms: SILENT_MS,
+            // There are four, and nothing works without them.
+            accepts_per_second: 0,
             ..Limits::default()
         });
         let mut refusals = Refusals::of("services");

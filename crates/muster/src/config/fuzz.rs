@@ -40,6 +40,10 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("limits.connections", "1", "0"),
     ("limits.handshakes", "1", "1.5"),
     ("limits.per_address", "1", "[]"),
+    ("limits.accepts_per_second", "0", "-1"),
+    ("limits.takeovers_per_minute", "0", "\"often\""),
+    ("limits.publishes_per_second", "0", "1.5"),
+    ("limits.bytes_per_second", "4294967295", "4294967296"),
     ("log.filter", "\"info\"", "{}"),
     ("log.json", "true", "\"yes\""),
 ];

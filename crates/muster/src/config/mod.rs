@@ -93,6 +93,14 @@ pub struct Config {
     pub handshakes: usize,
     /// Connections of one address.
     pub per_address: usize,
+    /// Connections a second; 0 is any number, as for the three below.
+    pub accepts_per_second: u32,
+    /// How often a minute somebody may take its own session over.
+    pub takeovers_per_minute: u32,
+    /// Publishes of one connection a second.
+    pub publishes_per_second: u32,
+    /// Bytes from one connection a second.
+    pub bytes_per_second: u32,
     /// How long a session is kept without a connection, at most.
     pub session_expiry: Duration,
     /// How long entries of the audit logs are kept; zero is for ever.
@@ -195,6 +203,14 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         max_connections: reader.number("limits.connections", 20_000, 1..=usize::MAX),
         handshakes: reader.number("limits.handshakes", 2_048, 1..=usize::MAX),
         per_address: reader.number("limits.per_address", 10_000, 1..=usize::MAX),
+        // Half of what two cores shake hands with.
+        accepts_per_second: reader.value("limits.accepts_per_second", 1_000),
+        // A network that breaks every five seconds.
+        takeovers_per_minute: reader.value("limits.takeovers_per_minute", 12),
+        // A hundredth of what two cores decide.
+        publishes_per_second: reader.value("limits.publishes_per_second", 1_000),
+        // A connection of a hundred megabits is full, or nearly.
+        bytes_per_second: reader.value("limits.bytes_per_second", 8 * 1024 * 1024),
         // A night and the day after it.
         session_expiry: reader.duration("limits.session_expiry", "1d"),
         // A year, and the time to look through it.

@@ -145,6 +145,10 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
         session_expiry_s: u32::try_from(config.session_expiry.as_secs()).unwrap_or(u32::MAX),
         handshakes: config.handshakes,
         per_address: config.per_address,
+        accepts_per_second: config.accepts_per_second,
+        takeovers_per_minute: config.takeovers_per_minute,
+        publishes_per_second: config.publishes_per_second,
+        bytes_per_second: config.bytes_per_second,
         renew_after_ms: config.renew_after.as_millis() as u64,
         ..Limits::default()
     };

@@ -29,7 +29,10 @@ impl Connection {
                     // Now, to note the time.
                     None => now.mono_ms,
                 });
-                [silence, give_up, expiry, choked].into_iter().flatten().min()
+                [silence, give_up, expiry, choked, open.pace.next_time()]
+                    .into_iter()
+                    .flatten()
+                    .min()
             }
         }
     }
@@ -37,6 +40,11 @@ impl Connection {
     /// Time has passed.
     pub fn on_time(&mut self, now: Now) {
         self.wall_ms = now.wall_ms;
+        if let Phase::Open(open) = &mut self.phase
+            && open.pace.on_time(now.mono_ms)
+        {
+            self.heard_again(now);
+        }
         let choked = self.is_choked();
         if let Phase::Open(open) = &mut self.phase
             && choked

@@ -6,6 +6,7 @@
 mod acks;
 mod deadlines;
 mod flight;
+mod pace;
 mod passing;
 mod publishing;
 mod queue;
@@ -20,7 +21,7 @@ use contract::Root;
 use service::Now;
 
 pub use self::words::{Admission, Post};
-use self::{acks::Acks, flight::Flight, queue::Queue};
+use self::{acks::Acks, flight::Flight, pace::Pace, queue::Queue};
 pub(crate) use self::{
     publishing::check as check_publish,
     remains::Remains,
@@ -62,6 +63,7 @@ struct Open {
     heard_ms: u64,
     /// Since when it takes nothing while so much waits that it is not read either.
     choked_ms: Option<u64>,
+    pace: Pace,
     acks: Acks,
     queue: Queue,
     stalled: VecDeque<Forward>,
@@ -180,6 +182,11 @@ impl Connection {
         } else {
             self.stash.extend_from_slice(bytes);
         }
+        if let Phase::Open(open) = &mut self.phase
+            && let Some(limit) = open.pace.charge(bytes.len(), &self.limits, now.mono_ms)
+        {
+            self.met(limit);
+        }
         self.tell_backlog();
     }
 
@@ -215,6 +222,11 @@ impl Connection {
     }
 
     fn on_packet(&mut self, packet: Packet, now: Now) {
+        if let Phase::Open(open) = &mut self.phase
+            && packet.is_request()
+        {
+            open.pace.asked();
+        }
         match (&mut self.phase, packet) {
             (Phase::Silent { .. }, Packet::Connect(hello)) => {
                 self.wishes.push_back(Wish::Admit(hello.clone()));
@@ -421,6 +433,7 @@ impl Connection {
             Phase::Open(open) => {
                 open.acks.len() < usize::from(self.limits.receive_maximum)
                     && open.stalled.is_empty()
+                    && !open.pace.is_ahead()
                     && !self.is_choked()
             }
         }
@@ -456,6 +469,6 @@ mod tests {
     #[test]
     fn what_few_clients_use_is_beside_an_idle_connection() {
         let bytes = size_of::<Connection>() + size_of::<Open>();
-        assert!(bytes <= 1_344, "{bytes} bytes");
+        assert!(bytes <= 1_376, "{bytes} bytes");
     }
 }

@@ -46,6 +46,7 @@ impl Connection {
             keep_alive_ms: u64::from(keep_alive_s) * 1500,
             heard_ms: now.mono_ms,
             choked_ms: None,
+            pace: super::Pace::default(),
             acks: super::Acks::default(),
             queue: super::Queue::default(),
             stalled: std::collections::VecDeque::new(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use contract::{
-    id::{Kind, ServiceName},
+    id::{Kind, Principal, ServiceName},
     v1::{CertificateStatus, CertificateUsed},
     verb::Promise,
 };
@@ -11,9 +11,11 @@ use service::Now;
 
 use super::Door;
 use crate::{
+    bucket::Rate,
     cause::{Cause, Farewell},
     connection::{self, Admitted, Connection},
     directory::{NoRoom, Session},
+    limits::Limits,
     meter::Limit,
     peer::{Caller, client_id_fits},
     policy::{Denial, Known, Standing},
@@ -34,9 +36,12 @@ impl Door {
             Ok(None) => {}
             Err((reason, text)) => {
                 connection.refuse(reason, &text);
-                if reason == Reason::NotAuthorized {
-                    self.notice_stranger(connection, hello, text, now);
-                }
+                let what = match reason {
+                    Reason::NotAuthorized => "connect-denied",
+                    Reason::ConnectionRate => "takeovers",
+                    _ => return,
+                };
+                self.notice_stranger(connection, hello, what, text, now);
             }
         }
     }
@@ -61,7 +66,7 @@ impl Door {
             self.check_will(&will.publish, &caller, &standing)?;
         }
         let client_id = assigned.clone().unwrap_or_else(|| hello.client_id.clone());
-        self.make_room(&caller, &client_id)?;
+        self.make_room(&caller, &client_id, now)?;
         let id = connection.id();
         let mut session = Session::new(caller.clone(), client_id.clone(), standing);
         session.address = connection.address().to_owned();
@@ -116,9 +121,12 @@ impl Door {
         self.policy.connect(caller, &self.copies, now.wall_ms)
     }
 
-    fn make_room(&mut self, caller: &Caller, client_id: &str) -> Result<(), Refused> {
+    fn make_room(&mut self, caller: &Caller, client_id: &str, now: Now) -> Result<(), Refused> {
         let former = self.directory.taken_over(&caller.principal, client_id);
         let limits = self.settings.limits.clone();
+        if former.is_some() {
+            self.allow_takeover(&caller.principal, &limits, now)?;
+        }
         let room = self
             .directory
             .room_for(&caller.principal, former.is_some(), &limits);
@@ -145,6 +153,21 @@ impl Door {
             self.dismiss(former, Farewell::new(Reason::TakenOver, Cause::Takeover, text));
         }
         Ok(())
+    }
+
+    /// Whoever takes its own session over too often is two, most likely: the one that is there stays.
+    fn allow_takeover(&mut self, who: &Principal, limits: &Limits, now: Now) -> Result<(), Refused> {
+        let rate = Rate::per_minute(limits.takeovers_per_minute);
+        let Err(wait) = self.directory.takeovers.another(who, rate, now.mono_ms) else {
+            return Ok(());
+        };
+        self.meter.count(Limit::TakeoversPerMinute);
+        let text = format!(
+            "another connection has your client id, and it was taken over too often: is there a second holder of your \
+             key? Come again in {} s",
+            wait.as_secs() + 1
+        );
+        Err((Reason::ConnectionRate, text))
     }
 
     /// A certificate that connects for the first time becomes active.

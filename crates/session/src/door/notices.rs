@@ -107,20 +107,21 @@ impl Door {
     }
 
     /// Somebody was not let in. Who that is only a certificate can say.
-    pub(super) fn notice_stranger(&mut self, connection: &Connection, hello: &Hello, why: String, now: Now) {
+    pub(super) fn notice_stranger(
+        &mut self,
+        connection: &Connection,
+        hello: &Hello,
+        what: &'static str,
+        why: String,
+        now: Now,
+    ) {
         let Ok(caller) = connection
             .peer()
             .caller(&hello.client_id, hello.user_name.as_deref())
         else {
             return;
         };
-        self.notice(
-            &caller.principal,
-            "connect-denied",
-            why,
-            connection.address(),
-            now,
-        );
+        self.notice(&caller.principal, what, why, connection.address(), now);
     }
 
     pub(super) fn flush_notices(&mut self, now: Now) {

@@ -48,6 +48,19 @@ pub(crate) enum Packet {
     Other,
 }
 
+impl Packet {
+    /// Whether the client wants something by it that costs others something.
+    pub(crate) const fn is_request(&self) -> bool {
+        matches!(
+            self,
+            Packet::Publish(_)
+                | Packet::Repeated { .. }
+                | Packet::Subscribe { .. }
+                | Packet::Unsubscribe { .. }
+        )
+    }
+}
+
 /// A message from a client.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Publish {

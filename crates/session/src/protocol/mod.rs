@@ -59,6 +59,7 @@ pub enum Reason {
     QuotaExceeded = 0x97,
     Administrative = 0x98,
     RetainNotSupported = 0x9A,
+    ConnectionRate = 0x9F,
 }
 
 /// A protocol event.

@@ -87,7 +87,7 @@ fn return_code(reason: Reason) -> ConnectReturnCode {
     match reason {
         Reason::BadClientId => ConnectReturnCode::IdentifierRejected,
         Reason::BadVersion => ConnectReturnCode::UnacceptableProtocolVersion,
-        Reason::ServerBusy | Reason::QuotaExceeded | Reason::ShuttingDown => {
+        Reason::ServerBusy | Reason::QuotaExceeded | Reason::ConnectionRate | Reason::ShuttingDown => {
             ConnectReturnCode::ServerUnavailable
         }
         _ => ConnectReturnCode::NotAuthorized,

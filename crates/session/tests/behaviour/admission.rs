@@ -3,7 +3,7 @@
 use contract::{
     Kind,
     id::ServiceName,
-    v1::{CertificateStatus, CertificateUsed, Restriction, Stage},
+    v1::{CertificateStatus, CertificateUsed, Restriction, SecurityNotice, Stage},
     wire,
 };
 use session::Limits;
@@ -116,6 +116,46 @@ fn the_same_client_takes_over_and_more_than_the_limit_is_refused() {
     assert_eq!(world.over(second), None);
     assert_eq!(knock(&mut world, Kind::Device, "pump-7", "01", "pump-7:b"), 0);
     assert_eq!(knock(&mut world, Kind::Device, "pump-7", "01", "pump-7:c"), 0x97);
+}
+
+/// The CONNACK's code of somebody who takes over, and closes whomever it took over.
+fn take_over(world: &mut World, v5: bool, holder: &mut u64) -> u8 {
+    let client = world.dial(Kind::Device, "pump-7", "01");
+    let code = world.send(client, &packets::connect(v5, "pump-7", 60))[0].body[1];
+    if code == 0 {
+        world.close(*holder);
+        *holder = client;
+    }
+    code
+}
+
+#[test]
+fn two_holders_of_one_key_end_each_other_s_sessions_so_often_and_no_more() {
+    let mut world = World::with(Limits {
+        takeovers_per_minute: 3,
+        ..Limits::default()
+    });
+    let mut holder = world.device(true);
+    for _ in 0..3 {
+        assert_eq!(take_over(&mut world, true, &mut holder), 0);
+    }
+    world.take(ServiceName::Monitoring);
+    assert_eq!(take_over(&mut world, true, &mut holder), 0x9F);
+    assert_eq!(take_over(&mut world, false, &mut holder), 0x03);
+    assert_eq!(world.over(holder), None, "who is there stays");
+    assert_eq!(knock(&mut world, Kind::Device, "pump-7", "01", "pump-7:other"), 0);
+    let told = world.take(ServiceName::Monitoring);
+    let told = told.iter().filter(|frame| frame.topic.ends_with("/security"));
+    let told: Vec<SecurityNotice> = told.map(|f| wire::decode(&f.payload, "").unwrap()).collect();
+    assert_eq!((told.len(), told[0].what.as_str()), (1, "takeovers"));
+    assert!(told[0].detail.contains("again in 21 s"), "{}", told[0].detail);
+    world.pass_time(20_000);
+    assert_eq!(take_over(&mut world, true, &mut holder), 0);
+    assert_eq!(take_over(&mut world, true, &mut holder), 0x9F);
+    world.pass_time(60_000);
+    for _ in 0..3 {
+        assert_eq!(take_over(&mut world, true, &mut holder), 0);
+    }
 }
 
 #[test]

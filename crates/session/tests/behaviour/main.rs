@@ -11,6 +11,7 @@ mod exactly_once;
 mod kept;
 mod kicks;
 mod mutations;
+mod pace;
 mod packets;
 mod policies;
 mod promise;

@@ -293,6 +293,11 @@ impl World {
         }
     }
 
+    /// Whether the edge reads from it.
+    pub(crate) fn is_read(&self, client: u64) -> bool {
+        self.clients[&client].wants_bytes()
+    }
+
     pub(crate) fn over(&self, client: u64) -> Option<&'static str> {
         self.clients[&client].over().map(session::Cause::word)
     }
