@@ -12,6 +12,13 @@ pub struct Limits {
     pub handshakes: usize,
     /// Connections of one address (IPv6: of one /64 network) at the same time: a whole site may be behind one.
     pub per_address: usize,
+    /// Logins of one person from one address that may fail before the next is not looked at for a while: people
+    /// mistype.
+    pub login_tries: u32,
+    /// The same of one address, whomever it names: some people may be behind one.
+    pub login_tries_per_address: u32,
+    /// The longest such pause, milliseconds: a person waits so long, a guesser gets nowhere.
+    pub login_pause_ms: u64,
     /// How long somebody may be silent when others wait for the place, milliseconds: a handshake over a slow
     /// mobile network has a chance.
     pub silent_ms: u64,
@@ -121,6 +128,9 @@ impl Default for Limits {
             connections: 20_000,
             handshakes: 2_048,
             per_address: 10_000,
+            login_tries: 5,
+            login_tries_per_address: 20,
+            login_pause_ms: 60_000,
             silent_ms: 2_000,
             sessions_per_device: 3,
             sessions_per_person: 16,

@@ -31,6 +31,7 @@ mod settings;
 mod shell;
 mod store;
 mod supplier;
+mod token;
 mod types;
 mod up;
 mod whole;

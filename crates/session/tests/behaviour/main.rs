@@ -9,6 +9,7 @@ mod events;
 mod exactly_once;
 mod kept;
 mod kicks;
+mod logins;
 mod mutations;
 mod packets;
 mod policies;
