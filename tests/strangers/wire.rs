@@ -180,7 +180,7 @@ pub(crate) fn publish(first: u8, topic: &str, content_type: &str, payload: &[u8]
     packet(first, &body)
 }
 
-fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     let mut length = body.len();
     loop {
@@ -195,7 +195,7 @@ fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn text(bytes: &mut Vec<u8>, text: &str) {
+pub(crate) fn text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend((text.len() as u16).to_be_bytes());
     bytes.extend(text.as_bytes());
 }
@@ -216,7 +216,7 @@ fn reason(bytes: &[u8]) -> Reason {
 }
 
 /// The payload of a message at QoS 0, whose properties take fewer than 128 bytes.
-fn payload(body: &[u8]) -> Vec<u8> {
+pub(crate) fn payload(body: &[u8]) -> Vec<u8> {
     let properties = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
     let start = properties + 1 + usize::from(body[properties]);
     body[start..].to_vec()

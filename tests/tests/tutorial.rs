@@ -136,6 +136,27 @@ fn the_audit_log_does_what_its_page_says() {
     );
 }
 
+#[test]
+#[ignore = "needs paho-mqtt; tests/run installs it"]
+fn people_log_in_as_the_page_says() {
+    let said = typed_out(
+        "docs/login.md",
+        ["127.0.0.1:18887", "127.0.0.1:18087", "127.0.0.1:18088"],
+    );
+    promised(
+        &said,
+        &[
+            ("muster person tokens operator ada", "the tablet in hall 3"),
+            ("muster why connect ada", "over WebSocket"),
+            ("python3 ask.py", "down/registry/show/accepted"),
+            ("revoke-token operator ada", "1 token(s) taken back"),
+            ("revoke-token operator ada", "refused: Bad user name or password"),
+            ("clients/#", "login-failed"),
+            ("muster broker limits", "login_tries_per_address"),
+        ],
+    );
+}
+
 /// Types a page's blocks in one shell; what it said.
 fn typed_out<const N: usize>(page: &str, addresses: [&str; N]) -> String {
     let page = std::fs::read_to_string(repository().join(page)).unwrap();
@@ -149,8 +170,12 @@ fn typed_out<const N: usize>(page: &str, addresses: [&str; N]) -> String {
     let said = folder.path().join("said.log");
     let output = File::create(&said).unwrap();
     let path = std::env::join_paths(
-        std::iter::once(cargo_output("muster").parent().unwrap().to_owned())
-            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+        [
+            cargo_output("muster").parent().unwrap().to_owned(),
+            repository().join("target/python/bin"),
+        ]
+        .into_iter()
+        .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
     );
     let mut shell = Command::new("bash");
     // Settings of whoever runs the tests are not the reader's.
@@ -204,7 +229,10 @@ fn typed_out<const N: usize>(page: &str, addresses: [&str; N]) -> String {
 fn elsewhere(page: String, address: &str) -> String {
     assert!(page.contains(address), "the page does not name {address}");
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    page.replace(address, &free.to_string())
+    let page = page.replace(address, &free.to_string());
+    // A program is given its host and its port one by one.
+    let port = address.rsplit_once(':').unwrap().1;
+    page.replace(port, &free.port().to_string())
 }
 
 /// The blocks marked `sh`.

@@ -38,6 +38,8 @@ pub struct WebSocketListener {
     pub addr: SocketAddr,
     /// Origins of pages whose browsers may connect, as in `https://console.example.com`.
     pub origins: Vec<String>,
+    /// Operators and integrators may come without a certificate, and log in.
+    pub login: bool,
 }
 
 /// The listener for enrolment over secure transport (RFC 7030).

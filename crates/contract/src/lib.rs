@@ -11,6 +11,7 @@ pub mod event;
 pub mod filter;
 pub mod id;
 pub mod limits;
+pub mod login;
 pub mod request_id;
 mod role;
 pub mod topic;

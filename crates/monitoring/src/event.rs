@@ -68,6 +68,22 @@ pub(crate) fn kicked(out: &mut Outcome, notice: &SecurityNotice) {
     out.event(format!("clients/{}.{}", notice.kind, notice.id), "kicked", data);
 }
 
+/// Somebody tried to log in in somebody's name.
+pub(crate) fn login_failed(out: &mut Outcome, notice: &SecurityNotice) {
+    let data = json!({
+        "kind": cut(&notice.kind),
+        "id": cut(&notice.id),
+        "why": cut(&notice.detail),
+        "address": cut(&notice.address),
+        "count": notice.count,
+    });
+    out.event(
+        format!("clients/{}.{}", notice.kind, notice.id),
+        "login-failed",
+        data,
+    );
+}
+
 /// An alert is open.
 pub(crate) fn raised(out: &mut Outcome, alert: &Alert) {
     out.event(subject(alert), "raised", data(alert, &alert.detail));

@@ -3,10 +3,14 @@
 
 use contract::{
     id::{Kind, Principal},
-    v1::{CheckResult, Device, DeviceFact, Group, Person, PrincipalFact, Restriction, RetireOrder, Stage},
+    v1::{
+        CheckResult, Device, DeviceFact, Group, Login, LoginFact, LoginToken, Person, PrincipalFact,
+        Restriction, RetireOrder, Stage,
+    },
 };
+use prost::Message;
 use serde_json::{Map, Value, json};
-use service::Outcome;
+use service::{FactDraft, Outcome};
 
 use crate::{choice::Choice, lifecycle::Cause};
 
@@ -191,6 +195,48 @@ pub(crate) fn person_changed(outcome: &mut Outcome, person: &Person) {
         data_devices: person.data_devices.clone(),
     };
     outcome.fact("principal", format!("{}.{}", person.kind, person.id), &fact);
+}
+
+/// Somebody may log in with a token.
+pub(crate) fn token_made(outcome: &mut Outcome, login: &Login, token: &LoginToken) {
+    let data = json!({
+        "kind": login.kind,
+        "id": login.id,
+        "token_id": token.token_id,
+        "expires_ms": token.expires_ms.to_string(),
+        "note": token.note,
+    });
+    outcome.event(people(login), "token-made", data);
+}
+
+/// Tokens of somebody were taken back.
+pub(crate) fn token_revoked(outcome: &mut Outcome, login: &Login, token_ids: &[String]) {
+    let data = json!({ "kind": login.kind, "id": login.id, "token_ids": token_ids });
+    outcome.event(people(login), "token-revoked", data);
+}
+
+/// What the front door must know of what somebody logs in with.
+pub(crate) fn login_fact(outcome: &mut Outcome, login: &Login) {
+    let bare = |token: &LoginToken| LoginToken {
+        token_id: token.token_id.clone(),
+        sha256: token.sha256.clone(),
+        expires_ms: token.expires_ms,
+        ..LoginToken::default()
+    };
+    let fact = LoginFact {
+        id: login.id.clone(),
+        kind: login.kind.clone(),
+        tokens: login.tokens.iter().map(bare).collect(),
+    };
+    outcome.facts.push(FactDraft {
+        entity: "login",
+        id: format!("{}.{}", login.kind, login.id),
+        value: (!fact.tokens.is_empty()).then(|| fact.encode_to_vec()),
+    });
+}
+
+fn people(login: &Login) -> String {
+    format!("people/{}.{}", login.kind, login.id)
 }
 
 fn subject(device: &Device) -> String {

@@ -12,6 +12,7 @@ use contract::v1::{
     ExplainConfig, GetConfig, ListConfigDrift, ListConfigTemplates, PutConfigTemplate, RemoveConfigTemplate,
     ReportConfig, SetConfig, ShowConfig,
 };
+use contract::v1::{ListTokens, PutToken, RevokeToken};
 
 service::requests! {
     /// A request to the registry, by verb.
@@ -56,6 +57,9 @@ service::requests! {
         "groups" => Groups(ListGroups),
         "put-person" => PutPerson(PutPerson),
         "people" => People(ListPeople),
+        "put-token" => PutToken(PutToken),
+        "tokens" => Tokens(ListTokens),
+        "revoke-token" => RevokeToken(RevokeToken),
         "config-show" => ConfigShow(ShowConfig),
         "config-set" => ConfigSet(SetConfig),
         "config-explain" => ConfigExplain(ExplainConfig),

@@ -6,6 +6,7 @@
 //! | `g{group}` | [`Group`] |
 //! | `m{group} NUL {device}` | empty: the device is a member |
 //! | `p{kind} NUL {person}` | [`Person`] |
+//! | `l{kind} NUL {person}` | [`Login`]: what they log in with |
 //! | `t{type}` | [`DeviceType`] |
 //! | `v{supplier}` | [`Supplier`] |
 //! | `o{order}` | [`Order`] |
@@ -20,7 +21,7 @@
 
 use contract::{
     Code, Refusal,
-    v1::{Device, DeviceType, Group, Order, Person, SavedQuery, Supplier},
+    v1::{Device, DeviceType, Group, Login, Order, Person, SavedQuery, Supplier},
 };
 use prost::Message;
 use service::{Fault, View, store::StoreError};
@@ -33,6 +34,8 @@ pub(crate) const DEVICES: &str = "d";
 pub(crate) const GROUPS: &str = "g";
 /// All people.
 pub(crate) const PEOPLE: &str = "p";
+/// What all people log in with.
+pub(crate) const LOGINS: &str = "l";
 /// All types.
 pub(crate) const TYPES: &str = "t";
 /// All suppliers.
@@ -45,7 +48,7 @@ pub(crate) const QUERIES: &str = "q";
 pub(crate) const RULES: &str = "r";
 
 /// What the records are, by how their keys begin; the longer ones first.
-pub const KINDS: [(&str, &str); 20] = [
+pub const KINDS: [(&str, &str); 21] = [
     ("cd", "devices' configuration"),
     ("ct", "configuration templates"),
     ("cw", "walks of configuration templates"),
@@ -56,6 +59,7 @@ pub const KINDS: [(&str, &str); 20] = [
     ("kd", "commands"),
     ("ki", "commands by their ids"),
     ("kt", "devices' trays of commands"),
+    (LOGINS, "logins of people"),
     ("m", "members of groups"),
     (ORDERS, "orders"),
     (PEOPLE, "people"),
@@ -99,6 +103,11 @@ pub(crate) fn person_key(kind: &str, id: &str) -> String {
     format!("{}{}", people(kind), fold(id))
 }
 
+/// What a person logs in with.
+pub(crate) fn login_key(kind: &str, id: &str) -> String {
+    format!("{LOGINS}{kind}\0{}", fold(id))
+}
+
 /// What happened to a device.
 pub(crate) fn history(device: &str) -> String {
     format!("h{}\0", fold(device))
@@ -124,6 +133,30 @@ pub(crate) fn device_or_twin(view: &View<'_>, id: &str) -> Result<Option<Device>
 /// The person of this id or of its twin.
 pub(crate) fn person_or_twin(view: &View<'_>, kind: &str, id: &str) -> Result<Option<Person>, StoreError> {
     view.load(person_key(kind, id))
+}
+
+/// The person of exactly this kind and id.
+pub(crate) fn person(view: &View<'_>, kind: &str, id: &str) -> Result<Person, Fault> {
+    let (kind, id) = (policy::person_kind(kind)?, policy::id("id", id)?);
+    match person_or_twin(view, kind.word(), id.as_str())? {
+        Some(person) if person.id == id.as_str() => Ok(person),
+        found => {
+            let what = kind.word().trim_end_matches('s');
+            Err(absent(what, id.as_str(), found.map(|person| person.id))
+                .at("id")
+                .into())
+        }
+    }
+}
+
+/// What a person logs in with, if anything.
+pub(crate) fn login(view: &View<'_>, person: &Person) -> Result<Login, StoreError> {
+    let login: Option<Login> = view.load(login_key(&person.kind, &person.id))?;
+    Ok(login.unwrap_or_else(|| Login {
+        id: person.id.clone(),
+        kind: person.kind.clone(),
+        tokens: Vec::new(),
+    }))
 }
 
 /// The device of exactly this id.

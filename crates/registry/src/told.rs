@@ -3,8 +3,8 @@
 use contract::{
     document,
     v1::{
-        ConfigTemplate, Device, DeviceCommand, DeviceConfig, DeviceType, Group, Order, Person, SavedQuery,
-        Supplier,
+        ConfigTemplate, Device, DeviceCommand, DeviceConfig, DeviceType, Group, Login, LoginToken, Order,
+        Person, SavedQuery, Supplier,
     },
 };
 use prost::Message;
@@ -28,6 +28,7 @@ pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
             let kind = person.get("kind")?.as_str()?;
             Some((format!("{kind}/{}", person.get("id")?.as_str()?), person))
         }
+        state::LOGINS => login(record),
         "c" => configured(rest, record),
         "k" if rest.starts_with('d') => {
             tell("commands", |command: &DeviceCommand| &command.command_id, record)
@@ -38,6 +39,20 @@ pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
         }
         _ => None,
     }
+}
+
+/// What a person logs in with, without what opens.
+fn login(record: &[u8]) -> Option<(String, Value)> {
+    let login = Login::decode(record).ok()?;
+    let token = |token: LoginToken| {
+        let told = json!({ "expires_ms": token.expires_ms.to_string(), "note": token.note });
+        (token.token_id, told)
+    };
+    let tokens: serde_json::Map<_, _> = login.tokens.into_iter().map(token).collect();
+    Some((
+        format!("logins/{}/{}", login.kind, login.id),
+        json!({ "tokens": tokens }),
+    ))
 }
 
 /// What somebody set, setting by setting; what follows from it for devices is told by events.

@@ -182,9 +182,9 @@ impl Directory {
         self.claims += usize::from(session.caller.principal.kind == Kind::Claim);
         self.by_listener[session.transport.listener as usize] += 1;
         self.by_principal.add(&session.caller.principal, connection);
-        if !session.caller.serial.is_empty() {
+        if !session.caller.serial().is_empty() {
             self.by_serial
-                .entry(session.caller.serial.clone())
+                .entry(session.caller.serial().to_owned())
                 .or_default()
                 .push(connection);
         }
@@ -197,7 +197,7 @@ impl Directory {
         self.claims -= usize::from(session.caller.principal.kind == Kind::Claim);
         self.by_listener[session.transport.listener as usize] -= 1;
         self.by_principal.remove(&session.caller.principal, connection);
-        forget(&mut self.by_serial, &session.caller.serial, connection);
+        forget(&mut self.by_serial, session.caller.serial(), connection);
         Some(session)
     }
 
@@ -293,7 +293,7 @@ impl Session {
     }
 }
 
-pub(crate) fn forget<K: std::hash::Hash + Eq>(map: &mut HashMap<K, Vec<u64>>, key: &K, connection: u64) {
+pub(crate) fn forget(map: &mut HashMap<String, Vec<u64>>, key: &str, connection: u64) {
     if let Some(list) = map.get_mut(key) {
         list.retain(|id| *id != connection);
         if list.is_empty() {
@@ -305,15 +305,15 @@ pub(crate) fn forget<K: std::hash::Hash + Eq>(map: &mut HashMap<K, Vec<u64>>, ke
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::Credential;
 
     fn session(who: &str, client_id: &str) -> Session {
         let principal = who.parse().unwrap();
-        let caller = Caller {
-            principal,
-            batch: None,
+        let credential = Credential::Certificate {
             serial: "0a".into(),
-            not_after_ms: None,
+            not_after_ms: i64::MAX,
         };
+        let caller = Caller::new(principal, credential);
         Session::new(caller, client_id.into(), Arc::default())
     }
 

@@ -17,9 +17,10 @@
 //! - What principals may do is decided by one [`Policy`] and nowhere else; it opens nothing that follows.
 //! - Nothing reaches a service but what the verb table allows its sender; nothing reaches a session but
 //!   what lies under its own `down/` or within its grants as they are now.
-//! - A session whose certificate or device does not count any more gets nothing after the fact arrives.
+//! - A session whose certificate, token or device does not count any more gets nothing after the fact arrives.
 #![forbid(unsafe_code)]
 
+mod attempts;
 mod bucket;
 mod cause;
 mod connection;
@@ -29,6 +30,7 @@ mod facts;
 mod lane;
 mod limits;
 mod lobby;
+mod login;
 mod meter;
 mod peer;
 mod petition;
@@ -48,8 +50,9 @@ pub use facts::{Change, Copies, KnownBatch, KnownCertificate, KnownDevice, Known
 pub use lane::Leaving;
 pub use limits::{Hoard, Limits};
 pub use lobby::{Entry, Lobby};
+pub use login::{KnownLogin, KnownToken};
 pub use meter::{Limit, Meter};
-pub use peer::{Caller, Peer};
+pub use peer::{Caller, Credential, Peer};
 pub use petition::{Answer, Asked, Petition};
 pub use policy::{Denial, DeviceManagement, Known, Moment, Offer, Policy, Reach, Standing, grants, standing};
 pub use protocol::{Delivery, Quality, Reason};

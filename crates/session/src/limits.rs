@@ -16,6 +16,13 @@ pub struct Limits {
     /// is left for those who are in; a fleet of 20,000 is back in twenty seconds. Those beyond it wait: whoever is
     /// turned away comes again at once. 0 is any number, as for the other rates.
     pub accepts_per_second: u32,
+    /// Logins of one person from one address that may fail before the next is not looked at for a while: people
+    /// mistype.
+    pub login_tries: u32,
+    /// The same of one address, whomever it names: some people may be behind one.
+    pub login_tries_per_address: u32,
+    /// The longest such pause, milliseconds: a person waits so long, a guesser gets nowhere.
+    pub login_pause_ms: u64,
     /// How long somebody may be silent when others wait for the place, milliseconds: a handshake over a slow
     /// mobile network has a chance.
     pub silent_ms: u64,
@@ -134,6 +141,9 @@ impl Default for Limits {
             handshakes: 2_048,
             per_address: 10_000,
             accepts_per_second: 1_000,
+            login_tries: 5,
+            login_tries_per_address: 20,
+            login_pause_ms: 60_000,
             silent_ms: 2_000,
             takeovers_per_minute: 12,
             sessions_per_device: 3,

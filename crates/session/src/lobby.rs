@@ -20,7 +20,7 @@ const SHARE: usize = 4;
 
 /// Where a connection comes from: what one client can hardly have more than one of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Origin {
+pub(crate) enum Origin {
     /// The machine itself: a proxy, or a measurement. It has no share of its own.
     Loopback,
     /// An IPv4 address.
@@ -30,7 +30,7 @@ enum Origin {
 }
 
 impl Origin {
-    fn of(address: IpAddr) -> Origin {
+    pub(crate) fn of(address: IpAddr) -> Origin {
         match address.to_canonical() {
             address if address.is_loopback() => Origin::Loopback,
             IpAddr::V4(address) => Origin::V4(address.octets()),

@@ -46,6 +46,8 @@ limits! {
     Silent = "silent_ms", "ms", |l| l.silent_ms, "closed, as others wait";
     Connect = "connect_ms", "ms", |l| l.connect_ms, "closed before it was let in";
     TakeoversPerMinute = "takeovers_per_minute", "takeovers a minute", |l| u64::from(l.takeovers_per_minute), "refused: connection rate exceeded; the session that is there stays";
+    LoginTries = "login_tries", "logins", |l| u64::from(l.login_tries), "that person's next one from there is not looked at for a while";
+    LoginTriesPerAddress = "login_tries_per_address", "logins", |l| u64::from(l.login_tries_per_address), "the next one from there is not looked at for a while";
     SessionsPerDevice = "sessions_per_device", "sessions", |l| l.sessions_per_device as u64, "refused: quota exceeded";
     SessionsPerPerson = "sessions_per_person", "sessions", |l| l.sessions_per_person as u64, "refused: quota exceeded";
     ClaimsPerId = "claims_per_id", "sessions", |l| l.claims_per_id as u64, "refused: quota exceeded";

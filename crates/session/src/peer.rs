@@ -16,8 +16,31 @@ pub enum Peer {
         /// The last instant of validity, milliseconds since 1970.
         not_after_ms: i64,
     },
+    /// Nobody yet: no certificate was shown, and a login must say who it is.
+    Nobody,
     /// Nothing: a test listener believes the user name.
     Believed,
+}
+
+/// What somebody is taken for themselves by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A certificate of this installation.
+    Certificate {
+        /// Its serial number, hex.
+        serial: String,
+        /// When it ends, milliseconds since 1970.
+        not_after_ms: i64,
+    },
+    /// A token that an operator or an integrator logged in with.
+    Token {
+        /// Which.
+        id: String,
+        /// When it ends, milliseconds since 1970.
+        not_after_ms: i64,
+    },
+    /// Nothing: a test listener believed them.
+    Nothing,
 }
 
 /// Who is connected, and how its requests are marked.
@@ -27,61 +50,98 @@ pub struct Caller {
     pub principal: Principal,
     /// For a claim: the batch of its certificate.
     pub batch: Option<Id>,
-    /// The serial of its certificate, hex; empty when there is none.
-    pub serial: String,
-    /// When the certificate ends, milliseconds since 1970.
-    pub not_after_ms: Option<i64>,
+    /// By what.
+    pub credential: Credential,
+}
+
+impl Caller {
+    /// Somebody, by this.
+    pub fn new(principal: Principal, credential: Credential) -> Caller {
+        Caller {
+            principal,
+            batch: None,
+            credential,
+        }
+    }
+
+    /// The serial of the certificate, hex; empty where there is none.
+    pub fn serial(&self) -> &str {
+        match &self.credential {
+            Credential::Certificate { serial, .. } => serial,
+            _ => "",
+        }
+    }
+
+    /// When what it is taken for itself by ends, milliseconds since 1970.
+    pub fn not_after_ms(&self) -> Option<i64> {
+        match self.credential {
+            Credential::Certificate { not_after_ms, .. } | Credential::Token { not_after_ms, .. } => {
+                Some(not_after_ms)
+            }
+            Credential::Nothing => None,
+        }
+    }
+
+    /// What is said when that has come to pass.
+    pub(crate) fn has_ended(&self) -> &'static str {
+        match self.credential {
+            Credential::Token { .. } => "the token has ended",
+            _ => "the certificate has expired",
+        }
+    }
 }
 
 impl Peer {
-    /// The caller, where a claim is named by the client id that it chose.
+    /// The caller, where a claim is named by the client id that it chose. Whoever names somebody else beside their
+    /// certificate is refused: one of the two was not meant.
     pub(crate) fn caller(&self, client_id: &str, user_name: Option<&str>) -> Result<Caller, &'static str> {
-        match self {
-            Peer::Believed => {
-                let named = user_name.and_then(|name| name.parse::<Principal>().ok());
-                let principal = named.filter(|p| p.kind != Kind::Service);
-                let principal =
-                    principal.ok_or("this test listener needs a user name such as `devices/pump-7`")?;
-                Ok(Caller {
-                    principal,
-                    batch: None,
-                    serial: String::new(),
-                    not_after_ms: None,
-                })
-            }
+        let named = user_name.and_then(|name| name.parse::<Principal>().ok());
+        let (kind, id, serial, not_after_ms) = match self {
+            Peer::Nobody => return Err("without a certificate somebody has to log in"),
+            Peer::Believed => return believed(named),
             Peer::Certified {
                 kind: Kind::Service, ..
-            } => Err("a service's certificate does not connect here; services have a listener of their own"),
-            Peer::Certified {
-                kind: Kind::Claim,
-                id,
-                serial,
-                not_after_ms,
             } => {
-                let hoped = client_id.split(':').next().unwrap_or_default();
-                let hoped = hoped
-                    .parse()
-                    .map_err(|_| "a claim's client id is the device id it hopes for")?;
-                Ok(Caller {
-                    principal: Principal::new(Kind::Claim, hoped),
-                    batch: Some(id.clone()),
-                    serial: serial.clone(),
-                    not_after_ms: Some(*not_after_ms),
-                })
+                return Err(
+                    "a service's certificate does not connect here; services have a listener of their own",
+                );
             }
             Peer::Certified {
                 kind,
                 id,
                 serial,
                 not_after_ms,
-            } => Ok(Caller {
-                principal: Principal::new(*kind, id.clone()),
-                batch: None,
-                serial: serial.clone(),
-                not_after_ms: Some(*not_after_ms),
-            }),
+            } => (*kind, id, serial, *not_after_ms),
+        };
+        if named.is_some_and(|named| named.kind != kind || (kind != Kind::Claim && named.id != *id)) {
+            return Err("the certificate is of somebody else than the user name");
         }
+        let (id, batch) = match kind {
+            Kind::Claim => (hoped_for(client_id)?, Some(id.clone())),
+            _ => (id.clone(), None),
+        };
+        let credential = Credential::Certificate {
+            serial: serial.clone(),
+            not_after_ms,
+        };
+        Ok(Caller {
+            batch,
+            ..Caller::new(Principal::new(kind, id), credential)
+        })
     }
+}
+
+fn believed(named: Option<Principal>) -> Result<Caller, &'static str> {
+    let principal = named.filter(|p| p.kind != Kind::Service);
+    let principal = principal.ok_or("this test listener needs a user name such as `devices/pump-7`")?;
+    Ok(Caller::new(principal, Credential::Nothing))
+}
+
+fn hoped_for(client_id: &str) -> Result<Id, &'static str> {
+    let hoped = client_id.split(':').next().unwrap_or_default();
+    hoped
+        .parse()
+        .map_err(|_| "a claim's client id is the device id it hopes for")
 }
 
 /// A client id is the principal's id, alone or before a colon and anything printable.
@@ -120,6 +180,23 @@ mod tests {
         assert_eq!(caller.principal.to_string(), "claims/pump-7");
         assert_eq!(caller.batch, Some("lot-4".parse().unwrap()));
         assert!(batch.caller("+", None).is_err());
+    }
+
+    #[test]
+    fn a_certificate_comes_with_the_own_name_or_with_none() {
+        let ada = Peer::Certified {
+            kind: Kind::Operator,
+            id: "ada".parse().unwrap(),
+            serial: "0a".into(),
+            not_after_ms: 9,
+        };
+        for good in [None, Some("operators/ada"), Some("ada"), Some("anything")] {
+            assert!(ada.caller("ada", good).is_ok(), "{good:?}");
+        }
+        for bad in ["operators/bob", "integrators/ada", "devices/ada"] {
+            assert!(ada.caller("ada", Some(bad)).is_err(), "{bad}");
+        }
+        assert!(Peer::Nobody.caller("ada", Some("operators/ada")).is_err());
     }
 
     #[test]

@@ -126,6 +126,7 @@ impl Gate {
             limits: Arc::new(config.limits.clone()),
             listener: self.listener,
             origins: config.websocket.iter().flat_map(|w| w.origins.clone()).collect(),
+            login: self.listener == Listener::WebSocket && config.websocket.iter().any(|w| w.login),
             handshakes: self.handshakes,
             est: self.est,
             entrance,
@@ -142,6 +143,8 @@ struct Porter {
     limits: Arc<Limits>,
     listener: Listener,
     origins: Vec<String>,
+    /// Whether people may come without a certificate.
+    login: bool,
     handshakes: Option<Arc<Handshakes>>,
     est: Option<est::Desk>,
     entrance: Arc<Entrance>,
@@ -188,6 +191,7 @@ impl Porter {
         };
         let demand = match self.listener {
             Listener::Est => Demand::Nothing,
+            _ if self.login => Demand::Nothing,
             _ => Demand::Certificate,
         };
         let deadline = Instant::now() + Duration::from_millis(self.limits.connect_ms);
@@ -205,7 +209,11 @@ impl Porter {
         if let Some(desk) = &self.est {
             return desk.attend(self, shaken, address, deadline, guest).await;
         }
-        let peer = match tls::peer(&self.site, shaken.get_ref().1.peer_certificates()) {
+        let peer = match (shaken.get_ref().1.peer_certificates(), self.login) {
+            (None, true) => Ok(Peer::Nobody),
+            (shown, _) => tls::peer(&self.site, shown),
+        };
+        let peer = match peer {
             Ok(peer) => peer,
             Err(why) => return refused(address, &why),
         };
@@ -215,7 +223,8 @@ impl Porter {
             return;
         }
         let most_bytes = self.limits.packet_bytes as usize;
-        let upgrade = websocket::accept(shaken, &self.origins, most_bytes);
+        let allowance = connection.is_nobodys().then_some(websocket::STRANGER_BYTES);
+        let upgrade = websocket::accept(shaken, &self.origins, most_bytes, allowance);
         if let Some(frames) = self.in_time(deadline, address, &mut guest, upgrade).await {
             tokio::spawn(task::run(frames, connection, shared, guest));
         }

@@ -12,9 +12,11 @@ use std::{
 use bytes::{Buf, Bytes};
 use session::{Cause, Connection};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf},
+    net::TcpStream,
     time::{Instant, Sleep},
 };
+use tokio_rustls::server::TlsStream;
 use tracing::{debug, info};
 
 use crate::{entrance::Guest, mailbox::Mailbox, shared::Shared};
@@ -23,6 +25,16 @@ use crate::{entrance::Guest, mailbox::Mailbox, shared::Shared};
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Posts taken in one go.
 const POSTS: usize = 256;
+
+/// What carries a client's bytes.
+pub(super) trait Way: AsyncRead + AsyncWrite + Unpin {
+    /// Its client was let in.
+    fn admitted(&mut self) {}
+}
+
+impl Way for TcpStream {}
+impl Way for DuplexStream {}
+impl Way for TlsStream<TcpStream> {}
 
 thread_local! {
     /// Where bytes are read to: idle connections hold no buffer of their own.
@@ -33,7 +45,7 @@ thread_local! {
 ///
 /// The future is a pointer and little more: what an async function is given or destructures it keeps room for
 /// several times, in every connection.
-pub(super) fn run<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) fn run<S: Way>(
     stream: S,
     connection: Connection,
     shared: Arc<Shared>,
@@ -70,7 +82,7 @@ struct Task<S> {
     lost: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
+impl<S: Way> Task<S> {
     /// Moves whatever can be moved; ready when the connection is over and nothing more can be written.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.guest.is_dismissed(cx) {
@@ -86,6 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             }
             if self.connection.caller().is_some() {
                 self.guest.admitted();
+                self.stream.admitted();
             }
             moved |= self.watch_time(cx);
             moved |= self.give_bytes(cx);
@@ -226,6 +239,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         metrics::counter!("muster_connections_ended_total", "cause" => cause.word()).increment(1);
         match cause {
             Cause::Clean | Cause::Network | Cause::ServerShutdown => debug!(id, cause = cause.word(), "gone"),
+            // Counted; a line for each would let anybody fill the log.
+            Cause::NotAuthorized | Cause::ProtocolError if connection.is_nobodys() => {
+                debug!(id, cause = cause.word(), "not let in");
+            }
             _ => info!(id, cause = cause.word(), address = connection.address(), "let go"),
         }
     }

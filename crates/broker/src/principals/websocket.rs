@@ -23,6 +23,8 @@ use tokio_tungstenite::{
     },
 };
 
+use super::task::Way;
+
 /// MQTT's subprotocol (MQTT-6.0.0-3).
 const SUBPROTOCOL: &str = "mqtt";
 /// Read at a time: most packets are small.
@@ -30,14 +32,23 @@ const READ_BYTES: usize = 4 * 1024;
 /// Written and not taken by the client, beyond which the connection breaks; what waits is bounded before.
 const WRITE_BYTES: usize = 1024 * 1024;
 
+/// Bytes that somebody who showed no certificate may send until they are let in: the upgrade and a CONNECT.
+pub(super) const STRANGER_BYTES: usize = 16 * 1024;
+
 /// Shakes hands over a stream, and refuses who does not speak MQTT or comes from a page that is not listed.
-/// No frame and no message may be larger than `most_bytes`.
+/// No frame and no message may be larger than `most_bytes`; until its client is let in, all of it not larger than the
+/// allowance, where there is one.
 #[allow(clippy::result_large_err)] // the library's own type of a refusal
 pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     origins: &[String],
     most_bytes: usize,
+    allowance: Option<usize>,
 ) -> Result<Frames<S>, String> {
+    let stream = Metered {
+        inner: stream,
+        left: allowance,
+    };
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BYTES)
         .write_buffer_size(0)
@@ -98,7 +109,7 @@ fn refusal(status: StatusCode, text: &str) -> ErrorResponse {
 
 /// The bytes in a WebSocket's frames.
 pub(super) struct Frames<S> {
-    stream: WebSocketStream<S>,
+    stream: WebSocketStream<Metered<S>>,
     /// What of the last message has not been read.
     arrived: Bytes,
 }
@@ -168,6 +179,52 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Frames<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_close(cx).map_err(broken_pipe)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Way for Frames<S> {
+    fn admitted(&mut self) {
+        self.stream.get_mut().left = None;
+    }
+}
+
+/// A stream of which so many bytes more are read.
+struct Metered<S> {
+    inner: S,
+    left: Option<usize>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
+        let read = buffer.filled().len() - before;
+        let Some(left) = &mut self.left else {
+            return Poll::Ready(Ok(()));
+        };
+        match left.checked_sub(read) {
+            Some(rest) => *left = rest,
+            None => return Poll::Ready(Err(io::Error::other("too much from somebody who is not let in"))),
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
 

@@ -17,6 +17,9 @@ use crate::{
 /// The front door's word for connections that an operator closed.
 const KICKED: &str = "kicked";
 
+/// Its word for a login in somebody's name that failed.
+const LOGIN_FAILED: &str = "login-failed";
+
 /// The wake-up that looks at a device's violations again.
 pub(super) fn violations_key(device: &str) -> String {
     format!("violations/{device}")
@@ -27,6 +30,11 @@ pub(super) fn decide(decision: &mut Decision<'_>, notice: &SecurityNotice) -> Re
         // What was done to somebody is nothing that it tried.
         event::kicked(&mut decision.out, notice);
         decision.out.audits.push(audit::kicked(notice));
+        return Ok(());
+    }
+    if notice.what == LOGIN_FAILED {
+        // In whose name it was tried is known; who tried it is not.
+        event::login_failed(&mut decision.out, notice);
         return Ok(());
     }
     decision.out.audits.extend(audit::denied(notice));

@@ -237,3 +237,19 @@ fn takeover_kick_and_restart_are_told_apart_and_nothing_flaps() {
     let said = ["boot", "session", "tls", "protocol"].map(|field| online[field].as_str().unwrap().to_owned());
     assert_eq!(said, ["2", "3", "1.3", "mqtt-5"]);
 }
+
+#[test]
+fn a_login_that_failed_is_told_of_whom_it_named_and_is_nobodys_doing() {
+    let mut world = World::new(1);
+    world.login_failed("operators", "ada", 3);
+    let data = world.event_data("login-failed");
+    assert_eq!(
+        (&data["kind"], &data["id"], &data["count"], &data["address"]),
+        (
+            &"operators".into(),
+            &"ada".into(),
+            &3.into(),
+            &"10.0.0.9:5".into()
+        )
+    );
+}

@@ -328,6 +328,20 @@ impl World {
         let _: Done = self.ask(&front_door(), "security", &message).unwrap();
     }
 
+    /// Logins in somebody's name failed.
+    pub(crate) fn login_failed(&mut self, kind: &str, id: &str, count: u32) {
+        let message = SecurityNotice {
+            kind: kind.into(),
+            id: id.into(),
+            what: "login-failed".into(),
+            detail: "no token of theirs".into(),
+            address: "10.0.0.9:5".into(),
+            count,
+            ..SecurityNotice::default()
+        };
+        let _: Done = self.ask(&front_door(), "security", &message).unwrap();
+    }
+
     /// An operator closed somebody's connections.
     pub(crate) fn kicked(&mut self, kind: &str, id: &str) {
         let message = SecurityNotice {

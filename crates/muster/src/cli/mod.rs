@@ -32,6 +32,7 @@ mod settings;
 mod shell;
 mod store;
 mod supplier;
+mod token;
 mod types;
 mod up;
 mod whole;

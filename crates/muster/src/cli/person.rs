@@ -11,7 +11,7 @@ use contract::{
 use super::{
     Global,
     list::Limit,
-    print,
+    print, token,
     words::{self, say},
 };
 use crate::exit::Failure;
@@ -29,6 +29,20 @@ pub(super) enum Person {
     /// List operators and integrators
     #[command(after_help = "Examples:\n  muster person list")]
     List(List),
+    /// Make a token with which a person logs in over WebSocket without a certificate, for a time
+    #[command(after_help = "Examples:
+  muster person token operator ada --for 1h
+  muster person token integrator billing --for 31d --note 'the nightly run'
+  muster --json person token operator ada | jq -r .token > ada.token")]
+    Token(token::Make),
+    /// List a person's tokens
+    #[command(after_help = "Examples:\n  muster person tokens operator ada")]
+    Tokens(token::List),
+    /// Take a person's tokens back; the sessions over them end within a second
+    #[command(after_help = "Examples:
+  muster person revoke-token operator ada 3f1c6a2b9d04
+  muster person revoke-token integrator billing --all --yes")]
+    RevokeToken(token::Revoke),
 }
 
 #[derive(clap::Args)]
@@ -73,6 +87,9 @@ impl Person {
         match self {
             Person::Put(command) => command.run(global),
             Person::List(command) => command.run(global),
+            Person::Token(command) => command.run(global),
+            Person::Tokens(command) => command.run(global),
+            Person::RevokeToken(command) => command.run(global),
         }
     }
 }

@@ -20,6 +20,7 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("listen.websocket", "\"127.0.0.1:0\"", "\"nowhere\""),
     ("listen.est", "\"127.0.0.1:0\"", "\"nowhere\""),
     ("listen.est_claim", "\"field\"", "\"a b\""),
+    ("listen.websocket_login", "true", "\"maybe\""),
     ("listen.websocket_origins", "[\"https://a.example\"]", "[\"*\"]"),
     ("listen.insecure_test", "\"127.0.0.1:0\"", "\"0.0.0.0:1\""),
     ("state.folder", "\"elsewhere\"", "[1]"),

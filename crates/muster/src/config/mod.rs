@@ -41,6 +41,8 @@ pub struct Config {
     pub websocket: Option<SocketAddr>,
     /// Origins of pages whose browsers may connect over WebSocket.
     pub websocket_origins: Vec<String>,
+    /// Whether operators and integrators may log in over WebSocket, without a certificate.
+    pub websocket_login: bool,
     /// Where devices enrol over HTTPS (RFC 7030).
     pub est: Option<SocketAddr>,
     /// The claim of those who enrol without a certificate.
@@ -165,6 +167,7 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         principals: reader.address("listen.principals", "0.0.0.0:8883"),
         websocket: reader.optional_address("listen.websocket", "0.0.0.0:8884"),
         websocket_origins: reader.origins("listen.websocket_origins"),
+        websocket_login: reader.value("listen.websocket_login", false),
         est: reader.optional_address("listen.est", "0.0.0.0:8085"),
         est_claim: reader.optional_id("listen.est_claim"),
         services: reader.loopback("listen.services", "127.0.0.1:0"),

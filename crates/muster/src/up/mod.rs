@@ -165,6 +165,7 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
             websocket: config.websocket.map(|addr| WebSocketListener {
                 addr,
                 origins: config.websocket_origins.clone(),
+                login: config.websocket_login,
             }),
             est: config.est.map(|addr| EstListener {
                 addr,

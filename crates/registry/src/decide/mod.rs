@@ -24,6 +24,7 @@ mod restrict;
 mod retire;
 mod saved;
 mod settle;
+mod token;
 
 use std::sync::Arc;
 
@@ -100,6 +101,8 @@ pub(crate) fn decide(
         Request::JoinGroup(m) => members::join(s, m),
         Request::LeaveGroup(m) => members::leave(s, m),
         Request::PutPerson(m) => put_person::decide(s, m),
+        Request::PutToken(m) => token::put(s, m),
+        Request::RevokeToken(m) => token::revoke(s, &m),
         Request::Replace(m) => replace::decide(s, m),
         Request::Readmit(m) => retire::readmit(s, m),
         Request::Attest(m) => attest::decide(s, m),
@@ -133,6 +136,7 @@ pub(crate) fn decide(
         | Request::Queries(_)
         | Request::Groups(_)
         | Request::People(_)
+        | Request::Tokens(_)
         | Request::ConfigShow(_)
         | Request::ConfigExplain(_)
         | Request::ConfigDrift(_)
@@ -149,13 +153,16 @@ pub(crate) fn fact(s: &Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, F
 }
 
 /// A wake-up: the deadline of a retiring device, the next page for a dynamic group, a configuration or a
-/// command.
+/// command, the end of a token.
 pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     if let Some(rest) = key.strip_prefix(config::WAKE) {
         return config::wake(s, rest);
     }
     if let Some(rest) = key.strip_prefix(command::WAKE) {
         return command::wake(s, rest);
+    }
+    if let Some(rest) = key.strip_prefix(token::WAKE) {
+        return token::forget(s, rest);
     }
     match key.strip_prefix(settle::WAKE) {
         Some(group) => settle::decide(s, group),

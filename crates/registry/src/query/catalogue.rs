@@ -1,9 +1,9 @@
-//! All groups, people, types, suppliers, orders and saved queries.
+//! All groups, people and their tokens, types, suppliers, orders and saved queries.
 
 use contract::v1::{
     DeviceType, Group, GroupsListed, ListGroups, ListOrders, ListPeople, ListQueries, ListSuppliers,
-    ListTypes, Order, OrdersListed, PeopleListed, Person, QueriesListed, SavedQuery, ShowType, Supplier,
-    SuppliersListed, TypeShown, TypesListed,
+    ListTokens, ListTypes, LoginToken, Order, OrdersListed, PeopleListed, Person, QueriesListed, SavedQuery,
+    ShowType, Supplier, SuppliersListed, TokensListed, TypeShown, TypesListed,
 };
 use service::{Fault, View, page};
 
@@ -37,5 +37,20 @@ pub(super) fn kind(view: &View<'_>, m: &ShowType) -> Result<TypeShown, Fault> {
     Ok(TypeShown {
         device_type,
         ..TypeShown::default()
+    })
+}
+
+/// The tokens of one person that have not ended; there are few.
+pub(super) fn tokens(view: &View<'_>, now_ms: i64, m: &ListTokens) -> Result<TokensListed, Fault> {
+    let person = state::person(view, &m.kind, &m.id)?;
+    let tokens = state::login(view, &person)?.tokens.into_iter();
+    let listed = tokens.filter(|token| token.expires_ms > now_ms);
+    let listed = listed.map(|token| LoginToken {
+        sha256: String::new(),
+        ..token
+    });
+    Ok(TokensListed {
+        tokens: listed.collect(),
+        ..TokensListed::default()
     })
 }

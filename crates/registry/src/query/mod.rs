@@ -39,6 +39,7 @@ pub(crate) fn answer(
         Request::Queries(m) => Box::new(catalogue::queries(view, &m)?),
         Request::Groups(m) => Box::new(catalogue::groups(view, &m)?),
         Request::People(m) => Box::new(catalogue::people(view, &m)?),
+        Request::Tokens(m) => Box::new(catalogue::tokens(view, now_ms, &m)?),
         Request::ConfigShow(m) => Box::new(config::show(view, &m)?),
         Request::ConfigExplain(m) => Box::new(config::explain(view, &m)?),
         Request::ConfigDrift(m) => Box::new(config::drift(view, &m)?),

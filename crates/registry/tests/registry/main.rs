@@ -22,5 +22,6 @@ mod retention;
 mod rows;
 mod sequences;
 mod steps;
+mod tokens;
 mod types;
 mod world;

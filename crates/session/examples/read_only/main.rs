@@ -6,7 +6,8 @@ mod policy;
 use contract::{Root, id::Principal, v1::Role};
 use policy::ReadOnly;
 use session::{
-    Caller, DeviceManagement, Known, KnownBatch, KnownCertificate, KnownDevice, KnownPerson, Policy,
+    Caller, Credential, DeviceManagement, Known, KnownBatch, KnownCertificate, KnownDevice, KnownPerson,
+    Policy,
 };
 
 /// One person is known, whoever asks.
@@ -28,12 +29,7 @@ impl Known for Ada {
 }
 
 fn caller(principal: Principal) -> Caller {
-    Caller {
-        principal,
-        batch: None,
-        serial: String::new(),
-        not_after_ms: None,
-    }
+    Caller::new(principal, Credential::Nothing)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

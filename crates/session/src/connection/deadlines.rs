@@ -106,7 +106,7 @@ impl Connection {
             ));
         }
         if self.certificate_end(open).is_some_and(|at| now.wall_ms > at) {
-            let text = "the certificate has expired";
+            let text = open.caller.has_ended();
             return Some((None, Farewell::new(Reason::NotAuthorized, Cause::Kicked, text)));
         }
         None

@@ -159,6 +159,11 @@ impl Connection {
         }
     }
 
+    /// Whether nobody vouched for whoever made it.
+    pub fn is_nobodys(&self) -> bool {
+        self.peer == Peer::Nobody
+    }
+
     pub(crate) fn peer(&self) -> &Peer {
         &self.peer
     }
@@ -228,7 +233,8 @@ impl Connection {
             open.pace.asked();
         }
         match (&mut self.phase, packet) {
-            (Phase::Silent { .. }, Packet::Connect(hello)) => {
+            (Phase::Silent { .. }, Packet::Connect(mut hello)) => {
+                hello.take_password();
                 self.wishes.push_back(Wish::Admit(hello.clone()));
                 let until_ms = now.mono_ms + self.limits.connect_ms;
                 self.phase = Phase::Asking { hello, until_ms };

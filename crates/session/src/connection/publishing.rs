@@ -285,7 +285,7 @@ pub(super) fn frame(caller: &Caller, publish: Publish, connection: u64) -> Frame
         traceparent: publish.traceparent,
         batch: caller.batch.as_ref().map(ToString::to_string).unwrap_or_default(),
         connection,
-        serial: caller.serial.clone(),
+        serial: caller.serial().to_owned(),
         ..Frame::default()
     };
     frame.set_purpose(Purpose::Request);

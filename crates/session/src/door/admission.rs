@@ -55,10 +55,7 @@ impl Door {
         if self.closing {
             return Err((Reason::ShuttingDown, "the server is shutting down".into()));
         }
-        let caller = connection
-            .peer()
-            .caller(&hello.client_id, hello.user_name.as_deref());
-        let caller = caller.map_err(|why| (Reason::NotAuthorized, why.to_owned()))?;
+        let caller = self.identify(connection, hello, now)?;
         let assigned = assigned_client_id(connection, hello, &caller)?;
         let standing = self.standing(&caller, now);
         let standing = Arc::new(standing.map_err(|denial| (Reason::NotAuthorized, denial.0))?);
@@ -172,11 +169,11 @@ impl Door {
 
     /// A certificate that connects for the first time becomes active.
     fn tell_first_use(&mut self, caller: &Caller, now: Now) {
-        let known = self.copies.certificate(&caller.serial);
+        let known = self.copies.certificate(caller.serial());
         if known.is_some_and(|known| known.status == CertificateStatus::Issued) {
             let used = CertificateUsed {
                 request_id: String::new(),
-                serial: caller.serial.clone(),
+                serial: caller.serial().to_owned(),
                 time_ms: now.wall_ms,
             };
             self.ask(ServiceName::Provisioning, "used", &used);

@@ -199,7 +199,7 @@ impl Kept {
             self.followers.insert(id);
         }
         self.by_serial
-            .entry(session.caller.serial.clone())
+            .entry(session.caller.serial().to_owned())
             .or_default()
             .push(id);
         self.by_principal.add(&who, id);
@@ -214,7 +214,7 @@ impl Kept {
         self.bytes -= session.remains.bytes();
         self.due.remove(&(session.due_ms(), id));
         self.followers.remove(&id);
-        crate::directory::forget(&mut self.by_serial, &session.caller.serial, id);
+        crate::directory::forget(&mut self.by_serial, session.caller.serial(), id);
         self.by_principal.remove(who, id);
         Some(session)
     }

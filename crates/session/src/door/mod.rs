@@ -10,6 +10,7 @@ mod frames;
 mod held;
 mod keeping;
 mod kept;
+mod logins;
 mod notices;
 mod presence;
 mod retained;
@@ -31,6 +32,7 @@ use service::{
 
 use self::{departures::Departures, held::Held, kept::Kept, notices::Notices, retained::Retained};
 use crate::{
+    attempts::Attempts,
     cause::{Cause, Farewell},
     connection::Post,
     directory::Directory,
@@ -104,6 +106,7 @@ pub struct Door {
     kept: Kept,
     retained: Retained,
     notices: Notices,
+    attempts: Attempts,
     snapshot: u64,
     /// How often something of a shared subscription was given out.
     served: u64,
@@ -134,6 +137,7 @@ impl Door {
             kept: Kept::default(),
             retained: Retained::default(),
             notices: Notices::default(),
+            attempts: Attempts::default(),
             snapshot: 0,
             served: 0,
             counts: Counts::default(),

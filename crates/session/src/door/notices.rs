@@ -10,14 +10,18 @@ use contract::{
 use service::Now;
 
 use super::Door;
-use crate::{connection::Connection, directory::Session, protocol::Hello};
+use crate::{connection::Connection, directory::Session, policy::Known, protocol::Hello};
 
 /// Kinds of attempts that are remembered at once; more are counted only.
 const KINDS: usize = 4_096;
 /// How often one kind is told, milliseconds.
 const EVERY_MS: u64 = 1_000;
+/// The same of logins that fail, which anybody can bring about who reaches the listener.
+const LOGINS_EVERY_MS: u64 = 60_000;
 /// What is told of somebody whose connections an operator closed.
 const KICKED: &str = "kicked";
+/// What is told of somebody in whose name a login failed.
+const LOGIN_FAILED: &str = "login-failed";
 /// What is told of somebody whose leaving the policy found worth a word.
 const DISCONNECTED: &str = "disconnected";
 
@@ -27,6 +31,7 @@ pub(super) struct Notices(BTreeMap<(String, &'static str), Kept>);
 struct Kept {
     notice: SecurityNotice,
     told_ms: Option<u64>,
+    every_ms: u64,
 }
 
 impl Door {
@@ -89,9 +94,15 @@ impl Door {
         if self.notices.0.len() >= KINDS && !self.notices.0.contains_key(&key) {
             return;
         }
+        let every_ms = if key.1 == LOGIN_FAILED {
+            LOGINS_EVERY_MS
+        } else {
+            EVERY_MS
+        };
         let fresh = || Kept {
             notice: SecurityNotice::default(),
             told_ms: None,
+            every_ms,
         };
         let kept = self.notices.0.entry(key).or_insert_with(fresh);
         kept.notice = SecurityNotice {
@@ -124,6 +135,15 @@ impl Door {
         self.notice(&caller.principal, what, why, connection.address(), now);
     }
 
+    /// A login failed. Who is not known is not told of: strangers choose what names there are.
+    pub(super) fn notice_login(&mut self, who: Option<Principal>, why: String, address: &str, now: Now) {
+        let known = who.filter(|who| self.copies.person(who).is_some());
+        match known {
+            Some(who) => self.notice(&who, LOGIN_FAILED, why, address, now),
+            None => self.counts.refused += 1,
+        }
+    }
+
     pub(super) fn flush_notices(&mut self, now: Now) {
         self.notices
             .0
@@ -143,7 +163,7 @@ impl Door {
 impl Kept {
     fn is_due(&self, now: Now) -> bool {
         self.told_ms
-            .is_none_or(|at| now.mono_ms.saturating_sub(at) >= EVERY_MS)
+            .is_none_or(|at| now.mono_ms.saturating_sub(at) >= self.every_ms)
     }
 
     fn take_if_due(&mut self, now: Now) -> Option<SecurityNotice> {

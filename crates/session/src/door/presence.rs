@@ -82,7 +82,7 @@ impl Door {
             cause: String::new(),
             time_ms: now.wall_ms,
             client_id: session.client_id.clone(),
-            serial: session.caller.serial.clone(),
+            serial: session.caller.serial().to_owned(),
             sessions: self.directory.staying(who) as u32,
             tls: session.transport.tls.unwrap_or_default().into(),
             reason: String::new(),

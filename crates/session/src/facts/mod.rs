@@ -6,13 +6,13 @@ use contract::{
     id::{Principal, ServiceName},
     v1::{
         Admission, Beacon, CertificateFact, CertificateStatus, Claim, DeviceFact, Fact, FactsAfter,
-        FactsPage, PrincipalFact, Restriction, Role, Stage,
+        FactsPage, LoginFact, PrincipalFact, Restriction, Role, Stage,
     },
 };
 use prost::Message;
 use service::follower::{Cursor, Follower, Step};
 
-use crate::policy::Known;
+use crate::{login::KnownLogin, policy::Known};
 
 /// A device, as far as the front door must know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl From<Claim> for KnownBatch {
 pub enum Change {
     /// A device's stage or restriction.
     Device(String),
-    /// A person's role or grants; `operators.ada`.
+    /// A person's role or grants, or what they log in with; `operators.ada`.
     Person(String),
     /// A certificate's status, by serial.
     Certificate(String),
@@ -92,6 +92,7 @@ pub struct Copies {
     provisioning: Copy,
     devices: HashMap<String, KnownDevice>,
     people: HashMap<String, KnownPerson>,
+    logins: HashMap<String, KnownLogin>,
     certificates: HashMap<String, KnownCertificate>,
     batches: HashMap<String, KnownBatch>,
 }
@@ -118,6 +119,7 @@ impl Default for Copies {
             provisioning: Copy::of(ServiceName::Provisioning),
             devices: HashMap::new(),
             people: HashMap::new(),
+            logins: HashMap::new(),
             certificates: HashMap::new(),
             batches: HashMap::new(),
         }
@@ -131,6 +133,10 @@ impl Known for Copies {
 
     fn person(&self, who: &Principal) -> Option<&KnownPerson> {
         self.people.get(&format!("{}.{}", who.kind, who.id))
+    }
+
+    fn login(&self, who: &Principal) -> Option<&KnownLogin> {
+        self.logins.get(&format!("{}.{}", who.kind, who.id))
     }
 
     fn certificate(&self, serial: &str) -> Option<&KnownCertificate> {
@@ -261,6 +267,11 @@ impl Copies {
                 });
                 set(&mut self.people, &id, known).then_some(Change::Person(id))
             }
+            (ServiceName::Registry, "login") => {
+                let fact = value.and_then(|v| LoginFact::decode(v.as_slice()).ok());
+                let known = fact.map(KnownLogin::from);
+                set(&mut self.logins, &id, known).then_some(Change::Person(id))
+            }
             (ServiceName::Provisioning, "certificate") => {
                 let fact = value.and_then(|v| CertificateFact::decode(v.as_slice()).ok());
                 let known = fact.map(|f| KnownCertificate {
@@ -296,6 +307,7 @@ impl Copies {
             ServiceName::Registry => {
                 let mut gone = unnamed("device", self.devices.keys().cloned().collect());
                 gone.extend(unnamed("principal", self.people.keys().cloned().collect()));
+                gone.extend(unnamed("login", self.logins.keys().cloned().collect()));
                 gone
             }
             _ => {

@@ -10,7 +10,10 @@ use contract::{
 };
 
 use super::{Denial, Known, Moment, Offer, Policy, Reach, Standing, end_ms};
-use crate::{facts::KnownPerson, peer::Caller};
+use crate::{
+    facts::KnownPerson,
+    peer::{Caller, Credential},
+};
 
 /// All that is left to a device whose certificate has ended.
 const RENEWAL: [(ServiceName, &str); 2] = [
@@ -64,10 +67,12 @@ fn denied<T>(why: impl Into<String>) -> Result<T, Denial> {
 
 /// The standing of a caller by the facts as they are, or why it may not be here.
 pub fn standing(caller: &Caller, facts: &dyn Known, root: &Root, moment: Moment) -> Result<Standing, Denial> {
-    if !caller.serial.is_empty() {
-        certificate_counts(caller, facts)?;
+    match &caller.credential {
+        Credential::Certificate { serial, .. } => certificate_counts(caller, serial, facts)?,
+        Credential::Token { id, .. } => token_counts(caller, id, facts)?,
+        Credential::Nothing => {}
     }
-    let has_ended = caller.not_after_ms.is_some_and(|end| moment.now_ms > end);
+    let has_ended = caller.not_after_ms().is_some_and(|end| moment.now_ms > end);
     if has_ended {
         may_still_renew(caller, facts, moment)?;
     }
@@ -92,20 +97,30 @@ fn may_still_renew(caller: &Caller, facts: &dyn Known, moment: Moment) -> Result
     };
     let until = end_ms(caller, &renewal, moment.renew_after_ms).unwrap_or(i64::MAX);
     if caller.principal.kind != Kind::Device || moment.renew_after_ms == 0 {
-        return denied("this certificate has expired");
+        return denied(caller.has_ended());
     }
     if moment.now_ms > until {
         return denied("this certificate ended too long ago to be renewed");
     }
-    match facts.certificate(&caller.serial).map(|known| known.status) {
+    match facts.certificate(caller.serial()).map(|known| known.status) {
         Some(CertificateStatus::Active) => Ok(()),
         _ => denied("this certificate ended before it was ever used"),
     }
 }
 
+/// The token must be one of this person's that was not taken back.
+fn token_counts(caller: &Caller, token: &str, facts: &dyn Known) -> Result<(), Denial> {
+    let is_person = matches!(caller.principal.kind, Kind::Operator | Kind::Integrator);
+    let login = facts.login(&caller.principal).filter(|_| is_person);
+    match login.is_some_and(|login| login.tokens.iter().any(|known| known.id == token)) {
+        true => Ok(()),
+        false => denied("this token was taken back, or has ended"),
+    }
+}
+
 /// The certificate must be known and still count, and be this principal's.
-fn certificate_counts(caller: &Caller, facts: &dyn Known) -> Result<(), Denial> {
-    let Some(known) = facts.certificate(&caller.serial) else {
+fn certificate_counts(caller: &Caller, serial: &str, facts: &dyn Known) -> Result<(), Denial> {
+    let Some(known) = facts.certificate(serial) else {
         return denied("this certificate is not known here; it was not issued by this installation's state");
     };
     let owner = caller.batch.as_ref().unwrap_or(&caller.principal.id);
@@ -370,8 +385,10 @@ mod tests {
         let caller = Caller {
             batch: (principal.kind == Kind::Claim).then(|| principal.id.clone()),
             principal,
-            serial: "01".into(),
-            not_after_ms: Some(END),
+            credential: Credential::Certificate {
+                serial: "01".into(),
+                not_after_ms: END,
+            },
         };
         let facts = Facts(certificate, device);
         let moment = Moment {

@@ -19,6 +19,7 @@ pub use self::device_management::{DeviceManagement, grants, standing};
 use crate::{
     cause::Cause,
     facts::{KnownBatch, KnownCertificate, KnownDevice, KnownPerson},
+    login::KnownLogin,
     peer::Caller,
 };
 
@@ -123,6 +124,11 @@ pub trait Known {
     fn device(&self, id: &str) -> Option<&KnownDevice>;
     /// An operator or an integrator.
     fn person(&self, who: &Principal) -> Option<&KnownPerson>;
+    /// What an operator or an integrator logs in with. Who does not know lets nobody log in.
+    fn login(&self, who: &Principal) -> Option<&KnownLogin> {
+        let _ = who;
+        None
+    }
     /// A certificate, by serial.
     fn certificate(&self, serial: &str) -> Option<&KnownCertificate>;
     /// A batch of claims.
@@ -136,9 +142,9 @@ pub(crate) fn service_may(service: ServiceName, verb: &Verb) -> bool {
         .any(|who| matches!(who, Who::AnyService) || *who == Who::Service(service))
 }
 
-/// When a connection must end because its certificate does, milliseconds since 1970.
+/// When a connection must end because its certificate or token does, milliseconds since 1970.
 pub(crate) fn end_ms(caller: &Caller, standing: &Standing, renew_after_ms: u64) -> Option<i64> {
-    let end = caller.not_after_ms?;
+    let end = caller.not_after_ms()?;
     Some(match standing.reach {
         Reach::Renewal => end.saturating_add_unsigned(renew_after_ms),
         Reach::Everything | Reach::Repair => end,

@@ -1,6 +1,7 @@
 //! What a client says of itself in its CONNECT.
 
 use bytes::Bytes;
+use contract::login::{TokenDigest, token_digest};
 use mqtt_protocol_core::mqtt::packet::{Property, v3_1_1, v5_0};
 
 use super::{Publish, Quality, Reason};
@@ -11,6 +12,8 @@ pub(crate) struct Hello {
     pub(crate) client_id: String,
     pub(crate) user_name: Option<String>,
     pub(crate) password: Option<Vec<u8>>,
+    /// The digest of the password, once it is taken.
+    pub(crate) presented: Option<TokenDigest>,
     pub(crate) keep_alive_s: u16,
     pub(crate) v5: bool,
     /// It wants nothing of a session that it had before.
@@ -24,6 +27,13 @@ pub(crate) struct Hello {
     /// It takes reason strings.
     pub(crate) takes_reasons: bool,
     pub(crate) will: Option<Box<Will>>,
+}
+
+impl Hello {
+    /// The password becomes its digest: what opens is not kept while the door is asked.
+    pub(crate) fn take_password(&mut self) {
+        self.presented = self.password.take().map(|password| token_digest(&password));
+    }
 }
 
 /// What a client wants to be said when it is lost.

@@ -46,6 +46,7 @@ pub enum Reason {
     ProtocolError = 0x82,
     BadVersion = 0x84,
     BadClientId = 0x85,
+    BadLogin = 0x86,
     NotAuthorized = 0x87,
     ServerBusy = 0x89,
     ShuttingDown = 0x8B,

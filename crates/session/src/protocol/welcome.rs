@@ -86,6 +86,7 @@ fn reason_code(reason: Reason) -> ConnectReasonCode {
 fn return_code(reason: Reason) -> ConnectReturnCode {
     match reason {
         Reason::BadClientId => ConnectReturnCode::IdentifierRejected,
+        Reason::BadLogin => ConnectReturnCode::BadUserNameOrPassword,
         Reason::BadVersion => ConnectReturnCode::UnacceptableProtocolVersion,
         Reason::ServerBusy | Reason::QuotaExceeded | Reason::ConnectionRate | Reason::ShuttingDown => {
             ConnectReturnCode::ServerUnavailable

@@ -10,6 +10,7 @@ mod events;
 mod exactly_once;
 mod kept;
 mod kicks;
+mod logins;
 mod mutations;
 mod pace;
 mod packets;

@@ -86,8 +86,9 @@ pub(crate) struct Hello {
     /// MQTT 5: properties, as bytes.
     pub(crate) properties: Vec<u8>,
     pub(crate) will: Option<Will>,
-    /// What a listener without TLS believes.
+    /// What a listener without TLS believes, or who logs in.
     pub(crate) user_name: Option<&'static str>,
+    pub(crate) password: Option<String>,
 }
 
 /// A will, its flags (QoS and retain) in their place.
@@ -114,7 +115,8 @@ impl Hello {
         let mut body = text("MQTT");
         body.push(if self.v5 { 5 } else { 4 });
         let will = self.will.as_ref().map_or(0, |will| 0x04 | will.flags);
-        body.push(u8::from(self.user_name.is_some()) << 7 | u8::from(self.clean) << 1 | will);
+        let login = u8::from(self.user_name.is_some()) << 7 | u8::from(self.password.is_some()) << 6;
+        body.push(login | u8::from(self.clean) << 1 | will);
         body.extend(60u16.to_be_bytes());
         if self.v5 {
             body.extend(properties(&self.properties));
@@ -128,6 +130,7 @@ impl Hello {
             body.extend(text(will.payload));
         }
         body.extend(self.user_name.map(text).unwrap_or_default());
+        body.extend(self.password.as_deref().map(text).unwrap_or_default());
         packet(0x10, &body)
     }
 }

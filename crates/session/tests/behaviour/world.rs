@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use contract::{
     id::{Kind, Principal, ServiceName},
+    login::token_digest,
     topic::Leaf,
     v1::{
         CertificateFact, CertificateStatus, Claim, DeviceFact, Event, Fact, FactsAfter, FactsPage, Frame,
-        PrincipalFact, Purpose, Restriction, Role, Stage,
+        LoginFact, LoginToken, PrincipalFact, Purpose, Restriction, Role, Stage,
     },
     wire,
 };
@@ -161,6 +162,22 @@ impl World {
         self.tell_fact(ServiceName::Registry, "principal", &format!("{kind}.{id}"), &fact);
     }
 
+    /// What a person logs in with: tokens, and when each ends. Each is named as it is.
+    pub(crate) fn tell_login(&mut self, kind: &str, id: &str, tokens: &[(&str, i64)]) {
+        let token = |(token, expires_ms): &(&str, i64)| LoginToken {
+            token_id: (*token).into(),
+            sha256: hex(&token_digest(token.as_bytes())),
+            expires_ms: *expires_ms,
+            ..LoginToken::default()
+        };
+        let fact = LoginFact {
+            id: id.into(),
+            kind: kind.into(),
+            tokens: tokens.iter().map(token).collect(),
+        };
+        self.tell_fact(ServiceName::Registry, "login", &format!("{kind}.{id}"), &fact);
+    }
+
     pub(crate) fn tell_certificate(&mut self, serial: &str, kind: &str, id: &str, status: CertificateStatus) {
         let revocation = if status == CertificateStatus::Revoked {
             "rev-1"
@@ -248,6 +265,20 @@ impl World {
             tls: Some("1.3"),
             ..Transport::default()
         });
+        self.clients.insert(number, connection);
+        number
+    }
+
+    /// A connection of somebody who showed no certificate.
+    pub(crate) fn dial_as_nobody(&mut self, address: &str) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        let (root, limits) = (self.root(), self.limits.clone());
+        let connection = Connection::new(number, Peer::Nobody, address.into(), root, limits, self.now)
+            .over_transport(Transport {
+                listener: session::Listener::WebSocket,
+                tls: Some("1.3"),
+            });
         self.clients.insert(number, connection);
         number
     }
@@ -430,6 +461,10 @@ impl World {
     pub(crate) fn root(&self) -> contract::Root {
         ROOT.parse().unwrap()
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(crate) fn up(who: &str, verb: &str) -> String {

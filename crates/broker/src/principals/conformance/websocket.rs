@@ -26,7 +26,7 @@ fn dial(server: &Server) -> DuplexStream {
         let Some(guest) = entrance.enter(IpAddr::V4(Ipv4Addr::LOCALHOST)).await else {
             return;
         };
-        let Ok(frames) = websocket::accept(other_end, &[ORIGIN.into()], MOST).await else {
+        let Ok(frames) = websocket::accept(other_end, &[ORIGIN.into()], MOST, None).await else {
             return;
         };
         let id = shared.next_connection();

@@ -116,6 +116,7 @@ fn print_session(session: &ClientSession) -> Result<()> {
         ("keep-alive", keep_alive),
         ("tls", session.tls.clone()),
         ("certificate", session.serial.clone()),
+        ("token", session.token.clone()),
         ("queued", session.queued.to_string()),
         ("in flight", session.in_flight.to_string()),
         ("held", session.held.to_string()),

@@ -8,11 +8,12 @@ use contract::{
     Code,
     id::{Kind, Principal, ServiceName},
     v1::{
-        Certificate, Claim, Device, DeviceShown, DeviceStatus, Person, ShowDevice, ShowStatus, StatusShown,
+        Certificate, Claim, Device, DeviceShown, DeviceStatus, ListTokens, LoginToken, Person, ShowDevice,
+        ShowStatus, StatusShown, TokensListed,
     },
     wire::Wire,
 };
-use session::{Known, KnownBatch, KnownCertificate, KnownDevice, KnownPerson};
+use session::{Known, KnownBatch, KnownCertificate, KnownDevice, KnownLogin, KnownPerson, KnownToken};
 
 use super::super::{global::explain, whole};
 
@@ -23,6 +24,9 @@ pub(super) struct Answers {
     pub(super) status: Option<DeviceStatus>,
     /// The newest first.
     pub(super) certificates: Vec<Certificate>,
+    /// What a person may log in with; the one that ends last comes first.
+    pub(super) tokens: Vec<LoginToken>,
+    known_login: KnownLogin,
     known_device: Option<KnownDevice>,
     known_person: Option<KnownPerson>,
     known_certificates: HashMap<String, KnownCertificate>,
@@ -68,7 +72,28 @@ impl Answers {
             data_devices: person.data_devices,
             disabled: person.disabled,
         });
+        if self.known_person.is_some() {
+            let ask = ListTokens {
+                kind: who.kind.word().into(),
+                id: who.id.to_string(),
+                ..ListTokens::default()
+            };
+            let asked = client.ask(ServiceName::Registry, "tokens", &ask).await;
+            let listed: TokensListed = asked.map_err(explain)?;
+            self.know_tokens(listed.tokens);
+        }
         Ok(())
+    }
+
+    fn know_tokens(&mut self, mut tokens: Vec<LoginToken>) {
+        tokens.sort_by_key(|token| std::cmp::Reverse(token.expires_ms));
+        let known = tokens.iter().map(|token| KnownToken {
+            id: token.token_id.clone(),
+            digest: Default::default(),
+            not_after_ms: token.expires_ms,
+        });
+        self.known_login.tokens = known.collect();
+        self.tokens = tokens;
     }
 
     async fn take_claim(&mut self, client: &Client, who: &Principal) -> Result<()> {
@@ -103,6 +128,21 @@ impl Answers {
     }
 
     #[cfg(test)]
+    pub(super) fn of_person(role: contract::v1::Role, tokens: Vec<LoginToken>) -> Answers {
+        let mut answers = Answers {
+            known_person: Some(KnownPerson {
+                role,
+                event_filters: Vec::new(),
+                data_devices: Vec::new(),
+                disabled: false,
+            }),
+            ..Answers::default()
+        };
+        answers.know_tokens(tokens);
+        answers
+    }
+
+    #[cfg(test)]
     pub(super) fn of_device(device: Option<Device>, certificates: Vec<Certificate>) -> Answers {
         let mut answers = Answers::default();
         answers.know_device(device);
@@ -131,6 +171,10 @@ impl Known for Answers {
 
     fn person(&self, _: &Principal) -> Option<&KnownPerson> {
         self.known_person.as_ref()
+    }
+
+    fn login(&self, _: &Principal) -> Option<&KnownLogin> {
+        Some(&self.known_login)
     }
 
     fn certificate(&self, serial: &str) -> Option<&KnownCertificate> {

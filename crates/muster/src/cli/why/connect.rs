@@ -4,10 +4,10 @@ use anyhow::Result;
 use contract::{
     Id, Root,
     id::{Kind, Principal},
-    v1::{Certificate, Connectivity, Restriction, Stage},
+    v1::{Certificate, Connectivity, LoginToken, Restriction, Stage},
 };
 use host::clock::wall_ms;
-use session::{Caller, Moment, Reach, Standing, standing};
+use session::{Caller, Credential, Moment, Reach, Standing, standing};
 
 use super::{
     super::{Global, print, words},
@@ -27,10 +27,19 @@ pub(in crate::cli) struct Connect {
 /// What the front door would say.
 #[derive(Debug, PartialEq)]
 enum Verdict {
-    /// In, over this certificate.
-    May(Box<Certificate>, Standing),
+    /// In, by this.
+    May(Way, Standing),
     /// Out: why, and what to do where there is something.
     MayNot(String, Option<String>),
+}
+
+/// By what somebody comes in.
+#[derive(Debug, Clone, PartialEq)]
+enum Way {
+    /// A certificate.
+    Certificate(Box<Certificate>),
+    /// A token, over WebSocket, where the server lets people log in.
+    Token(LoginToken),
 }
 
 impl Connect {
@@ -66,11 +75,16 @@ impl Connect {
     }
 }
 
-/// Over the newest certificate that opens, else what stands against the newest.
+/// By the newest certificate that opens, else by a token, else what stands against the newest certificate.
 fn judge(who: &Principal, answers: &Answers, root: &Root, moment: Moment) -> Verdict {
+    let certificates = answers.certificates.iter().cloned();
+    let tokens = answers.tokens.iter().cloned().map(Way::Token);
+    let ways = certificates
+        .map(|certificate| Way::Certificate(Box::new(certificate)))
+        .chain(tokens);
     let mut first = None;
-    for certificate in &answers.certificates {
-        let outcome = over(who, certificate, answers, root, moment);
+    for way in ways {
+        let outcome = by(who, way, answers, root, moment);
         if matches!(outcome, Verdict::May(..)) {
             return outcome;
         }
@@ -79,40 +93,62 @@ fn judge(who: &Principal, answers: &Answers, root: &Root, moment: Moment) -> Ver
     first.unwrap_or_else(|| without_certificate(who, answers, root, moment))
 }
 
-fn over(
-    who: &Principal,
-    certificate: &Certificate,
-    answers: &Answers,
-    root: &Root,
-    moment: Moment,
-) -> Verdict {
-    let judged = standing(&caller(who, Some(certificate)), answers, root, moment);
-    match judged {
-        Ok(standing) => Verdict::May(Box::new(certificate.clone()), standing),
-        Err(denial) if certificate.not_after_ms < moment.now_ms => {
+fn by(who: &Principal, way: Way, answers: &Answers, root: &Root, moment: Moment) -> Verdict {
+    let judged = standing(&caller(who, way.credential()), answers, root, moment);
+    match (judged, &way) {
+        (Ok(standing), _) => Verdict::May(way, standing),
+        (Err(denial), Way::Certificate(certificate)) if certificate.not_after_ms < moment.now_ms => {
             let end = print::time(certificate.not_after_ms);
             let why = format!("its newest certificate ended on {end}: {}", denial.0);
             Verdict::MayNot(why, Some(way_in(who)))
         }
-        Err(denial) => Verdict::MayNot(denial.0, remedy(who, answers)),
+        (Err(denial), _) => Verdict::MayNot(denial.0, remedy(who, answers)),
     }
 }
 
 fn without_certificate(who: &Principal, answers: &Answers, root: &Root, moment: Moment) -> Verdict {
-    match standing(&caller(who, None), answers, root, moment) {
+    match standing(&caller(who, Credential::Nothing), answers, root, moment) {
         Ok(_) => Verdict::MayNot("it has no certificate yet".to_owned(), Some(way_in(who))),
         Err(denial) => Verdict::MayNot(denial.0, remedy(who, answers)),
     }
 }
 
-fn caller(who: &Principal, certificate: Option<&Certificate>) -> Caller {
+fn caller(who: &Principal, credential: Credential) -> Caller {
     Caller {
-        principal: who.clone(),
         batch: (who.kind == Kind::Claim).then(|| who.id.clone()),
-        serial: certificate
-            .map(|certificate| certificate.serial.clone())
-            .unwrap_or_default(),
-        not_after_ms: certificate.map(|certificate| certificate.not_after_ms),
+        ..Caller::new(who.clone(), credential)
+    }
+}
+
+impl Way {
+    fn credential(&self) -> Credential {
+        match self {
+            Way::Certificate(certificate) => Credential::Certificate {
+                serial: certificate.serial.clone(),
+                not_after_ms: certificate.not_after_ms,
+            },
+            Way::Token(token) => Credential::Token {
+                id: token.token_id.clone(),
+                not_after_ms: token.expires_ms,
+            },
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Way::Certificate(certificate) => format!("over {}", certificate.serial),
+            Way::Token(token) => format!(
+                "over WebSocket, where that is open to logins, with token {}",
+                token.token_id
+            ),
+        }
+    }
+
+    fn until_ms(&self) -> i64 {
+        match self {
+            Way::Certificate(certificate) => certificate.not_after_ms,
+            Way::Token(token) => token.expires_ms,
+        }
     }
 }
 
@@ -153,7 +189,7 @@ fn remedy(who: &Principal, answers: &Answers) -> Option<String> {
 }
 
 fn sentence(who: &Principal, verdict: &Verdict, answers: &Answers) -> String {
-    let Verdict::May(certificate, standing) = verdict else {
+    let Verdict::May(way, standing) = verdict else {
         return print::clean(&presence(answers).unwrap_or_else(|| format!("{who} was never seen")));
     };
     let within = match standing.reach {
@@ -165,9 +201,9 @@ fn sentence(who: &Principal, verdict: &Verdict, answers: &Answers) -> String {
         .map(|seen| format!("; {seen}"))
         .unwrap_or_default();
     print::clean(&format!(
-        "{who} may connect over {} until {}{within}{seen}",
-        certificate.serial,
-        print::time(certificate.not_after_ms)
+        "{who} may connect {} until {}{within}{seen}",
+        way.words(),
+        print::time(way.until_ms())
     ))
 }
 
@@ -187,9 +223,11 @@ fn presence(answers: &Answers) -> Option<String> {
 fn document(who: &Principal, verdict: &Verdict, answers: &Answers) -> serde_json::Value {
     let seen = presence(answers);
     match verdict {
-        Verdict::May(certificate, standing) => serde_json::json!({
-            "who": who.to_string(), "may": true, "serial": certificate.serial,
-            "until_ms": certificate.not_after_ms.to_string(), "repair_only": standing.reach == Reach::Repair,
+        Verdict::May(way, standing) => serde_json::json!({
+            "who": who.to_string(), "may": true,
+            "serial": match way { Way::Certificate(certificate) => &certificate.serial, Way::Token(_) => "" },
+            "token": match way { Way::Certificate(_) => "", Way::Token(token) => &token.token_id },
+            "until_ms": way.until_ms().to_string(), "repair_only": standing.reach == Reach::Repair,
             "renewal_only": standing.reach == Reach::Renewal, "seen": seen,
         }),
         Verdict::MayNot(why, next) => serde_json::json!({
@@ -291,6 +329,31 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_person_without_a_certificate_comes_in_by_the_token_that_lasts_longest() {
+        let who = "operators/ada".parse().unwrap();
+        let moment = Moment {
+            now_ms: NOW,
+            renew_after_ms: GRACE,
+        };
+        let token = |id: &str, expires_ms| LoginToken {
+            token_id: id.into(),
+            expires_ms,
+            ..LoginToken::default()
+        };
+        let tokens = vec![token("a", NOW + 1), token("b", NOW + 2), token("c", NOW - 1)];
+        let answers = Answers::of_person(contract::v1::Role::Viewer, tokens);
+        match judge(&who, &answers, &Root::default(), moment) {
+            Verdict::May(Way::Token(token), _) => assert_eq!(token.token_id, "b"),
+            other => panic!("{other:?}"),
+        }
+        let answers = Answers::of_person(contract::v1::Role::Viewer, vec![token("c", NOW - 1)]);
+        match judge(&who, &answers, &Root::default(), moment) {
+            Verdict::MayNot(why, _) => assert!(why.contains("the token has ended"), "{why}"),
+            other => panic!("{other:?}"),
         }
     }
 }

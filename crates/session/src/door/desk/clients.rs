@@ -16,6 +16,7 @@ use super::{KINDS, kind, principal, refusal};
 use crate::{
     directory::Session,
     door::{Door, kept::KeptSession},
+    peer::{Caller, Credential},
     subscriptions::Subscriptions,
 };
 
@@ -200,7 +201,8 @@ fn show(session: &Session) -> ClientSession {
         protocol: protocol(session.v5),
         keep_alive_s: u32::from(session.keep_alive_s),
         tls: session.transport.tls.unwrap_or_default().into(),
-        serial: session.caller.serial.clone(),
+        serial: session.caller.serial().to_owned(),
+        token: token(&session.caller),
         subscriptions: count(session.subscriptions.len()),
         queued,
         in_flight,
@@ -216,13 +218,21 @@ fn show_kept(kept: &KeptSession, now: Now) -> ClientSession {
         state: "kept".into(),
         since_ms: kept.since_ms,
         protocol: protocol(kept.v5),
-        serial: kept.caller.serial.clone(),
+        serial: kept.caller.serial().to_owned(),
+        token: token(&kept.caller),
         subscriptions: count(kept.subscriptions.len()),
         queued: count(kept.remains.queue.len()),
         in_flight: count(kept.remains.flight.len()),
         held: count(kept.remains.acks.waiting()),
         until_ms: now.wall_ms.saturating_add_unsigned(left),
         ..ClientSession::default()
+    }
+}
+
+fn token(caller: &Caller) -> String {
+    match &caller.credential {
+        Credential::Token { id, .. } => id.clone(),
+        _ => String::new(),
     }
 }
 

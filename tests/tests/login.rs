@@ -1,0 +1,338 @@
+//! Operators and integrators log in over WebSocket without a certificate: what opens, what ends a session, and what
+//! guessing and flooding come to.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+// Shared with tests that use all of it.
+#[allow(dead_code)]
+#[path = "../strangers/wire.rs"]
+mod wire;
+
+#[path = "../strangers/websocket.rs"]
+mod websocket;
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use contract::{ServiceName, v1};
+use rustls::ClientConfig;
+use serde_json::{Value, json};
+use websocket::WebSocket;
+use world::{Person, Vitals, World, checkup, gets_in, memory_kib};
+
+/// Bad user name or password (MQTT 5, table 3-1).
+const NO: u8 = 0x86;
+/// How soon what was taken back must have an effect.
+const SOON: Duration = Duration::from_secs(1);
+
+/// A server whose WebSocket listener lets people log in, or not.
+struct Open {
+    world: World,
+    admin: Person,
+    port: u16,
+    /// No certificate.
+    nobody: Arc<ClientConfig>,
+}
+
+impl Open {
+    async fn to_logins(login: &str) -> Open {
+        let world = World::with(&[
+            ("MUSTER_LISTEN__WEBSOCKET", "127.0.0.1:0"),
+            ("MUSTER_LISTEN__WEBSOCKET_LOGIN", login),
+        ])
+        .await;
+        let admin = world.admin().await;
+        let asked = v1::ListListeners::default();
+        let listed: v1::ListenersListed = admin.ask(ServiceName::FrontDoor, "listeners", &asked).await;
+        let websocket = listed.listeners.iter().find(|l| l.name == "websocket").unwrap();
+        let (_, port) = websocket.address.rsplit_once(':').unwrap();
+        let open = Open {
+            port: port.parse().unwrap(),
+            nobody: wire::tls(&world.roots(), None),
+            admin,
+            world,
+        };
+        open.muster(&["person", "put", "operator", "bob", "--role", "operator"]);
+        open
+    }
+
+    fn muster(&self, arguments: &[&str]) -> String {
+        let server = format!("127.0.0.1:{}", self.world.endpoint().port);
+        world::muster(self.world.folder(), &[&["--server", &server], arguments].concat())
+    }
+
+    /// A token of bob's: what opens, and its name.
+    fn token(&self, lifetime: &str) -> (String, String) {
+        let made = self.muster(&["--json", "person", "token", "operator", "bob", "--for", lifetime]);
+        let made: Value = serde_json::from_str(&made).unwrap();
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        assert_eq!(text("user_name"), "operators/bob");
+        (text("token"), text("token_id"))
+    }
+
+    async fn dial(&self, identity: Option<&Path>) -> Result<WebSocket, String> {
+        let tls = match identity {
+            Some(folder) => wire::tls(&self.world.roots(), Some(folder)),
+            None => self.nobody.clone(),
+        };
+        WebSocket::open(self.port, tls).await
+    }
+
+    async fn try_as(&self, identity: Option<&Path>, user_name: &str, token: &str) -> u8 {
+        let mut socket = self.dial(identity).await.unwrap();
+        socket.log_in(user_name, token).await.unwrap()
+    }
+
+    /// Bob, logged in and subscribed to his answers.
+    async fn bob(&self, token: &str) -> WebSocket {
+        let mut bob = self.dial(None).await.unwrap();
+        assert_eq!(bob.log_in("operators/bob", token).await, Ok(0));
+        bob.send(&wire::subscribe(&["muster/v1/operators/bob/down/#"]))
+            .await;
+        assert_eq!(bob.next().await.unwrap().body, [0, 1, 0, 0]);
+        bob
+    }
+}
+
+/// The server's good-bye, and when it came: because somebody may not be here any longer.
+async fn shut_out(socket: &mut WebSocket) -> Instant {
+    loop {
+        let packet = socket.next().await.unwrap();
+        // Acknowledgements that were on their way.
+        if packet.first != 0x40 {
+            assert_eq!((packet.first, packet.body[0]), (0xE0, 0x87), "{packet:?}");
+            return Instant::now();
+        }
+    }
+}
+
+/// A question and its answer, both in JSON.
+async fn ask(socket: &mut WebSocket, verb: &str, question: Value) -> Value {
+    let topic = format!("muster/v1/operators/bob/up/{verb}");
+    let question = question.to_string();
+    socket
+        .send(&wire::publish(0x32, &topic, "", question.as_bytes()))
+        .await;
+    loop {
+        let packet = socket.next().await.unwrap();
+        if packet.first == 0x30 {
+            return serde_json::from_slice(&wire::payload(&packet.body)).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_opens_until_it_is_taken_back_or_ends() {
+    let open = Open::to_logins("true").await;
+    open.world.register(&open.admin, &["pump-7"]).await;
+    let (token, name) = open.token("1h");
+    let mut bob = open.bob(&token).await;
+    let suspend = json!({ "request_id": "r-1", "device_id": "pump-7", "reason": "odd" });
+    let answer = ask(&mut bob, "registry/suspend", suspend).await;
+    assert_eq!(answer["id"], "pump-7", "{answer}");
+    // His role is what it is over a certificate.
+    let revoke = json!({ "request_id": "r-2", "kind": "devices", "id": "pump-7" }).to_string();
+    let topic = "muster/v1/operators/bob/up/provisioning/revoke";
+    bob.send(&wire::publish(0x32, topic, "", revoke.as_bytes())).await;
+    let puback = loop {
+        let packet = bob.next().await.unwrap();
+        if packet.first == 0x40 && packet.body.len() > 2 {
+            break packet;
+        }
+    };
+    assert_eq!(puback.body[2], 0x87);
+
+    let why = open.muster(&["why", "connect", "bob", "--kind", "operator"]);
+    assert!(why.contains(&name), "{why}");
+    let client = open.muster(&["broker", "client", "bob", "--kind", "operator"]);
+    assert!(client.contains(&name), "{client}");
+
+    let (other, _) = open.token("1h");
+    let mut unharmed = open.bob(&other).await;
+    open.muster(&["person", "revoke-token", "operator", "bob", &name, "--yes"]);
+    let taken_back = Instant::now();
+    let out = shut_out(&mut bob).await;
+    assert!(out < taken_back + SOON, "{:?}", out - taken_back);
+    assert_eq!(open.try_as(None, "operators/bob", &token).await, NO);
+    let shown = ask(&mut unharmed, "registry/show", json!({ "device_id": "pump-7" })).await;
+    assert_eq!(shown["device"]["restriction"], "RESTRICTION_SUSPENDED");
+
+    let (short, _) = open.token("2s");
+    let begun = Instant::now();
+    let mut brief = open.bob(&short).await;
+    let out = shut_out(&mut brief).await;
+    assert!(out < begun + Duration::from_secs(2) + SOON, "{:?}", out - begun);
+
+    // A disabled account is out as well.
+    open.muster(&[
+        "person",
+        "put",
+        "operator",
+        "bob",
+        "--role",
+        "operator",
+        "--disable",
+    ]);
+    shut_out(&mut unharmed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_but_people_logs_in_and_no_certificate_speaks_for_another() {
+    let open = Open::to_logins("true").await;
+    open.world.register(&open.admin, &["pump-7"]).await;
+    let claim = open.world.claim(&open.admin, "line", 1).await;
+    open.world.provision(&claim, "pump-7").await;
+    let device = open.world.folder().join("identities/pump-7");
+    let admin = open.world.folder().join("people/admin");
+    let (token, _) = open.token("1h");
+    for name in ["devices/pump-7", "claims/pump-7", "services/registry", "bob", ""] {
+        assert_eq!(open.try_as(None, name, &token).await, NO, "{name}");
+    }
+    for (identity, name) in [
+        (&device, "operators/bob"),
+        (&admin, "operators/bob"),
+        (&device, "devices/pump-8"),
+    ] {
+        assert_eq!(open.try_as(Some(identity), name, &token).await, 0x87, "{name}");
+    }
+    // A certificate opens as ever, with its own name or with none.
+    assert_eq!(open.try_as(Some(&device), "devices/pump-7", "").await, 0);
+    assert_eq!(open.try_as(Some(&admin), "", "").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_logins_are_not_open_there_is_no_handshake_without_a_certificate() {
+    let open = Open::to_logins("false").await;
+    let (token, _) = open.token("1h");
+    let entered = match open.dial(None).await {
+        Ok(mut socket) => socket.log_in("operators/bob", &token).await,
+        Err(refused) => Err(refused),
+    };
+    assert!(entered.is_err(), "{entered:?}");
+    // Nor by the other listener, where logins are.
+    let also = Open::to_logins("true").await;
+    let port = also.world.endpoint().port;
+    let refused = match wire::Wire::open(port, also.nobody.clone()).await {
+        Ok(mut wire) => {
+            wire.send(&wire::connect("bob")).await;
+            wire.next().await.map(drop)
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    assert!(refused.is_err(), "{refused:?}");
+}
+
+/// Logins that fail, of many sorts, and some that never come to their end.
+async fn flood(open: &Open) -> Vec<WebSocket> {
+    let mut hanging = Vec::new();
+    for round in 0..30 {
+        let tries = (0..20).map(|n| async move {
+            let mut socket = open.dial(None).await.ok()?;
+            match n % 5 {
+                // A guess at somebody, at anybody, and what no token is.
+                0 => drop(socket.log_in("operators/bob", &format!("mst_{round}-{n}")).await),
+                1 => drop(socket.log_in(&format!("operators/n{round}-{n}"), "mst_x").await),
+                2 => drop(socket.log_in("operators/bob", &"x".repeat(60_000)).await),
+                // The beginning of a CONNECT that says it is large.
+                3 => {
+                    socket.send(&[0x10, 0xFF, 0xFF, 0x0F, 0, 4, b'M', b'Q']).await;
+                    return Some(socket);
+                }
+                // One that is large.
+                _ => {
+                    socket
+                        .send(&[&[0x10, 0xFF, 0xFF, 0x0F][..], &[0; 200_000]].concat())
+                        .await;
+                    let _ = socket.next().await;
+                }
+            }
+            None
+        });
+        let mut all = Vec::new();
+        for attempt in tries {
+            all.push(attempt);
+        }
+        hanging.extend(join_all(all).await.into_iter().flatten());
+    }
+    hanging
+}
+
+/// Runs all of them at once on this task.
+async fn join_all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut pinned: Vec<_> = futures
+        .into_iter()
+        .map(|future| (Box::pin(future), None))
+        .collect();
+    std::future::poll_fn(|cx| {
+        let mut pending = false;
+        for (future, done) in pinned.iter_mut().filter(|(_, done)| done.is_none()) {
+            match future.as_mut().poll(cx) {
+                std::task::Poll::Ready(value) => *done = Some(value),
+                std::task::Poll::Pending => pending = true,
+            }
+        }
+        match pending {
+            true => std::task::Poll::Pending,
+            false => std::task::Poll::Ready(()),
+        }
+    })
+    .await;
+    pinned.into_iter().filter_map(|(_, done)| done).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_and_flooding_open_nothing_and_harm_nobody() {
+    let open = Open::to_logins("true").await;
+    let (token, _) = open.token("1h");
+    let mut bob = open.bob(&token).await;
+    open.world.register(&open.admin, &["probe"]).await;
+    let claim = open.world.claim(&open.admin, "line", 1).await;
+    let probe = open.world.provision(&claim, "probe").await;
+    gets_in(&open.world.endpoint(), &probe).await;
+    let before_kib = memory_kib(&[open.world.server().pid()]);
+
+    let begun = Instant::now();
+    let hanging = flood(&open).await;
+    println!(
+        "600 logins in {:?}, {} left hanging",
+        begun.elapsed(),
+        hanging.len()
+    );
+    // While they hang: devices come and go, who is logged in is served, and a certificate opens.
+    gets_in(&open.world.endpoint(), &probe).await;
+    let listed = ask(&mut bob, "registry/list", json!({})).await;
+    assert_eq!(listed["devices"].as_array().map(Vec::len), Some(1), "{listed}");
+    let admin = open.world.folder().join("people/admin");
+    assert_eq!(open.try_as(Some(&admin), "operators/admin", "").await, 0);
+    // From the address that floods nobody logs in for a while, which is counted.
+    assert_eq!(open.try_as(None, "operators/bob", &token).await, NO);
+    let limits = open.muster(&["broker", "limits"]);
+    let row = limits
+        .lines()
+        .find(|line| line.contains("login_tries_per_address"));
+    let met = row
+        .unwrap()
+        .split_whitespace()
+        .any(|cell| cell.parse::<u64>().is_ok_and(|n| n > 20));
+    assert!(met, "{limits}");
+    let told = open.muster(&[
+        "--json",
+        "events",
+        "--service",
+        "monitoring",
+        "--filter",
+        "clients/#",
+        "--replay-only",
+    ]);
+    let told: Vec<_> = told
+        .lines()
+        .filter(|line| line.contains("login-failed"))
+        .collect();
+    assert_eq!(told.len(), 1, "one a minute: {told:?}");
+
+    drop(hanging);
+    let vitals = [Vitals::from(open.world.server())];
+    checkup(&open.world.endpoint(), &probe, &vitals, before_kib).await;
+}
