@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use world::{cargo_output, repository};
+use world::{cargo_output, pages, repository};
 
 /// How long the whole of it may take.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -122,7 +122,7 @@ fn the_audit_log_does_what_its_page_says() {
 fn typed_out<const N: usize>(page: &str, addresses: [&str; N]) -> String {
     let page = std::fs::read_to_string(repository().join(page)).unwrap();
     let page = addresses.into_iter().fold(page, elsewhere);
-    let blocks = blocks(&page);
+    let blocks = pages::blocks(&page, "sh");
     assert!(blocks.len() > 3, "blocks marked `sh`: {}", blocks.len());
 
     let folder = tempfile::tempdir().unwrap();
@@ -187,21 +187,6 @@ fn elsewhere(page: String, address: &str) -> String {
     assert!(page.contains(address), "the page does not name {address}");
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     page.replace(address, &free.to_string())
-}
-
-/// The blocks marked `sh`.
-fn blocks(page: &str) -> Vec<String> {
-    let mut blocks = Vec::new();
-    let mut open: Option<String> = None;
-    for line in page.lines() {
-        match (&mut open, line) {
-            (None, "```sh") => open = Some(String::new()),
-            (Some(_), "```") => blocks.extend(open.take()),
-            (Some(block), line) => *block = format!("{block}{line}\n"),
-            (None, _) => {}
-        }
-    }
-    blocks
 }
 
 /// One script of them, as in one shell.
