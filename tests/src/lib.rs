@@ -26,6 +26,7 @@ mod files;
 mod in_turn;
 mod load;
 pub mod mqtt;
+pub mod pages;
 mod parts;
 pub mod power;
 mod preload;

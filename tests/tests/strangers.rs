@@ -1,16 +1,30 @@
-//! Clients that know nothing of Muster: mosquitto's programs and paho-mqtt, over MQTT 3.1.1 and 5.
+//! Clients that know nothing of Muster: mosquitto's programs, paho-mqtt, mqtt.js and rumqttc, over MQTT 3.1.1 and 5; and
+//! the page that shows how to use them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../strangers/mosquitto.rs"]
 mod mosquitto;
+#[path = "../strangers/page.rs"]
+mod page;
+#[path = "../strangers/rumqttc.rs"]
+mod rumqttc;
+// Shared with tests that use all of it.
+#[allow(dead_code)]
+#[path = "../strangers/wire.rs"]
+mod wire;
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use contract::{
     ServiceName,
     v1::{self, Stage},
 };
 use mosquitto::{Mosquitto, VERSIONS};
+use page::Page;
+use rumqttc::{Rumqttc, Version};
 use serde_json::json;
 use world::{Person, World, repository};
 
@@ -345,4 +359,153 @@ async fn paho_over_websocket() {
     let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     println!("{out}");
     assert!(output.status.success(), "{out}{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Node with mqtt.js; tests/run installs them"]
+async fn mqtt_js_in_every_role() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    world.register(&admin, &["victim"]).await;
+    let before = world.shown(&admin, "victim").await;
+    viewer(&world, &admin, "vera").await;
+    world.integrator(&admin, "erp", &["registry/#"]).await;
+    for version in ["3", "5"] {
+        let device = format!("pump-{version}");
+        provisioned(&world, &admin, &device).await;
+        let output = Command::new("node")
+            .arg(repository().join("tests/strangers/mqttjs_roles.cjs"))
+            .args([version, &world.endpoint().port.to_string()])
+            .arg(world.folder())
+            .arg(&device)
+            .env("NODE_PATH", repository().join("target/node/node_modules"))
+            .output()
+            .unwrap();
+        let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        println!("{out}");
+        assert!(output.status.success(), "MQTT {version}:\n{out}{err}");
+    }
+    assert_eq!(world.shown(&admin, "victim").await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rumqttc_is_a_device() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    world.register(&admin, &["victim"]).await;
+    let before = world.shown(&admin, "victim").await;
+    for version in [Version::Three, Version::Five] {
+        let id = format!("pump-{version:?}");
+        let home = provisioned(&world, &admin, &id).await;
+        let mut device = Rumqttc::connect(&world, &format!("devices/{id}"), "", &home, version).await;
+        assert!(device.subscribe(&device.down("#")).await);
+        for filter in ["muster/v1/devices/victim/down/#", "muster/v1/events/#", "#"] {
+            assert!(!device.subscribe(filter).await, "{version:?} {filter}");
+        }
+        let report = json!({"request_id": "r-1", "model": "p200", "firmware_version": "1.0.0"}).to_string();
+        assert!(device.publish(&device.up("registry/report"), &report).await);
+        let reply = device.next("down/registry/report/accepted").await.payload;
+        assert_eq!((&reply["request_id"], &reply["id"]), (&json!("r-1"), &json!(id)));
+        assert_eq!(world.shown(&admin, &id).await.stage(), Stage::Active);
+
+        let beat = json!({"uptime_ms": "60000", "metrics": {"temperature": 41.5}}).to_string();
+        assert!(device.publish(&device.up("monitoring/heartbeat"), &beat).await);
+        until_temperature(&admin, &id, 41.5).await;
+
+        let others = "muster/v1/devices/victim/up/registry/report";
+        assert!(
+            device.is_denied(others, r#"{"model":"stolen"}"#).await,
+            "{version:?}"
+        );
+        let no_verb_of_its_own = device.up("registry/register");
+        assert!(device.is_denied(&no_verb_of_its_own, "{}").await, "{version:?}");
+        if version == Version::Five {
+            let (ask, mine) = (device.up("registry/standing"), device.down("mine"));
+            assert!(device.publish_with(&ask, "{}", Some((b"c-1", &mine))).await);
+            let reply = device.next("down/mine").await;
+            assert_eq!(reply.correlation.as_deref(), Some(&b"c-1"[..]));
+            assert_eq!(reply.payload["stage"], "STAGE_ACTIVE");
+        }
+        device.leave().await;
+    }
+    assert_eq!(world.shown(&admin, "victim").await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rumqttc_is_an_operator_and_an_integrator() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let vera = viewer(&world, &admin, "vera").await;
+    let erp = world.integrator(&admin, "erp", &["registry/#"]).await;
+    let home = world.folder().join("people/admin");
+    for version in [Version::Three, Version::Five] {
+        let mut integrator = Rumqttc::connect(&world, "integrators/erp", "", &erp, version).await;
+        assert!(integrator.subscribe("muster/v1/events/registry/#").await);
+        for filter in ["muster/v1/events/#", "muster/v1/operators/admin/down/#"] {
+            assert!(!integrator.subscribe(filter).await, "{version:?} {filter}");
+        }
+
+        let mut operator = Rumqttc::connect(&world, "operators/admin", ":rumqttc", &home, version).await;
+        assert!(operator.subscribe(&operator.down("#")).await);
+        let id = format!("new-{version:?}");
+        let register = json!({"request_id": id, "device_id": id, "model": "p200"}).to_string();
+        let mut answers = Vec::new();
+        for _ in 0..2 {
+            assert!(
+                operator
+                    .publish(&operator.up("registry/register"), &register)
+                    .await
+            );
+            answers.push(operator.next("down/registry/register/accepted").await.payload);
+        }
+        assert_eq!(answers[0], answers[1]);
+        let other = json!({"request_id": id, "device_id": id, "model": "p300"}).to_string();
+        let done = operator.publish(&operator.up("registry/register"), &other).await;
+        assert_eq!(done, version == Version::Three, "MQTT 3.1.1 cannot say it");
+        let refusal = operator.next("down/registry/register/rejected").await.payload;
+        assert_eq!(refusal["code"], "conflict");
+        operator.leave().await;
+
+        let event = integrator.next(&format!("devices/{id}/registered")).await.payload;
+        assert_eq!(
+            (&event["type"], &event["actor"]),
+            (
+                &json!("muster.registry.device.registered.v1"),
+                &json!("operators/admin")
+            )
+        );
+        integrator.leave().await;
+
+        let mut viewer = Rumqttc::connect(&world, "operators/vera", "", &vera, version).await;
+        assert!(viewer.subscribe(&viewer.down("#")).await);
+        let late = json!({"request_id": "v-1", "device_id": "never"}).to_string();
+        assert!(
+            viewer.is_denied(&viewer.up("registry/register"), &late).await,
+            "{version:?}"
+        );
+        viewer.leave().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mosquitto-clients, paho-mqtt, Node with mqtt.js, and the example; tests/run installs and builds them"]
+async fn the_page_for_other_clients_does_what_it_says() {
+    let world = World::new().await;
+    let page = Page::of(&world);
+    let said = page.typed();
+    println!("{said}");
+    for words in [
+        "\"code\":\"not-found\"",
+        "\"stage\":\"STAGE_ACTIVE\"",
+        "\"to\":\"RESTRICTION_QUARANTINED\"",
+        "muster.registry.device.restricted.v1",
+        "\"complete\":true",
+    ] {
+        assert!(said.contains(words), "`{words}` is not in\n{said}");
+    }
+    assert!(page.folder().join("pump-7.pem").exists());
+    let answered = "devices/pump-7/down/registry/standing/accepted";
+    page.runs("python", &repository().join("target/python/bin/python"), answered);
+    page.runs("js", Path::new("node"), answered);
+    page.runs_rust(answered);
 }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use world::{cargo_output, repository};
+use world::{cargo_output, pages, repository};
 
 /// How long the whole of it may take.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -161,7 +161,7 @@ fn people_log_in_as_the_page_says() {
 fn typed_out<const N: usize>(page: &str, addresses: [&str; N]) -> String {
     let page = std::fs::read_to_string(repository().join(page)).unwrap();
     let page = addresses.into_iter().fold(page, elsewhere);
-    let blocks = blocks(&page);
+    let blocks = pages::blocks(&page, "sh");
     assert!(blocks.len() > 3, "blocks marked `sh`: {}", blocks.len());
 
     let folder = tempfile::tempdir().unwrap();
@@ -233,21 +233,6 @@ fn elsewhere(page: String, address: &str) -> String {
     // A program is given its host and its port one by one.
     let port = address.rsplit_once(':').unwrap().1;
     page.replace(port, &free.port().to_string())
-}
-
-/// The blocks marked `sh`.
-fn blocks(page: &str) -> Vec<String> {
-    let mut blocks = Vec::new();
-    let mut open: Option<String> = None;
-    for line in page.lines() {
-        match (&mut open, line) {
-            (None, "```sh") => open = Some(String::new()),
-            (Some(_), "```") => blocks.extend(open.take()),
-            (Some(block), line) => *block = format!("{block}{line}\n"),
-            (None, _) => {}
-        }
-    }
-    blocks
 }
 
 /// One script of them, as in one shell.
