@@ -14,7 +14,7 @@
 //! | `w{group}` | how far the fleet has been searched for a dynamic group's members, see `decide/settle.rs` |
 //! | `h{device} NUL {version, 16 hex digits}` | [`contract::v1::Evidence`] |
 //! | `c…` | configuration, see `config/state.rs` |
-//! | `k…` | commands, see `command/state.rs` |
+//! | `k…` | commands and jobs, see `command/state.rs` and `command/job/state.rs` |
 //! | `u{kind} NUL {value}` | the device that has it, see `index.rs` |
 //! | `x{field} NUL {value} NUL {device}` | empty: the device is found by it, see `index.rs` |
 
@@ -45,7 +45,7 @@ pub(crate) const QUERIES: &str = "q";
 pub(crate) const RULES: &str = "r";
 
 /// What the records are, by how their keys begin; the longer ones first.
-pub const KINDS: [(&str, &str); 20] = [
+pub const KINDS: [(&str, &str); 25] = [
     ("cd", "devices' configuration"),
     ("ct", "configuration templates"),
     ("cw", "walks of configuration templates"),
@@ -53,9 +53,14 @@ pub const KINDS: [(&str, &str); 20] = [
     (DEVICES, "devices"),
     (GROUPS, "groups"),
     ("h", "devices' evidence"),
+    ("ka", "arguments of jobs"),
     ("kd", "commands"),
     ("ki", "commands by their ids"),
+    ("kj", "jobs"),
+    ("kn", "the jobs that have not ended"),
+    ("kr", "devices of jobs"),
     ("kt", "devices' trays of commands"),
+    ("kw", "devices of jobs whose turn it is"),
     ("m", "members of groups"),
     (ORDERS, "orders"),
     (PEOPLE, "people"),

@@ -118,6 +118,8 @@ pub(crate) fn decide(
         Request::ConfigReport(m) => config::report(s, caller, m),
         Request::CommandRun(m) => command::run(s, m),
         Request::CommandCancel(m) => command::cancel(s, m),
+        Request::JobRun(m) => command::run_job(s, m),
+        Request::JobCancel(m) => command::cancel_job(s, m),
         Request::Command(m) => command::hand(s, caller, m),
         Request::CommandReport(m) => command::report(s, caller, m),
         Request::Show(_)
@@ -139,6 +141,9 @@ pub(crate) fn decide(
         | Request::ConfigTemplates(_)
         | Request::CommandShow(_)
         | Request::CommandList(_)
+        | Request::JobShow(_)
+        | Request::JobList(_)
+        | Request::JobDevices(_)
         | Request::Config(_) => Err(Refusal::new(Code::Internal, "this verb is a query").into()),
     }
 }
@@ -148,14 +153,17 @@ pub(crate) fn fact(s: &Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, F
     certificate::decide(s, fact)
 }
 
-/// A wake-up: the deadline of a retiring device, the next page for a dynamic group, a configuration or a
-/// command.
+/// A wake-up: the deadline of a retiring device, the next page for a dynamic group, a configuration, a
+/// command or a job.
 pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     if let Some(rest) = key.strip_prefix(config::WAKE) {
         return config::wake(s, rest);
     }
     if let Some(rest) = key.strip_prefix(command::WAKE) {
         return command::wake(s, rest);
+    }
+    if let Some(rest) = key.strip_prefix(command::JOB_WAKE) {
+        return command::wake_job(s, rest);
     }
     match key.strip_prefix(settle::WAKE) {
         Some(group) => settle::decide(s, group),
