@@ -15,7 +15,7 @@ use contract::{
     ServiceName,
     v1::{self, CommandState},
 };
-use world::{Person, World, kill_in_turn};
+use world::{Person, World, agent, kill_in_turn};
 
 /// How often both are killed.
 const ROUNDS: u64 = 5;
@@ -105,4 +105,90 @@ async fn kill_9_of_server_and_device_does_no_command_twice_and_loses_none() {
         .count();
     assert!(succeeded > 0, "{commands:?}");
     println!("{given} commands, {succeeded} of the kept ones succeeded, {ROUNDS} kills of each");
+}
+
+/// Gives one job after the other to the hall, each until it is accepted; their number.
+async fn give_jobs(admin: Arc<Person>, stop: Arc<AtomicBool>) -> u64 {
+    let mut given = 0;
+    while !stop.load(Ordering::Relaxed) {
+        given += 1;
+        let request = v1::RunJob {
+            job_id: format!("j-{given}"),
+            group: "hall".into(),
+            name: "diagnose".into(),
+            at_once: 2,
+            ..v1::RunJob::default()
+        };
+        while admin
+            .client
+            .ask::<v1::Changed>(ServiceName::Registry, "job-run", &request)
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(900)).await;
+    }
+    given
+}
+
+async fn jobs(admin: &Person) -> Vec<v1::CommandJob> {
+    let request = v1::ListJobs {
+        page_size: 500,
+        ..v1::ListJobs::default()
+    };
+    let listed: v1::JobsListed = admin.ask(ServiceName::Registry, "job-list", &request).await;
+    listed.jobs
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_in_the_middle_of_jobs_tells_no_device_twice_and_every_job_ends() {
+    let devices = ["pump-7", "pump-8", "pump-9"];
+    let mut world = World::new().await;
+    let admin = Arc::new(world.admin().await);
+    world.register(&admin, &devices).await;
+    let group = v1::PutGroup {
+        group_id: "hall".into(),
+        ..v1::PutGroup::default()
+    };
+    admin
+        .ask::<v1::Changed>(ServiceName::Registry, "put-group", &group)
+        .await;
+    let join = v1::ChangeMembers {
+        group_id: "hall".into(),
+        device_ids: devices.map(String::from).to_vec(),
+        ..v1::ChangeMembers::default()
+    };
+    admin
+        .ask::<v1::MembersChanged>(ServiceName::Registry, "join-group", &join)
+        .await;
+    let claim = world.claim(&admin, "line", 3).await;
+    let others = devices[1..].iter().map(|device| agent(&world, device, &claim));
+    let others: Vec<_> = others.collect();
+    let stop = Arc::new(AtomicBool::new(false));
+    let giver = tokio::spawn(give_jobs(admin.clone(), stop.clone()));
+    let (mut logs, device) = kill_in_turn(&mut world, "pump-7", &claim, ROUNDS).await;
+    stop.store(true, Ordering::Relaxed);
+    let given = giver.await.unwrap();
+    for _ in 0..600 {
+        if jobs(&admin).await.iter().all(|job| job.ended_at_ms != 0) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    logs.extend(others.iter().chain([&device]).map(world::Process::log));
+    let jobs = jobs(&admin).await;
+    assert_eq!(jobs.len() as u64, given, "{jobs:?}");
+    let mut interrupted = 0;
+    for job in &jobs {
+        let counts = job.counts.unwrap();
+        interrupted += counts.failed;
+        assert_eq!((counts.succeeded + counts.failed, job.devices), (3, 3), "{job:?}");
+        let all = v1::JobState::Succeeded;
+        assert_eq!(job.state() == all, counts.failed == 0, "{job:?}");
+    }
+    for (command, times) in begun(&logs) {
+        assert_eq!(times, 1, "{command} was begun {times} times");
+    }
+    println!("{given} jobs of 3, {interrupted} interrupted, {ROUNDS} kills of each");
 }

@@ -2,7 +2,7 @@
 
 use contract::{
     Refusal,
-    v1::{CheckKind, CommandState, ConfigMode, ConfigScope, Criticality, Restriction, Role, Stage},
+    v1::{CheckKind, CommandState, ConfigMode, ConfigScope, Criticality, JobState, Restriction, Role, Stage},
 };
 
 /// An enum of the contract, without its `UNSPECIFIED`.
@@ -40,7 +40,8 @@ choices! {
     Role: Viewer Operator ReleaseManager SecurityOfficer Admin;
     ConfigMode: Merge Replace;
     ConfigScope: Type Group;
-    CommandState: Queued Sent Running Succeeded Failed Rejected TimedOut Cancelled;
+    CommandState: Queued Sent Running Succeeded Failed Rejected TimedOut Cancelled Waiting;
+    JobState: Collecting Running Ending Succeeded Failed Cancelled TimedOut;
     CheckKind: SelfTest FirmwareAtLeast Reported Attested;
 }
 

@@ -8,6 +8,7 @@ use contract::v1::{
     RestrictDevice, RetireDevice, ShowDevice, ShowHistory, ShowType,
 };
 use contract::v1::{CancelCommand, GetCommand, ListCommands, ReportCommand, RunCommand, ShowCommand};
+use contract::v1::{CancelJob, ListJobDevices, ListJobs, RunJob, ShowJob};
 use contract::v1::{
     ExplainConfig, GetConfig, ListConfigDrift, ListConfigTemplates, PutConfigTemplate, RemoveConfigTemplate,
     ReportConfig, SetConfig, ShowConfig,
@@ -73,6 +74,11 @@ service::requests! {
         "command-cancel" => CommandCancel(CancelCommand),
         "command-show" => CommandShow(ShowCommand),
         "command-list" => CommandList(ListCommands),
+        "job-run" => JobRun(RunJob),
+        "job-cancel" => JobCancel(CancelJob),
+        "job-show" => JobShow(ShowJob),
+        "job-list" => JobList(ListJobs),
+        "job-devices" => JobDevices(ListJobDevices),
         "command" => Command(GetCommand),
         "command-report" => CommandReport(ReportCommand),
     }

@@ -15,7 +15,7 @@
 //! | `w{group}` | how far the fleet has been searched for a dynamic group's members, see `decide/settle.rs` |
 //! | `h{device} NUL {version, 16 hex digits}` | [`contract::v1::Evidence`] |
 //! | `c…` | configuration, see `config/state.rs` |
-//! | `k…` | commands, see `command/state.rs` |
+//! | `k…` | commands and jobs, see `command/state.rs` and `command/job/state.rs` |
 //! | `u{kind} NUL {value}` | the device that has it, see `index.rs` |
 //! | `x{field} NUL {value} NUL {device}` | empty: the device is found by it, see `index.rs` |
 
@@ -48,7 +48,7 @@ pub(crate) const QUERIES: &str = "q";
 pub(crate) const RULES: &str = "r";
 
 /// What the records are, by how their keys begin; the longer ones first.
-pub const KINDS: [(&str, &str); 21] = [
+pub const KINDS: [(&str, &str); 26] = [
     ("cd", "devices' configuration"),
     ("ct", "configuration templates"),
     ("cw", "walks of configuration templates"),
@@ -56,9 +56,14 @@ pub const KINDS: [(&str, &str); 21] = [
     (DEVICES, "devices"),
     (GROUPS, "groups"),
     ("h", "devices' evidence"),
+    ("ka", "arguments of jobs"),
     ("kd", "commands"),
     ("ki", "commands by their ids"),
+    ("kj", "jobs"),
+    ("kn", "the jobs that have not ended"),
+    ("kr", "devices of jobs"),
     ("kt", "devices' trays of commands"),
+    ("kw", "devices of jobs whose turn it is"),
     (LOGINS, "logins of people"),
     ("m", "members of groups"),
     (ORDERS, "orders"),

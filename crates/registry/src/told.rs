@@ -11,7 +11,7 @@ use prost::Message;
 use serde_json::{Value, json};
 use service::told as tell;
 
-use crate::{config, state};
+use crate::{command, config, state};
 
 /// A record, if people are to read what became of it. What stands beside records says nothing new.
 pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
@@ -33,6 +33,7 @@ pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
         "k" if rest.starts_with('d') => {
             tell("commands", |command: &DeviceCommand| &command.command_id, record)
         }
+        "k" => command::told_job(rest, record),
         "m" => {
             let (group, device) = rest.split_once('\0')?;
             Some((format!("groups/{group}"), json!({ "members": { device: "yes" } })))

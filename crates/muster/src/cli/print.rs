@@ -90,6 +90,7 @@ pub(super) fn word(name: &str) -> String {
         "CHECK_KIND",
         "COMMAND_STATE",
         "CONFIG_SCOPE",
+        "JOB_STATE",
         "ROLLOUT_STATE",
         "UPDATE_STATE",
         "CONNECTIVITY",

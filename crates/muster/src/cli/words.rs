@@ -22,7 +22,7 @@ macro_rules! words {
 }
 
 words! {
-    Admission, AdmissionStatus, CertificateStatus, CheckKind, CommandState, ConfigScope, Comparison, Connectivity, Criticality, Response, Restriction, Role, RolloutState,
+    Admission, AdmissionStatus, CertificateStatus, CheckKind, CommandState, ConfigScope, Comparison, Connectivity, Criticality, JobState, Response, Restriction, Role, RolloutState,
     Severity, Stage, UpdateState,
 }
 
@@ -115,7 +115,8 @@ mod tests {
         check::<v1::CertificateStatus>(5);
         check::<v1::CheckKind>(4);
         check::<v1::ConfigScope>(2);
-        check::<v1::CommandState>(8);
+        check::<v1::CommandState>(9);
+        check::<v1::JobState>(7);
         check::<v1::RolloutState>(5);
         check::<v1::UpdateState>(11);
         check::<v1::Connectivity>(4);
@@ -129,6 +130,7 @@ mod tests {
         assert_eq!(say(v1::Role::ReleaseManager), "release-manager");
         assert_eq!(say(v1::UpdateState::RolledBack), "rolled-back");
         assert_eq!(say(v1::CertificateStatus::Active), "active");
+        assert_eq!(say(v1::JobState::TimedOut), "timed-out");
         assert_eq!(say(v1::Stage::Unspecified), "");
         assert_eq!(find::<v1::Stage>("unspecified"), None);
         assert_eq!(find::<v1::Stage>("ACTIVE"), None);

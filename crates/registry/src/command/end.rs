@@ -30,7 +30,7 @@ pub(super) fn end(
     command.set_state(how);
     command.ended_at_ms = s.now_ms;
     outcome.no_wake(wake_key(command));
-    state::save(outcome, command);
+    state::save(s, outcome, command)?;
     tray.open.retain(|number| *number != command.number);
     tray.ended.push(command.number);
     if tray.ended.len() > KEPT {

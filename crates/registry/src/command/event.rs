@@ -22,6 +22,7 @@ pub(super) fn changed(outcome: &mut Outcome, command: &DeviceCommand) {
         "error": command.error,
         "late": command.late().as_str_name(),
         "created_by": command.created_by,
+        "job_id": command.job_id,
     });
     outcome.event(format!("devices/{}", command.device_id), "commanded", data);
 }

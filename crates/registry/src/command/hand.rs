@@ -31,7 +31,7 @@ pub(crate) fn decide(s: &Situation<'_>, caller: &Principal, m: GetCommand) -> Re
         state::put_tray(&mut outcome, &device.device_id, &tray);
     }
     let next = next(s, &device.device_id, &tray)?;
-    let order = next.map(|command| give(s, &mut outcome, command));
+    let order = next.map(|command| give(s, &mut outcome, command)).transpose()?;
     outcome.answer(order.unwrap_or_default());
     Ok(outcome)
 }
@@ -51,19 +51,19 @@ fn next(s: &Situation<'_>, device: &str, tray: &Tray) -> Result<Option<DeviceCom
     Ok(oldest)
 }
 
-fn give(s: &Situation<'_>, outcome: &mut Outcome, mut command: DeviceCommand) -> CommandOrder {
+fn give(s: &Situation<'_>, outcome: &mut Outcome, mut command: DeviceCommand) -> Result<CommandOrder, Fault> {
     if command.state() == CommandState::Queued {
         command.set_state(CommandState::Sent);
         command.sent_at_ms = s.now_ms;
-        state::save(outcome, &mut command);
+        state::save(s, outcome, &mut command)?;
     }
     let remaining_ms = command.deadline_ms.saturating_sub(s.now_ms);
-    CommandOrder {
+    Ok(CommandOrder {
         command_id: command.command_id,
         name: command.name,
         arguments: command.arguments,
         state: command.state,
         remaining_ms: u64::try_from(remaining_ms).unwrap_or_default(),
         ..CommandOrder::default()
-    }
+    })
 }

@@ -20,6 +20,7 @@ mod cancel;
 mod end;
 mod event;
 mod hand;
+mod job;
 mod report;
 mod run;
 mod show;
@@ -28,6 +29,10 @@ mod state;
 pub(crate) use cancel::decide as cancel;
 pub(crate) use end::{WAKE, note, wake};
 pub(crate) use hand::decide as hand;
+pub(crate) use job::{
+    WAKE as JOB_WAKE, cancel as cancel_job, devices as list_job_devices, list as list_jobs, run as run_job,
+    show as show_job, told as told_job, wake as wake_job,
+};
 pub(crate) use report::decide as report;
 pub(crate) use run::decide as run;
 pub(crate) use show::{list, show};

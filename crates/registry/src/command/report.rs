@@ -43,7 +43,7 @@ pub(crate) fn decide(s: &Situation<'_>, caller: &Principal, m: ReportCommand) ->
     } else {
         next.set_state(told);
         if next != command {
-            state::save(&mut outcome, &mut next);
+            state::save(s, &mut outcome, &mut next)?;
         }
     }
     Ok(outcome)
@@ -83,7 +83,7 @@ fn after_the_end(s: &Situation<'_>, command: DeviceCommand, told: CommandState) 
             "the device told its end at {}",
             contract::event::rfc3339(s.now_ms)
         );
-        state::save(&mut outcome, &mut next);
+        state::save(s, &mut outcome, &mut next)?;
     }
     Ok(outcome)
 }

@@ -18,7 +18,7 @@ const ARGUMENTS_BYTES: usize = 4 * 1024;
 /// Commands of one device that have not ended.
 const OPEN_MAX: usize = 16;
 /// The time that a command has where nobody says.
-const WITHIN_MS: u64 = 3_600_000;
+pub(super) const WITHIN_MS: u64 = 3_600_000;
 /// The longest time: 30 days.
 const WITHIN_MAX_MS: u64 = 30 * 24 * 3_600_000;
 
@@ -32,13 +32,7 @@ pub(crate) fn decide(s: &Situation<'_>, m: RunCommand) -> Result<Outcome, Fault>
     } else {
         let mut tray = state::tray(s.view, &device.device_id)?;
         may(&device, &tray, &command.name)?;
-        tray.last += 1;
-        tray.open.push(tray.last);
-        command.number = tray.last;
-        state::put_tray(&mut outcome, &device.device_id, &tray);
-        state::save(&mut outcome, &mut command);
-        outcome.wake_at(end::wake_key(&command), command.deadline_ms);
-        event::notice(&mut outcome, &device.device_id);
+        queue(s, &mut outcome, &mut tray, &mut command)?;
     }
     outcome.answer(Changed {
         id: command.command_id,
@@ -55,26 +49,53 @@ fn read(s: &Situation<'_>, m: RunCommand) -> Result<DeviceCommand, Refusal> {
         id => id,
     };
     let command_id = policy::id("command_id", id)?.to_string();
-    let name = policy::id("name", &m.name)?.to_string();
-    let arguments = document::parse("arguments", &m.arguments, Form::Document, ARGUMENTS_BYTES)?;
-    if m.within_ms > WITHIN_MAX_MS {
-        let message = format!("a command has 30 days at most ({WITHIN_MAX_MS} ms)");
-        return Err(Refusal::invalid("within_ms", message));
-    }
-    let within_ms = if m.within_ms == 0 { WITHIN_MS } else { m.within_ms };
+    let within_ms = within("within_ms", m.within_ms, WITHIN_MS)?;
     Ok(DeviceCommand {
         command_id,
         device_id: m.device_id,
-        name,
-        arguments: document::to_text(&arguments),
+        name: policy::id("name", &m.name)?.to_string(),
+        arguments: arguments(&m.arguments)?,
         state: CommandState::Queued.into(),
         created_at_ms: s.now_ms,
         created_by: s.actor.clone(),
-        deadline_ms: s
-            .now_ms
-            .saturating_add(i64::try_from(within_ms).unwrap_or(i64::MAX)),
+        deadline_ms: s.now_ms.saturating_add_unsigned(within_ms),
         ..DeviceCommand::default()
     })
+}
+
+/// Arguments in their one form.
+pub(super) fn arguments(text: &str) -> Result<String, Refusal> {
+    let arguments = document::parse("arguments", text, Form::Document, ARGUMENTS_BYTES)?;
+    Ok(document::to_text(&arguments))
+}
+
+/// A time that something has, or what it has where nobody says.
+pub(super) fn within(field: &str, asked_ms: u64, usual_ms: u64) -> Result<u64, Refusal> {
+    match asked_ms {
+        0 => Ok(usual_ms),
+        ms if ms <= WITHIN_MAX_MS => Ok(ms),
+        _ => {
+            let message = format!("30 days at most ({WITHIN_MAX_MS} ms)");
+            Err(Refusal::invalid(field, message))
+        }
+    }
+}
+
+/// Puts a command behind those that its device has, and calls the device.
+pub(super) fn queue(
+    s: &Situation<'_>,
+    outcome: &mut Outcome,
+    tray: &mut Tray,
+    command: &mut DeviceCommand,
+) -> Result<(), Fault> {
+    tray.last += 1;
+    tray.open.push(tray.last);
+    command.number = tray.last;
+    state::put_tray(outcome, &command.device_id, tray);
+    state::save(s, outcome, command)?;
+    outcome.wake_at(end::wake_key(command), command.deadline_ms);
+    event::notice(outcome, &command.device_id);
+    Ok(())
 }
 
 /// The same once more changes nothing; another one needs another name.
@@ -91,7 +112,8 @@ fn same(present: &DeviceCommand, wanted: &DeviceCommand) -> Result<(), Refusal> 
     Err(Refusal::new(Code::Exists, message).at("command_id"))
 }
 
-fn may(device: &Device, tray: &Tray, name: &str) -> Result<(), Refusal> {
+/// Whether a device can be told this now.
+pub(super) fn may(device: &Device, tray: &Tray, name: &str) -> Result<(), Refusal> {
     if matches!(device.stage(), Stage::Planned | Stage::Retiring | Stage::Retired) {
         return Err(lifecycle::refusal(device, "it takes no commands"));
     }

@@ -13,8 +13,8 @@ use contract::{
 use prost::Message;
 use service::{Fault, Outcome, View, store::StoreError};
 
-use super::event;
-use crate::{policy, state::fold};
+use super::{event, job};
+use crate::{decide::Situation, policy, state::fold};
 
 /// All commands.
 pub(super) const ALL: &str = "kd";
@@ -89,8 +89,12 @@ pub(super) fn find(view: &View<'_>, id: &str) -> Result<DeviceCommand, Fault> {
     Ok(found.ok_or_else(|| Refusal::not_found("command", id.as_str()).at("command_id"))?)
 }
 
-/// Writes a command's next version, and tells of it.
-pub(super) fn save(outcome: &mut Outcome, command: &mut DeviceCommand) {
+/// Writes a command's next version, tells of it, and counts it where it is part of a job.
+pub(super) fn save(
+    s: &Situation<'_>,
+    outcome: &mut Outcome,
+    command: &mut DeviceCommand,
+) -> Result<(), Fault> {
     command.version += 1;
     if command.version == 1 {
         let place = Place {
@@ -101,6 +105,7 @@ pub(super) fn save(outcome: &mut Outcome, command: &mut DeviceCommand) {
     }
     outcome.put(command_key(&command.device_id, command.number), command);
     event::changed(outcome, command);
+    job::follow(s, outcome, command)
 }
 
 pub(super) fn forget(outcome: &mut Outcome, command: &DeviceCommand) {
@@ -111,7 +116,7 @@ pub(super) fn forget(outcome: &mut Outcome, command: &DeviceCommand) {
 pub(super) fn is_final(state: CommandState) -> bool {
     use CommandState::*;
     match state {
-        Unspecified | Queued | Sent | Running => false,
+        Unspecified | Waiting | Queued | Sent | Running => false,
         Succeeded | Failed | Rejected | TimedOut | Cancelled => true,
     }
 }

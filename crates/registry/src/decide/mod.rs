@@ -121,6 +121,8 @@ pub(crate) fn decide(
         Request::ConfigReport(m) => config::report(s, caller, m),
         Request::CommandRun(m) => command::run(s, m),
         Request::CommandCancel(m) => command::cancel(s, m),
+        Request::JobRun(m) => command::run_job(s, m),
+        Request::JobCancel(m) => command::cancel_job(s, m),
         Request::Command(m) => command::hand(s, caller, m),
         Request::CommandReport(m) => command::report(s, caller, m),
         Request::Show(_)
@@ -143,6 +145,9 @@ pub(crate) fn decide(
         | Request::ConfigTemplates(_)
         | Request::CommandShow(_)
         | Request::CommandList(_)
+        | Request::JobShow(_)
+        | Request::JobList(_)
+        | Request::JobDevices(_)
         | Request::Config(_) => Err(Refusal::new(Code::Internal, "this verb is a query").into()),
     }
 }
@@ -152,8 +157,8 @@ pub(crate) fn fact(s: &Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, F
     certificate::decide(s, fact)
 }
 
-/// A wake-up: the deadline of a retiring device, the next page for a dynamic group, a configuration or a
-/// command, the end of a token.
+/// A wake-up: the deadline of a retiring device, the next page for a dynamic group, a configuration, a
+/// command or a job, the end of a token.
 pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     if let Some(rest) = key.strip_prefix(config::WAKE) {
         return config::wake(s, rest);
@@ -163,6 +168,9 @@ pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     }
     if let Some(rest) = key.strip_prefix(token::WAKE) {
         return token::forget(s, rest);
+    }
+    if let Some(rest) = key.strip_prefix(command::JOB_WAKE) {
+        return command::wake_job(s, rest);
     }
     match key.strip_prefix(settle::WAKE) {
         Some(group) => settle::decide(s, group),

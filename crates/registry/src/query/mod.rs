@@ -47,6 +47,9 @@ pub(crate) fn answer(
         Request::Config(_) => Box::new(config::current(view, caller)?),
         Request::CommandShow(m) => Box::new(command::show(view, &m)?),
         Request::CommandList(m) => Box::new(command::list(view, &m)?),
+        Request::JobShow(m) => Box::new(command::show_job(view, &m)?),
+        Request::JobList(m) => Box::new(command::list_jobs(view, &m)?),
+        Request::JobDevices(m) => Box::new(command::list_job_devices(view, &m)?),
         _ => return Err(Refusal::new(Code::Internal, "this verb is a command").into()),
     })
 }

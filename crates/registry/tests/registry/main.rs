@@ -13,6 +13,7 @@ mod dynamic_groups;
 mod finding;
 mod groups_and_people;
 mod inventory;
+mod jobs;
 mod life;
 mod lifecycle;
 mod listing;

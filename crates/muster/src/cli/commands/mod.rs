@@ -1,5 +1,7 @@
 //! `muster command`
 
+mod jobs;
+mod many;
 mod run;
 mod show;
 
@@ -10,11 +12,18 @@ use super::Global;
 /// What devices are told to do.
 #[derive(clap::Subcommand)]
 pub(super) enum Commands {
-    /// Tell a device to do something, once at most
+    /// Tell a device, or many, to do something, once at most
+    #[command(
+        override_usage = "muster command run [OPTIONS] <DEVICE> <COMMAND> [KEY=VALUE]...
+       muster command run [OPTIONS] --group <ID> <COMMAND> [KEY=VALUE]...
+       muster command run [OPTIONS] --devices <ID,ID> <COMMAND> [KEY=VALUE]..."
+    )]
     #[command(after_help = "Examples:
   muster command run pump-7 diagnose --wait
   muster command run pump-7 logs lines=20 --wait --deadline 2m
-  muster command run pump-7 restart --id restart-2026-11")]
+  muster command run pump-7 restart --id restart-2026-11
+  muster command run restart --group line-7 --at-once 20 --wait
+  muster command run logs lines=20 --devices pump-7,pump-8 --deadline 2m --all-within 1h")]
     Run(run::Run),
     /// List commands by device
     #[command(after_help = "Examples:
@@ -29,6 +38,9 @@ pub(super) enum Commands {
     /// Take a command back that its device has not begun
     #[command(after_help = "Examples:\n  muster command cancel restart-2026-11")]
     Cancel(show::Cancel),
+    /// Commands that were given to many devices
+    #[command(subcommand)]
+    Jobs(jobs::Jobs),
 }
 
 impl Commands {
@@ -38,6 +50,7 @@ impl Commands {
             Commands::List(command) => command.run(global),
             Commands::Show(command) => command.run(global),
             Commands::Cancel(command) => command.run(global),
+            Commands::Jobs(jobs) => jobs.run(global),
         }
     }
 }

@@ -7,11 +7,12 @@ use client::Client;
 use contract::{
     Id, document,
     id::ServiceName,
-    v1::{Changed, CommandShown, CommandState, DeviceCommand, RunCommand, ShowCommand},
+    v1::{self, Changed, CommandShown, CommandState, DeviceCommand, RunCommand, ShowCommand},
 };
 
 use super::{
     super::{Global, global, print, settings::assignments, words},
+    many::{self, Many},
     show,
 };
 use crate::exit::{Exit, Failure};
@@ -21,17 +22,15 @@ const LOOK: Duration = Duration::from_millis(300);
 
 #[derive(clap::Args)]
 pub(crate) struct Run {
-    /// The device
-    device: Id,
-    /// What to do
-    name: Id,
-    /// Arguments: keys joined by `.`, and JSON, or else a text
-    #[arg(value_name = "KEY=VALUE")]
-    arguments: Vec<String>,
-    /// The command's name; the same once more changes nothing [default: by chance]
+    /// The device unless there are many, what to do, and arguments: keys joined by `.`, and JSON, or else a text
+    #[arg(required = true, value_names = ["DEVICE", "COMMAND", "KEY=VALUE"], num_args = 1..)]
+    words: Vec<String>,
+    #[command(flatten)]
+    many: Many,
+    /// The command's or the job's name; the same once more changes nothing [default: by chance]
     #[arg(long)]
     id: Option<Id>,
-    /// How long it may take in all, from now on
+    /// How long it may take from now on; of many, how long each has once its turn has come
     #[arg(long, default_value = "1h", value_parser = humantime::parse_duration, value_name = "TIME")]
     deadline: Duration,
     /// Wait for its end, print what came of it, and fail if it did not succeed
@@ -41,16 +40,25 @@ pub(crate) struct Run {
 
 impl Run {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let by_chance = || format!("c-{:016x}", rand::random::<u64>());
-        let command_id = self.id.as_ref().map_or_else(by_chance, Id::to_string);
-        let within_ms = u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX);
+        if self.many.is_given() {
+            let (name, arguments) = named(&self.words, "give what to do")?;
+            let request = v1::RunJob {
+                job_id: self.id_or_chance("j"),
+                name,
+                arguments: document::to_text(&assignments(arguments)?),
+                each_within_ms: millis(self.deadline),
+                ..self.many.request()
+            };
+            return many::run(global, &request, self.wait);
+        }
+        let (device_id, rest) = named(&self.words, "give a device, or --group, or --devices")?;
+        let (name, arguments) = named(rest, "give a device and what it is to do")?;
         let request = RunCommand {
-            command_id,
-            device_id: self.device.to_string(),
-            name: self.name.to_string(),
-            arguments: document::to_text(&assignments(&self.arguments)?),
-            // 0 would be the server's default.
-            within_ms: within_ms.max(1),
+            command_id: self.id_or_chance("c"),
+            device_id,
+            name,
+            arguments: document::to_text(&assignments(arguments)?),
+            within_ms: millis(self.deadline),
             ..RunCommand::default()
         };
         global.block_on(async {
@@ -60,6 +68,27 @@ impl Run {
             told
         })
     }
+}
+
+impl Run {
+    fn id_or_chance(&self, letter: &str) -> String {
+        let by_chance = || format!("{letter}-{:016x}", rand::random::<u64>());
+        self.id.as_ref().map_or_else(by_chance, Id::to_string)
+    }
+}
+
+/// The first word, which is an id, and the others.
+fn named<'a>(words: &'a [String], otherwise: &str) -> Result<(String, &'a [String])> {
+    let (first, rest) = words.split_first().ok_or_else(|| Failure::usage(otherwise))?;
+    let id: Id = first
+        .parse()
+        .map_err(|e| Failure::usage(format!("`{first}`: {e}; {otherwise}")))?;
+    Ok((id.to_string(), rest))
+}
+
+/// A time as requests hold it; 0 would be the server's default.
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 async fn tell(client: &Client, global: &Global, request: &RunCommand, wait: bool) -> Result<()> {

@@ -1,0 +1,124 @@
+//! What a job does next, a page at a time: write its devices down, begin with them, end those that wait.
+
+use contract::{
+    Code, Refusal,
+    v1::{CommandState, DeviceCommand, JobDevice, JobState},
+};
+use service::{Fault, Outcome};
+
+use super::{
+    super::{run as single, state as commands},
+    state::{self, Kept, PAGE},
+    tally,
+};
+use crate::{decide::Situation, state as records};
+
+/// The wake-up.
+pub(super) fn go(s: &Situation<'_>, outcome: &mut Outcome, mut kept: Kept) -> Result<(), Fault> {
+    match kept.job.state() {
+        JobState::Collecting => collect(s, outcome, &mut kept)?,
+        JobState::Running => start(s, outcome, &mut kept)?,
+        JobState::Ending => leave_out(s, outcome, &mut kept)?,
+        _ => return Ok(()),
+    }
+    tally::write(s, outcome, kept)
+}
+
+/// Writes the next members of the group down; after the last the job runs.
+pub(super) fn collect(s: &Situation<'_>, outcome: &mut Outcome, kept: &mut Kept) -> Result<(), Fault> {
+    let prefix = records::members(&kept.job.group);
+    let after = (!kept.after.is_empty()).then(|| format!("{prefix}{}", kept.after));
+    let page = s
+        .view
+        .scan(prefix.as_bytes(), after.as_deref().map(str::as_bytes), PAGE)?;
+    let more = page.len() == PAGE;
+    for (key, _) in page {
+        let folded = key.get(prefix.len()..).unwrap_or_default();
+        kept.after = String::from_utf8_lossy(folded).into_owned();
+        if let Some(device) = records::device_or_twin(s.view, &kept.after)? {
+            kept.add(s.now_ms, outcome, device.device_id);
+        }
+    }
+    if !more {
+        kept.job.set_state(JobState::Running);
+    }
+    Ok(())
+}
+
+/// Lets as many devices begin as there is room for.
+fn start(s: &Situation<'_>, outcome: &mut Outcome, kept: &mut Kept) -> Result<(), Fault> {
+    let arguments = state::arguments(s.view, &kept.job.job_id)?;
+    for mut row in state::rows_from(s.view, &kept.job.job_id, kept.next, PAGE)? {
+        if kept.under_way() >= kept.job.at_once {
+            break;
+        }
+        kept.next = row.number + 1;
+        match tell(s, outcome, kept, &row, &arguments)? {
+            Ok(command_id) => {
+                row.command_id = command_id;
+                let key = state::under_way_key(&kept.job.job_id, row.number);
+                outcome.changes.put(key, Vec::new());
+                kept.turn(s.now_ms, outcome, &mut row, CommandState::Queued, "");
+            }
+            Err(refusal) => {
+                let how = match refusal.code {
+                    Code::Limit => CommandState::Failed,
+                    _ => CommandState::Rejected,
+                };
+                kept.turn(s.now_ms, outcome, &mut row, how, &refusal.message);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Gives a device its command, or says why it cannot have it.
+fn tell(
+    s: &Situation<'_>,
+    outcome: &mut Outcome,
+    kept: &Kept,
+    row: &JobDevice,
+    arguments: &str,
+) -> Result<Result<String, Refusal>, Fault> {
+    let job = &kept.job;
+    let Some(device) = records::device_or_twin(s.view, &row.device_id)? else {
+        return Ok(Err(Refusal::not_found("device", &row.device_id)));
+    };
+    let mut tray = commands::tray(s.view, &device.device_id)?;
+    if let Err(refusal) = single::may(&device, &tray, &job.name) {
+        return Ok(Err(refusal));
+    }
+    let command_id = state::command_id(&job.job_id, row.number);
+    if commands::present(s.view, &command_id)?.is_some() {
+        let message = format!("there is another command `{command_id}` already");
+        return Ok(Err(Refusal::new(Code::Exists, message)));
+    }
+    let mut command = DeviceCommand {
+        command_id: command_id.clone(),
+        device_id: device.device_id,
+        name: job.name.clone(),
+        arguments: arguments.to_owned(),
+        state: CommandState::Queued.into(),
+        created_at_ms: s.now_ms,
+        created_by: job.created_by.clone(),
+        deadline_ms: job
+            .deadline_ms
+            .min(s.now_ms.saturating_add_unsigned(job.each_within_ms)),
+        job_id: job.job_id.clone(),
+        job_number: row.number,
+        ..DeviceCommand::default()
+    };
+    single::queue(s, outcome, &mut tray, &mut command)?;
+    Ok(Ok(command_id))
+}
+
+/// Ends devices whose turn does not come any more.
+fn leave_out(s: &Situation<'_>, outcome: &mut Outcome, kept: &mut Kept) -> Result<(), Fault> {
+    let how = CommandState::try_from(kept.cause).unwrap_or(CommandState::Cancelled);
+    let reason = kept.job.reason.clone();
+    for mut row in state::rows_from(s.view, &kept.job.job_id, kept.next, PAGE)? {
+        kept.next = row.number + 1;
+        kept.turn(s.now_ms, outcome, &mut row, how, &reason);
+    }
+    Ok(())
+}

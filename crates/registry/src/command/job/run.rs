@@ -1,0 +1,168 @@
+//! `job-run`: many devices are to do something.
+
+use std::collections::BTreeMap;
+
+use contract::{
+    Code, Refusal,
+    v1::{Changed, CommandJob, Group, JobState, RunJob},
+};
+use service::{Fault, Outcome, View};
+
+use super::{
+    super::run as single,
+    Wake, pump,
+    state::{self, Kept},
+    tally,
+};
+use crate::{decide::Situation, policy, state as records};
+
+/// The longest id, so that its devices' commands have one.
+const ID_CHARS: usize = 56;
+/// Devices that may be under way at once, where nobody says.
+const AT_ONCE: u32 = 20;
+/// The most.
+const AT_ONCE_MAX: u32 = 500;
+/// The time that a job has where nobody says: a day.
+const WITHIN_MS: u64 = 24 * 3_600_000;
+/// Jobs that have not ended.
+const OPEN_MAX: usize = 64;
+/// Devices of one job.
+const DEVICES_MAX: u64 = 1_000_000;
+
+pub(crate) fn decide(s: &Situation<'_>, m: RunJob) -> Result<Outcome, Fault> {
+    let job = read(s, &m)?;
+    let arguments = single::arguments(&m.arguments)?;
+    let named = named(&m)?;
+    let mut outcome = Outcome::default();
+    let id = job.job_id.clone();
+    let version = if let Some(present) = state::present(s.view, &id)? {
+        same(s.view, &present.job, &job, &arguments, &named)?;
+        present.job.version
+    } else {
+        let mut kept = Kept {
+            job,
+            next: 1,
+            ..Kept::default()
+        };
+        begin(s, &mut outcome, &kept, &arguments)?;
+        if kept.job.group.is_empty() {
+            for device in named.values() {
+                let device = records::device(s.view, "device_ids", device)?;
+                kept.add(s.now_ms, &mut outcome, device.device_id);
+            }
+            kept.job.set_state(JobState::Running);
+        } else {
+            may_be_told(&records::group(s.view, "group", &kept.job.group)?)?;
+            pump::collect(s, &mut outcome, &mut kept)?;
+        }
+        tally::write(s, &mut outcome, kept)?;
+        1
+    };
+    outcome.answer(Changed {
+        id,
+        version,
+        ..Changed::default()
+    });
+    Ok(outcome)
+}
+
+/// The job that is asked for.
+fn read(s: &Situation<'_>, m: &RunJob) -> Result<CommandJob, Refusal> {
+    let id = match m.job_id.as_str() {
+        "" => &m.request_id,
+        id => id,
+    };
+    let job_id = policy::id("job_id", id)?.to_string();
+    if job_id.len() > ID_CHARS {
+        let message = format!("a job's id has {ID_CHARS} characters at most");
+        return Err(Refusal::invalid("job_id", message));
+    }
+    let at_once = if m.at_once == 0 { AT_ONCE } else { m.at_once };
+    if at_once > AT_ONCE_MAX {
+        let message = format!("{AT_ONCE_MAX} devices at once at most");
+        return Err(Refusal::invalid("at_once", message));
+    }
+    let within_ms = single::within("within_ms", m.within_ms, WITHIN_MS)?;
+    Ok(CommandJob {
+        job_id,
+        name: policy::id("name", &m.name)?.to_string(),
+        group: m.group.clone(),
+        state: JobState::Collecting.into(),
+        at_once,
+        created_at_ms: s.now_ms,
+        created_by: s.actor.clone(),
+        deadline_ms: s.now_ms.saturating_add_unsigned(within_ms),
+        each_within_ms: single::within("each_within_ms", m.each_within_ms, single::WITHIN_MS)?,
+        ..CommandJob::default()
+    })
+}
+
+/// The devices that are named one by one, each once: by the ids as in keys.
+fn named(m: &RunJob) -> Result<BTreeMap<String, String>, Refusal> {
+    if m.group.is_empty() == m.device_ids.is_empty() {
+        let message = "give either a group, or devices";
+        return Err(Refusal::invalid("group", message));
+    }
+    policy::list("device_ids", m.device_ids.len(), policy::ROWS_MAX)?;
+    let ids = m.device_ids.iter();
+    ids.map(|id| policy::id("device_ids", id).map(|id| (records::fold(id.as_str()), id.to_string())))
+        .collect()
+}
+
+fn may_be_told(group: &Group) -> Result<(), Refusal> {
+    let refusal = |code, message: String| Err(Refusal::new(code, message).at("group"));
+    let id = &group.group_id;
+    if group.settling {
+        return refusal(
+            Code::Precondition,
+            format!("the members of `{id}` are just being found; ask again"),
+        );
+    }
+    match group.members {
+        0 => refusal(Code::Precondition, format!("`{id}` has no members")),
+        n if n > DEVICES_MAX => refusal(Code::Limit, format!("a job is for {DEVICES_MAX} devices at most")),
+        _ => Ok(()),
+    }
+}
+
+/// What stands beside a job's record.
+fn begin(s: &Situation<'_>, outcome: &mut Outcome, kept: &Kept, arguments: &str) -> Result<(), Fault> {
+    let mut open = state::open(s.view)?;
+    if open.ids.len() >= OPEN_MAX {
+        let message = format!("{OPEN_MAX} jobs have not ended; cancel some, or let them end");
+        return Err(Refusal::new(Code::Limit, message).into());
+    }
+    let job = &kept.job;
+    open.ids.push(job.job_id.clone());
+    outcome.put(state::OPEN, &open);
+    outcome
+        .changes
+        .put(state::arguments_key(&job.job_id), arguments.as_bytes().to_vec());
+    outcome.wake_at(Wake::Deadline.key(&job.job_id), job.deadline_ms);
+    Ok(())
+}
+
+/// The same once more changes nothing; another one needs another name.
+fn same(
+    view: &View<'_>,
+    present: &CommandJob,
+    wanted: &CommandJob,
+    arguments: &str,
+    named: &BTreeMap<String, String>,
+) -> Result<(), Fault> {
+    let what = |job: &CommandJob| {
+        let texts = [&job.job_id, &job.name, &job.group].map(String::clone);
+        let within_ms = job.deadline_ms - job.created_at_ms;
+        (texts, job.at_once, within_ms, job.each_within_ms)
+    };
+    let mut fits = what(present) == what(wanted) && state::arguments(view, &present.job_id)? == arguments;
+    if fits && present.group.is_empty() {
+        let rows = state::rows_from(view, &present.job_id, 1, policy::ROWS_MAX + 1)?;
+        fits = rows.iter().map(|row| &row.device_id).eq(named.values());
+    }
+    if fits {
+        return Ok(());
+    }
+    let message = format!("there is another job `{}` already", present.job_id);
+    Err(Refusal::new(Code::Exists, message).at("job_id").into())
+}
