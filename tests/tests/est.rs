@@ -142,6 +142,19 @@ async fn a_claim_enrols_and_the_device_enrols_again() {
     assert_eq!(all.matches("BEGIN CERTIFICATE").count(), 2, "{all}");
     assert_eq!(curl(&world, None, "/.well-known/est/csrattrs", &[]).status, 204);
 
+    // A new issuing CA is told as soon as the front door trusts it.
+    muster(&world, &["ca", "new"]);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let heard = curl(&world, None, "/.well-known/est/cacerts", &[]);
+        let all = certificates(world.folder(), &heard);
+        if all.matches("BEGIN CERTIFICATE").count() == 3 {
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "{all}");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+
     let line = world.claim(&admin, "line", 3).await;
     let pump = registered(&world, &admin, "pump-1").await;
     let csr = request(&pump, "pump-1");

@@ -1,12 +1,15 @@
 //! From one issuing CA to the next, as its operator types it, with devices that go on meanwhile.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use client::{Client, Identity};
 use contract::{Root, ServiceName, v1};
 use serde_json::Value;
-use world::{Person, World, cargo_output, muster};
+use world::{World, cargo_output, muster};
+
+/// Tenths of a second: the server follows within six seconds, and the machine may be busy.
+const PATIENCE: usize = 600;
 
 /// The issuing CAs as `muster ca list` names them: mark and state.
 fn listed(world: &World) -> Vec<(String, String)> {
@@ -35,10 +38,32 @@ fn asks(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
     )
 }
 
-async fn restart(world: &mut World) -> Person {
-    assert_eq!(world.stop(), Some(0));
-    world.start().await;
-    world.admin().await
+/// Waits until the running server knows these, and signs with that one.
+async fn follows(world: &World, all: &[&str], signs: &str) -> v1::Authorities {
+    let admin = world.admin().await;
+    for _ in 0..PATIENCE {
+        let asked = v1::GetAuthorities::default();
+        let told: v1::Authorities = admin.ask(ServiceName::Provisioning, "authorities", &asked).await;
+        let ids: Vec<_> = told.authorities.iter().map(|one| one.id.as_str()).collect();
+        let signing = told.authorities.iter().find(|one| one.signs).unwrap();
+        if ids.len() == all.len() && all.iter().all(|id| ids.contains(id)) && signing.id == signs {
+            admin.client.disconnect().await;
+            return told;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the server does not follow to {all:?}, signing {signs}");
+}
+
+/// What becomes true within seconds while the server runs.
+async fn soon(mut holds: impl AsyncFnMut() -> bool, what: &str) {
+    for _ in 0..PATIENCE {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{what}");
 }
 
 async fn gets_in(world: &World, identity: &Identity) -> bool {
@@ -68,8 +93,8 @@ async fn renewed(world: &World, over: &Identity, id: &str) -> (v1::Signed, Ident
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_issuing_ca_takes_over_while_the_devices_of_the_old_one_go_on() {
-    let mut world = World::new().await;
-    let mut admin = world.admin().await;
+    let world = World::new().await;
+    let admin = world.admin().await;
     world.register(&admin, &["pump-7", "pump-8"]).await;
     let claim = world.claim(&admin, "lot", 2).await;
     let [seven, eight] = [
@@ -81,35 +106,20 @@ async fn a_new_issuing_ca_takes_over_while_the_devices_of_the_old_one_go_on() {
     muster(world.folder(), &["ca", "new"]);
     let new = listed(&world)[1].0.clone();
     assert_eq!(listed(&world)[1].1, "published");
-    admin.client.disconnect().await;
-    admin = restart(&mut world).await;
-    let asked = v1::GetAuthorities::default();
-    let told: v1::Authorities = admin.ask(ServiceName::Provisioning, "authorities", &asked).await;
-    let signs: Vec<_> = told
+    let told = follows(&world, &[&old, &new], &old).await;
+    let certificate = &told
         .authorities
         .iter()
-        .map(|one| (one.id.clone(), one.signs))
-        .collect();
-    assert_eq!(signs, [(old.clone(), true), (new.clone(), false)]);
+        .find(|one| one.id == new)
+        .unwrap()
+        .certificate;
     assert!(gets_in(&world, &seven).await && gets_in(&world, &eight).await);
 
     muster(world.folder(), &["ca", "activate", &new, "--yes"]);
-    // The server signs with the old one until it is restarted.
-    let (code, said) = asks(&world, &["ca", "remove", &old, "--yes"]);
-    assert!(
-        code == Some(4) && said.contains("restart it first"),
-        "{code:?} {said}"
-    );
-    admin.client.disconnect().await;
-    admin = restart(&mut world).await;
+    follows(&world, &[&old, &new], &new).await;
     assert!(gets_in(&world, &seven).await && gets_in(&world, &eight).await);
     let (signed, next) = renewed(&world, &seven, "pump-7").await;
-    let certificates: Vec<_> = told
-        .authorities
-        .iter()
-        .map(|one| one.certificate.as_str())
-        .collect();
-    assert!(pki::issued_by(&signed.certificate, certificates[1]).is_ok());
+    assert!(pki::issued_by(&signed.certificate, certificate).is_ok());
     assert!(gets_in(&world, &next).await && gets_in(&world, &eight).await);
 
     // Four count: the claim's, two of devices, the admin's.
@@ -129,12 +139,128 @@ async fn a_new_issuing_ca_takes_over_while_the_devices_of_the_old_one_go_on() {
         !world.folder().join("pki/issuing.key").exists(),
         "its key is erased"
     );
-    assert_eq!(world.stop(), Some(0));
-    world.start().await;
-    assert!(!gets_in(&world, &eight).await, "its CA is trusted no more");
-    assert!(gets_in(&world, &next).await);
     let again = world.identity(&folder);
-    assert!(gets_in(&world, &again).await);
+    let is_out = async || !gets_in(&world, &eight).await;
+    soon(is_out, "its CA is trusted no more").await;
+    assert!(gets_in(&world, &next).await && gets_in(&world, &again).await);
+    let admin = world.connect(&again, "").await;
+    let asked = v1::GetAuthorities::default();
+    let left = async || {
+        let told: v1::Authorities = admin.ask(ServiceName::Provisioning, "authorities", &asked).await;
+        told.authorities.len() == 1
+    };
+    soon(left, "provisioning lists it no more").await;
+    // A list of its own, and none of the removed one's any more in the file of all.
+    let told: v1::Authorities = admin.ask(ServiceName::Provisioning, "authorities", &asked).await;
+    assert!(told.authorities[0].id == new && told.authorities[0].signs);
+    assert_eq!(
+        changes(&world, &folder),
+        [
+            (new.clone(), "trusted"),
+            (new.clone(), "signs"),
+            (old.clone(), "trusted"),
+            (old, "removed"),
+        ]
+        .map(|(id, state)| (id, state.to_owned()))
+    );
+}
+
+/// The places that issuing CAs took, as the events say.
+fn changes(world: &World, identity: &std::path::Path) -> Vec<(String, String)> {
+    let server = format!("127.0.0.1:{}", world.endpoint().port);
+    let events = muster(
+        world.folder(),
+        &[
+            "--server",
+            &server,
+            "--as",
+            identity.to_str().unwrap(),
+            "--json",
+            "events",
+            "--service",
+            "provisioning",
+            "--filter",
+            "authorities/+/changed",
+            "--replay-only",
+        ],
+    );
+    let rows = events
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    rows.filter(|row| row["data"]["state"].is_string())
+        .map(|row| [&row["data"]["id"], &row["data"]["state"]].map(|text| text.as_str().unwrap().to_owned()))
+        .map(|[id, state]| (id, state))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_server_keeps_what_it_has_when_the_files_do_not_fit() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    world.register(&admin, &["pump-7"]).await;
+    let old = listed(&world)[0].0.clone();
+    let pki = world.folder().join("pki");
+    let key = std::fs::read(pki.join("issuing.key")).unwrap();
+    muster(world.folder(), &["ca", "new"]);
+    let new = listed(&world)[1].0.clone();
+    follows(&world, &[&old, &new], &old).await;
+    std::fs::copy(pki.join(format!("issuing-{new}.key")), pki.join("issuing.key")).unwrap();
+    let is_told = async || world.server().log().contains("does not belong");
+    soon(is_told, "the log says what is wrong").await;
+    // It signs with what it has.
+    let claim = world.claim(&admin, "lot", 1).await;
+    let seven = world.provision(&claim, "pump-7").await;
+    assert!(gets_in(&world, &seven).await);
+    std::fs::write(pki.join("issuing.key"), key).unwrap();
+    muster(world.folder(), &["ca", "activate", &new, "--yes"]);
+    follows(&world, &[&old, &new], &new).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_under_a_passphrase_are_followed_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let passphrase = folder.path().join("pass.txt");
+    std::fs::write(&passphrase, "correct horse\n").unwrap();
+    std::fs::set_permissions(&passphrase, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let text = passphrase.to_str().unwrap().to_owned();
+    muster(
+        folder.path(),
+        &["init", "--passphrase-file", &text, "--site", "test"],
+    );
+    let world = World::found(folder, 0).await;
+    let old = listed(&world)[0].0.clone();
+    muster(world.folder(), &["ca", "new", "--root-passphrase-file", &text]);
+    let new = listed(&world)[1].0.clone();
+    muster(world.folder(), &["ca", "activate", &new, "--yes"]);
+    follows(&world, &[&old, &new], &new).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_make_a_ca_at_once_do_not_lose_one_another_s() {
+    let folder = tempfile::tempdir().unwrap();
+    muster(folder.path(), &["init", "--unencrypted"]);
+    let make = || {
+        Command::new(cargo_output("muster"))
+            .arg("--dir")
+            .arg(folder.path())
+            .args(["ca", "new"])
+            .output()
+            .unwrap()
+    };
+    let made: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..6).map(|_| scope.spawn(make)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let good = made.iter().filter(|output| output.status.success()).count();
+    for output in made.iter().filter(|output| !output.status.success()) {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.code() == Some(4) && said.contains("another `muster ca`"),
+            "{said}"
+        );
+    }
+    let listed = muster(folder.path(), &["--json", "ca", "list"]);
+    assert_eq!(listed.lines().count(), 1 + good);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -456,6 +456,7 @@ pub const EVENTS: &[EventKind] = &[
     event(Provisioning, "certificates", "closed", "The sessions of a revoked certificate are closed."),
     event(Provisioning, "certificates", "forgotten", "A certificate that ended long ago was taken out of the records."),
     event(Provisioning, "certificates", "refused", "A certificate request was refused."),
+    event(Provisioning, "authorities", "changed", "An issuing CA signs, is trusted, or is removed."),
     event(Provisioning, "claims", "made", "A batch may ask for certificates."),
     event(Provisioning, "secrets", "made", "A device was given a one-time secret."),
     event(Provisioning, "admissions", "asked", "A device waits for an operator's word."),

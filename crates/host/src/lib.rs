@@ -15,6 +15,7 @@ mod inbox;
 mod offline;
 mod readers;
 mod status;
+mod waker;
 mod writer;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 pub use clock::{Clock, SystemClock};
 pub use offline::{Offline, OfflineError};
 pub use status::{HostStatus, StatusCell};
+pub use waker::Waker;
 
 /// Carries out a service's effects. May block; is called at least once for each effect.
 pub trait Executor: Send + Sync + 'static {
@@ -74,6 +76,7 @@ pub struct HostConfig {
 pub struct Host {
     thread: std::thread::JoinHandle<()>,
     status: StatusCell,
+    waker: Waker,
 }
 
 /// Starts a service on a thread of its own. The store is opened before this returns, so that a state
@@ -94,7 +97,7 @@ pub fn start<S: Service>(
         }
         Err(error) => return Err(error),
     };
-    let status = StatusCell::default();
+    let (status, waker) = (StatusCell::default(), Waker::default());
     let runtime = tokio::runtime::Handle::current();
     let parts = writer::Parts {
         service: Arc::new(service),
@@ -105,12 +108,17 @@ pub fn start<S: Service>(
         shutdown,
         runtime,
         status: status.clone(),
+        waker: waker.clone(),
     };
     let thread = std::thread::Builder::new()
         .name(format!("muster-{}", S::NAME))
         .spawn(move || writer::run(&parts, first))
         .map_err(|e| StoreError::Engine(format!("no thread for {}: {e}", S::NAME)))?;
-    Ok(Host { thread, status })
+    Ok(Host {
+        thread,
+        status,
+        waker,
+    })
 }
 
 impl Host {
@@ -122,6 +130,11 @@ impl Host {
     /// A handle to the status that outlives this one.
     pub fn status_cell(&self) -> StatusCell {
         self.status.clone()
+    }
+
+    /// Wakes it.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
     }
 
     /// Waits until the service has committed what it took and closed its store.

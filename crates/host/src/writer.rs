@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    Executor, HostConfig, OpenStore, StatusCell,
+    Executor, HostConfig, OpenStore, StatusCell, Waker,
     clock::OsEntropy,
     effects,
     inbox::Arrival,
@@ -37,6 +37,7 @@ pub(crate) struct Parts<S: Service> {
     pub(crate) shutdown: CancellationToken,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) status: StatusCell,
+    pub(crate) waker: Waker,
 }
 
 /// Runs until the shutdown, opening the store anew whenever it failed.
@@ -173,9 +174,17 @@ impl<'a, S: Service> Term<'a, S> {
                     return Err(StoreError::Engine("the inbox is gone".into()));
                 }
             };
-            self.round(inputs)?;
+            self.woken_round(inputs)?;
         }
         Ok(())
+    }
+
+    /// A round with what the shell wakes the service with; after a failed one it is woken again.
+    fn woken_round(&mut self, mut inputs: Vec<Input>) -> Result<(), StoreError> {
+        let woken = self.parts.waker.take();
+        inputs.extend(woken.iter().cloned().map(Input::Woken));
+        self.round(inputs)
+            .inspect_err(|_| self.parts.waker.put_back(woken))
     }
 
     /// How long nothing needs to be done.

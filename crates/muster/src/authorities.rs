@@ -7,7 +7,9 @@
 //! ```
 //!
 //! All that are listed are trusted, and their revocation lists are made; one of them signs. Without the file
-//! there is the one that `muster init` made. The server reads it when it starts.
+//! there is the one that `muster init` made. A running server follows it.
+
+use std::fs::{File, TryLockError};
 
 use anyhow::{Context, Result};
 use pki::IssuingCertificate;
@@ -42,6 +44,30 @@ pub(crate) struct Listed {
     pub id: String,
     /// What it is for.
     pub state: State,
+}
+
+/// That nobody else changes the register meanwhile; until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _folder: File,
+}
+
+impl Lock {
+    /// Locks the folder `pki` of an installation, which everybody who changes the register does first.
+    pub(crate) fn take(folder: &Folder) -> Result<Lock> {
+        let path = folder.pki("");
+        let opened = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        match opened.try_lock() {
+            Ok(()) => Ok(Lock { _folder: opened }),
+            Err(TryLockError::WouldBlock) => {
+                let message = "another `muster ca` is at work; try again when it has ended";
+                Err(Failure::new(Exit::Conflict, message).into())
+            }
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
+        }
+    }
 }
 
 /// All of them.
@@ -248,6 +274,19 @@ mod tests {
             register.publish(&format!("4b00000{n}")).unwrap();
         }
         assert_eq!(register.publish("4c000000").unwrap_err().exit, Exit::Conflict);
+    }
+
+    #[test]
+    fn two_do_not_change_the_register_at_once() {
+        let at = tempfile::tempdir().unwrap();
+        let folder = Folder::at(at.path());
+        assert!(Lock::take(&folder).is_err(), "there is no such folder");
+        std::fs::create_dir(folder.pki("")).unwrap();
+        let first = Lock::take(&folder).unwrap();
+        let refused = Lock::take(&folder).unwrap_err();
+        assert_eq!(crate::exit::code_of(&refused), 4, "{refused}");
+        drop(first);
+        Lock::take(&folder).unwrap();
     }
 
     #[test]

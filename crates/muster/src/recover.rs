@@ -14,6 +14,7 @@ use contract::{
 };
 use host::{Clock, Offline, OfflineError, SystemClock};
 use pki::IssuedCertificate;
+use provisioning::Issuers;
 use service::{
     Service,
     store::{Store, StoreError},
@@ -48,14 +49,14 @@ pub fn operator(config: &Config, id: &Id, key_pem: &str) -> Result<Recovered> {
     // Both before anything is written: neither may run.
     let people = open(config, ServiceName::Registry)?;
     let certificates = open(config, ServiceName::Provisioning)?;
-    let authority = keys::issuing(config)?;
+    let authority = Arc::new(keys::issuing(config)?);
     let clock = SystemClock::default();
     let now = clock.now().wall_ms;
     let issued = init::sign_operator(&authority, &config.site, id.as_str(), key_pem, now)?;
     // The registry first: it is the one that may refuse (an id that is another's twin).
     let registry = offline(config, services::registry(config), &*people, &clock);
     decide(&registry, "put-person", &init::admin(id.as_str()))?;
-    let provisioning = services::provisioning(config, &authority)?;
+    let provisioning = services::provisioning(config, Issuers::new(authority.clone(), Vec::new()))?;
     let provisioning = offline(config, provisioning, &*certificates, &clock);
     let record = init::record(Kind::Operator, id.as_str(), &issued);
     decide(&provisioning, "record", &record)?;

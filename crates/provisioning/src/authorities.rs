@@ -1,4 +1,6 @@
-//! The issuing authorities that are trusted: one of them signs.
+//! The issuing authorities that are trusted: one of them signs. Others may take their places while the service runs.
+
+use std::sync::{Arc, PoisonError, RwLock};
 
 use contract::v1::IssuingAuthority;
 use pki::{Authority, Validity};
@@ -21,6 +23,66 @@ pub(crate) struct Authorities {
     others: Vec<Issuing>,
 }
 
+/// The issuing authorities of a running service: what its decisions know of them and its effects sign with. Clones
+/// are one and the same.
+#[derive(Debug, Clone)]
+pub struct Issuers(Arc<RwLock<Arc<Held>>>);
+
+/// What is in use at one moment. A decision or an effect holds it from its beginning to its end.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) known: Arc<Authorities>,
+    /// With their keys; none where nothing is signed.
+    pub(crate) keys: Vec<Arc<Authority>>,
+}
+
+impl Issuers {
+    /// One that signs, and others that are trusted: those that are to follow it, and those that it follows.
+    pub fn new(signing: Arc<Authority>, others: Vec<Arc<Authority>>) -> Issuers {
+        Issuers::holding(Held::of(signing, others))
+    }
+
+    /// The same by their certificates alone, for what needs no authority's key: a state that is brought back from a
+    /// backup.
+    pub fn without_keys(signing: &pki::IssuingCertificate, others: &[pki::IssuingCertificate]) -> Issuers {
+        let known = Authorities {
+            signing: Issuing::known(signing),
+            others: others.iter().map(Issuing::known).collect(),
+        };
+        Issuers::holding(Held {
+            known: Arc::new(known),
+            keys: Vec::new(),
+        })
+    }
+
+    /// Others take their places, for every decision and every effect from now on. The service is to be woken with
+    /// [`ISSUERS_CHANGED`](crate::ISSUERS_CHANGED) then.
+    pub fn change(&self, signing: Arc<Authority>, others: Vec<Arc<Authority>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Held::of(signing, others));
+    }
+
+    pub(crate) fn held(&self) -> Arc<Held> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn holding(held: Held) -> Issuers {
+        Issuers(Arc::new(RwLock::new(Arc::new(held))))
+    }
+}
+
+impl Held {
+    fn of(signing: Arc<Authority>, others: Vec<Arc<Authority>>) -> Held {
+        let known = Authorities {
+            signing: Issuing::of(&signing),
+            others: others.iter().map(|other| Issuing::of(other)).collect(),
+        };
+        Held {
+            known: Arc::new(known),
+            keys: std::iter::once(signing).chain(others).collect(),
+        }
+    }
+}
+
 impl Issuing {
     fn known(certificate: &pki::IssuingCertificate) -> Issuing {
         Issuing {
@@ -40,28 +102,6 @@ impl Issuing {
 }
 
 impl Authorities {
-    pub(crate) fn of(signing: &Authority) -> Authorities {
-        Authorities {
-            signing: Issuing::of(signing),
-            others: Vec::new(),
-        }
-    }
-
-    /// By their certificates alone.
-    pub(crate) fn known(
-        signing: &pki::IssuingCertificate,
-        others: &[pki::IssuingCertificate],
-    ) -> Authorities {
-        Authorities {
-            signing: Issuing::known(signing),
-            others: others.iter().map(Issuing::known).collect(),
-        }
-    }
-
-    pub(crate) fn trust<'a>(&mut self, others: impl IntoIterator<Item = &'a Authority>) {
-        self.others.extend(others.into_iter().map(Issuing::of));
-    }
-
     pub(crate) fn all(&self) -> impl Iterator<Item = &Issuing> {
         std::iter::once(&self.signing).chain(&self.others)
     }

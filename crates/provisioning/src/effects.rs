@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use pki::{Authority, IssuedCertificate, Plan, Revoked};
+use pki::{IssuedCertificate, Plan, Revoked};
 use prost::Message;
 use service::{Effect, store::Blobs};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    authorities::Issuers,
     policy,
     server::{self, Server},
 };
@@ -101,17 +102,16 @@ pub(crate) struct ListMade {
 
 /// Carries out the service's effects.
 pub struct Effects {
-    /// All that are trusted.
-    authorities: Vec<Arc<Authority>>,
+    issuers: Issuers,
     blobs: Arc<dyn Blobs>,
     server: Option<Arc<dyn Server>>,
 }
 
 impl Effects {
-    /// Effects with this authority's key, on these files.
-    pub fn new(authority: Arc<Authority>, blobs: Arc<dyn Blobs>) -> Effects {
+    /// Effects with these authorities' keys, on these files.
+    pub fn new(issuers: Issuers, blobs: Arc<dyn Blobs>) -> Effects {
         Effects {
-            authorities: vec![authority],
+            issuers,
             blobs,
             server: None,
         }
@@ -124,13 +124,6 @@ impl Effects {
             server: Some(server),
             ..self
         }
-    }
-
-    /// With the keys of others that are trusted, whose revocation lists are made too.
-    #[must_use]
-    pub fn beside(mut self, others: impl IntoIterator<Item = Arc<Authority>>) -> Effects {
-        self.authorities.extend(others);
-        self
     }
 
     /// Does one, and says what it came to.
@@ -174,7 +167,8 @@ impl Effects {
     fn try_sign(&self, order: &[u8]) -> Result<IssuedCertificate, String> {
         let order = SignOrder::decode(order).map_err(|e| e.to_string())?;
         let plan: Plan = serde_json::from_slice(&order.plan).map_err(|e| e.to_string())?;
-        let authority = self.authorities.iter().find(|one| one.id() == order.issuer);
+        let held = self.issuers.held();
+        let authority = held.keys.iter().find(|one| one.id() == order.issuer);
         let authority = authority
             .ok_or_else(|| format!("the issuing authority {} was removed; ask again", order.issuer))?;
         authority.sign(&plan).map_err(|e| e.to_string())
@@ -198,7 +192,7 @@ impl Effects {
             self.read_entries(order)?
         };
         let mut all = String::new();
-        for authority in &self.authorities {
+        for authority in &self.issuers.held().keys {
             let id = authority.id();
             let own = entries.iter().filter(|(issuer, _)| *issuer == id);
             let revoked: Vec<_> = own.map(|(_, revoked)| *revoked).collect();

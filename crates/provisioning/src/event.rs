@@ -96,6 +96,12 @@ pub(crate) fn forgotten(outcome: &mut Outcome, certificate: &Certificate) {
     outcome.event(subject(&certificate.serial), "forgotten", about(certificate));
 }
 
+/// An issuing authority has another place among those that are trusted.
+pub(crate) fn authority_changed(outcome: &mut Outcome, id: &str, place: &str) {
+    let data = json!({ "id": id, "state": place });
+    outcome.event(format!("authorities/{id}"), "changed", data);
+}
+
 /// Requests for a certificate were refused: how many since the last event, and the last of them.
 pub(crate) fn refused(outcome: &mut Outcome, about: &str, refusals: &Refusals) {
     let data = json!({

@@ -18,7 +18,8 @@
 //! - What is revoked while it is being signed is never handed out.
 //! - A key belongs to one party, and a revoked key to nobody.
 //! - `revoke` is answered when the front door has closed the sessions, or has not said so in time.
-//! - A certificate comes from the authority that its plan names, and is revoked in that one's list.
+//! - A certificate comes from the authority that its plan names, and is revoked in that one's list. Which ones there
+//!   are may change between two decisions, never within one.
 //! - The revocation lists' number only grows. What is revoked stays in it until one list was made after
 //!   its end (RFC 5280, section 3.3).
 //! - A certificate is forgotten, with its fact and its batch, when its end lies further back than the
@@ -48,11 +49,12 @@ mod state;
 mod told;
 
 use contract::{Refusal, id::ServiceName, v1::Criticality, verb::Verb, wire::Reply};
-use pki::Authority;
 use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
 
-use crate::{authorities::Authorities, decide::Situation};
+use crate::decide::Situation;
 pub use crate::{
+    authorities::Issuers,
+    decide::ISSUERS_CHANGED,
     effects::Effects,
     request::Request,
     server::{NextKey, Server},
@@ -124,44 +126,24 @@ impl Default for Settings {
 pub struct Provisioning {
     settings: Settings,
     roots_pem: String,
-    authorities: Authorities,
+    issuers: Issuers,
 }
 
 impl Provisioning {
-    /// A service that issues under `authority`, whose holders trust `roots_pem`.
-    pub fn new(settings: Settings, roots_pem: String, authority: &Authority) -> Provisioning {
+    /// A service that issues under these, whose holders trust `roots_pem`.
+    pub fn new(settings: Settings, roots_pem: String, issuers: Issuers) -> Provisioning {
         Provisioning {
             settings,
             roots_pem,
-            authorities: Authorities::of(authority),
+            issuers,
         }
-    }
-
-    /// A service that decides what needs no authority's key: of a state that is brought back from a backup.
-    pub fn without_keys(
-        settings: Settings,
-        roots_pem: String,
-        signing: &pki::IssuingCertificate,
-        others: &[pki::IssuingCertificate],
-    ) -> Provisioning {
-        Provisioning {
-            settings,
-            roots_pem,
-            authorities: Authorities::known(signing, others),
-        }
-    }
-
-    /// Trusts others beside the one that issues: those that are to follow it, and those that it follows.
-    #[must_use]
-    pub fn beside<'a>(mut self, others: impl IntoIterator<Item = &'a Authority>) -> Provisioning {
-        self.authorities.trust(others);
-        self
     }
 
     fn situation<'a>(&'a self, view: &'a View<'a>, cx: &'a mut Context<'_>) -> Situation<'a> {
         Situation {
             view,
             service: self,
+            authorities: self.issuers.held().known.clone(),
             now_ms: cx.now.wall_ms,
             site: cx.site,
             entropy: cx.entropy,

@@ -16,6 +16,7 @@
 //! | `l` | [`ListState`]: the revocation list |
 //! | `t` | [`Clock`]: the latest time at which something was issued |
 //! | `n` | [`Renewal`]: the server's next certificate, on its way |
+//! | `i` | [`Trusted`]: the issuing authorities, as they were last told |
 //! | `p` | [`Purge`]: the search for certificates that ended long ago |
 
 use contract::{
@@ -45,8 +46,11 @@ pub(crate) const PURGE: &str = "p";
 /// The server's next certificate, on its way.
 pub(crate) const RENEWAL: &str = "n";
 
+/// The issuing authorities, as they were last told.
+pub(crate) const TRUSTED: &str = "i";
+
 /// What each record is, by the letter of its key.
-pub const KINDS: [(&str, &str); 12] = [
+pub const KINDS: [(&str, &str); 13] = [
     (CERTIFICATES, "certificates"),
     ("o", "certificates by owner"),
     (ENDS, "certificates by end"),
@@ -59,6 +63,7 @@ pub const KINDS: [(&str, &str); 12] = [
     (CLOCK, "the latest time"),
     (PURGE, "the search for what ended"),
     (RENEWAL, "the server's next certificate"),
+    (TRUSTED, "the issuing CAs as last told"),
 ];
 
 /// Hex digits of a serial, see [`pki::Serial`].
@@ -92,6 +97,28 @@ pub(crate) struct KeyUse {
     pub(crate) id: String,
     #[prost(bool, tag = "3")]
     pub(crate) revoked: bool,
+}
+
+/// The issuing authorities that are trusted.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Trusted {
+    /// The mark of the one that signs.
+    #[prost(string, tag = "1")]
+    pub(crate) signing: String,
+    /// The marks of all, that one among them.
+    #[prost(string, repeated, tag = "2")]
+    pub(crate) all: Vec<String>,
+}
+
+impl Trusted {
+    /// What the authority with this mark is for.
+    pub(crate) fn place(&self, id: &str) -> &'static str {
+        match self.all.iter().any(|one| one == id) {
+            true if self.signing == id => "signs",
+            true => "trusted",
+            false => "removed",
+        }
+    }
 }
 
 /// One line of the revocation list.

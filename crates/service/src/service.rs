@@ -143,7 +143,7 @@ pub trait Service: Send + Sync + 'static {
         Ok(Outcome::default())
     }
 
-    /// A wake-up's time has come.
+    /// A wake-up's time has come, or the shell says that what this key stands for has changed.
     fn on_wake(&self, view: &View<'_>, key: &str, cx: &mut Context<'_>) -> Result<Outcome, Fault> {
         let _ = (view, key, cx);
         Ok(Outcome::default())

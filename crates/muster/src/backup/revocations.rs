@@ -20,6 +20,7 @@ use contract::{
 };
 use host::{Clock, Offline, SystemClock};
 use pki::{IssuingCertificate, PublishedList, PublishedListError};
+use provisioning::Issuers;
 
 use super::manifest::Manifest;
 use crate::{
@@ -105,7 +106,7 @@ fn read(path: &Path, issuing: &[IssuingCertificate]) -> Result<Vec<PublishedList
 
 fn tell(config: &Config, issuing: &[IssuingCertificate], number: u64, lines: &[RevokedLine]) -> Result<()> {
     let (signing, others) = issuing.split_first().context("no issuing CA")?;
-    let service = services::provisioning_without_keys(config, signing, others)?;
+    let service = services::provisioning(config, Issuers::without_keys(signing, others))?;
     let store = services::opener(config, ServiceName::Provisioning)()?;
     let clock = SystemClock::default();
     let offline = Offline {

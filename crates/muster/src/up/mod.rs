@@ -5,7 +5,9 @@ pub(crate) mod copies;
 mod crl;
 mod ends;
 mod http;
+mod issuers;
 pub(crate) mod keys;
+mod pki_folder;
 mod server_files;
 pub(crate) mod services;
 mod telemetry;
@@ -82,7 +84,7 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
     let mut bound = Bound::default();
 
     let (front_door, bus) = if parts.front_door {
-        let seen = tls_files::Look::at(&config.folder);
+        let seen = pki_folder::Look::at(&config.folder);
         let (door, bus) = open_front_door(config, door_end.clone()).await?;
         if let Some(files) = door.tls() {
             tokio::spawn(tls_files::follow(config.clone(), seen, files, door_end.clone()));

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use bus::BusConfig;
 use contract::id::ServiceName;
 use host::{Clock, Executor, Host, HostConfig, NoEffects, OpenStore};
-use pki::{Authority, IssuingCertificate};
+use provisioning::Issuers;
 use service::{
     Service,
     store::{Blobs, Store, StoreError},
@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     bus_file::BusFile,
     copies::{Desk, Shelf},
-    keys,
+    issuers, keys,
+    pki_folder::Look,
     server_files::ServerFiles,
 };
 use crate::{config::Config, folder::read_secret};
@@ -47,14 +48,17 @@ pub(super) fn start(
     match name {
         ServiceName::Registry => place.start(registry(config), |_| Arc::new(NoEffects)),
         ServiceName::Provisioning => {
-            let keys::Issuing { signing, others } = keys::all_issuing(config)?;
-            let service = provisioning(config, &signing)?.beside(&others);
+            let seen = Look::at(&config.folder);
+            let issuers = issuers::open(config)?;
+            let (service, signers) = (provisioning(config, issuers.clone())?, issuers.clone());
             let server = Arc::new(ServerFiles::of(&config.folder));
-            place.start(service, |blobs| {
-                let effects = provisioning::Effects::new(Arc::new(signing), blobs).renewing(server);
-                let effects = effects.beside(others.into_iter().map(Arc::new));
+            let (config, end) = (config.clone(), place.end.clone());
+            let started = place.start(service, |blobs| {
+                let effects = provisioning::Effects::new(signers, blobs).renewing(server);
                 Arc::new(ProvisioningEffects(effects))
-            })
+            })?;
+            tokio::spawn(issuers::follow(config, seen, issuers, started.0.waker(), end));
+            Ok(started)
         }
         ServiceName::Rollout => {
             let service = rollout::Rollout::new(keys::release_keys(config)?);
@@ -80,23 +84,10 @@ pub(crate) fn registry(config: &Config) -> registry::Registry {
 }
 
 /// Provisioning, as configured.
-pub(crate) fn provisioning(config: &Config, authority: &Authority) -> Result<provisioning::Provisioning> {
+pub(crate) fn provisioning(config: &Config, issuers: Issuers) -> Result<provisioning::Provisioning> {
     let roots = keys::roots(config)?;
     let settings = provisioning_settings(config);
-    Ok(provisioning::Provisioning::new(settings, roots, authority))
-}
-
-/// Provisioning, as configured, for what needs no authority's key.
-pub(crate) fn provisioning_without_keys(
-    config: &Config,
-    signing: &IssuingCertificate,
-    others: &[IssuingCertificate],
-) -> Result<provisioning::Provisioning> {
-    let roots = keys::roots(config)?;
-    let settings = provisioning_settings(config);
-    Ok(provisioning::Provisioning::without_keys(
-        settings, roots, signing, others,
-    ))
+    Ok(provisioning::Provisioning::new(settings, roots, issuers))
 }
 
 fn provisioning_settings(config: &Config) -> provisioning::Settings {

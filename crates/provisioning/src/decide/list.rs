@@ -35,6 +35,17 @@ pub(super) fn schedule(s: &Situation<'_>, outcome: &mut Outcome) -> Result<(), F
     Ok(())
 }
 
+/// Lists are due at once, for other authorities. One that is being made may be of those before.
+pub(super) fn make_anew(s: &Situation<'_>, outcome: &mut Outcome) -> Result<(), Fault> {
+    let list = load(s)?;
+    if list.making > 0 {
+        outcome.put(state::LIST, &ListState { stale: true, ..list });
+    } else {
+        outcome.wake_at(LIST_WAKE, s.now_ms);
+    }
+    Ok(())
+}
+
 /// No list comes with this number or a lower one, not even one that is being made; the next is due soon.
 pub(super) fn go_on_above(s: &Situation<'_>, outcome: &mut Outcome, number: u64) -> Result<(), Fault> {
     let list = load(s)?;

@@ -4,6 +4,7 @@ mod admission;
 mod claim;
 mod follow;
 mod issue;
+mod issuers;
 mod kicked;
 mod last_admin;
 mod list;
@@ -21,17 +22,22 @@ mod signed;
 mod taken;
 mod used;
 
+use std::sync::Arc;
+
 use contract::{Code, Refusal};
 use service::{Caller, Entropy, FactChange, Fault, Outcome, View};
 
-use crate::{Provisioning, Request};
+pub use self::issuers::LOOK as ISSUERS_CHANGED;
+use crate::{Provisioning, Request, authorities::Authorities};
 
 /// What every decision is given.
 pub(crate) struct Situation<'a> {
     /// The service's records.
     pub(crate) view: &'a View<'a>,
-    /// Its settings and its authority's limits.
+    /// Its settings and its roots.
     pub(crate) service: &'a Provisioning,
+    /// The authorities that are trusted now.
+    pub(crate) authorities: Arc<Authorities>,
     /// The time.
     pub(crate) now_ms: i64,
     /// The installation's name.
@@ -99,6 +105,7 @@ pub(crate) fn wake(s: &mut Situation<'_>, key: &str) -> Result<Outcome, Fault> {
         (purge::PURGE, _) => purge::decide(s),
         (server::LOOK, _) => server::look(s),
         (list::LIST_WAKE, _) => list::make(s),
+        (issuers::LOOK, _) => issuers::look(s),
         _ => Ok(Outcome::default()),
     }
 }

@@ -63,17 +63,13 @@ pub(super) fn plan_as(
     let used: Option<KeyUse> = s.view.load(state::key_key(&key))?;
     policy::key(used.as_ref(), wanted.kind, wanted.id)?;
     let subject = subject(s, wanted.kind, wanted.id)?;
-    let validity = Validity::within(
-        s.service.authorities.signing.validity,
-        s.now_ms,
-        wanted.lifetime_ms,
-    )
-    .map_err(|e| {
-        Refusal::new(
-            Code::Precondition,
-            format!("the issuing authority cannot issue now: {e}"),
-        )
-    })?;
+    let validity =
+        Validity::within(s.authorities.signing.validity, s.now_ms, wanted.lifetime_ms).map_err(|e| {
+            Refusal::new(
+                Code::Precondition,
+                format!("the issuing authority cannot issue now: {e}"),
+            )
+        })?;
     let plan = Plan::new(fresh_serial(s)?, profile, subject, csr.public_key(), validity);
     let record = recorded(s, wanted, &plan, key);
     write(s, outcome, &record)?;
@@ -99,7 +95,7 @@ fn recorded(s: &Situation<'_>, wanted: &Wanted<'_>, plan: &Plan, key: String) ->
         not_after_ms: plan.not_after_ms,
         issued_at_ms: s.now_ms,
         batch: wanted.batch.into(),
-        issuer: s.service.authorities.signing.id.clone(),
+        issuer: s.authorities.signing.id.clone(),
         ..Certificate::default()
     };
     Record {

@@ -16,7 +16,7 @@ use crate::{
 pub(super) fn decide(s: &Situation<'_>, m: &RecordCertificate) -> Result<Outcome, Fault> {
     let id = policy::id("id", &m.id)?;
     let kind = Kind::from_word(&m.kind).ok_or_else(|| Refusal::invalid("kind", "no kind of principal"))?;
-    let found = founding::read(&m.certificate, &s.service.authorities, kind, id.as_str())?;
+    let found = founding::read(&m.certificate, &s.authorities, kind, id.as_str())?;
     let mut outcome = Outcome::default();
     // An installation has a revocation list from its first minute, be it empty.
     list::schedule(s, &mut outcome)?;

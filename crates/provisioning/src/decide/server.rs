@@ -106,7 +106,7 @@ fn is_due(s: &Situation<'_>, certificate: &Certificate) -> bool {
 
 /// Not where the next one would end no later: an authority near its end would be asked again and again.
 fn is_worth_it(s: &Situation<'_>, certificate: &Certificate) -> bool {
-    s.service.authorities.signing.validity.not_after_ms > certificate.not_after_ms
+    s.authorities.signing.validity.not_after_ms > certificate.not_after_ms
 }
 
 /// The server's certificates, the newest last.

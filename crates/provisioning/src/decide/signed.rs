@@ -46,7 +46,7 @@ pub(super) fn decide(s: &mut Situation<'_>, serial: &str, result: &[u8]) -> Resu
             s.now_ms.saturating_add_unsigned(s.service.settings.unused_ms),
         );
     }
-    let issuer = s.service.authorities.pem(&certificate.issuer);
+    let issuer = s.authorities.pem(&certificate.issuer);
     let chain = format!("{}{issuer}", certificate.pem);
     if certificate.kind == Kind::Service.word() {
         server::signed(s, &mut outcome, serial, chain)?;

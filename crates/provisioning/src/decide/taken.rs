@@ -49,7 +49,7 @@ fn take(s: &Situation<'_>, outcome: &mut Outcome, line: &RevokedLine) -> Result<
 
 /// Its end is not known: it stays for as long as its authority could have let it.
 fn list_unknown(s: &Situation<'_>, outcome: &mut Outcome, serial: &str, reason: &str, line: &RevokedLine) {
-    let issuer = s.service.authorities.all().find(|one| one.id == line.issuer);
+    let issuer = s.authorities.all().find(|one| one.id == line.issuer);
     let Some(issuer) = issuer else { return };
     let entry = RevokedEntry {
         at_ms: line.at_ms,

@@ -163,6 +163,7 @@ impl Wanted {
 /// Lists that are too long for a message are fetched as files.
 fn authorities(service: &Provisioning, view: &View<'_>, cx: &QueryContext<'_>) -> Result<Authorities, Fault> {
     let state: ListState = view.load(state::LIST)?.unwrap_or_default();
+    let known = service.issuers.held().known.clone();
     let lists = cx
         .blobs
         .read(effects::LISTS_PEM, 0, LISTS_BYTES)?
@@ -171,9 +172,9 @@ fn authorities(service: &Provisioning, view: &View<'_>, cx: &QueryContext<'_>) -
     Ok(Authorities {
         request_id: String::new(),
         roots: service.roots_pem.clone(),
-        issuing: service.authorities.bundle(),
+        issuing: known.bundle(),
         crl: String::from_utf8_lossy(&lists).into_owned(),
         crl_number: state.number,
-        authorities: service.authorities.listed(),
+        authorities: known.listed(),
     })
 }

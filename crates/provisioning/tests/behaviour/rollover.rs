@@ -53,7 +53,7 @@ fn certificates_come_from_the_new_one_and_those_of_the_old_one_go_on() {
     let (mut world, one, two) = world();
     let (old, new) = (world.authority.clone(), world.another(7));
     // Published: it is told, and signs nothing.
-    world.restart_under(&old, &[&new]);
+    world.go_on_under(&old, &[&new]);
     let authorities: v1::Authorities = world
         .ask(ADA, "authorities", &v1::GetAuthorities::default())
         .unwrap();
@@ -70,7 +70,7 @@ fn certificates_come_from_the_new_one_and_those_of_the_old_one_go_on() {
     let again = renew(&mut world, "pump-1", &one.serial).unwrap();
     assert!(pki::issued_by(&again.certificate, &old.certificate_pem()).is_ok());
     // Active: the next ones are its.
-    world.restart_under(&new, &[&old]);
+    world.go_on_under(&new, &[&old]);
     let next = renew(&mut world, "pump-2", &two.serial).unwrap();
     assert!(pki::issued_by(&next.certificate, &new.certificate_pem()).is_ok());
     assert!(
@@ -90,7 +90,7 @@ fn certificates_come_from_the_new_one_and_those_of_the_old_one_go_on() {
 
 #[test]
 fn what_was_planned_before_is_signed_by_the_one_that_it_was_planned_for_or_by_nobody() {
-    for is_removed in [false, true] {
+    for (is_removed, restarts) in [(false, false), (false, true), (true, false), (true, true)] {
         let (mut world, one, _) = world();
         let (old, new) = (world.authority.clone(), world.another(7));
         world.hold_effects = true;
@@ -103,10 +103,10 @@ fn what_was_planned_before_is_signed_by_the_one_that_it_was_planned_for_or_by_no
             world.ask_as::<v1::Signed>("r-x", "devices/pump-1", &one.serial, "", "renew", &request);
         assert!(promised.is_none());
         world.hold_effects = false;
-        if is_removed {
-            world.restart_under(&new, &[]);
-        } else {
-            world.restart_under(&new, &[&old]);
+        let others = if is_removed { &[][..] } else { &[&old] };
+        match restarts {
+            true => world.restart_under(&new, others),
+            false => world.go_on_under(&new, others),
         }
         let answer = world.answer_since::<v1::Signed>(before, "r-x").unwrap();
         match answer {
@@ -124,6 +124,39 @@ fn what_was_planned_before_is_signed_by_the_one_that_it_was_planned_for_or_by_no
         }
         assert!(renew(&mut world, "pump-1", &one.serial).is_ok());
     }
+}
+
+#[test]
+fn each_change_is_told_once_and_the_lists_are_made_at_once() {
+    let (mut world, _, _) = world();
+    let (old, new) = (world.authority.clone(), world.another(7));
+    // What it begins with is no change.
+    world.go_on_under(&old, &[]);
+    let told = |world: &World| {
+        let all = world.events().into_iter();
+        all.filter(|event| event.starts_with("authorities/")).count()
+    };
+    assert_eq!(told(&world), 0);
+    let state = |world: &World, one: &Authority| {
+        world.event_data(&format!("authorities/{}", one.id()), "changed")["state"].clone()
+    };
+    use service::store::Blobs;
+    let list = format!("crl-{}.pem", new.id());
+    assert!(world.blobs.read(&list, 0, 1 << 20).unwrap().is_none());
+    world.go_on_under(&old, &[&new]);
+    world.wait(0);
+    assert_eq!((told(&world), state(&world, &new)), (1, "trusted".into()));
+    assert!(world.blobs.read(&list, 0, 1 << 20).unwrap().is_some());
+    world.go_on_under(&new, &[&old]);
+    assert_eq!(state(&world, &new), "signs");
+    assert_eq!((told(&world), state(&world, &old)), (3, "trusted".into()));
+    // Nothing more, however often it is woken or started.
+    world.go_on_under(&new, &[&old]);
+    world.restart_under(&new, &[&old]);
+    assert_eq!(told(&world), 3);
+    // While it did not run.
+    world.restart_under(&new, &[]);
+    assert_eq!((told(&world), state(&world, &old)), (4, "removed".into()));
 }
 
 /// What openssl says of a certificate under these roots, authorities and lists.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use contract::v1::{self, Stage};
-use provisioning::{Provisioning, Settings};
+use provisioning::{Issuers, Provisioning, Settings};
 use service::store::Read;
 
 use crate::damaged_rows::Rows;
@@ -50,7 +50,8 @@ fn a_damaged_row_is_named_and_nothing_is_done_on_its_word() {
             r#"{"kind":"devices","id":"pump-8","reason":"superseded"}"#,
         ),
     ];
-    let service = Provisioning::new(Settings::default(), world.root_pem.clone(), &world.authority);
+    let issuers = Issuers::new(world.authority.clone(), Vec::new());
+    let service = Provisioning::new(Settings::default(), world.root_pem.clone(), issuers);
     let rows = Rows {
         service: Arc::new(service),
         site: "hq",

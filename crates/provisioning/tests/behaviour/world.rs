@@ -15,7 +15,7 @@ use contract::{
 };
 use pki::{Authority, Charter, KeyKind, Serial};
 use prost::Message;
-use provisioning::{Effects, NextKey, Provisioning, Server, Settings};
+use provisioning::{Effects, ISSUERS_CHANGED, Issuers, NextKey, Provisioning, Server, Settings};
 use service::{
     Context, Effect, Entropy, HostLoop, Input, Now, QueryContext,
     store::{Blobs, Store},
@@ -48,7 +48,7 @@ pub(crate) struct World {
     root: Authority,
     pub(crate) authority: Arc<Authority>,
     /// Trusted beside the one that signs.
-    others: Vec<Arc<Authority>>,
+    issuers: Issuers,
     pub(crate) root_pem: String,
     pub(crate) store: MemoryStore,
     pub(crate) blobs: Arc<MemoryBlobs>,
@@ -127,7 +127,8 @@ impl World {
         let root_authority = Authority::open(&root.chain_pem, &root.key_pem, START).unwrap();
         let issuing = pki::create_issuing(&root_authority, &charter(2, 10)).unwrap();
         let authority = Arc::new(Authority::open(&issuing.chain_pem, &issuing.key_pem, START).unwrap());
-        let service = Provisioning::new(settings, root.chain_pem.clone(), &authority);
+        let issuers = Issuers::new(authority.clone(), Vec::new());
+        let service = Provisioning::new(settings, root.chain_pem.clone(), issuers.clone());
         let store = MemoryStore::new(7);
         let host = open(&service, &store);
         let mut world = World {
@@ -135,7 +136,7 @@ impl World {
             service,
             root: root_authority,
             authority,
-            others: Vec::new(),
+            issuers,
             root_pem: root.chain_pem,
             store,
             blobs: Arc::default(),
@@ -178,10 +179,18 @@ impl World {
     /// The process starts again, with other authorities.
     pub(crate) fn restart_under(&mut self, signing: &Arc<Authority>, others: &[&Arc<Authority>]) {
         self.authority = signing.clone();
-        self.others = others.iter().map(|other| Arc::clone(other)).collect();
-        let service = Provisioning::new(Settings::default(), self.root_pem.clone(), signing);
-        self.service = service.beside(self.others.iter().map(AsRef::as_ref));
+        self.issuers = Issuers::new(signing.clone(), cloned(others));
+        let roots = self.root_pem.clone();
+        self.service = Provisioning::new(Settings::default(), roots, self.issuers.clone());
         self.restart();
+        self.round(vec![Input::Woken(ISSUERS_CHANGED.into())]);
+    }
+
+    /// Other authorities take their places while it runs.
+    pub(crate) fn go_on_under(&mut self, signing: &Arc<Authority>, others: &[&Arc<Authority>]) {
+        self.authority = signing.clone();
+        self.issuers.change(signing.clone(), cloned(others));
+        self.round(vec![Input::Woken(ISSUERS_CHANGED.into())]);
     }
 
     fn follow(&mut self) {
@@ -416,8 +425,8 @@ impl World {
 
     fn run_effects(&mut self) {
         while !self.hold_effects && !self.effects.is_empty() {
-            let executor = Effects::new(self.authority.clone(), self.blobs.clone() as Arc<dyn Blobs>);
-            let executor = executor.beside(self.others.clone()).renewing(self.server.clone());
+            let executor = Effects::new(self.issuers.clone(), self.blobs.clone() as Arc<dyn Blobs>);
+            let executor = executor.renewing(self.server.clone());
             let effects = std::mem::take(&mut self.effects);
             let done = effects
                 .into_iter()
@@ -551,4 +560,8 @@ pub(crate) fn key_and_csr(id: &str) -> (String, String) {
     let key = pki::generate_key(KeyKind::P256).unwrap();
     let csr = pki::csr_for(&key, id).unwrap();
     (key.to_string(), csr)
+}
+
+fn cloned(authorities: &[&Arc<Authority>]) -> Vec<Arc<Authority>> {
+    authorities.iter().map(|one| Arc::clone(one)).collect()
 }

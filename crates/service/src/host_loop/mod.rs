@@ -76,6 +76,8 @@ pub enum Input {
         /// What it came to, as the service understands it.
         result: Vec<u8>,
     },
+    /// What the service cannot see by itself has changed: it is woken with this key now.
+    Woken(String),
     /// Requests that an empty service decides once: verb and payload.
     Bootstrap(Vec<(String, Vec<u8>)>),
 }
@@ -252,6 +254,13 @@ impl<S: Service> HostLoop<S> {
                 Ok(())
             }
             Input::EffectDone { id, result } => self.on_effect(&id, &result, group, base, cx),
+            Input::Woken(key) => {
+                let decided = self
+                    .service
+                    .clone()
+                    .on_wake(&View::new(base, &group.batch), &key, cx);
+                self.settle_own("wake-up", &key, decided, group, base, cx)
+            }
             Input::Bootstrap(requests) => self.bootstrap(requests, group, base, cx),
         }
     }

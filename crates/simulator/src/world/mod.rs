@@ -369,8 +369,10 @@ fn keeper(service: ServiceName, disk: Disk, genesis: &'static Genesis) -> Box<dy
         ServiceName::Provisioning => {
             let authority = genesis.authority.clone();
             let settings = provisioning::Settings::default();
-            let service = provisioning::Provisioning::new(settings, genesis.roots_pem.clone(), &authority);
-            let effects = provisioning::Effects::new(authority, blobs.clone());
+            let issuers = provisioning::Issuers::new(authority, Vec::new());
+            let roots = genesis.roots_pem.clone();
+            let service = provisioning::Provisioning::new(settings, roots, issuers.clone());
+            let effects = provisioning::Effects::new(issuers, blobs.clone());
             let run = Box::new(move |effect: &Effect| effects.run(effect));
             Box::new(Process::new(
                 service,

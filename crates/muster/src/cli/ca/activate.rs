@@ -9,9 +9,13 @@ use super::{
         confirm::{Confirm, Consent},
         print,
     },
-    RESTART,
+    FOLLOWS,
 };
-use crate::{authorities::Register, folder::demand_owner, up::keys};
+use crate::{
+    authorities::{Lock, Register},
+    folder::demand_owner,
+    up::keys,
+};
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Activate {
@@ -25,6 +29,7 @@ impl Activate {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let config = global.config()?;
         demand_owner(&config.folder.pki(""))?;
+        let _lock = Lock::take(&config.folder)?;
         let mut register = Register::read(&config.folder)?;
         let former = register.active()?.id.clone();
         register.activate(&self.id)?;
@@ -39,7 +44,7 @@ impl Activate {
             return print::json(&json!({ "active": self.id, "retiring": former }));
         }
         print::line(format!(
-            "{} signs from the next start on; {former} stays trusted. {RESTART}",
+            "{} signs, and {former} stays trusted; {FOLLOWS}",
             self.id
         ))
     }

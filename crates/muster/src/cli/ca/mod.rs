@@ -11,9 +11,8 @@ use super::Global;
 
 /// The issuing CAs, and how one follows the other.
 ///
-/// A new one is trusted as soon as the server was restarted, and signs nothing until it is activated. The one
-/// before stays trusted until it is removed. These commands change files below `pki/`; the server reads them
-/// when it starts.
+/// A new one is trusted at once, and signs nothing until it is activated. The one before stays trusted until it
+/// is removed. These commands change files below `pki/`; a running server follows them within seconds.
 #[derive(clap::Subcommand)]
 pub(super) enum Ca {
     /// The issuing CAs, the one that signs first.
@@ -22,10 +21,10 @@ pub(super) enum Ca {
     /// Make the next issuing CA, under the same root. Needs the root's key.
     #[command(after_help = "Example:\n  muster ca new --root-key /media/safe/root.key")]
     New(new::New),
-    /// Let another issuing CA sign, from the next start on.
+    /// Let another issuing CA sign.
     #[command(after_help = "Example:\n  muster ca activate 5b1f22a0")]
     Activate(activate::Activate),
-    /// Trust an issuing CA no more, from the next start on.
+    /// Trust an issuing CA no more.
     #[command(after_help = "Example:\n  muster ca remove 4c07e1d9")]
     Remove(remove::Remove),
 }
@@ -42,4 +41,4 @@ impl Ca {
 }
 
 /// What is said after each change.
-const RESTART: &str = "the server reads this when it starts: restart it";
+const FOLLOWS: &str = "a running server follows within seconds";

@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 use super::{
     super::{Global, print},
-    RESTART,
+    FOLLOWS,
 };
 use crate::{
-    authorities::Register,
+    authorities::{Lock, Register},
     config::Config,
     exit::Failure,
     folder::{demand_owner, read_secret, read_text, write_public, write_secret},
@@ -35,6 +35,7 @@ impl New {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let config = global.config()?;
         demand_owner(&config.folder.pki(""))?;
+        let _lock = Lock::take(&config.folder)?;
         let mut register = Register::read(&config.folder)?;
         let root = self.root(&config)?;
         let made = pki::create_issuing(
@@ -56,7 +57,7 @@ impl New {
             return print::json(&json!({ "id": id, "state": "published" }));
         }
         print::line(format!(
-            "made the issuing CA {id}: trusted, and signing nothing yet; {RESTART}"
+            "made the issuing CA {id}: trusted, and signing nothing yet; {FOLLOWS}"
         ))?;
         print::line(format!("then let it sign: muster ca activate {id}"))
     }

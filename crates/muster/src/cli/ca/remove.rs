@@ -1,6 +1,9 @@
 //! `muster ca remove`
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
+use client::Client;
 use contract::{
     id::{Kind, ServiceName},
     v1::{Authorities, Certificate, CertificateStatus, CertificatesListed, GetAuthorities, ListCertificates},
@@ -16,13 +19,17 @@ use super::{
         list::Page,
         print, whole,
     },
-    RESTART,
+    FOLLOWS,
 };
 use crate::{
-    authorities::{Register, stem},
+    authorities::{Lock, Register, stem},
     exit::{Exit, Failure},
     folder::demand_owner,
 };
+
+/// Between two looks whether the server has followed, and how many there are: longer than it takes.
+const PAUSE: Duration = Duration::from_millis(500);
+const LOOKS: u32 = 30;
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Remove {
@@ -39,6 +46,7 @@ impl Remove {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let config = global.config()?;
         demand_owner(&config.folder.pki(""))?;
+        let _lock = Lock::take(&config.folder)?;
         let mut register = Register::read(&config.folder)?;
         register.remove(&self.id)?;
         if !self.force {
@@ -66,10 +74,7 @@ impl Remove {
         if global.json {
             return print::json(&json!({ "removed": self.id }));
         }
-        print::line(format!(
-            "{} is trusted no more from the next start on; {RESTART}",
-            self.id
-        ))
+        print::line(format!("{} is trusted no more; {FOLLOWS}", self.id))
     }
 }
 
@@ -77,21 +82,7 @@ impl Remove {
 fn demand_unused(global: &Global, id: &str, renew_after_ms: i64) -> Result<()> {
     let count = global.block_on(async {
         let (client, _inbox) = global.connect().await?;
-        let authorities: Authorities = ask(
-            &client,
-            ServiceName::Provisioning,
-            "authorities",
-            &GetAuthorities::default(),
-        )
-        .await?;
-        if authorities
-            .authorities
-            .iter()
-            .any(|one| one.id == id && one.signs)
-        {
-            let message = format!("the running server still signs with {id}; restart it first");
-            return Err(Failure::new(Exit::Conflict, message).into());
-        }
+        demand_not_signing(&client, id).await?;
         let now_ms = wall_ms();
         let request = |Page { size, token }| ListCertificates {
             issuer: id.to_owned(),
@@ -115,6 +106,21 @@ fn demand_unused(global: &Global, id: &str, renew_after_ms: i64) -> Result<()> {
     let message = format!(
         "{count} certificates of {id} count: let their holders renew first (`muster cert list`), or give --force to shut them out"
     );
+    Err(Failure::new(Exit::Conflict, message).into())
+}
+
+/// Waits until the server has followed to another that signs. One that does not must be looked at first: what it signs
+/// from now on would count for nobody.
+async fn demand_not_signing(client: &Client, id: &str) -> Result<()> {
+    for _ in 0..LOOKS {
+        let asked = GetAuthorities::default();
+        let told: Authorities = ask(client, ServiceName::Provisioning, "authorities", &asked).await?;
+        if !told.authorities.iter().any(|one| one.id == id && one.signs) {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let message = format!("the running server still signs with {id}; its log says why it does not follow");
     Err(Failure::new(Exit::Conflict, message).into())
 }
 
