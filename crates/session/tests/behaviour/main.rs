@@ -7,6 +7,7 @@ mod duplicates;
 mod ended;
 mod events;
 mod exactly_once;
+mod judging;
 mod kept;
 mod kicks;
 mod mutations;
