@@ -1,4 +1,4 @@
-//! `docs/mqtt-clients.md` as its reader would type it, beside an installation in `muster-data`.
+//! A page of the documents as its reader would type it, beside an installation in `muster-data`.
 
 use std::{
     io::{BufRead, BufReader},
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use world::{World, cargo_output, pages, repository};
+use world::{World, cargo_output, free_port, pages, repository};
 
 /// How long one program may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,8 +23,8 @@ pub(crate) struct Page {
 
 impl Page {
     /// The page, with the installation's port in place of its own.
-    pub(crate) fn of(world: &World) -> Page {
-        let text = std::fs::read_to_string(repository().join("docs/mqtt-clients.md")).unwrap();
+    pub(crate) fn of(world: &World, page: &str) -> Page {
+        let text = std::fs::read_to_string(repository().join(page)).unwrap();
         let port = world.endpoint().port;
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(world.folder(), folder.path().join("muster-data")).unwrap();
@@ -32,6 +32,15 @@ impl Page {
             text: text.replace("8883", &port.to_string()),
             folder,
             port,
+        }
+    }
+
+    /// With another port of the page's on one that is free.
+    pub(crate) fn elsewhere(self, port: &str) -> Page {
+        assert!(self.text.contains(port));
+        Page {
+            text: self.text.replace(port, &free_port().to_string()),
+            ..self
         }
     }
 

@@ -1,9 +1,17 @@
-//! The policy as Mosquitto keeps it: the broker itself, with what `muster policy export mosquitto` wrote.
+//! The policy as other brokers keep it: Mosquitto itself, with what `muster policy export mosquitto` wrote; and what EMQX
+//! asks of `muster policy serve`, by curl.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+// Shared with tests that use all of it.
+#[allow(dead_code)]
+#[path = "../strangers/page.rs"]
+mod page;
 
 use std::{
     fs,
+    io::Write,
     net::TcpStream,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -13,7 +21,9 @@ use contract::{
     ServiceName,
     v1::{self, Changed},
 };
-use world::{Person, World, free_port, muster, signal};
+use page::Page;
+use serde_json::{Value, json};
+use world::{Person, Process, World, free_port, muster, muster_program, signal};
 
 /// Mosquitto on the exported files, and a second listener without TLS that may do everything: the test's eyes.
 struct Mosquitto {
@@ -239,4 +249,257 @@ async fn revoke(admin: &Person, device: &str) {
     let _: v1::Revoked = admin.ask(ServiceName::Provisioning, "revoke", &revoke).await;
     // The list with it is made within the second.
     tokio::time::sleep(Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs curl and jq; tests/run installs them"]
+async fn emqx_is_answered_as_the_page_says() {
+    let world = World::new().await;
+    let page = Page::of(&world, "docs/other-brokers.md").elsewhere("8091");
+    let said = page.typed();
+    println!("{said}");
+    for words in [
+        "\"client_attrs\":{\"muster\":\"operators/admin/",
+        "{\"result\":\"allow\"}",
+        "{\"result\":\"deny\"}",
+    ] {
+        assert!(said.contains(words), "`{words}` is not in\n{said}");
+    }
+}
+
+/// `muster policy serve`, and curl as the broker that asks.
+struct Hooks {
+    process: Child,
+    url: String,
+    /// Options of curl that make it trust the server.
+    trust: Vec<String>,
+    secret: String,
+}
+
+impl Drop for Hooks {
+    fn drop(&mut self) {
+        signal(self.process.id(), "TERM");
+        assert_eq!(self.process.wait().unwrap().code(), Some(0));
+    }
+}
+
+impl Hooks {
+    fn start(world: &World, over_tls: bool) -> Hooks {
+        let folder = world.folder();
+        let (secret, port) = ("a secret of some length", free_port());
+        let file = folder.join("hooks.secret");
+        fs::write(&file, format!("{secret}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let mut serve = Command::new(muster_program());
+        serve
+            .arg("--dir")
+            .arg(folder)
+            .args(["--server", &format!("127.0.0.1:{}", world.endpoint().port)]);
+        serve.args([
+            "policy",
+            "serve",
+            "--fresh",
+            "200ms",
+            "--listen",
+            &format!("127.0.0.1:{port}"),
+        ]);
+        serve.arg("--secret").arg(&file);
+        let (mut scheme, mut trust) = ("http", Vec::new());
+        if over_tls {
+            serve.arg("--certificate").arg(folder.join("pki/server.pem"));
+            serve.arg("--key").arg(folder.join("pki/server.key"));
+            scheme = "https";
+            trust = vec![
+                "--cacert".into(),
+                folder.join("pki/root.pem").to_str().unwrap().into(),
+            ];
+        }
+        let process = serve.stdout(Stdio::null()).spawn().unwrap();
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "it does not start");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Hooks {
+            process,
+            url: format!("{scheme}://127.0.0.1:{port}"),
+            trust,
+            secret: secret.into(),
+        }
+    }
+
+    /// The status, and the answer.
+    fn post(&self, path: &str, body: &str, secret: &str) -> (u16, Value) {
+        let mut curl = Command::new("curl");
+        curl.args([
+            "-s",
+            "-w",
+            "\n%{http_code}",
+            "-H",
+            "content-type: application/json",
+            "-d",
+            "@-",
+        ]);
+        curl.args(&self.trust)
+            .arg("-H")
+            .arg(format!("authorization: Bearer {secret}"));
+        let mut curl = curl
+            .arg(format!("{}{path}", self.url))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It may be refused before all of it was read.
+        let _ = curl.stdin.take().unwrap().write_all(body.as_bytes());
+        let output = String::from_utf8(curl.wait_with_output().unwrap().stdout).unwrap();
+        let (answer, status) = output.rsplit_once('\n').unwrap();
+        (
+            status.parse().unwrap(),
+            serde_json::from_str(answer).unwrap_or_default(),
+        )
+    }
+
+    fn ask(&self, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.post(path, &body.to_string(), &self.secret);
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    /// As EMQX asks when a client with this certificate connects; the identity that it was told.
+    fn connects(&self, identity: &Path, client_id: &str) -> Option<String> {
+        let pem = fs::read_to_string(identity.join("certificate.pem")).unwrap();
+        let first = pem.split_inclusive("-----END CERTIFICATE-----").next().unwrap();
+        let name = client_id.split(':').next().unwrap();
+        let body = json!({"clientid": client_id, "certificate": first, "common_name": name});
+        let answer = self.ask("/authn", &body);
+        let identity = answer["client_attrs"]["muster"].as_str().map(str::to_owned);
+        assert_eq!(
+            answer["result"],
+            if identity.is_some() { "allow" } else { "deny" }
+        );
+        assert_ne!(answer["is_superuser"], true);
+        identity
+    }
+
+    fn may(&self, client_id: &str, identity: &str, action: &str, topic: &str) -> bool {
+        let retain = if action == "publish" { "false" } else { "undefined" };
+        let topic = format!("muster/v1/{topic}");
+        let body = json!({"clientid": client_id, "identity": identity, "action": action, "topic": topic, "retain": retain});
+        self.ask("/authz", &body)["result"] == "allow"
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs curl; tests/run installs it"]
+async fn emqx_is_told_what_the_front_door_would_do() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let pump = device(&world, &admin, "pump-1").await;
+    let erp = world.integrator(&admin, "erp", &["registry/#"]).await;
+    for over_tls in [false, true] {
+        let hooks = Hooks::start(&world, over_tls);
+        let device = hooks.connects(&pump, "pump-1:a").expect("the device is let in");
+        assert_eq!(hooks.connects(&pump, "pump-2"), None, "another's client id");
+        let integrator = hooks.connects(&erp, "erp").expect("the integrator is let in");
+        for (client_id, identity, action, topic, expected) in [
+            (
+                "pump-1:a",
+                &device,
+                "publish",
+                "devices/pump-1/up/registry/report",
+                true,
+            ),
+            (
+                "pump-1:a",
+                &device,
+                "publish",
+                "devices/pump-1/up/registry/register",
+                false,
+            ),
+            (
+                "pump-1:a",
+                &device,
+                "publish",
+                "devices/pump-2/up/registry/report",
+                false,
+            ),
+            ("pump-1:a", &device, "subscribe", "devices/pump-1/down/#", true),
+            ("pump-1:a", &device, "subscribe", "devices/+/down/#", false),
+            (
+                "pump-2",
+                &device,
+                "publish",
+                "devices/pump-1/up/registry/report",
+                false,
+            ),
+            ("erp", &integrator, "subscribe", "events/registry/#", true),
+            ("erp", &integrator, "subscribe", "events/#", false),
+            (
+                "erp",
+                &integrator,
+                "publish",
+                "integrators/erp/up/registry/replay",
+                true,
+            ),
+        ] {
+            assert_eq!(
+                hooks.may(client_id, identity, action, topic),
+                expected,
+                "{client_id} {action} {topic}"
+            );
+        }
+        for (path, body, secret, status) in [
+            ("/authn", "{}", "a wrong secret of some length", 401),
+            ("/authn", "{", &*hooks.secret, 400),
+            ("/authz", "{\"action\":\"dance\"}", &hooks.secret, 400),
+            ("/acl", "{}", &hooks.secret, 404),
+            ("/authn", &"x".repeat(1_000_000), &hooks.secret, 413),
+        ] {
+            assert_eq!(hooks.post(path, body, secret).0, status, "{path}");
+        }
+    }
+    // What is decided meanwhile holds at once, or nearly.
+    let hooks = Hooks::start(&world, false);
+    let identity = hooks.connects(&pump, "pump-1").unwrap();
+    let report = "devices/pump-1/up/registry/report";
+    for (verb, expected) in [("suspend", false), ("release", true)] {
+        let restrict = v1::RestrictDevice {
+            device_id: "pump-1".into(),
+            reason: "odd traffic".into(),
+            ..v1::RestrictDevice::default()
+        };
+        let _: Changed = admin.ask(ServiceName::Registry, verb, &restrict).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let may = hooks.may("pump-1", &identity, "publish", report);
+        assert_eq!(may, expected, "{verb}");
+    }
+    revoke(&admin, "pump-1").await;
+    assert!(!hooks.may("pump-1", &identity, "publish", report));
+    assert_eq!(hooks.connects(&pump, "pump-1"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_are_answered_on_this_machine_or_over_tls_and_never_without_a_secret() {
+    let world = World::new().await;
+    let secret = world.folder().join("short");
+    fs::write(&secret, "short\n").unwrap();
+    for (mode, listen, words) in [
+        (0o644, "127.0.0.1:0", "chmod 600"),
+        (0o600, "127.0.0.1:0", "fewer than 16 characters"),
+    ] {
+        fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
+        refused(&world, &secret, listen, words);
+    }
+    fs::write(&secret, "long enough, as secrets go\n").unwrap();
+    refused(&world, &secret, "0.0.0.0:0", "can be reached from elsewhere");
+}
+
+fn refused(world: &World, secret: &Path, listen: &str, words: &str) {
+    let secret = secret.to_str().unwrap();
+    let arguments = ["policy", "serve", "--secret", secret, "--listen", listen];
+    let mut serve = Process::spawn(Process::command(world.folder(), &arguments, &[]));
+    let ended = serve.ended(Duration::from_secs(20)).expect("it ends");
+    let log = serve.ready(Duration::from_secs(1)).unwrap_err();
+    assert_eq!(ended.code(), Some(2), "{log}");
+    assert!(log.contains(words), "{log}");
 }

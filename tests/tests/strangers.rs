@@ -4,6 +4,8 @@
 
 #[path = "../strangers/mosquitto.rs"]
 mod mosquitto;
+// Shared with tests that use all of it.
+#[allow(dead_code)]
 #[path = "../strangers/page.rs"]
 mod page;
 #[path = "../strangers/rumqttc.rs"]
@@ -491,7 +493,7 @@ async fn rumqttc_is_an_operator_and_an_integrator() {
 #[ignore = "needs mosquitto-clients, paho-mqtt, Node with mqtt.js, and the example; tests/run installs and builds them"]
 async fn the_page_for_other_clients_does_what_it_says() {
     let world = World::new().await;
-    let page = Page::of(&world);
+    let page = Page::of(&world, "docs/mqtt-clients.md");
     let said = page.typed();
     println!("{said}");
     for words in [

@@ -1,6 +1,6 @@
 //! Granting what connections ask for.
 
-use contract::{Kind, ServiceName, Topic, v1::Frame, verb::Verb};
+use contract::{ServiceName, Topic, v1::Frame, verb::Verb};
 use service::{
     Now,
     planted::{self, Mistake},
@@ -10,6 +10,7 @@ use super::{Door, place, retained::Message};
 use crate::{
     connection::{Connection, Forward, HandOut, Post, Wish},
     directory::Session,
+    judge::{self, NotGranted},
     lane::{Full, Origin},
     meter::Limit,
     policy::Offer,
@@ -257,29 +258,22 @@ impl Door {
         wanted: &Subscription,
         now: Now,
     ) -> Result<(Pattern, Added), u8> {
-        let pattern: Pattern = wanted.filter.parse().map_err(|_| SUB_FILTER_INVALID)?;
         let id = connection.id();
         let Some(session) = self.directory.get(id) else {
             return Err(SUB_NOT_AUTHORIZED);
         };
-        let who = session.caller.principal.clone();
-        let is_event = !self.root().own_down_covers(&who, pattern.filter());
-        if matches!(pattern, Pattern::Shared(_)) && (who.kind != Kind::Integrator || !is_event) {
-            return Err(SUB_SHARED);
-        }
-        let may = self
-            .policy
-            .subscribe(&session.caller, &session.standing, pattern.filter());
-        if !may {
-            self.notice(
-                &who,
-                "subscribe-denied",
-                wanted.filter.clone(),
-                connection.address(),
-                now,
-            );
-            return Err(SUB_NOT_AUTHORIZED);
-        }
+        let (caller, standing) = (&session.caller, &session.standing);
+        let granted = judge::granted(&*self.policy, self.root(), caller, standing, &wanted.filter);
+        let (pattern, is_event) = match granted {
+            Ok(granted) => granted,
+            Err(NotGranted::Invalid) => return Err(SUB_FILTER_INVALID),
+            Err(NotGranted::Shared) => return Err(SUB_SHARED),
+            Err(NotGranted::Denied) => {
+                let (who, detail) = (caller.principal.clone(), wanted.filter.clone());
+                self.notice(&who, "subscribe-denied", detail, connection.address(), now);
+                return Err(SUB_NOT_AUTHORIZED);
+            }
+        };
         let limits = self.settings.limits.clone();
         let added = self
             .directory

@@ -3,6 +3,7 @@
 mod export;
 mod mosquitto;
 mod roll;
+mod serve;
 
 use anyhow::Result;
 
@@ -14,6 +15,15 @@ pub(super) enum Policy {
     /// Write the policy as another broker's configuration
     #[command(subcommand)]
     Export(Export),
+    /// Answer EMQX 5's questions about who may connect, publish and subscribe
+    ///
+    /// EMQX asks over HTTP (`/authn`, `/authz`) and does what it is told: what the front door would do, by what the
+    /// services say now or said a moment ago. As long as it is not answered it falls back on its own settings, which
+    /// must deny. docs/other-brokers.md has its configuration.
+    #[command(after_help = "Examples:
+  muster policy serve --secret hooks.secret
+  muster policy serve --secret s --listen 0.0.0.0:8091 --certificate h.pem --key h.key")]
+    Serve(serve::Serve),
 }
 
 #[derive(clap::Subcommand)]
@@ -33,6 +43,7 @@ impl Policy {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         match self {
             Policy::Export(Export::Mosquitto(command)) => command.run(global),
+            Policy::Serve(command) => command.run(global),
         }
     }
 }

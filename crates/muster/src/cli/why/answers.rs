@@ -19,11 +19,11 @@ use super::super::{global::explain, whole};
 
 /// All that matters for one principal's way in.
 #[derive(Default)]
-pub(super) struct Answers {
+pub(in crate::cli) struct Answers {
     pub(super) device: Option<Device>,
     pub(super) status: Option<DeviceStatus>,
     /// The newest first.
-    pub(super) certificates: Vec<Certificate>,
+    pub(in crate::cli) certificates: Vec<Certificate>,
     /// What a person may log in with; the one that ends last comes first.
     pub(super) tokens: Vec<LoginToken>,
     known_login: KnownLogin,
@@ -34,7 +34,22 @@ pub(super) struct Answers {
 }
 
 impl Answers {
+    /// And whether it is there, if it is a device.
     pub(super) async fn about(client: &Client, who: &Principal) -> Result<Answers> {
+        let mut answers = Answers::known(client, who).await?;
+        if who.kind == Kind::Device {
+            let show = ShowStatus {
+                device_id: who.id.to_string(),
+                ..ShowStatus::default()
+            };
+            let shown: Option<StatusShown> = found(client, ServiceName::Monitoring, &show).await?;
+            answers.status = shown.and_then(|shown| shown.status);
+        }
+        Ok(answers)
+    }
+
+    /// What the front door goes by. Of a claim `who` is its batch.
+    pub(in crate::cli) async fn known(client: &Client, who: &Principal) -> Result<Answers> {
         let mut answers = Answers::default();
         match who.kind {
             Kind::Device => answers.take_device(client, who).await?,
@@ -46,19 +61,12 @@ impl Answers {
     }
 
     async fn take_device(&mut self, client: &Client, who: &Principal) -> Result<()> {
-        let device_id = who.id.to_string();
         let show = ShowDevice {
-            device_id: device_id.clone(),
+            device_id: who.id.to_string(),
             ..ShowDevice::default()
         };
         let shown: Option<DeviceShown> = found(client, ServiceName::Registry, &show).await?;
         self.know_device(shown.and_then(|shown| shown.device));
-        let show = ShowStatus {
-            device_id,
-            ..ShowStatus::default()
-        };
-        let shown: Option<StatusShown> = found(client, ServiceName::Monitoring, &show).await?;
-        self.status = shown.and_then(|shown| shown.status);
         Ok(())
     }
 
@@ -143,7 +151,7 @@ impl Answers {
     }
 
     #[cfg(test)]
-    pub(super) fn of_device(device: Option<Device>, certificates: Vec<Certificate>) -> Answers {
+    pub(in crate::cli) fn of_device(device: Option<Device>, certificates: Vec<Certificate>) -> Answers {
         let mut answers = Answers::default();
         answers.know_device(device);
         answers.know_certificates(certificates);

@@ -1,6 +1,6 @@
 //! `muster why`
 
-mod answers;
+pub(super) mod answers;
 mod connect;
 
 use anyhow::Result;

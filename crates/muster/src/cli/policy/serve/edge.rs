@@ -1,0 +1,188 @@
+//! HTTP/1.1 for a broker: few connections, each with many small requests.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::{ServerConfig, crypto::aws_lc_rs};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_rustls::TlsAcceptor;
+use tracing::{info, warn};
+
+use super::hooks::{Denied, Desk};
+
+/// A broker's node has a pool of eight by default.
+const CONNECTIONS: usize = 256;
+/// A certificate and a topic, with room.
+const BODY_BYTES: usize = 128 * 1024;
+const HEAD_BYTES: usize = 16 * 1024;
+/// How long a head may take, and how long a connection may be idle.
+const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+/// How long the rest of a request and its answer may take, and a handshake.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Pause after the operating system refused to accept.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What it takes to answer.
+pub(super) struct Edge {
+    /// Of the secret: compared in place of it, so that the time it takes tells nothing.
+    digest: [u8; 32],
+    tls: Option<TlsAcceptor>,
+    desk: Desk,
+    places: Arc<Semaphore>,
+}
+
+/// What is wrong with a request.
+type Wrong = (StatusCode, &'static str);
+
+/// TLS with a server's certificate and key, PEM.
+pub(super) fn tls(chain_pem: &str, key_pem: &[u8]) -> Result<TlsAcceptor> {
+    let chain = CertificateDer::pem_slice_iter(chain_pem.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .context("the certificate")?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem).context("the key")?;
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .context("the certificate and its key")?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+impl Edge {
+    pub(super) fn new(secret: String, tls: Option<TlsAcceptor>, desk: Desk) -> Edge {
+        Edge {
+            digest: digest(format!("Bearer {secret}").as_bytes()),
+            tls,
+            desk,
+            places: Arc::new(Semaphore::new(CONNECTIONS)),
+        }
+    }
+
+    /// Answers until it is dropped. Those for whom there is no place wait in the operating system.
+    pub(super) async fn accept(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            let Ok(place) = self.places.clone().acquire_owned().await else {
+                return;
+            };
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let edge = self.clone();
+                    tokio::spawn(async move {
+                        edge.attend(stream).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    warn!(%error, "cannot accept connections");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn attend(self: Arc<Self>, stream: TcpStream) {
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = self.tls.clone() else {
+            return self.serve(stream).await;
+        };
+        match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.serve(stream).await,
+            Ok(Err(error)) => info!(%error, "a handshake failed"),
+            Err(_) => info!("a handshake took too long"),
+        }
+    }
+
+    async fn serve(self: Arc<Self>, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let service = service_fn(move |request| {
+            let edge = self.clone();
+            async move { Ok::<_, Infallible>(edge.respond(request).await) }
+        });
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_PATIENCE)
+            .max_buf_size(HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = served.await {
+            tracing::debug!(%error, "a connection broke");
+        }
+    }
+
+    async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let answered = tokio::time::timeout(PATIENCE, self.answer(request)).await;
+        let slow = (StatusCode::REQUEST_TIMEOUT, "it took too long");
+        match answered.unwrap_or(Err(slow)) {
+            Ok(answer) => response(StatusCode::OK, &answer),
+            Err((status, why)) => response(status, &json!({ "error": why })),
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Value, Wrong> {
+        let shown = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        if shown.is_none_or(|shown| digest(shown) != self.digest) {
+            return Err((StatusCode::UNAUTHORIZED, "the secret is missing or wrong"));
+        }
+        if request.method() != Method::POST {
+            return Err((StatusCode::METHOD_NOT_ALLOWED, "POST, with JSON"));
+        }
+        let answered = match request.uri().path() {
+            "/authn" => self.desk.knock(&read(request).await?).await,
+            "/authz" => self.desk.act(&read(request).await?).await,
+            _ => return Err((StatusCode::NOT_FOUND, "/authn or /authz")),
+        };
+        match answered {
+            Ok(judged) => Ok(judged.unwrap_or_else(|why| denied(&why))),
+            // Not a denial: it may be let in by the next try.
+            Err(error) => {
+                warn!("the services do not answer: {error:#}");
+                Err((StatusCode::SERVICE_UNAVAILABLE, "the services do not answer"))
+            }
+        }
+    }
+}
+
+fn denied(why: &Denied) -> Value {
+    info!(why, "denied");
+    json!({ "result": "deny" })
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Wrong> {
+    let body = Limited::new(request.into_body(), BODY_BYTES).collect().await;
+    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+        true => (StatusCode::PAYLOAD_TOO_LARGE, "a question is smaller"),
+        false => (StatusCode::BAD_REQUEST, "the body broke off"),
+    })?;
+    serde_json::from_slice(&body.to_bytes()).map_err(|error| {
+        warn!(%error, "a question does not parse; compare the broker's template");
+        (StatusCode::BAD_REQUEST, "this is no such question")
+    })
+}
+
+fn response(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
