@@ -41,8 +41,8 @@ mod subscriptions;
 mod transport;
 
 pub use cause::{Cause, Farewell};
-pub use connection::{Admission, Connection, Post};
-pub use door::{Counts, Door, DoorSettings, DoorStatus};
+pub use connection::{Admission, Connection, Post, Verified};
+pub use door::{Check, Counts, Door, DoorSettings, DoorStatus};
 pub use facts::{Change, Copies, KnownBatch, KnownCertificate, KnownDevice, KnownPerson};
 pub use lane::Leaving;
 pub use limits::{Hoard, Limits};
