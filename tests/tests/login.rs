@@ -1,5 +1,5 @@
-//! Operators and integrators log in over WebSocket without a certificate: what opens, what ends a session, and what
-//! guessing and flooding come to.
+//! Operators and integrators log in over WebSocket without a certificate: with a token or a password. What
+//! opens, what ends a session, and what guessing and flooding come to.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 // Shared with tests that use all of it.
@@ -19,6 +19,7 @@ use std::{
 use contract::{ServiceName, v1};
 use rustls::ClientConfig;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use websocket::WebSocket;
 use world::{Person, Vitals, World, checkup, gets_in, memory_kib};
 
@@ -44,12 +45,8 @@ impl Open {
         ])
         .await;
         let admin = world.admin().await;
-        let asked = v1::ListListeners::default();
-        let listed: v1::ListenersListed = admin.ask(ServiceName::FrontDoor, "listeners", &asked).await;
-        let websocket = listed.listeners.iter().find(|l| l.name == "websocket").unwrap();
-        let (_, port) = websocket.address.rsplit_once(':').unwrap();
         let open = Open {
-            port: port.parse().unwrap(),
+            port: port(&admin).await,
             nobody: wire::tls(&world.roots(), None),
             admin,
             world,
@@ -70,6 +67,15 @@ impl Open {
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
         assert_eq!(text("user_name"), "operators/bob");
         (text("token"), text("token_id"))
+    }
+
+    /// Gives bob a password.
+    fn password(&self, password: &str) {
+        let file = self.world.folder().join("password");
+        std::fs::write(&file, format!("{password}\n")).unwrap();
+        let file = file.to_str().unwrap();
+        let said = self.muster(&["person", "password", "operator", "bob", "--password-file", file]);
+        assert!(!said.contains(password), "{said}");
     }
 
     async fn dial(&self, identity: Option<&Path>) -> Result<WebSocket, String> {
@@ -94,6 +100,15 @@ impl Open {
         assert_eq!(bob.next().await.unwrap().body, [0, 1, 0, 0]);
         bob
     }
+}
+
+/// Where the WebSocket listener is bound.
+async fn port(admin: &Person) -> u16 {
+    let asked = v1::ListListeners::default();
+    let listed: v1::ListenersListed = admin.ask(ServiceName::FrontDoor, "listeners", &asked).await;
+    let websocket = listed.listeners.iter().find(|l| l.name == "websocket").unwrap();
+    let (_, port) = websocket.address.rsplit_once(':').unwrap();
+    port.parse().unwrap()
 }
 
 /// The server's good-bye, and when it came: because somebody may not be here any longer.
@@ -224,62 +239,144 @@ async fn where_logins_are_not_open_there_is_no_handshake_without_a_certificate()
     assert!(refused.is_err(), "{refused:?}");
 }
 
-/// Logins that fail, of many sorts, and some that never come to their end.
+const PASSWORD: &str = "four words will do";
+
+/// The quickest of three logins that fail.
+async fn quickest(open: &Open, name: &str) -> Duration {
+    let mut quickest = Duration::MAX;
+    for _ in 0..3 {
+        let mut socket = open.dial(None).await.unwrap();
+        let begun = Instant::now();
+        assert_eq!(socket.log_in(name, "wrong words will not").await, Ok(NO));
+        quickest = quickest.min(begun.elapsed());
+    }
+    quickest
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_opens_until_it_is_changed_and_tells_nobody_who_there_is() {
+    let mut open = Open::to_logins("true").await;
+    open.password(PASSWORD);
+    let mut bob = open.bob(PASSWORD).await;
+    let listed = ask(&mut bob, "registry/list", json!({})).await;
+    assert!(listed.get("code").is_none(), "{listed}");
+    let why = open.muster(&["why", "connect", "bob", "--kind", "operator"]);
+    assert!(why.contains("with a password"), "{why}");
+    let client = open.muster(&["broker", "client", "bob", "--kind", "operator"]);
+    assert!(client.contains("password"), "{client}");
+
+    let (known, unknown) = (
+        quickest(&open, "operators/bob").await,
+        quickest(&open, "operators/nobody").await,
+    );
+    println!("a wrong password: {known:?}, of nobody: {unknown:?}");
+    assert!(
+        known < unknown * 3 && unknown < known * 3,
+        "{known:?}, {unknown:?}"
+    );
+
+    // It is on disk, and outlives the process.
+    open.world.kill();
+    open.world.start().await;
+    open.admin = open.world.admin().await;
+    open.port = port(&open.admin).await;
+    let mut bob = open.bob(PASSWORD).await;
+    open.password("five other words will do");
+    let changed = Instant::now();
+    let out = shut_out(&mut bob).await;
+    assert!(out < changed + SOON, "{:?}", out - changed);
+    assert_eq!(open.try_as(None, "operators/bob", PASSWORD).await, NO);
+    let mut bob = open.bob("five other words will do").await;
+    open.muster(&["person", "password", "operator", "bob", "--remove", "--yes"]);
+    shut_out(&mut bob).await;
+    assert_eq!(
+        open.try_as(None, "operators/bob", "five other words will do")
+            .await,
+        NO
+    );
+    // Nobody but people, here as well.
+    assert_eq!(open.try_as(None, "devices/pump-7", PASSWORD).await, NO);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_that_are_looked_at_hold_up_nobody() {
+    let open = Open::to_logins("true").await;
+    let (token, _) = open.token("1h");
+    let mut bob = open.bob(&token).await;
+    open.world.register(&open.admin, &["probe"]).await;
+    let claim = open.world.claim(&open.admin, "line", 1).await;
+    let probe = open.world.provision(&claim, "probe").await;
+    gets_in(&open.world.endpoint(), &probe).await;
+    let before_kib = memory_kib(&[open.world.server().pid()]);
+
+    // A hundred at once, in as many names: of one address sixteen are looked at, the others are told to come again.
+    let mut guesses = JoinSet::new();
+    for n in 0..100 {
+        let (port, tls) = (open.port, open.nobody.clone());
+        guesses.spawn(async move {
+            let mut socket = WebSocket::open(port, tls).await.unwrap();
+            let name = format!("operators/n{n}");
+            socket.log_in(&name, "wrong words will not").await.unwrap()
+        });
+    }
+    let working = async {
+        let mut slowest = Duration::ZERO;
+        for _ in 0..20 {
+            let begun = Instant::now();
+            ask(&mut bob, "registry/list", json!({})).await;
+            slowest = slowest.max(begun.elapsed());
+        }
+        slowest
+    };
+    let (said, slowest) = tokio::join!(guesses.join_all(), working);
+    let of = |code: u8| said.iter().filter(|said| **said == code).count();
+    println!(
+        "{} wrong, {} busy; bob's slowest answer took {slowest:?}",
+        of(NO),
+        of(0x89)
+    );
+    assert_eq!(of(NO) + of(0x89), 100, "{said:?}");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    gets_in(&open.world.endpoint(), &probe).await;
+    let vitals = [Vitals::from(open.world.server())];
+    checkup(&open.world.endpoint(), &probe, &vitals, before_kib).await;
+}
+
+/// One login that fails, of one sort or another; or one that never comes to its end.
+async fn fail(port: u16, tls: Arc<ClientConfig>, round: usize, n: usize) -> Option<WebSocket> {
+    let mut socket = WebSocket::open(port, tls).await.ok()?;
+    let large = [0x10, 0xFF, 0xFF, 0x0F, 0, 4, b'M', b'Q'];
+    match n % 6 {
+        // A guess at somebody, at anybody, at a password, and what is neither.
+        0 => drop(socket.log_in("operators/bob", &format!("mst_{round}-{n}")).await),
+        1 => drop(socket.log_in(&format!("operators/n{round}-{n}"), "mst_x").await),
+        2 => drop(socket.log_in("operators/bob", "wrong words will not").await),
+        3 => drop(socket.log_in("operators/bob", &"x".repeat(60_000)).await),
+        // The beginning of a CONNECT that says it is large.
+        4 => {
+            socket.send(&large).await;
+            return Some(socket);
+        }
+        // One that is large.
+        _ => {
+            socket.send(&[&large[..], &[0; 200_000]].concat()).await;
+            let _ = socket.next().await;
+        }
+    }
+    None
+}
+
+/// Six hundred of them, twenty at a time; those that hang.
 async fn flood(open: &Open) -> Vec<WebSocket> {
     let mut hanging = Vec::new();
     for round in 0..30 {
-        let tries = (0..20).map(|n| async move {
-            let mut socket = open.dial(None).await.ok()?;
-            match n % 5 {
-                // A guess at somebody, at anybody, and what no token is.
-                0 => drop(socket.log_in("operators/bob", &format!("mst_{round}-{n}")).await),
-                1 => drop(socket.log_in(&format!("operators/n{round}-{n}"), "mst_x").await),
-                2 => drop(socket.log_in("operators/bob", &"x".repeat(60_000)).await),
-                // The beginning of a CONNECT that says it is large.
-                3 => {
-                    socket.send(&[0x10, 0xFF, 0xFF, 0x0F, 0, 4, b'M', b'Q']).await;
-                    return Some(socket);
-                }
-                // One that is large.
-                _ => {
-                    socket
-                        .send(&[&[0x10, 0xFF, 0xFF, 0x0F][..], &[0; 200_000]].concat())
-                        .await;
-                    let _ = socket.next().await;
-                }
-            }
-            None
-        });
-        let mut all = Vec::new();
-        for attempt in tries {
-            all.push(attempt);
+        let mut tries = JoinSet::new();
+        for n in 0..20 {
+            tries.spawn(fail(open.port, open.nobody.clone(), round, n));
         }
-        hanging.extend(join_all(all).await.into_iter().flatten());
+        hanging.extend(tries.join_all().await.into_iter().flatten());
     }
     hanging
-}
-
-/// Runs all of them at once on this task.
-async fn join_all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
-    let mut pinned: Vec<_> = futures
-        .into_iter()
-        .map(|future| (Box::pin(future), None))
-        .collect();
-    std::future::poll_fn(|cx| {
-        let mut pending = false;
-        for (future, done) in pinned.iter_mut().filter(|(_, done)| done.is_none()) {
-            match future.as_mut().poll(cx) {
-                std::task::Poll::Ready(value) => *done = Some(value),
-                std::task::Poll::Pending => pending = true,
-            }
-        }
-        match pending {
-            true => std::task::Poll::Pending,
-            false => std::task::Poll::Ready(()),
-        }
-    })
-    .await;
-    pinned.into_iter().filter_map(|(_, done)| done).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -156,6 +156,11 @@ fn people_log_in_as_the_page_says() {
             ("python3 ask.py", "down/registry/show/accepted"),
             ("revoke-token operator ada", "1 token(s) taken back"),
             ("revoke-token operator ada", "refused: Bad user name or password"),
+            ("muster person password operator ada", "has another password"),
+            (
+                "muster person password operator ada",
+                "down/registry/show/accepted",
+            ),
             ("clients/#", "login-failed"),
             ("muster broker limits", "login_tries_per_address"),
         ],

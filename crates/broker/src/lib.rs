@@ -21,6 +21,7 @@ mod config;
 mod descriptors;
 mod entrance;
 mod mailbox;
+mod passwords;
 mod principals;
 mod router;
 mod services;
@@ -108,7 +109,8 @@ pub async fn start(mut config: FrontDoorConfig, end: CancellationToken) -> Resul
         Some(policy) => Door::new(settings).under(policy.clone()),
         None => Door::new(settings),
     };
-    let shared = Arc::new(Shared::new(door, config.clock.clone(), config.root.clone()));
+    let (shared, checks) = Shared::new(door, config.clock.clone(), config.root.clone());
+    let shared = Arc::new(shared);
     let router = Router::start(&shared).map_err(FrontDoorError::Router)?;
     let services = services::listen(&config, shared.clone(), router).await?;
     let secure = config.principals.as_ref();
@@ -123,6 +125,7 @@ pub async fn start(mut config: FrontDoorConfig, end: CancellationToken) -> Resul
     let (opened, open) = watch::channel(false);
     let entrance = Entrance::new(&config.limits);
     tokio::spawn(keep_time(shared.clone(), entrance.clone(), end.clone()));
+    tokio::spawn(passwords::compare(shared.clone(), checks, end.clone()));
     tokio::spawn(open_when_whole(
         shared.clone(),
         config,

@@ -9,8 +9,11 @@ use std::{
 use contract::{Root, id::ServiceName, v1::Frame};
 use parking_lot::Mutex;
 use service::Now;
-use session::{Connection, Door, DoorStatus};
-use tokio::sync::watch;
+use session::{Check, Connection, Door, DoorStatus};
+use tokio::sync::{
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    watch,
+};
 
 use crate::{config::WallClock, mailbox::Mailboxes, router::Bell};
 
@@ -22,6 +25,7 @@ pub(crate) struct Shared {
     start: Instant,
     pub(crate) root: Root,
     pub(crate) bell: Bell,
+    checks: UnboundedSender<Check>,
     dead: watch::Sender<Option<String>>,
 }
 
@@ -31,8 +35,11 @@ struct Inner {
 }
 
 impl Shared {
-    pub(crate) fn new(door: Door, clock: WallClock, root: Root) -> Shared {
-        Shared {
+    /// The same, and the passwords that are to be compared; the door bounds how many.
+    pub(crate) fn new(door: Door, clock: WallClock, root: Root) -> (Shared, UnboundedReceiver<Check>) {
+        let (checks, to_compare) = unbounded_channel();
+        let shared = Shared {
+            checks,
             door: Mutex::new(Inner {
                 door,
                 mailboxes: Mailboxes::default(),
@@ -43,7 +50,8 @@ impl Shared {
             root,
             bell: Bell::default(),
             dead: watch::channel(None).0,
-        }
+        };
+        (shared, to_compare)
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -70,10 +78,15 @@ impl Shared {
         let result = work(&mut inner.door, now);
         let Inner { door, mailboxes } = &mut *inner;
         let woken = mailboxes.hand_out(door.take_posts());
+        let checks = door.take_checks();
         let work_left = ServiceName::KEEPERS
             .iter()
             .any(|service| door.has_frames(*service));
         drop(inner);
+        for check in checks {
+            // Fails at the end alone, when nobody is let in any more.
+            let _ = self.checks.send(check);
+        }
         woken.into_iter().for_each(Waker::wake);
         if work_left {
             self.bell.ring();

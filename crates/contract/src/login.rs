@@ -1,4 +1,4 @@
-//! Tokens: what people log in with where they show no certificate.
+//! Tokens and passwords: what people log in with where they show no certificate.
 
 use sha2::{Digest, Sha256};
 
@@ -10,8 +10,14 @@ pub const TOKEN_BYTES: usize = 32;
 pub const TOKENS_MAX: usize = 8;
 /// Longest life of a token, milliseconds: a month, after which somebody looks whether it is still needed.
 pub const TOKEN_LIFETIME_MAX_MS: i64 = 31 * 86_400_000;
-/// Longest of what is looked at as a token, bytes.
+/// Longest of what is looked at as a token or a password, bytes.
 pub const PRESENTED_BYTES: usize = 512;
+/// Shortest password, characters: it is all that somebody is asked for (NIST SP 800-63B-4, section 3.1.1).
+pub const PASSWORD_CHARS_MIN: usize = 15;
+/// What each password's verifier begins with: Argon2id at one cost for all, so that a check takes as long whoever it is.
+const VERIFIER_PREFIX: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
+/// Sixteen bytes of salt and thirty-two of digest, in base64 without padding.
+const VERIFIER_PARTS: [usize; 2] = [22, 43];
 
 /// What is kept of a token, and compared.
 pub type TokenDigest = [u8; 32];
@@ -32,6 +38,19 @@ pub fn read_digest(hex: &str) -> Option<TokenDigest> {
     Some(digest)
 }
 
+/// Whether this is what is kept of a password: at the one cost, and no other.
+pub fn is_verifier(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix(VERIFIER_PREFIX) else {
+        return false;
+    };
+    let is_base64 = |part: &str| {
+        part.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+/".contains(&b))
+    };
+    let parts: Vec<_> = rest.split('$').collect();
+    parts.iter().map(|part| part.len()).eq(VERIFIER_PARTS) && parts.into_iter().all(is_base64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +61,22 @@ mod tests {
         assert_eq!(read_digest(&hex::encode(digest)), Some(digest));
         for bad in ["", "0a", &"g".repeat(64), &"0".repeat(66)] {
             assert_eq!(read_digest(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_verifier_has_the_one_cost_and_form() {
+        let (salt, hash) = ("A".repeat(22), "b".repeat(43));
+        assert!(is_verifier(&format!("{VERIFIER_PREFIX}{salt}${hash}")));
+        for bad in [
+            String::new(),
+            format!("{VERIFIER_PREFIX}{salt}"),
+            format!("{VERIFIER_PREFIX}{salt}${hash}$"),
+            format!("{VERIFIER_PREFIX}{salt}${}", "=".repeat(43)),
+            format!("$argon2id$v=19$m=4194304,t=2,p=1${salt}${hash}"),
+            format!("$argon2i$v=19$m=19456,t=2,p=1${salt}${hash}"),
+        ] {
+            assert!(!is_verifier(&bad), "{bad}");
         }
     }
 

@@ -215,7 +215,14 @@ pub(crate) fn token_revoked(outcome: &mut Outcome, login: &Login, token_ids: &[S
     outcome.event(people(login), "token-revoked", data);
 }
 
-/// What the front door must know of what somebody logs in with.
+/// Somebody has another password, or none any more.
+pub(crate) fn password_changed(outcome: &mut Outcome, login: &Login) {
+    let data = json!({ "kind": login.kind, "id": login.id, "has_password": login.password.is_some() });
+    outcome.event(people(login), "password-changed", data);
+}
+
+/// What the front door must know of what somebody logs in with. What is kept of a password is not: it could be guessed
+/// at by whoever reads it.
 pub(crate) fn login_fact(outcome: &mut Outcome, login: &Login) {
     let bare = |token: &LoginToken| LoginToken {
         token_id: token.token_id.clone(),
@@ -227,11 +234,13 @@ pub(crate) fn login_fact(outcome: &mut Outcome, login: &Login) {
         id: login.id.clone(),
         kind: login.kind.clone(),
         tokens: login.tokens.iter().map(bare).collect(),
+        password: login.password.as_ref().map_or(0, |password| password.number),
     };
+    let is_some = !fact.tokens.is_empty() || fact.password != 0;
     outcome.facts.push(FactDraft {
         entity: "login",
         id: format!("{}.{}", login.kind, login.id),
-        value: (!fact.tokens.is_empty()).then(|| fact.encode_to_vec()),
+        value: is_some.then(|| fact.encode_to_vec()),
     });
 }
 

@@ -13,7 +13,7 @@ use contract::v1::{
     ExplainConfig, GetConfig, ListConfigDrift, ListConfigTemplates, PutConfigTemplate, RemoveConfigTemplate,
     ReportConfig, SetConfig, ShowConfig,
 };
-use contract::v1::{ListTokens, PutToken, RevokeToken};
+use contract::v1::{ListTokens, PutPassword, PutToken, RevokeToken, ShowPassword};
 
 service::requests! {
     /// A request to the registry, by verb.
@@ -61,6 +61,8 @@ service::requests! {
         "put-token" => PutToken(PutToken),
         "tokens" => Tokens(ListTokens),
         "revoke-token" => RevokeToken(RevokeToken),
+        "put-password" => PutPassword(PutPassword),
+        "password" => Password(ShowPassword),
         "config-show" => ConfigShow(ShowConfig),
         "config-set" => ConfigSet(SetConfig),
         "config-explain" => ConfigExplain(ExplainConfig),

@@ -160,7 +160,7 @@ pub(crate) fn login(view: &View<'_>, person: &Person) -> Result<Login, StoreErro
     Ok(login.unwrap_or_else(|| Login {
         id: person.id.clone(),
         kind: person.kind.clone(),
-        tokens: Vec::new(),
+        ..Login::default()
     }))
 }
 

@@ -49,10 +49,11 @@ fn login(record: &[u8]) -> Option<(String, Value)> {
         let told = json!({ "expires_ms": token.expires_ms.to_string(), "note": token.note });
         (token.token_id, told)
     };
+    let password = login.password.map(|password| password.number.to_string());
     let tokens: serde_json::Map<_, _> = login.tokens.into_iter().map(token).collect();
     Some((
         format!("logins/{}/{}", login.kind, login.id),
-        json!({ "tokens": tokens }),
+        json!({ "tokens": tokens, "password": password }),
     ))
 }
 

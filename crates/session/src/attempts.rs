@@ -1,8 +1,9 @@
 //! Logins that failed lately, and how long the next one is not even looked at.
 //!
 //! A few are free: people mistype. Each further one doubles a pause, for one person from one address, and for an
-//! address whomever it names. Nobody is held for what others do elsewhere: a stranger cannot shut somebody out by
-//! guessing in their name, as long as they do not share an address.
+//! address whomever it names. A token opens whatever others do elsewhere: a stranger cannot shut somebody out by
+//! guessing in their name, as long as they do not share an address. Of passwords, which can be guessed from many
+//! addresses at once, so many in one name are looked at, and then few.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,6 +25,17 @@ const FIRST_PAUSE_MS: u64 = 1_000;
 enum Key {
     Address(Origin),
     Person(Origin, Principal),
+    /// Passwords alone, from anywhere.
+    Name(Principal),
+}
+
+/// What somebody tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guess {
+    /// Which nobody guesses.
+    Token,
+    /// Which can be guessed.
+    Password,
 }
 
 #[derive(Debug)]
@@ -45,21 +57,42 @@ pub(crate) struct Attempts {
 
 impl Attempts {
     /// Whether a login is looked at now, or what it has to wait for.
-    pub(crate) fn may_try(&self, from: Origin, who: Option<&Principal>, now_ms: u64) -> Result<(), Limit> {
+    pub(crate) fn may_try(
+        &self,
+        from: Origin,
+        who: Option<&Principal>,
+        guess: Guess,
+        now_ms: u64,
+    ) -> Result<(), Limit> {
         if self.is_held(&Key::Address(from), now_ms) {
             return Err(Limit::LoginTriesPerAddress);
         }
-        match who {
-            Some(who) if self.is_held(&Key::Person(from, who.clone()), now_ms) => Err(Limit::LoginTries),
-            _ => Ok(()),
+        let Some(who) = who else { return Ok(()) };
+        if self.is_held(&Key::Person(from, who.clone()), now_ms) {
+            return Err(Limit::LoginTries);
+        }
+        match guess == Guess::Password && self.is_held(&Key::Name(who.clone()), now_ms) {
+            true => Err(Limit::LoginTriesPerPerson),
+            false => Ok(()),
         }
     }
 
     /// A login was looked at, and is none.
-    pub(crate) fn failed(&mut self, from: Origin, who: Option<&Principal>, limits: &Limits, now_ms: u64) {
+    pub(crate) fn failed(
+        &mut self,
+        from: Origin,
+        who: Option<&Principal>,
+        guess: Guess,
+        limits: &Limits,
+        now_ms: u64,
+    ) {
         self.note(Key::Address(from), limits.login_tries_per_address, limits, now_ms);
         if let Some(who) = who {
             self.note(Key::Person(from, who.clone()), limits.login_tries, limits, now_ms);
+            if guess == Guess::Password {
+                let free = limits.login_tries_per_person;
+                self.note(Key::Name(who.clone()), free, limits, now_ms);
+            }
         }
     }
 
@@ -136,18 +169,21 @@ mod tests {
         let (mut attempts, here, ada) = (Attempts::default(), origin("10.0.0.1:5"), who("ada"));
         let mut now = 0;
         for pause in [0, 0, 1_000] {
-            assert_eq!(attempts.may_try(here, Some(&ada), now), Ok(()));
-            attempts.failed(here, Some(&ada), &limits(), now);
-            let held = attempts.may_try(here, Some(&ada), now).is_err();
+            assert_eq!(attempts.may_try(here, Some(&ada), Guess::Token, now), Ok(()));
+            attempts.failed(here, Some(&ada), Guess::Token, &limits(), now);
+            let held = attempts.may_try(here, Some(&ada), Guess::Token, now).is_err();
             assert_eq!(held, pause > 0);
             now += pause;
         }
-        attempts.failed(here, Some(&ada), &limits(), now);
+        attempts.failed(here, Some(&ada), Guess::Token, &limits(), now);
         assert_eq!(
-            attempts.may_try(here, Some(&ada), now + 1_999),
+            attempts.may_try(here, Some(&ada), Guess::Token, now + 1_999),
             Err(Limit::LoginTries)
         );
-        assert_eq!(attempts.may_try(here, Some(&ada), now + 2_000), Ok(()));
+        assert_eq!(
+            attempts.may_try(here, Some(&ada), Guess::Token, now + 2_000),
+            Ok(())
+        );
         assert_eq!(pause_ms(9_999, 3, 10_000), 10_000, "and no longer than this");
     }
 
@@ -155,13 +191,19 @@ mod tests {
     fn nobody_is_held_for_what_is_tried_elsewhere_or_in_another_name() {
         let (mut attempts, here, ada) = (Attempts::default(), origin("10.0.0.1:5"), who("ada"));
         for _ in 0..3 {
-            attempts.failed(here, Some(&ada), &limits(), 0);
+            attempts.failed(here, Some(&ada), Guess::Token, &limits(), 0);
         }
-        assert_eq!(attempts.may_try(here, Some(&ada), 0), Err(Limit::LoginTries));
-        assert_eq!(attempts.may_try(here, Some(&who("bob")), 0), Ok(()));
-        assert_eq!(attempts.may_try(origin("10.0.0.2:5"), Some(&ada), 0), Ok(()));
+        assert_eq!(
+            attempts.may_try(here, Some(&ada), Guess::Token, 0),
+            Err(Limit::LoginTries)
+        );
+        assert_eq!(attempts.may_try(here, Some(&who("bob")), Guess::Token, 0), Ok(()));
+        assert_eq!(
+            attempts.may_try(origin("10.0.0.2:5"), Some(&ada), Guess::Token, 0),
+            Ok(())
+        );
         attempts.succeeded(here, &ada);
-        assert_eq!(attempts.may_try(here, Some(&ada), 0), Ok(()));
+        assert_eq!(attempts.may_try(here, Some(&ada), Guess::Token, 0), Ok(()));
     }
 
     #[test]
@@ -169,31 +211,64 @@ mod tests {
         let mut attempts = Attempts::default();
         for n in 0..6 {
             let from = origin(&format!("[2001:db8::{n}]:{n}"));
-            attempts.failed(from, Some(&who(&format!("n{n}"))), &limits(), 0);
+            attempts.failed(from, Some(&who(&format!("n{n}"))), Guess::Token, &limits(), 0);
         }
         let (here, ada) = (origin("[2001:db8::9]:7"), who("ada"));
         assert_eq!(
-            attempts.may_try(here, Some(&ada), 0),
+            attempts.may_try(here, Some(&ada), Guess::Token, 0),
             Err(Limit::LoginTriesPerAddress)
         );
-        assert_eq!(attempts.may_try(here, None, 0), Err(Limit::LoginTriesPerAddress));
+        assert_eq!(
+            attempts.may_try(here, None, Guess::Token, 0),
+            Err(Limit::LoginTriesPerAddress)
+        );
         attempts.succeeded(here, &ada);
-        assert!(attempts.may_try(here, Some(&ada), 0).is_err());
-        assert_eq!(attempts.may_try(here, Some(&ada), 1_000), Ok(()));
+        assert!(attempts.may_try(here, Some(&ada), Guess::Token, 0).is_err());
+        assert_eq!(attempts.may_try(here, Some(&ada), Guess::Token, 1_000), Ok(()));
+    }
+
+    #[test]
+    fn passwords_of_one_person_are_held_from_everywhere_and_tokens_are_not() {
+        let (mut attempts, ada) = (Attempts::default(), who("ada"));
+        let many = Limits {
+            login_tries_per_person: 4,
+            ..limits()
+        };
+        for n in 0..4 {
+            let from = origin(&format!("10.0.0.{n}:1"));
+            attempts.failed(from, Some(&ada), Guess::Password, &many, 0);
+        }
+        let elsewhere = origin("10.0.9.9:1");
+        assert_eq!(
+            attempts.may_try(elsewhere, Some(&ada), Guess::Password, 0),
+            Err(Limit::LoginTriesPerPerson)
+        );
+        assert_eq!(attempts.may_try(elsewhere, Some(&ada), Guess::Token, 0), Ok(()));
+        assert_eq!(
+            attempts.may_try(elsewhere, Some(&who("bob")), Guess::Password, 0),
+            Ok(())
+        );
+        assert_eq!(
+            attempts.may_try(elsewhere, Some(&ada), Guess::Password, 1_000),
+            Ok(())
+        );
     }
 
     #[test]
     fn failures_are_forgotten_after_a_while_and_never_more_than_so_many_are_remembered() {
         let (mut attempts, here, ada) = (Attempts::default(), origin("10.0.0.1:5"), who("ada"));
         for _ in 0..2 {
-            attempts.failed(here, Some(&ada), &limits(), 0);
+            attempts.failed(here, Some(&ada), Guess::Token, &limits(), 0);
         }
-        attempts.failed(here, Some(&ada), &limits(), FORGOTTEN_MS);
-        assert_eq!(attempts.may_try(here, Some(&ada), FORGOTTEN_MS), Ok(()));
+        attempts.failed(here, Some(&ada), Guess::Token, &limits(), FORGOTTEN_MS);
+        assert_eq!(
+            attempts.may_try(here, Some(&ada), Guess::Token, FORGOTTEN_MS),
+            Ok(())
+        );
         for n in 0..3 * REMEMBERED as u32 {
             let [a, b, c, d] = n.to_be_bytes();
             let from = origin(&format!("{}.{b}.{c}.{d}:1", a + 1));
-            attempts.failed(from, Some(&ada), &limits(), FORGOTTEN_MS);
+            attempts.failed(from, Some(&ada), Guess::Token, &limits(), FORGOTTEN_MS);
         }
         assert_eq!(attempts.failures.len(), REMEMBERED);
         assert_eq!(attempts.by_age.len(), REMEMBERED);

@@ -45,8 +45,8 @@ mod transport;
 
 pub use bucket::{Bucket, Rate};
 pub use cause::{Cause, Farewell};
-pub use connection::{Admission, Connection, Post};
-pub use door::{Counts, Door, DoorSettings, DoorStatus};
+pub use connection::{Admission, Connection, Post, Verified};
+pub use door::{Check, Counts, Door, DoorSettings, DoorStatus};
 pub use facts::{Change, Copies, KnownBatch, KnownCertificate, KnownDevice, KnownPerson};
 pub use judge::{Admitted, Judge, NotGranted};
 pub use lane::Leaving;

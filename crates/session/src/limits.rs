@@ -21,6 +21,11 @@ pub struct Limits {
     pub login_tries: u32,
     /// The same of one address, whomever it names: some people may be behind one.
     pub login_tries_per_address: u32,
+    /// Passwords of one person that may fail from anywhere before the next is not looked at for a while: they can be
+    /// guessed from many addresses. Their tokens open all the same.
+    pub login_tries_per_person: u32,
+    /// Passwords that are looked at or wait for it: two at a time take about a second and a half for all.
+    pub logins: usize,
     /// The longest such pause, milliseconds: a person waits so long, a guesser gets nowhere.
     pub login_pause_ms: u64,
     /// How long somebody may be silent when others wait for the place, milliseconds: a handshake over a slow
@@ -143,6 +148,8 @@ impl Default for Limits {
             accepts_per_second: 1_000,
             login_tries: 5,
             login_tries_per_address: 20,
+            login_tries_per_person: 50,
+            logins: 64,
             login_pause_ms: 60_000,
             silent_ms: 2_000,
             takeovers_per_minute: 12,

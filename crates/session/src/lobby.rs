@@ -6,7 +6,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    net::IpAddr,
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use crate::{
@@ -37,6 +38,19 @@ impl Origin {
             IpAddr::V6(address) => {
                 let [a, b, c, d, e, f, g, h, ..] = address.octets();
                 Origin::V6([a, b, c, d, e, f, g, h])
+            }
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Loopback => f.write_str("this machine"),
+            Origin::V4(octets) => Ipv4Addr::from(*octets).fmt(f),
+            Origin::V6([a, b, c, d, e, g, h, i]) => {
+                let network = [*a, *b, *c, *d, *e, *g, *h, *i, 0, 0, 0, 0, 0, 0, 0, 0];
+                write!(f, "{}/64", Ipv6Addr::from(network))
             }
         }
     }

@@ -15,6 +15,8 @@ const NOTHING: TokenDigest = [0; 32];
 pub struct KnownLogin {
     /// The tokens that were not taken back.
     pub tokens: Vec<KnownToken>,
+    /// Which password there is; 0: none.
+    pub password: u64,
 }
 
 /// A token, as far as it is known.
@@ -39,6 +41,7 @@ impl From<LoginFact> for KnownLogin {
         });
         KnownLogin {
             tokens: tokens.take(TOKENS_MAX).collect(),
+            password: fact.password,
         }
     }
 }
@@ -78,6 +81,7 @@ mod tests {
         };
         let login = KnownLogin {
             tokens: (0..TOKENS_MAX).map(token).collect(),
+            password: 0,
         };
         for n in 0..TOKENS_MAX {
             let digest = token_digest(format!("mst_{n}").as_bytes());

@@ -48,6 +48,8 @@ limits! {
     TakeoversPerMinute = "takeovers_per_minute", "takeovers a minute", |l| u64::from(l.takeovers_per_minute), "refused: connection rate exceeded; the session that is there stays";
     LoginTries = "login_tries", "logins", |l| u64::from(l.login_tries), "that person's next one from there is not looked at for a while";
     LoginTriesPerAddress = "login_tries_per_address", "logins", |l| u64::from(l.login_tries_per_address), "the next one from there is not looked at for a while";
+    LoginTriesPerPerson = "login_tries_per_person", "passwords", |l| u64::from(l.login_tries_per_person), "that person's next one is not looked at for a while";
+    Logins = "logins", "passwords", |l| l.logins as u64, "refused: server busy";
     SessionsPerDevice = "sessions_per_device", "sessions", |l| l.sessions_per_device as u64, "refused: quota exceeded";
     SessionsPerPerson = "sessions_per_person", "sessions", |l| l.sessions_per_person as u64, "refused: quota exceeded";
     ClaimsPerId = "claims_per_id", "sessions", |l| l.claims_per_id as u64, "refused: quota exceeded";

@@ -39,6 +39,11 @@ pub enum Credential {
         /// When it ends, milliseconds since 1970.
         not_after_ms: i64,
     },
+    /// A password that they logged in with.
+    Password {
+        /// Which of theirs.
+        password: u64,
+    },
     /// Nothing: a test listener believed them.
     Nothing,
 }
@@ -78,7 +83,7 @@ impl Caller {
             Credential::Certificate { not_after_ms, .. } | Credential::Token { not_after_ms, .. } => {
                 Some(not_after_ms)
             }
-            Credential::Nothing => None,
+            Credential::Password { .. } | Credential::Nothing => None,
         }
     }
 

@@ -65,7 +65,7 @@ pub(super) fn house(limits: Limits) -> House {
         limits: Arc::new(limits),
     };
     let door = Door::new(settings);
-    let shared = Arc::new(Shared::new(door, config.clock.clone(), config.root.clone()));
+    let shared = Arc::new(Shared::new(door, config.clock.clone(), config.root.clone()).0);
     tell_of_the_device(&shared);
     let (end, entrance) = (CancellationToken::new(), Entrance::new(&config.limits));
     let handshakes = Arc::new(Handshakes::new(&tls_material(), 0).unwrap());

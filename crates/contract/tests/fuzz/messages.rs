@@ -82,7 +82,7 @@ requests! {
     GetConfig, ReportConfig,
     RunCommand, CancelCommand, ShowCommand, ListCommands, RunJob, CancelJob, ShowJob, ListJobs, ListJobDevices, GetCommand, ReportCommand,
     ReadAudit,
-    PutToken, ListTokens, RevokeToken,
+    PutToken, ListTokens, RevokeToken, PutPassword, ShowPassword,
 }
 
 /// Decodes, and holds what was decoded to its two forms.

@@ -17,6 +17,7 @@ mod init;
 mod list;
 mod monitor;
 mod order;
+mod password;
 mod person;
 mod policy;
 mod print;

@@ -11,7 +11,7 @@ use contract::{
 use super::{
     Global,
     list::Limit,
-    print, token,
+    password, print, token,
     words::{self, say},
 };
 use crate::exit::Failure;
@@ -43,6 +43,16 @@ pub(super) enum Person {
   muster person revoke-token operator ada 3f1c6a2b9d04
   muster person revoke-token integrator billing --all --yes")]
     RevokeToken(token::Revoke),
+    /// Give a person a password to log in with over WebSocket, or take it away
+    ///
+    /// It is asked for on the terminal, or read from a file or a file descriptor; never given on the command line. Sessions
+    /// over the former one end within a second.
+    #[command(after_help = "Examples:
+  muster person password operator ada
+  muster person password operator ada --password-file ada.secret
+  pass show muster/ada | muster person password operator ada --password-file -
+  muster person password operator ada --remove --yes")]
+    Password(password::Password),
 }
 
 #[derive(clap::Args)]
@@ -90,6 +100,7 @@ impl Person {
             Person::Token(command) => command.run(global),
             Person::Tokens(command) => command.run(global),
             Person::RevokeToken(command) => command.run(global),
+            Person::Password(command) => command.run(global),
         }
     }
 }

@@ -104,6 +104,10 @@ impl List {
         if global.json {
             return listed.tokens.iter().try_for_each(print::json);
         }
+        if listed.password != 0 {
+            let since = print::time(listed.password_set_at_ms);
+            print::note(format!("there is a password too, since {since}"));
+        }
         let rows = listed.tokens.iter().map(row).collect();
         print::table(&["id", "expires", "made", "by", "note"], rows)
     }

@@ -103,6 +103,7 @@ pub(crate) fn decide(
         Request::PutPerson(m) => put_person::decide(s, m),
         Request::PutToken(m) => token::put(s, m),
         Request::RevokeToken(m) => token::revoke(s, &m),
+        Request::PutPassword(m) => token::put_password(s, m),
         Request::Replace(m) => replace::decide(s, m),
         Request::Readmit(m) => retire::readmit(s, m),
         Request::Attest(m) => attest::decide(s, m),
@@ -139,6 +140,7 @@ pub(crate) fn decide(
         | Request::Groups(_)
         | Request::People(_)
         | Request::Tokens(_)
+        | Request::Password(_)
         | Request::ConfigShow(_)
         | Request::ConfigExplain(_)
         | Request::ConfigDrift(_)

@@ -1,12 +1,13 @@
-//! Tokens: what an operator or an integrator logs in with where they show no certificate.
+//! Tokens and passwords: what an operator or an integrator logs in with where they show no certificate.
 //!
 //! Whoever makes a token sends its digest and nothing else: no record, fact or backup opens anything. Of 256 random
-//! bits the digest may travel, so the front door compares by itself, and logins need no other service.
+//! bits the digest may travel, so the front door compares by itself, and logins need no other service. What is kept of a
+//! password stays here, and is shown to the front door when somebody logs in.
 
 use contract::{
     Code, Refusal, event as words,
-    login::TOKENS_MAX,
-    v1::{Login, LoginToken, PutToken, RevokeToken, TokenMade, TokensRevoked},
+    login::{TOKENS_MAX, is_verifier},
+    v1::{Login, LoginPassword, LoginToken, PutPassword, PutToken, RevokeToken, TokenMade, TokensRevoked},
 };
 use service::{Fault, Outcome};
 
@@ -110,22 +111,44 @@ pub(super) fn forget(s: &Situation<'_>, rest: &str) -> Result<Outcome, Fault> {
     Ok(saved(&login))
 }
 
+/// `put-password`: in the place of any former one, whose sessions end.
+pub(super) fn put_password(s: &Situation<'_>, m: PutPassword) -> Result<Outcome, Fault> {
+    if !m.verifier.is_empty() && !is_verifier(&m.verifier) {
+        let message = "a verifier is Argon2id in the PHC form, at the cost m=19456,t=2,p=1; empty takes the password away";
+        return Err(Refusal::invalid("verifier", message).into());
+    }
+    let person = state::person(s.view, &m.kind, &m.id)?;
+    let mut login = state::login(s.view, &person)?;
+    login.tokens.retain(|token| token.expires_ms > s.now_ms);
+    let former = login.password.take().map_or(0, |password| password.number);
+    // Grows also after there was none for a while, unless the clock is set back by hand.
+    let number = u64::try_from(s.now_ms).unwrap_or_default().max(former + 1);
+    if !m.verifier.is_empty() {
+        login.password = Some(LoginPassword {
+            verifier: m.verifier,
+            number,
+            set_at_ms: s.now_ms,
+            set_by: s.actor.clone(),
+        });
+    }
+    let mut outcome = saved(&login);
+    event::password_changed(&mut outcome, &login);
+    outcome.answer(super::changed(&login.id, number));
+    Ok(outcome)
+}
+
 /// The record, the fact, and the wake-up for what ends next.
 fn saved(login: &Login) -> Outcome {
     let mut outcome = Outcome::default();
-    let (key, wake) = (
-        state::login_key(&login.kind, &login.id),
-        format!("{WAKE}{}/{}", login.kind, login.id),
-    );
+    let key = state::login_key(&login.kind, &login.id);
+    match login.tokens.is_empty() && login.password.is_none() {
+        true => outcome.delete(key),
+        false => outcome.put(key, login),
+    }
+    let wake = format!("{WAKE}{}/{}", login.kind, login.id);
     match login.tokens.iter().map(|token| token.expires_ms).min() {
-        Some(next) => {
-            outcome.put(key, login);
-            outcome.wake_at(wake, next);
-        }
-        None => {
-            outcome.delete(key);
-            outcome.no_wake(wake);
-        }
+        Some(next) => outcome.wake_at(wake, next),
+        None => outcome.no_wake(wake),
     }
     event::login_fact(&mut outcome, login);
     outcome

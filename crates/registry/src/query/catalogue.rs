@@ -2,8 +2,9 @@
 
 use contract::v1::{
     DeviceType, Group, GroupsListed, ListGroups, ListOrders, ListPeople, ListQueries, ListSuppliers,
-    ListTokens, ListTypes, LoginToken, Order, OrdersListed, PeopleListed, Person, QueriesListed, SavedQuery,
-    ShowType, Supplier, SuppliersListed, TokensListed, TypeShown, TypesListed,
+    ListTokens, ListTypes, Login, LoginToken, Order, OrdersListed, PasswordShown, PeopleListed, Person,
+    QueriesListed, SavedQuery, ShowPassword, ShowType, Supplier, SuppliersListed, TokensListed, TypeShown,
+    TypesListed,
 };
 use service::{Fault, View, page};
 
@@ -40,17 +41,34 @@ pub(super) fn kind(view: &View<'_>, m: &ShowType) -> Result<TypeShown, Fault> {
     })
 }
 
-/// The tokens of one person that have not ended; there are few.
+/// The tokens of one person that have not ended, of which there are few, and whether there is a password.
 pub(super) fn tokens(view: &View<'_>, now_ms: i64, m: &ListTokens) -> Result<TokensListed, Fault> {
     let person = state::person(view, &m.kind, &m.id)?;
-    let tokens = state::login(view, &person)?.tokens.into_iter();
-    let listed = tokens.filter(|token| token.expires_ms > now_ms);
+    let login = state::login(view, &person)?;
+    let listed = login.tokens.into_iter().filter(|token| token.expires_ms > now_ms);
     let listed = listed.map(|token| LoginToken {
         sha256: String::new(),
         ..token
     });
+    let password = login.password.unwrap_or_default();
     Ok(TokensListed {
         tokens: listed.collect(),
+        password: password.number,
+        password_set_at_ms: password.set_at_ms,
         ..TokensListed::default()
+    })
+}
+
+/// What a password is compared with. Whoever it is, as much is read, and an answer comes.
+pub(super) fn password(view: &View<'_>, m: ShowPassword) -> Result<PasswordShown, Fault> {
+    let person = state::person_or_twin(view, &m.kind, &m.id)?;
+    let login: Option<Login> = view.load(state::login_key(&m.kind, &m.id))?;
+    let may = person.is_some_and(|person| person.id == m.id && !person.disabled);
+    let password = login.and_then(|login| login.password).filter(|_| may);
+    let password = password.unwrap_or_default();
+    Ok(PasswordShown {
+        request_id: m.request_id,
+        verifier: password.verifier,
+        password: password.number,
     })
 }

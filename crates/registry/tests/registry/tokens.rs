@@ -3,8 +3,8 @@
 use contract::{
     login::{TOKENS_MAX, token_digest},
     v1::{
-        AuditRead, Changed, ListTokens, LoginFact, LoginToken, PutPerson, PutToken, ReadAudit, RevokeToken,
-        Role, TokenMade, TokensListed, TokensRevoked,
+        AuditRead, Changed, ListTokens, LoginFact, LoginToken, PasswordShown, PutPassword, PutPerson,
+        PutToken, ReadAudit, RevokeToken, Role, ShowPassword, TokenMade, TokensListed, TokensRevoked,
     },
 };
 
@@ -236,4 +236,112 @@ fn the_audit_log_tells_of_tokens_and_not_what_opens() {
     assert!(change.field.contains(&made.token_id), "{change:?}");
     let told = format!("{:?}", read.entries);
     assert!(!told.contains(&digest("one")), "{told}");
+}
+
+/// Of the form of one; what it is made of does not matter here.
+fn verifier(letter: &str) -> String {
+    format!(
+        "$argon2id$v=19$m=19456,t=2,p=1${}${}",
+        letter.repeat(22),
+        letter.repeat(43)
+    )
+}
+
+fn put_password(w: &mut World, verifier: &str) -> Answered<u64> {
+    let request = PutPassword {
+        kind: "operators".into(),
+        id: "bob".into(),
+        verifier: verifier.into(),
+        ..Default::default()
+    };
+    let changed = w.ask::<Changed>(ADA, "put-password", &request)?;
+    Ok(changed.version)
+}
+
+fn shown(w: &mut World, kind: &str, id: &str) -> (String, u64) {
+    let ask = ShowPassword {
+        kind: kind.into(),
+        id: id.into(),
+        ..Default::default()
+    };
+    let shown = w
+        .ask::<PasswordShown>("services/front-door", "password", &ask)
+        .unwrap();
+    (shown.verifier, shown.password)
+}
+
+#[test]
+fn a_password_is_shown_to_the_front_door_and_the_fact_says_only_which_it_is() {
+    let mut w = world();
+    let first = put_password(&mut w, &verifier("A")).unwrap();
+    let facts: Vec<LoginFact> = w.facts("login");
+    assert_eq!((facts[0].password, facts[0].tokens.len()), (first, 0));
+    assert_eq!(shown(&mut w, "operators", "bob"), (verifier("A"), first));
+    let second = put_password(&mut w, &verifier("B")).unwrap();
+    assert!(second > first);
+    w.restart();
+    assert_eq!(shown(&mut w, "operators", "bob"), (verifier("B"), second));
+    // Of nobody there is an answer as well, and nothing in it.
+    for (kind, id) in [
+        ("operators", "nobody"),
+        ("operators", "BOB"),
+        ("integrators", "bob"),
+        ("x", "y"),
+    ] {
+        assert_eq!(shown(&mut w, kind, id), (String::new(), 0), "{kind} {id}");
+    }
+    let disabled = PutPerson {
+        id: "bob".into(),
+        kind: "operators".into(),
+        role: Role::Operator.into(),
+        disabled: true,
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "put-person", &disabled).unwrap();
+    assert_eq!(shown(&mut w, "operators", "bob"), (String::new(), 0));
+}
+
+#[test]
+fn a_password_that_is_taken_away_leaves_the_tokens_and_the_next_one_has_another_number() {
+    let mut w = world();
+    make(&mut w, "one", HOUR_MS).unwrap();
+    let first = put_password(&mut w, &verifier("A")).unwrap();
+    w.frames.clear();
+    put_password(&mut w, "").unwrap();
+    let fact = &w.facts::<LoginFact>("login")[0];
+    assert_eq!((fact.password, fact.tokens.len()), (0, 1));
+    assert_eq!(shown(&mut w, "operators", "bob"), (String::new(), 0));
+    w.wait(1);
+    assert!(put_password(&mut w, &verifier("A")).unwrap() > first);
+    // Its end leaves the password.
+    w.wait(HOUR_MS);
+    assert!(listed(&mut w).is_empty());
+    assert_eq!(shown(&mut w, "operators", "bob").0, verifier("A"));
+}
+
+#[test]
+fn only_a_verifier_at_the_one_cost_is_kept_and_nobody_but_admins_and_the_front_door_asks() {
+    let mut w = world();
+    for bad in [
+        "a password",
+        "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAA",
+    ] {
+        assert_eq!(put_password(&mut w, bad).unwrap_err().field, "verifier");
+    }
+    put_password(&mut w, &verifier("A")).unwrap();
+    let ask = ShowPassword {
+        kind: "operators".into(),
+        id: "bob".into(),
+        ..Default::default()
+    };
+    for who in [ADA, "operators/bob", "services/monitoring"] {
+        let refused = w.ask::<PasswordShown>(who, "password", &ask).unwrap_err();
+        assert_eq!(refused.code, "denied", "{who}");
+    }
+    let read: AuditRead = w.ask(ADA, "audit", &ReadAudit::default()).unwrap();
+    let told = format!("{:?}", read.entries);
+    assert!(
+        told.contains("registry/put-password") && !told.contains("AAAAAA"),
+        "{told}"
+    );
 }

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use contract::Root;
 use service::Now;
 
-pub use self::words::{Admission, Post};
+pub use self::words::{Admission, Post, Verified};
 use self::{acks::Acks, flight::Flight, pace::Pace, queue::Queue};
 pub(crate) use self::{
     publishing::check as check_publish,
@@ -234,8 +234,11 @@ impl Connection {
         }
         match (&mut self.phase, packet) {
             (Phase::Silent { .. }, Packet::Connect(mut hello)) => {
-                hello.take_password();
-                self.wishes.push_back(Wish::Admit(hello.clone()));
+                let presented = hello.take_password();
+                self.wishes.push_back(Wish::Admit(Box::new(Hello {
+                    presented,
+                    ..*hello.clone()
+                })));
                 let until_ms = now.mono_ms + self.limits.connect_ms;
                 self.phase = Phase::Asking { hello, until_ms };
             }
@@ -349,6 +352,10 @@ impl Connection {
             }
             (Phase::Open(_) | Phase::Asking { .. }, Post::Leave(farewell)) => self.leave(farewell),
             (Phase::Asking { .. }, Post::Admitted(Admission(admitted))) => self.admit(*admitted, now),
+            (Phase::Asking { hello, .. }, Post::Verified(Verified(credential))) => {
+                hello.verified = Some(credential);
+                self.wishes.push_back(Wish::Admit(hello.clone()));
+            }
             (Phase::Over(_), Post::Admitted(Admission(admitted))) => self.pass_back(*admitted),
             (Phase::Over(_), post) => self.post_late(post),
             _ => {}

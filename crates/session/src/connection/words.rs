@@ -13,7 +13,7 @@ use crate::{
     cause::Farewell,
     lane::Turn,
     meter::Limit,
-    peer::Caller,
+    peer::{Caller, Credential},
     policy::{Policy, Standing},
     protocol::{Delivery, Hello, Subscription},
 };
@@ -97,6 +97,8 @@ pub(crate) struct Forward {
 pub enum Post {
     /// It is let in, now that its session has parted from an earlier connection.
     Admitted(Admission),
+    /// Its login is one; it is let in as somebody who has logged in.
+    Verified(Verified),
     /// The publish of this packet id has come to its end.
     Settled {
         /// Which service's order it belongs to.
@@ -117,6 +119,10 @@ pub enum Post {
     /// There is room in the window again.
     Retry,
 }
+
+/// What somebody was found to have logged in with.
+#[derive(Debug)]
+pub struct Verified(pub(crate) Credential);
 
 /// The way in.
 #[derive(Debug)]

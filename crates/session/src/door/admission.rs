@@ -32,7 +32,7 @@ impl Door {
         }
         match self.consider(connection, hello, now) {
             Ok(Some(admitted)) => connection.admit(admitted, now),
-            // It waits for its session.
+            // It waits for its session, or for what comes of its password.
             Ok(None) => {}
             Err((reason, text)) => {
                 connection.refuse(reason, &text);
@@ -55,7 +55,9 @@ impl Door {
         if self.closing {
             return Err((Reason::ShuttingDown, "the server is shutting down".into()));
         }
-        let caller = self.identify(connection, hello, now)?;
+        let Some(caller) = self.identify(connection, hello, now)? else {
+            return Ok(None);
+        };
         let assigned = assigned_client_id(connection, hello, &caller)?;
         let standing = self.standing(&caller, now);
         let standing = Arc::new(standing.map_err(|denial| (Reason::NotAuthorized, denial.0))?);

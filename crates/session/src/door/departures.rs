@@ -34,6 +34,7 @@ struct Closing {
 impl Door {
     /// A connection is over.
     pub fn gone(&mut self, connection: u64, cause: Cause, now: Now) {
+        self.forget_password(connection, now);
         let Some(session) = self.directory.remove(connection) else {
             return;
         };

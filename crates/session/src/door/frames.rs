@@ -4,7 +4,7 @@ use contract::{
     Code, Leaf, Topic,
     event::{self, Source},
     id::{Kind, Principal, ServiceName},
-    v1::{Beacon, Event, Fact, FactsPage, Frame, Purpose},
+    v1::{Beacon, Event, Fact, FactsPage, Frame, PasswordShown, Purpose},
     wire::{self, Encoding},
 };
 use prost::Message;
@@ -102,7 +102,15 @@ impl Door {
     }
 
     fn on_own_reply(&mut self, from: ServiceName, name: &str, leaf: Leaf, frame: &Frame, now: Now) {
-        if name != "facts" || leaf != Leaf::Accepted {
+        if leaf != Leaf::Accepted {
+            return;
+        }
+        if (from, name) == (ServiceName::Registry, "password")
+            && let Ok(shown) = wire::decode::<PasswordShown>(&frame.payload, "")
+        {
+            return self.on_password_shown(shown);
+        }
+        if name != "facts" {
             return;
         }
         let Ok(page) = wire::decode::<FactsPage>(&frame.payload, "") else {

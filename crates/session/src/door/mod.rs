@@ -12,6 +12,7 @@ mod keeping;
 mod kept;
 mod logins;
 mod notices;
+mod passwords;
 mod presence;
 mod retained;
 mod sending;
@@ -30,7 +31,11 @@ use service::{
     planted::{self, Mistake},
 };
 
-use self::{departures::Departures, held::Held, kept::Kept, notices::Notices, retained::Retained};
+pub use self::passwords::Check;
+use self::{
+    departures::Departures, held::Held, kept::Kept, notices::Notices, passwords::Passwords,
+    retained::Retained,
+};
 use crate::{
     attempts::Attempts,
     cause::{Cause, Farewell},
@@ -107,6 +112,7 @@ pub struct Door {
     retained: Retained,
     notices: Notices,
     attempts: Attempts,
+    passwords: Passwords,
     snapshot: u64,
     /// How often something of a shared subscription was given out.
     served: u64,
@@ -138,6 +144,7 @@ impl Door {
             retained: Retained::default(),
             notices: Notices::default(),
             attempts: Attempts::default(),
+            passwords: Passwords::default(),
             snapshot: 0,
             served: 0,
             counts: Counts::default(),
@@ -233,6 +240,9 @@ impl Door {
         self.lanes[place(service)].link_down(leaving);
         self.copies.disconnected(service);
         self.held.forget(service);
+        if service == ServiceName::Registry {
+            self.registry_went();
+        }
     }
 
     /// Time has passed; to be called a few times a second.

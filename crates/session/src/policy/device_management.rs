@@ -12,6 +12,7 @@ use contract::{
 use super::{Denial, Known, Moment, Offer, Policy, Reach, Standing, end_ms};
 use crate::{
     facts::KnownPerson,
+    login::KnownLogin,
     peer::{Caller, Credential},
 };
 
@@ -70,6 +71,7 @@ pub fn standing(caller: &Caller, facts: &dyn Known, root: &Root, moment: Moment)
     match &caller.credential {
         Credential::Certificate { serial, .. } => certificate_counts(caller, serial, facts)?,
         Credential::Token { id, .. } => token_counts(caller, id, facts)?,
+        Credential::Password { password } => password_counts(caller, *password, facts)?,
         Credential::Nothing => {}
     }
     let has_ended = caller.not_after_ms().is_some_and(|end| moment.now_ms > end);
@@ -110,12 +112,24 @@ fn may_still_renew(caller: &Caller, facts: &dyn Known, moment: Moment) -> Result
 
 /// The token must be one of this person's that was not taken back.
 fn token_counts(caller: &Caller, token: &str, facts: &dyn Known) -> Result<(), Denial> {
-    let is_person = matches!(caller.principal.kind, Kind::Operator | Kind::Integrator);
-    let login = facts.login(&caller.principal).filter(|_| is_person);
-    match login.is_some_and(|login| login.tokens.iter().any(|known| known.id == token)) {
+    match login(caller, facts).is_some_and(|login| login.tokens.iter().any(|known| known.id == token)) {
         true => Ok(()),
         false => denied("this token was taken back, or has ended"),
     }
+}
+
+/// The password must be the one that this person has now.
+fn password_counts(caller: &Caller, password: u64, facts: &dyn Known) -> Result<(), Denial> {
+    match login(caller, facts).is_some_and(|login| password != 0 && login.password == password) {
+        true => Ok(()),
+        false => denied("the password was changed"),
+    }
+}
+
+/// What somebody logs in with, if they are one of those who may.
+fn login<'a>(caller: &Caller, facts: &'a dyn Known) -> Option<&'a KnownLogin> {
+    let is_person = matches!(caller.principal.kind, Kind::Operator | Kind::Integrator);
+    facts.login(&caller.principal).filter(|_| is_person)
 }
 
 /// The certificate must be known and still count, and be this principal's.

@@ -1,10 +1,15 @@
 //! What a client says of itself in its CONNECT.
 
+use std::fmt;
+
 use bytes::Bytes;
-use contract::login::{TokenDigest, token_digest};
+use contract::login::{PRESENTED_BYTES, TOKEN_PREFIX, TokenDigest, token_digest};
 use mqtt_protocol_core::mqtt::packet::{Property, v3_1_1, v5_0};
 
+use zeroize::Zeroizing;
+
 use super::{Publish, Quality, Reason};
+use crate::peer::Credential;
 
 /// What a client says of itself.
 #[derive(Debug, Clone, Default)]
@@ -12,8 +17,10 @@ pub(crate) struct Hello {
     pub(crate) client_id: String,
     pub(crate) user_name: Option<String>,
     pub(crate) password: Option<Vec<u8>>,
-    /// The digest of the password, once it is taken.
-    pub(crate) presented: Option<TokenDigest>,
+    /// What of the password is looked at, once it is taken.
+    pub(crate) presented: Presented,
+    /// What it was found to have logged in with.
+    pub(crate) verified: Option<Credential>,
     pub(crate) keep_alive_s: u16,
     pub(crate) v5: bool,
     /// It wants nothing of a session that it had before.
@@ -29,10 +36,39 @@ pub(crate) struct Hello {
     pub(crate) will: Option<Box<Will>>,
 }
 
+/// What somebody logs in with.
+#[derive(Clone, Default)]
+pub(crate) enum Presented {
+    /// Nothing, or what is too long to be anything.
+    #[default]
+    Nothing,
+    /// The digest of a token: what opens is not kept.
+    Token(TokenDigest),
+    /// A password.
+    Password(Zeroizing<Vec<u8>>),
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Presented::Nothing => "nothing",
+            Presented::Token(_) => "a token",
+            Presented::Password(_) => "a password",
+        })
+    }
+}
+
 impl Hello {
-    /// The password becomes its digest: what opens is not kept while the door is asked.
-    pub(crate) fn take_password(&mut self) {
-        self.presented = self.password.take().map(|password| token_digest(&password));
+    /// Takes what was given as password for what it is, for the door to look at; nothing of it stays here.
+    pub(crate) fn take_password(&mut self) -> Presented {
+        let given = Zeroizing::new(self.password.take().unwrap_or_default());
+        if given.is_empty() || given.len() > PRESENTED_BYTES {
+            Presented::Nothing
+        } else if given.starts_with(TOKEN_PREFIX.as_bytes()) {
+            Presented::Token(token_digest(&given))
+        } else {
+            Presented::Password(given)
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use mqtt_protocol_core::mqtt::{
 
 pub use delivery::Delivery;
 pub(crate) use delivery::{Extras, Passed};
-pub(crate) use hello::{Hello, Will};
+pub(crate) use hello::{Hello, Presented, Will};
 pub(crate) use incoming::{Handling, Options, Packet, Publish, Subscription};
 pub(crate) use outgoing::Known;
 pub use quality::Quality;

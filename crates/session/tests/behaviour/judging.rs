@@ -115,6 +115,7 @@ impl Both {
             let person = KnownPerson {
                 role,
                 event_filters: filters.iter().map(|f| (*f).to_owned()).collect(),
+                data_devices: Vec::new(),
                 disabled: false,
             };
             elsewhere.people.insert(who.into(), person);

@@ -3,10 +3,13 @@
 use contract::{
     Kind,
     id::ServiceName,
-    v1::{ClientShown, LimitsListed, ListLimits, PrincipalFact, Role, SecurityNotice, ShowClient},
+    v1::{
+        ClientShown, LimitsListed, ListLimits, PasswordShown, PrincipalFact, Role, SecurityNotice,
+        ShowClient, ShowPassword,
+    },
     wire::{self, Wire},
 };
-use session::{Limit, Limits};
+use session::{Leaving, Limit, Limits};
 
 use crate::{
     packets::{self, Hello},
@@ -103,6 +106,7 @@ fn whatever_is_wrong_the_answer_is_one_and_the_same() {
     for (n, (who, token)) in [
         (ADA, "mst_ad"),
         (ADA, ""),
+        (ADA, &*"x".repeat(513)),
         (ADA, "mst_erp"),
         (ADA, "mst_old"),
         ("operators/nobody", TOKEN),
@@ -309,4 +313,168 @@ fn a_claimed_name_changes_nothing_for_the_device_of_that_name() {
     assert_eq!(world.over(device), None);
     let again = world.dial(Kind::Device, "pump-7", "01");
     world.open(again, true, "pump-7:b");
+}
+
+const PASSWORD: &str = "four words will do";
+
+/// Answers what the registry is asked for a login: this, and which password it is.
+fn answer(world: &mut World, verifier: &str, password: u64) -> Vec<ShowPassword> {
+    let frames = world.take(ServiceName::Registry);
+    let questions = frames
+        .into_iter()
+        .filter(|frame| frame.topic.ends_with("/password"));
+    let mut asked = Vec::new();
+    for question in questions {
+        let ask: ShowPassword = wire::decode(&question.payload, "").unwrap();
+        let shown = PasswordShown {
+            request_id: ask.request_id.clone(),
+            verifier: verifier.into(),
+            password,
+        };
+        world.reply(ServiceName::Registry, &question, &shown);
+        asked.push(ask);
+    }
+    asked
+}
+
+/// A connection that has given a password, which nobody has looked at.
+fn knock(world: &mut World, from: &str, v5: bool, who: &'static str, password: &str) -> u64 {
+    let client = world.dial_as_nobody(from);
+    let got = world.send(client, &hello(v5, who, password));
+    assert!(got.is_empty(), "{got:?}");
+    client
+}
+
+/// The CONNACK's code, once it is there.
+fn code(world: &mut World, client: u64) -> u8 {
+    let got = world.got(client);
+    assert_eq!((got.len(), got[0].kind), (1, 0x20), "{got:?}");
+    got[0].body[1]
+}
+
+/// All of it, at the registry's word that `ada` has this password.
+fn log_in_by_password(world: &mut World, from: &str, password: &str) -> (u64, u8) {
+    let client = knock(world, from, true, ADA, password);
+    answer(world, PASSWORD, 7);
+    world.compare();
+    let code = code(world, client);
+    (client, code)
+}
+
+fn world_with_password() -> World {
+    let mut world = world(1_000_000);
+    world.tell_login_with("operators", "ada", &[(TOKEN, i64::MAX)], 7);
+    world.take(ServiceName::Registry);
+    world
+}
+
+#[test]
+fn a_password_is_asked_of_the_registry_and_opens_when_it_fits() {
+    let mut world = world_with_password();
+    for v5 in [true, false] {
+        let client = knock(&mut world, HERE, v5, ADA, PASSWORD);
+        let asked = answer(&mut world, PASSWORD, 7);
+        assert_eq!((&*asked[0].kind, &*asked[0].id), ("operators", "ada"));
+        assert!(world.got(client).is_empty(), "not before it was compared");
+        assert_eq!(world.compare(), 1);
+        assert_eq!(code(&mut world, client), 0);
+        world.send(
+            client,
+            &packets::publish(v5, 1, 1, &up(ADA, "registry/list"), b"{}"),
+        );
+        assert_eq!(world.requests(ServiceName::Registry).len(), 1);
+    }
+}
+
+#[test]
+fn a_wrong_password_and_one_of_nobody_get_the_answer_of_every_login_that_fails() {
+    let mut world = world_with_password();
+    let mut said = Vec::new();
+    for (n, (who, verifier, password)) in [
+        (ADA, PASSWORD, 7),
+        (ADA, "", 0),
+        ("operators/nobody", "", 0),
+        // The registry knows of a password that the facts do not have.
+        (ADA, "wrong words will not", 6),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for (v5, expected) in NO {
+            let client = knock(
+                &mut world,
+                &format!("10.0.5.{n}:1"),
+                v5,
+                who,
+                "wrong words will not",
+            );
+            assert_eq!(answer(&mut world, verifier, password).len(), 1, "{who}");
+            assert_eq!(world.compare(), 1, "it takes as long, whoever it is");
+            let got = world.got(client);
+            assert_eq!(
+                (got[0].kind, got[0].body[1]),
+                (0x20, expected),
+                "{who} {password}"
+            );
+            assert_eq!(world.over(client), Some("not-authorized"));
+            if v5 {
+                said.push(got[0].body.clone());
+            }
+        }
+    }
+    said.push({
+        let client = world.dial_as_nobody("10.0.6.1:1");
+        world.send(client, &hello(true, ADA, "mst_guess"))[0].body.clone()
+    });
+    said.dedup();
+    assert_eq!(said.len(), 1);
+}
+
+#[test]
+fn another_password_ends_the_sessions_over_the_former_and_no_others() {
+    let mut world = world_with_password();
+    let (by_password, code) = log_in_by_password(&mut world, HERE, PASSWORD);
+    assert_eq!(code, 0);
+    let (by_token, _) = log_in(&mut world, ADA, TOKEN);
+    world.tell_login_with("operators", "ada", &[(TOKEN, i64::MAX)], 8);
+    assert_eq!(world.over(by_password), Some("kicked"));
+    assert_eq!(world.over(by_token), None);
+    world.tell_login_with("operators", "ada", &[], 8);
+    assert_eq!(world.over(by_token), Some("kicked"));
+}
+
+#[test]
+fn no_more_passwords_are_looked_at_at_once_than_there_is_room_for() {
+    let mut world = world_with_password();
+    let waiting: Vec<_> = (0..5)
+        .map(|_| knock(&mut world, HERE, true, ADA, "wrong words will not"))
+        .collect();
+    let one_more = world.dial_as_nobody("10.0.0.9:1");
+    let got = world.send(one_more, &hello(true, ADA, PASSWORD));
+    assert_eq!(got[0].body[1], 0x89, "busy, which says nothing of the password");
+    // Whoever leaves has guessed; whoever stays hears that it was wrong.
+    world.close(waiting[0]);
+    answer(&mut world, PASSWORD, 7);
+    world.close(waiting[1]);
+    assert_eq!(world.compare(), 4);
+    for client in &waiting[2..] {
+        assert_eq!(code(&mut world, *client), 0x86);
+    }
+    let held = world.dial_as_nobody(HERE);
+    let got = world.send(held, &hello(true, ADA, PASSWORD));
+    assert_eq!(got[0].body[1], 0x86, "five have failed from there");
+    assert_eq!(log_in_by_password(&mut world, "10.0.0.2:5", PASSWORD).1, 0);
+}
+
+#[test]
+fn passwords_wait_for_the_registry_and_tokens_do_not() {
+    let mut world = world_with_password();
+    let waiting = knock(&mut world, HERE, true, ADA, PASSWORD);
+    world.door.link_down(ServiceName::Registry, Leaving::Lost);
+    world.pass_time(1);
+    assert_eq!(code(&mut world, waiting), 0x89);
+    let client = world.dial_as_nobody(HERE);
+    let got = world.send(client, &hello(true, ADA, PASSWORD));
+    assert_eq!(got[0].body[1], 0x89);
+    assert_eq!(log_in(&mut world, ADA, TOKEN).1, 0);
 }

@@ -88,6 +88,7 @@ impl Answers {
             };
             let asked = client.ask(ServiceName::Registry, "tokens", &ask).await;
             let listed: TokensListed = asked.map_err(explain)?;
+            self.known_login.password = listed.password;
             self.know_tokens(listed.tokens);
         }
         Ok(())
@@ -133,6 +134,17 @@ impl Answers {
         });
         self.known_certificates = known.collect();
         self.certificates = certificates;
+    }
+
+    /// Which password a person has; 0: none.
+    pub(super) fn password(&self) -> u64 {
+        self.known_login.password
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_password(mut self, password: u64) -> Answers {
+        self.known_login.password = password;
+        self
     }
 
     #[cfg(test)]

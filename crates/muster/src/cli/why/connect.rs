@@ -40,6 +40,8 @@ enum Way {
     Certificate(Box<Certificate>),
     /// A token, over WebSocket, where the server lets people log in.
     Token(LoginToken),
+    /// A password, in the same place.
+    Password(u64),
 }
 
 impl Connect {
@@ -75,13 +77,15 @@ impl Connect {
     }
 }
 
-/// By the newest certificate that opens, else by a token, else what stands against the newest certificate.
+/// By the newest certificate that opens, else by a token or a password, else what stands against the newest certificate.
 fn judge(who: &Principal, answers: &Answers, root: &Root, moment: Moment) -> Verdict {
     let certificates = answers.certificates.iter().cloned();
     let tokens = answers.tokens.iter().cloned().map(Way::Token);
+    let password = Some(answers.password()).filter(|password| *password != 0);
     let ways = certificates
         .map(|certificate| Way::Certificate(Box::new(certificate)))
-        .chain(tokens);
+        .chain(tokens)
+        .chain(password.map(Way::Password));
     let mut first = None;
     for way in ways {
         let outcome = by(who, way, answers, root, moment);
@@ -131,6 +135,7 @@ impl Way {
                 id: token.token_id.clone(),
                 not_after_ms: token.expires_ms,
             },
+            Way::Password(password) => Credential::Password { password: *password },
         }
     }
 
@@ -141,13 +146,16 @@ impl Way {
                 "over WebSocket, where that is open to logins, with token {}",
                 token.token_id
             ),
+            Way::Password(_) => "over WebSocket, where that is open to logins, with a password".to_owned(),
         }
     }
 
-    fn until_ms(&self) -> i64 {
+    /// `None`: as long as it is not changed.
+    fn until_ms(&self) -> Option<i64> {
         match self {
-            Way::Certificate(certificate) => certificate.not_after_ms,
-            Way::Token(token) => token.expires_ms,
+            Way::Certificate(certificate) => Some(certificate.not_after_ms),
+            Way::Token(token) => Some(token.expires_ms),
+            Way::Password(_) => None,
         }
     }
 }
@@ -200,11 +208,9 @@ fn sentence(who: &Principal, verdict: &Verdict, answers: &Answers) -> String {
     let seen = presence(answers)
         .map(|seen| format!("; {seen}"))
         .unwrap_or_default();
-    print::clean(&format!(
-        "{who} may connect {} until {}{within}{seen}",
-        way.words(),
-        print::time(way.until_ms())
-    ))
+    let until = way.until_ms().map(|end| format!(" until {}", print::time(end)));
+    let until = until.unwrap_or_default();
+    print::clean(&format!("{who} may connect {}{until}{within}{seen}", way.words(),))
 }
 
 /// Whether it is there, for a device that was ever seen.
@@ -225,9 +231,10 @@ fn document(who: &Principal, verdict: &Verdict, answers: &Answers) -> serde_json
     match verdict {
         Verdict::May(way, standing) => serde_json::json!({
             "who": who.to_string(), "may": true,
-            "serial": match way { Way::Certificate(certificate) => &certificate.serial, Way::Token(_) => "" },
-            "token": match way { Way::Certificate(_) => "", Way::Token(token) => &token.token_id },
-            "until_ms": way.until_ms().to_string(), "repair_only": standing.reach == Reach::Repair,
+            "serial": match way { Way::Certificate(certificate) => &certificate.serial, _ => "" },
+            "token": match way { Way::Token(token) => &token.token_id, _ => "" },
+            "password": matches!(way, Way::Password(_)),
+            "until_ms": way.until_ms().unwrap_or_default().to_string(), "repair_only": standing.reach == Reach::Repair,
             "renewal_only": standing.reach == Reach::Renewal, "seen": seen,
         }),
         Verdict::MayNot(why, next) => serde_json::json!({
@@ -353,6 +360,11 @@ mod tests {
         let answers = Answers::of_person(contract::v1::Role::Viewer, vec![token("c", NOW - 1)]);
         match judge(&who, &answers, &Root::default(), moment) {
             Verdict::MayNot(why, _) => assert!(why.contains("the token has ended"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        let answers = answers.with_password(7);
+        match judge(&who, &answers, &Root::default(), moment) {
+            Verdict::May(way, _) => assert_eq!(way, Way::Password(7)),
             other => panic!("{other:?}"),
         }
     }

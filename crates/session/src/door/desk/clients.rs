@@ -232,6 +232,7 @@ fn show_kept(kept: &KeptSession, now: Now) -> ClientSession {
 fn token(caller: &Caller) -> String {
     match &caller.credential {
         Credential::Token { id, .. } => id.clone(),
+        Credential::Password { .. } => "password".into(),
         _ => String::new(),
     }
 }
