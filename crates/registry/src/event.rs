@@ -188,6 +188,7 @@ pub(crate) fn person_changed(outcome: &mut Outcome, person: &Person) {
         role: person.role,
         event_filters: person.event_filters.clone(),
         disabled: person.disabled,
+        grants: person.grants.clone(),
     };
     outcome.fact("principal", format!("{}.{}", person.kind, person.id), &fact);
 }

@@ -4,16 +4,12 @@ use anyhow::Result;
 use contract::{
     Id,
     filter::Filter,
+    grant::Rights,
     id::{Kind, ServiceName},
     v1::{Changed, ListPeople, PeopleListed, Person as Listed, PutPerson, Role},
 };
 
-use super::{
-    Global,
-    list::Limit,
-    print,
-    words::{self, say},
-};
+use super::{Global, list::Limit, print, words};
 use crate::exit::Failure;
 
 /// Operators and integrators and what they may do.
@@ -79,6 +75,7 @@ impl Put {
             event_filters: self.events.iter().map(Filter::to_string).collect(),
             disabled: self.disable,
             expected_version: self.expected_version,
+            grants: Vec::new(),
         };
         let changed: Changed = global.ask(ServiceName::Registry, "put-person", &request)?;
         print::changed(global.json, &changed)
@@ -109,7 +106,10 @@ fn row(person: &Listed) -> Vec<String> {
     vec![
         person.kind.clone(),
         person.id.clone(),
-        say(person.role()),
+        match person.role == 0 && person.grants.is_empty() {
+            true => String::new(),
+            false => Rights::of(person.role(), &person.grants).words(),
+        },
         person.event_filters.join(", "),
         print::yes(person.disabled),
         person.version.to_string(),

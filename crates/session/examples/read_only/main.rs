@@ -43,6 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             role: Role::Admin,
             event_filters: Vec::new(),
             disabled: false,
+            grants: Vec::new(),
         }),
     );
     let policy = ReadOnly(DeviceManagement::new(root.clone(), 0));

@@ -173,9 +173,13 @@ impl Door {
             Ok(standing) => {
                 let standing = std::sync::Arc::new(standing);
                 session.standing = standing.clone();
-                let (events, policy) = (format!("{root}/events/"), &self.policy);
+                let (events, policy, copies) = (format!("{root}/events/"), &self.policy, &self.copies);
                 self.kept.sift(id, |d| {
-                    let offer = Offer::Event { topic: &d.topic };
+                    let groups = copies.groups_of(&root, &d.topic);
+                    let offer = Offer::Event {
+                        topic: &d.topic,
+                        groups: &groups,
+                    };
                     !d.topic.starts_with(&events) || policy.deliver(&caller, &standing, offer)
                 });
             }

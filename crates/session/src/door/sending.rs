@@ -144,7 +144,12 @@ impl Door {
     fn followers(&mut self, topic: &str) -> Vec<(To, Wanted)> {
         let mut following = Vec::new();
         let mut groups: BTreeMap<(Principal, Shared), Members> = BTreeMap::new();
-        let (policy, offer) = (&self.policy, Offer::Event { topic });
+        let about = self.copies.groups_of(self.root(), topic);
+        let offer = Offer::Event {
+            topic,
+            groups: &about,
+        };
+        let policy = &self.policy;
         let here = self.directory.event_followers();
         let here = here.filter(|(_, s)| s.takes_mail() && policy.deliver(&s.caller, &s.standing, offer));
         for (id, session) in here {

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use contract::{
+    Root, Topic,
     id::{Principal, ServiceName},
     v1::{
         Admission, Beacon, CertificateFact, CertificateStatus, Claim, DeviceFact, Fact, FactsAfter,
-        FactsPage, PrincipalFact, Restriction, Role, Stage,
+        FactsPage, Grant, PrincipalFact, Restriction, Role, Stage,
     },
 };
 use prost::Message;
@@ -21,10 +22,12 @@ pub struct KnownDevice {
     pub stage: Stage,
     /// Its restriction.
     pub restriction: Restriction,
+    /// Its groups.
+    pub groups: Vec<String>,
 }
 
 /// An operator or an integrator.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KnownPerson {
     /// The role.
     pub role: Role,
@@ -32,6 +35,8 @@ pub struct KnownPerson {
     pub event_filters: Vec<String>,
     /// Shut out.
     pub disabled: bool,
+    /// An operator's besides the role.
+    pub grants: Vec<Grant>,
 }
 
 /// A certificate.
@@ -141,6 +146,18 @@ impl Known for Copies {
 }
 
 impl Copies {
+    /// The groups of the device that an event is about, or the group itself; none for all other events.
+    pub fn groups_of(&self, root: &Root, topic: &str) -> Vec<String> {
+        let Some(Topic::Event { subject, .. }) = root.parse_topic(topic) else {
+            return Vec::new();
+        };
+        match subject.split_once('/') {
+            Some(("devices", id)) => self.devices.get(id).map(|d| d.groups.clone()).unwrap_or_default(),
+            Some(("groups", id)) => vec![id.to_owned()],
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether both copies hold all their owners had when they last answered.
     pub fn is_whole(&self) -> bool {
         self.registry.follower.is_whole() && self.provisioning.follower.is_whole()
@@ -246,6 +263,7 @@ impl Copies {
                 let known = fact.map(|f| KnownDevice {
                     stage: f.stage(),
                     restriction: f.restriction(),
+                    groups: f.groups,
                 });
                 set(&mut self.devices, &id, known).then_some(Change::Device(id))
             }
@@ -255,6 +273,7 @@ impl Copies {
                     role: f.role(),
                     event_filters: f.event_filters,
                     disabled: f.disabled,
+                    grants: f.grants,
                 });
                 set(&mut self.people, &id, known).then_some(Change::Person(id))
             }

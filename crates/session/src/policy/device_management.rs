@@ -4,8 +4,9 @@
 use contract::{
     Code, Refusal, Root, Topic,
     filter::Filter,
+    grant::{Extent, Rights},
     id::{Kind, Principal, ServiceName},
-    v1::{CertificateStatus, Restriction, Role, Stage},
+    v1::{CertificateStatus, Restriction, Stage},
     verb::Verb,
 };
 
@@ -53,7 +54,7 @@ impl Policy for DeviceManagement {
     fn deliver(&self, _: &Caller, standing: &Standing, offer: Offer<'_>) -> bool {
         match offer {
             Offer::Own { from, .. } => hears(standing, from),
-            Offer::Event { topic } => standing.may_see(topic),
+            Offer::Event { topic, groups } => standing.may_see(topic, groups),
         }
     }
 }
@@ -159,20 +160,44 @@ fn person_standing(caller: &Caller, facts: &dyn Known, root: &Root) -> Result<St
     let Some(person) = facts.person(&caller.principal).filter(|person| !person.disabled) else {
         return denied("nobody of this name is known here, or the account is disabled");
     };
-    let everything = [String::from("#")];
-    let filters = match caller.principal.kind {
-        Kind::Operator => &everything[..],
-        _ => &person.event_filters[..],
-    };
-    let grants = filters
-        .iter()
-        .filter_map(|filter| root.event_grant(filter))
-        .collect();
+    if caller.principal.kind == Kind::Operator {
+        return Ok(operator_standing(Rights::of(person.role, &person.grants), root));
+    }
+    let filters = person.event_filters.iter();
     Ok(Standing {
-        reach: Reach::Everything,
-        role: person.role,
-        grants,
+        grants: filters.filter_map(|filter| root.event_grant(filter)).collect(),
+        ..Standing::default()
     })
+}
+
+/// An operator sees the events of those devices whose events he could have replayed.
+fn operator_standing(rights: Rights, root: &Root) -> Standing {
+    let (mut grants, mut within, mut sees_all) = (Vec::new(), Vec::new(), true);
+    for service in ServiceName::KEEPERS {
+        let extent = rights.events_of(service);
+        sees_all &= extent != Extent::Nothing;
+        let Some(filter) = root.event_grant(&format!("{service}/#")) else {
+            continue;
+        };
+        match extent {
+            Extent::Nothing => {}
+            Extent::Everything => grants.push(filter),
+            Extent::Groups(groups) => {
+                grants.push(filter.clone());
+                within.push((filter, groups));
+            }
+        }
+    }
+    // One filter over all of them, so that it may be subscribed to.
+    if let Some(all) = root.event_grant("#").filter(|_| sees_all) {
+        grants = vec![all];
+    }
+    Standing {
+        rights,
+        grants,
+        within,
+        ..Standing::default()
+    }
 }
 
 /// Whether a principal may publish on a topic: what it asks for, or the final refusal.
@@ -203,10 +228,8 @@ fn may_use(caller: &Principal, standing: &Standing, verb: &Verb) -> Result<(), R
             format!("`{}` is not for {}", verb.name, caller.kind),
         ));
     }
-    if caller.kind == Kind::Operator && !verb.allows(standing.role) {
-        let (needed, has) = (Role::any_of(verb.roles()), standing.role.words());
-        let message = format!("`{}` needs the role {needed}; yours is {has}", verb.name);
-        return Err(Refusal::new(Code::Denied, message));
+    if caller.kind == Kind::Operator {
+        standing.rights.demand(verb)?;
     }
     let refused = |message: &str| Err(Refusal::new(Code::Denied, message));
     match standing.reach {
@@ -230,12 +253,14 @@ fn subscribe(root: &Root, caller: &Principal, standing: &Standing, filter: &Filt
 
 #[cfg(test)]
 mod tests {
+    use contract::v1::Role;
+
     use super::*;
     use crate::facts::{KnownBatch, KnownCertificate, KnownDevice, KnownPerson};
 
     fn standing(role: Role) -> Standing {
         Standing {
-            role,
+            rights: role.into(),
             ..Standing::default()
         }
     }
@@ -305,6 +330,47 @@ mod tests {
     }
 
     #[test]
+    fn whoever_has_groups_sees_the_events_of_their_devices_alone() {
+        let grant = contract::v1::Grant {
+            role: Role::Viewer.into(),
+            groups: vec!["berlin".into()],
+            ..Default::default()
+        };
+        let root = Root::default();
+        let scoped = operator_standing(Rights::of(Role::Unspecified, &[grant]), &root);
+        let everything = operator_standing(Role::Viewer.into(), &root);
+        let topic = root.event(ServiceName::Registry, "devices/pump-7", "moved");
+        let groups = |names: &[&str]| -> Vec<String> { names.iter().map(|n| (*n).to_owned()).collect() };
+        for (held, expected) in [
+            (groups(&["berlin"]), true),
+            (groups(&["rome"]), false),
+            (vec![], false),
+        ] {
+            assert_eq!(scoped.may_see(&topic, &held), expected, "{held:?}");
+            assert!(everything.may_see(&topic, &held));
+        }
+        let all: Filter = "muster/v1/events/#".parse().unwrap();
+        let ada: Principal = "operators/ada".parse().unwrap();
+        assert!(
+            subscribe(&root, &ada, &scoped, &all),
+            "what passes is looked at one by one"
+        );
+        let one_service = contract::v1::Grant {
+            role: Role::Viewer.into(),
+            verbs: vec!["registry/*".into()],
+            ..Default::default()
+        };
+        let narrow = operator_standing(Rights::of(Role::Unspecified, &[one_service]), &root);
+        assert!(!subscribe(&root, &ada, &narrow, &all));
+        assert!(subscribe(
+            &root,
+            &ada,
+            &narrow,
+            &"muster/v1/events/registry/#".parse().unwrap()
+        ));
+    }
+
+    #[test]
     fn a_quarantined_device_may_only_be_repaired() {
         let repair = Standing {
             reach: Reach::Repair,
@@ -332,6 +398,7 @@ mod tests {
                 role: Role::Admin,
                 event_filters: Vec::new(),
                 disabled: false,
+                grants: Vec::new(),
             };
             Some(ADMIN)
         }
@@ -355,6 +422,7 @@ mod tests {
         let device = KnownDevice {
             stage: Stage::Active,
             restriction,
+            groups: Vec::new(),
         };
         let principal: Principal = who.parse().unwrap();
         let certificate = KnownCertificate {

@@ -153,6 +153,7 @@ impl World {
             role: role as i32,
             event_filters,
             disabled: false,
+            ..PrincipalFact::default()
         };
         self.tell_fact(ServiceName::Registry, "principal", &format!("{kind}.{id}"), &fact);
     }

@@ -66,6 +66,7 @@ impl Answers {
             role: person.role(),
             event_filters: person.event_filters,
             disabled: person.disabled,
+            grants: person.grants,
         });
         Ok(())
     }
@@ -82,6 +83,7 @@ impl Answers {
         self.known_device = device.as_ref().map(|device| KnownDevice {
             stage: device.stage(),
             restriction: device.restriction(),
+            groups: device.groups.clone(),
         });
         self.device = device;
     }
