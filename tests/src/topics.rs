@@ -5,6 +5,7 @@ use std::fmt::Write;
 use contract::{
     code::Code,
     id::{Kind, ServiceName},
+    scope::Scope,
     v1::Role,
     verb::{ANYTHING, Audit, EVENTS, NOTHING, PUSHES, Promise, Repeat, VERBS, Verb, Who},
 };
@@ -73,6 +74,13 @@ fn row(verb: &Verb) -> String {
     if verb.audit == Audit::Recorded {
         what.push_str(" *In the audit log.*");
     }
+    if verb.open_to(Kind::Operator) {
+        match verb.scope() {
+            Scope::Fleet => {}
+            Scope::Devices | Scope::Sight => what.push_str(" *By groups.*"),
+            Scope::Open => what.push_str(" *With any grant.*"),
+        }
+    }
     let who: Vec<_> = verb.who.iter().map(say).collect();
     let who = if who.is_empty() {
         "nobody on the bus".to_owned()
@@ -128,6 +136,9 @@ A payload that begins with `{` is JSON (canonical protobuf JSON), anything else 
 form. A verb that may be repeated *by request id* needs a `request_id` in the payload, or MQTT 5 correlation data: a
 repeat within a day gets the first answer again and changes nothing, another payload under the same id is a
 `conflict`. QoS 1 is acknowledged when the request is on disk or finally rejected, unless the table says otherwise.
+
+An operator may be granted a role for some groups only ([security.md](security.md)). A verb that works *by groups* is then
+held to their devices; one that is open *with any grant* tells of no device; all others take the role for the whole fleet.
 ";
 
 const FRONT_DOOR_FOOT: &str = "

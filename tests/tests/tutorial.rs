@@ -167,6 +167,32 @@ fn people_log_in_as_the_page_says() {
     );
 }
 
+#[test]
+#[ignore = "takes long; tests/run runs it"]
+fn operators_may_do_what_their_page_says() {
+    let said = typed_out("docs/operators.md", ["127.0.0.1:18887", "127.0.0.1:18087"]);
+    promised(
+        &said,
+        &[
+            ("muster operator add eve", "operator for the group `berlin`"),
+            ("muster operator add eve", "pump-1"),
+            ("muster operator add eve", "`pump-2` is not among them"),
+            ("muster operator add eve", "exit code 5"),
+            ("group put munich", "reaches beyond groups"),
+            (
+                "quarantine pump-2 --reason \"strange traffic\"",
+                "pump-2: version 2",
+            ),
+            (
+                "quarantine pump-2 --reason \"strange traffic\"",
+                "(registry/quarantine)",
+            ),
+            ("muster operator revoke eve", "exit code 5"),
+            ("muster group remove berlin", "`eve` has grants for the group"),
+        ],
+    );
+}
+
 /// Types a page's blocks in one shell; what it said.
 fn typed_out<const N: usize>(page: &str, addresses: [&str; N]) -> String {
     let page = std::fs::read_to_string(repository().join(page)).unwrap();

@@ -80,6 +80,13 @@ impl Service for Monitoring {
         Request::parse(verb, payload, content_type)
     }
 
+    fn devices<'a>(&self, request: &'a Request) -> Vec<&'a str> {
+        match request {
+            Request::Show(m) => vec![&m.device_id],
+            _ => Vec::new(),
+        }
+    }
+
     fn decide(
         &self,
         view: &View<'_>,
@@ -93,11 +100,11 @@ impl Service for Monitoring {
     fn query(
         &self,
         view: &View<'_>,
-        _caller: &Caller,
+        caller: &Caller,
         request: Request,
         _cx: &QueryContext<'_>,
     ) -> Result<Box<dyn Reply>, Fault> {
-        query::query(view, request)
+        query::query(view, &caller.sight, request)
     }
 
     fn told(&self, key: &[u8], record: &[u8]) -> Option<(String, serde_json::Value)> {

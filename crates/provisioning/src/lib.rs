@@ -168,6 +168,14 @@ impl Service for Provisioning {
         Request::parse(verb, payload, content_type)
     }
 
+    fn devices<'a>(&self, request: &'a Request) -> Vec<&'a str> {
+        match request {
+            Request::PutSecret(m) => vec![&m.device_id],
+            Request::Admit(m) | Request::TurnAway(m) => vec![&m.device_id],
+            _ => Vec::new(),
+        }
+    }
+
     fn decide(
         &self,
         view: &View<'_>,
@@ -181,11 +189,11 @@ impl Service for Provisioning {
     fn query(
         &self,
         view: &View<'_>,
-        _caller: &Caller,
+        caller: &Caller,
         request: Request,
         cx: &QueryContext<'_>,
     ) -> Result<Box<dyn Reply>, Fault> {
-        query::answer(self, view, request, cx)
+        query::answer(self, view, &caller.sight, request, cx)
     }
 
     fn told(&self, key: &[u8], record: &[u8]) -> Option<(String, serde_json::Value)> {

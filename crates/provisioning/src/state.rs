@@ -24,7 +24,7 @@ use contract::{
     v1::{Certificate, CertificateStatus, Claim},
 };
 use prost::Message;
-use service::{View, store::StoreError};
+use service::{Sight, View, store::StoreError};
 
 /// All certificates.
 pub(crate) const CERTIFICATES: &str = "c";
@@ -367,6 +367,18 @@ pub(crate) fn revocation_key(revocation: &str) -> String {
 /// The refused requests of a party, `{kind}/{subject}`.
 pub(crate) fn refusals_key(name: &str) -> String {
     format!("f{name}")
+}
+
+/// Whether a certificate is a device's that is in sight of whoever asks.
+pub(crate) fn in_sight(
+    view: &View<'_>,
+    sight: &Sight,
+    certificate: &Certificate,
+) -> Result<bool, StoreError> {
+    if *sight == Sight::Everything {
+        return Ok(true);
+    }
+    Ok(certificate.kind == Kind::Device.word() && sight.device(view, &certificate.id)?)
 }
 
 pub(crate) fn record(view: &View<'_>, serial: &str) -> Result<Option<Record>, StoreError> {

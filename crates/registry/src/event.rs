@@ -193,6 +193,7 @@ pub(crate) fn person_changed(outcome: &mut Outcome, person: &Person) {
         event_filters: person.event_filters.clone(),
         disabled: person.disabled,
         data_devices: person.data_devices.clone(),
+        grants: person.grants.clone(),
     };
     outcome.fact("principal", format!("{}.{}", person.kind, person.id), &fact);
 }

@@ -137,6 +137,10 @@ impl Service for Registry {
         Request::parse(verb, payload, content_type)
     }
 
+    fn devices<'a>(&self, request: &'a Request) -> Vec<&'a str> {
+        request::devices(request)
+    }
+
     fn decide(
         &self,
         view: &View<'_>,
@@ -145,7 +149,7 @@ impl Service for Registry {
         cx: &mut Context<'_>,
     ) -> Result<Outcome, Fault> {
         let situation = self.situation(view, caller.principal.to_string(), cx.now.wall_ms)?;
-        decide::decide(&situation, &self.settings, &caller.principal, request)
+        decide::decide(&situation, &self.settings, caller, request)
     }
 
     fn query(
@@ -155,7 +159,7 @@ impl Service for Registry {
         request: Request,
         cx: &QueryContext<'_>,
     ) -> Result<Box<dyn Reply>, Fault> {
-        query::answer(view, &caller.principal, cx.now.wall_ms, request)
+        query::answer(view, caller, cx.now.wall_ms, request)
     }
 
     fn told(&self, key: &[u8], record: &[u8]) -> Option<(String, serde_json::Value)> {

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contract::{
-    Code, Id, Refusal, Root,
+    Code, Id, Refusal, Root, grant,
     id::Kind,
     limits::{ENTRIES_MAX, GROUPS_MAX, KEY_CHARS, TEXT_CHARS, VALUE_CHARS},
     login,
-    v1::{Component, Location},
+    v1::{Component, Grant, Location, Role},
+    verb::VERBS,
 };
+
+use crate::choice;
 
 /// All attributes of one device together, so that its record and its events fit the store's 64 KiB
 /// even when JSON escapes every character.
@@ -17,6 +20,10 @@ pub(crate) const ATTRIBUTES_BYTES: usize = 16 * 1024;
 pub(crate) const ROWS_MAX: usize = 500;
 /// Event filters of one person.
 pub(crate) const FILTERS_MAX: usize = 32;
+/// Grants of one person: their fact and their event fit a record.
+const GRANTS_MAX: usize = 16;
+/// Groups, and verbs, of one grant.
+const GRANTED_MAX: usize = 16;
 /// Longest wait for a retiring device's receipt: a year.
 pub(crate) const RETIRE_WAIT_MAX_MS: u64 = 365 * 24 * 3_600_000;
 
@@ -185,6 +192,43 @@ pub(crate) fn event_filters(filters: &[String]) -> Result<Vec<String>, Refusal> 
         }
     }
     Ok(kept)
+}
+
+/// What an operator is granted besides a role for the whole fleet.
+pub(crate) fn grants(grants: &[Grant]) -> Result<(), Refusal> {
+    list("grants", grants.len(), GRANTS_MAX)?;
+    for grant in grants {
+        choice::required::<Role>("grants.role", grant.role)?;
+        list("grants.groups", grant.groups.len(), GRANTED_MAX)?;
+        list("grants.verbs", grant.verbs.len(), GRANTED_MAX)?;
+        for group in &grant.groups {
+            id("grants.groups", group)?;
+        }
+        for pattern in &grant.verbs {
+            granted_verb(grant.role(), pattern)?;
+        }
+        if grant.groups.is_empty() && grant.verbs.is_empty() {
+            let message =
+                "a grant names groups or verbs; a role for the whole fleet and all its verbs is `role`";
+            return Err(Refusal::invalid("grants", message));
+        }
+    }
+    Ok(())
+}
+
+/// A verb that the role has.
+fn granted_verb(role: Role, pattern: &str) -> Result<(), Refusal> {
+    let mut named = VERBS.iter().filter(|verb| grant::names(pattern, verb)).peekable();
+    let field = "grants.verbs";
+    if named.peek().is_none() {
+        let message = format!("`{pattern}` is no verb; say `registry/suspend`, or `registry/*`");
+        return Err(Refusal::invalid(field, message));
+    }
+    if !named.any(|verb| verb.allows(role)) {
+        let message = format!("the role {} has no verb `{pattern}`", role.words());
+        return Err(Refusal::invalid(field, message));
+    }
+    Ok(())
 }
 
 /// The two kinds of people.

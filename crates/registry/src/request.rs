@@ -86,6 +86,27 @@ service::requests! {
     }
 }
 
+/// The devices that a request names, where it is about devices.
+pub(crate) fn devices(request: &Request) -> Vec<&str> {
+    match request {
+        Request::Show(m) => vec![&m.device_id],
+        Request::History(m) => vec![&m.device_id],
+        Request::Why(m) => vec![&m.device_id],
+        Request::Change(m) => vec![&m.device_id],
+        Request::Move(m) => vec![&m.device_id],
+        Request::Suspend(m) | Request::Quarantine(m) | Request::Release(m) => vec![&m.device_id],
+        Request::Retire(m) => vec![&m.device_id],
+        Request::Replace(m) => vec![&m.device_id, &m.successor_id],
+        Request::Attest(m) => vec![&m.device_id],
+        Request::JoinGroup(m) | Request::LeaveGroup(m) => m.device_ids.iter().map(String::as_str).collect(),
+        Request::ConfigShow(m) => vec![&m.device_id],
+        Request::ConfigSet(m) => vec![&m.device_id],
+        Request::ConfigExplain(m) => vec![&m.device_id],
+        Request::CommandRun(m) => vec![&m.device_id],
+        _ => Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use contract::{id::ServiceName, verb::VERBS};

@@ -24,7 +24,7 @@ use contract::{
     v1::{Device, DeviceType, Group, Login, Order, Person, SavedQuery, Supplier},
 };
 use prost::Message;
-use service::{Fault, View, store::StoreError};
+use service::{Fault, Sight, View, store::StoreError};
 
 use crate::policy;
 
@@ -173,6 +173,14 @@ pub(crate) fn device(view: &View<'_>, field: &str, id: &str) -> Result<Device, F
             .at(field)
             .into()),
     }
+}
+
+/// Whether a device is in sight of whoever asks.
+pub(crate) fn in_sight(view: &View<'_>, sight: &Sight, id: &str) -> Result<bool, StoreError> {
+    if *sight == Sight::Everything {
+        return Ok(true);
+    }
+    Ok(device_or_twin(view, id)?.is_some_and(|device| sight.covers(&device.groups)))
 }
 
 /// A record that has an id of its own.

@@ -1,6 +1,9 @@
 //! The rules of a rollout, each a small function over values.
 
-use contract::v1::{Criticality, DeviceFact, Manifest, Restriction, RolloutState, Stage, UpdateState, Wave};
+use contract::v1::{
+    Criticality, DeviceFact, Manifest, Restriction, Rollout, RolloutState, Stage, UpdateState, Wave,
+};
+use service::{Caller, Sight};
 
 /// What a device may say of its update.
 pub(crate) const REPORTABLE: &[UpdateState] = &[
@@ -160,6 +163,15 @@ pub(crate) fn out_of_service(fact: Option<&DeviceFact>) -> Option<&'static str> 
         (Stage::Retired, _) => Some("the device is retired"),
         (_, Restriction::Suspended) => Some("the device is suspended"),
         _ => None,
+    }
+}
+
+/// Whoever sees some groups only sees the rollouts to one of them, and those that are theirs.
+pub(crate) fn in_sight(caller: &Caller, rollout: &Rollout) -> bool {
+    let is_own = rollout.created_by == caller.principal.to_string();
+    match rollout.group.as_str() {
+        "" => caller.sight == Sight::Everything || is_own,
+        group => caller.sight.has_group(group),
     }
 }
 

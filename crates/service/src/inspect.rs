@@ -1,4 +1,5 @@
-//! Reading a service's store from outside: for checks, reports and the simulator. Nothing here decides.
+//! A service's store from outside: reading it for checks, reports and the simulator, and the rows of facts for
+//! stores that tests make by hand. Nothing here decides.
 
 use contract::{
     id::ServiceName,
@@ -9,7 +10,7 @@ use prost::Message;
 use crate::{
     keys,
     record::{CursorRecord, FactRecord, Heads},
-    store::{Read, StoreError},
+    store::{Pair, Read, StoreError},
 };
 
 /// What kind of row a key belongs to, in words. `own` names the service's own records.
@@ -71,6 +72,23 @@ pub fn copies(base: &dyn Read, owner: ServiceName) -> Result<Vec<(String, String
         Some((entity, id, value))
     });
     Ok(copies.collect())
+}
+
+/// The row of a fact as its owner holds it.
+pub fn own_fact(entity: &str, id: &str, value: Vec<u8>) -> Pair {
+    let record = FactRecord {
+        sequence: 0,
+        value,
+        deleted: false,
+        entity: entity.to_owned(),
+        id: id.to_owned(),
+    };
+    (keys::fact(entity, id), record.encode_to_vec())
+}
+
+/// The row of a fact as a follower of its owner holds it.
+pub fn copied_fact(owner: ServiceName, entity: &str, id: &str, value: Vec<u8>) -> Pair {
+    (keys::copy(owner, entity, id), value)
 }
 
 /// What a service holds of an owner's facts: the history's epoch, and the last sequence.

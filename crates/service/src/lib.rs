@@ -26,6 +26,7 @@ pub mod page;
 pub mod planted;
 mod record;
 mod service;
+mod sight;
 pub mod store;
 mod told;
 mod view;
@@ -36,5 +37,6 @@ pub use outcome::{
     WakeDraft,
 };
 pub use service::{Caller, Context, Entropy, FactChange, Fault, Now, Parsed, QueryContext, Service};
+pub use sight::Sight;
 pub use told::{subjects, told};
 pub use view::View;

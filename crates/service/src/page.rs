@@ -46,6 +46,21 @@ pub fn list<M: Wire>(
     })
 }
 
+/// The same where it takes a look at other records to tell.
+pub fn list_where<M: Wire>(
+    view: &View<'_>,
+    prefix: &str,
+    token: &str,
+    page_size: u32,
+    keep: impl Fn(&M) -> Result<bool, Fault>,
+) -> Result<Page<M>, Fault> {
+    fill(prefix, token, page_size, |after, limit| {
+        let rows = view.list::<M>(prefix, after, limit)?.into_iter();
+        rows.map(|(key, row)| Ok((key, keep(&row)?.then_some(row))))
+            .collect()
+    })
+}
+
 /// Fills a page with what `read` finds: up to a limit of keys that begin with `prefix`, after a key.
 /// Fewer than the limit mean that there are no more.
 pub fn fill<M: Wire>(

@@ -9,6 +9,7 @@ use contract::{
 
 use crate::{
     outcome::Outcome,
+    sight::Sight,
     store::{Blobs, StoreError},
     view::View,
 };
@@ -37,6 +38,8 @@ pub struct Caller {
     pub batch: Option<Id>,
     /// The serial of its certificate, hex; empty when it has none.
     pub serial: String,
+    /// The devices that the request may touch or tell of.
+    pub sight: Sight,
 }
 
 /// What a decision may use besides the view.
@@ -111,6 +114,13 @@ pub trait Service: Send + Sync + 'static {
         payload: &[u8],
         content_type: &str,
     ) -> Result<Parsed<Self::Request>, Refusal>;
+
+    /// The devices that a request names, for whoever may reach the devices of some groups only: all that the
+    /// verbs of [`contract::scope::Scope::Devices`] are about.
+    fn devices<'a>(&self, request: &'a Self::Request) -> Vec<&'a str> {
+        let _ = request;
+        Vec::new()
+    }
 
     /// Decides a command. It sees what earlier requests of the same group decided.
     fn decide(

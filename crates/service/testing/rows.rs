@@ -9,13 +9,14 @@
 use std::{cell::Cell, sync::Arc};
 
 use contract::{
-    Principal, Root,
-    v1::{Frame, Purpose, RequestNumber},
+    Principal, Root, ServiceName,
+    v1::{Frame, PrincipalFact, Purpose, RequestNumber, Role},
 };
 use falsify::{falsify, mutated};
 use proptest::{prelude::*, sample::Index};
+use prost::Message as _;
 use service::{
-    Context, Entropy, Group, HostLoop, Input, Now, QueryContext, Released, Service, Settings,
+    Context, Entropy, Group, HostLoop, Input, Now, QueryContext, Released, Service, Settings, inspect,
     store::{Batch, Pair, Read, Store},
 };
 use store::{MemoryBlobs, MemoryStore};
@@ -104,6 +105,24 @@ impl<S: Service> Rows<'_, S> {
     }
 }
 
+/// Whoever asks is an admin, by the registry's facts: its own, and their copies.
+fn known(who: &str, batch: &mut Batch) {
+    let who: Principal = who.parse().unwrap();
+    let fact = PrincipalFact {
+        id: who.id.to_string(),
+        kind: who.kind.word().into(),
+        role: Role::Admin.into(),
+        ..PrincipalFact::default()
+    };
+    let (id, value) = (format!("{}.{}", who.kind, who.id), fact.encode_to_vec());
+    for (key, row) in [
+        inspect::own_fact("principal", &id, value.clone()),
+        inspect::copied_fact(ServiceName::Registry, "principal", &id, value),
+    ] {
+        batch.put(key, row);
+    }
+}
+
 /// A service on a store of its own.
 struct Life<S: Service> {
     host: HostLoop<S>,
@@ -123,6 +142,7 @@ impl<S: Service> Life<S> {
             .iter()
             .for_each(|(key, value)| batch.put(key.clone(), value.clone()));
         batch.put(key, bytes);
+        rows.asked.iter().for_each(|(who, ..)| known(who, &mut batch));
         store.commit(&batch).unwrap();
         let settings = Settings {
             root: Root::default(),

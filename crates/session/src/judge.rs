@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Somebody who may be connected.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Admitted {
     /// Who it is.
     pub caller: Caller,

@@ -56,7 +56,7 @@ pub use login::{KnownLogin, KnownToken};
 pub use meter::{Limit, Meter};
 pub use peer::{Caller, Credential, Peer};
 pub use petition::{Answer, Asked, Petition};
-pub use policy::{Denial, DeviceManagement, Known, Moment, Offer, Policy, Reach, Standing, grants, standing};
+pub use policy::{Denial, DeviceManagement, Known, Moment, Offer, Policy, Reach, Standing, standing};
 pub use protocol::{Delivery, Quality, Reason};
 pub use service_link::{LinkEvent, ServiceLink};
 pub use transport::{Listener, Transport};

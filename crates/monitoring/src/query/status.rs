@@ -4,7 +4,7 @@ use contract::{
     Refusal,
     v1::{Connectivity, DeviceStatus, ListStatus, ShowStatus, StatusListed, StatusShown, Summary},
 };
-use service::{Fault, View, page};
+use service::{Fault, Sight, View, page};
 
 use crate::{
     request,
@@ -21,15 +21,18 @@ pub(super) fn show(view: &View<'_>, request: &ShowStatus) -> Result<StatusShown,
     })
 }
 
-pub(super) fn list(view: &View<'_>, request: &ListStatus) -> Result<StatusListed, Fault> {
+pub(super) fn list(view: &View<'_>, sight: &Sight, request: &ListStatus) -> Result<StatusListed, Fault> {
     let wanted = Connectivity::try_from(request.connectivity).map_err(|_| {
         Refusal::invalid(
             "connectivity",
             "there is no such connectivity; leave it out for all",
         )
     })?;
-    let keep = |s: &DeviceStatus| wanted == Connectivity::Unspecified || s.connectivity() == wanted;
-    let page = page::list(view, state::STATUSES, &request.page, request.page_size, keep)?;
+    let keep = |s: &DeviceStatus| -> Result<bool, Fault> {
+        let fits = wanted == Connectivity::Unspecified || s.connectivity() == wanted;
+        Ok(fits && sight.device(view, &s.device_id)?)
+    };
+    let page = page::list_where(view, state::STATUSES, &request.page, request.page_size, keep)?;
     Ok(StatusListed {
         devices: page.rows,
         next_page: page.next,

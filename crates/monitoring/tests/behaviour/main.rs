@@ -12,6 +12,7 @@ mod damaged_rows;
 mod presence;
 mod rows;
 mod rules;
+mod scopes;
 mod sequences;
 mod snapshots;
 mod world;

@@ -30,6 +30,8 @@ pub(crate) struct World {
     host: HostLoop<Monitoring>,
     pub(crate) now: i64,
     facts: BTreeMap<String, DeviceFact>,
+    /// Told anew at each start.
+    pub(crate) people: Vec<PrincipalFact>,
     fact_sequence: u64,
     request: u64,
     pub(crate) boot: u64,
@@ -73,6 +75,16 @@ pub(crate) fn presence(n: usize, connected: bool, session: u64, sessions: u32) -
     }
 }
 
+/// Who the tests act as.
+fn admin() -> PrincipalFact {
+    PrincipalFact {
+        id: "ada".into(),
+        kind: "operators".into(),
+        role: Role::Admin.into(),
+        ..PrincipalFact::default()
+    }
+}
+
 impl World {
     /// A world with this many active devices.
     pub(crate) fn new(devices: usize) -> World {
@@ -85,6 +97,7 @@ impl World {
             host,
             now,
             facts,
+            people: vec![admin()],
             fact_sequence: 0,
             request: 0,
             boot,
@@ -226,10 +239,18 @@ impl World {
             value: fact.encode_to_vec(),
             deleted: false,
         });
+        let people = self.people.iter().map(|person| Fact {
+            epoch: 9,
+            sequence: self.fact_sequence,
+            entity: "principal".into(),
+            id: format!("{}.{}", person.kind, person.id),
+            value: person.encode_to_vec(),
+            deleted: false,
+        });
         let page = FactsPage {
             request_id: ask.request_id,
             epoch: 9,
-            facts: facts.collect(),
+            facts: facts.chain(people).collect(),
             last: self.fact_sequence,
             complete: true,
             whole: true,

@@ -16,6 +16,7 @@ mod group;
 mod init;
 mod list;
 mod monitor;
+mod operator;
 mod order;
 mod password;
 mod person;
@@ -101,6 +102,9 @@ enum Command {
     /// Operators and integrators and what they may do.
     #[command(subcommand)]
     Person(person::Person),
+    /// Operators, and what each may do to which devices.
+    #[command(subcommand)]
+    Operator(operator::Operator),
     /// The issuing CAs, and how one follows the other.
     #[command(subcommand)]
     Ca(ca::Ca),
@@ -182,6 +186,7 @@ impl Cli {
             Command::Order(command) => command.run(global),
             Command::Query(command) => command.run(global),
             Command::Person(command) => command.run(global),
+            Command::Operator(command) => command.run(global),
             Command::Ca(command) => command.run(global),
             Command::Cert(command) => command.run(global),
             Command::Firmware(command) => command.run(global),

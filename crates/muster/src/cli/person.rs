@@ -4,16 +4,12 @@ use anyhow::Result;
 use contract::{
     Id,
     filter::Filter,
+    grant::Rights,
     id::{Kind, ServiceName},
     v1::{Changed, ListPeople, PeopleListed, Person as Listed, PutPerson, Role},
 };
 
-use super::{
-    Global,
-    list::Limit,
-    password, print, token,
-    words::{self, say},
-};
+use super::{Global, list::Limit, password, print, token, words};
 use crate::exit::Failure;
 
 /// Operators and integrators and what they may do.
@@ -119,6 +115,7 @@ impl Put {
             data_devices: self.data,
             disabled: self.disable,
             expected_version: self.expected_version,
+            grants: Vec::new(),
         };
         let changed: Changed = global.ask(ServiceName::Registry, "put-person", &request)?;
         print::changed(global.json, &changed)
@@ -149,7 +146,10 @@ fn row(person: &Listed) -> Vec<String> {
     vec![
         person.kind.clone(),
         person.id.clone(),
-        say(person.role()),
+        match person.role == 0 && person.grants.is_empty() {
+            true => String::new(),
+            false => Rights::of(person.role(), &person.grants).words(),
+        },
         person.event_filters.join(", "),
         person.data_devices.join(", "),
         print::yes(person.disabled),

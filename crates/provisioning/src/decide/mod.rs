@@ -77,7 +77,7 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
             refused::told(s, caller, decided)
         }
         Request::RenewServer(m) => server::decide(s, &m),
-        Request::Revoke(m) => revoke::decide(s, &m),
+        Request::Revoke(m) => revoke::decide(s, &caller.sight, &m),
         Request::Used(m) => used::decide(s, &m),
         Request::Kicked(m) => kicked::decide(s, &m),
         Request::Claims(_)

@@ -5,7 +5,7 @@ use contract::{
     id::Kind,
     v1::{Certificate, CertificateStatus, Claim, Revoke},
 };
-use service::{Answer, Fault, Outcome};
+use service::{Answer, Fault, Outcome, Sight};
 
 use super::{Situation, last_admin, list, planning::SIGN, signed::UNUSED, used::RETIRE};
 use crate::{
@@ -18,18 +18,32 @@ pub(super) const RECEIPT: &str = "receipt";
 
 /// Whoever revokes the certificate over which he is connected loses that session too, and the answer with it:
 /// it is kept, and given to a repeat over another certificate of his.
-pub(super) fn decide(s: &mut Situation<'_>, m: &Revoke) -> Result<Outcome, Fault> {
+pub(super) fn decide(s: &mut Situation<'_>, sight: &Sight, m: &Revoke) -> Result<Outcome, Fault> {
     let (word, reason) = policy::reason(&m.reason)?;
     let records = match (m.serial.is_empty(), m.kind.is_empty() && m.id.is_empty()) {
         (false, true) => vec![by_serial(s, &m.serial)?],
         (true, false) => by_owner(s, &m.kind, &m.id)?,
         _ => return Err(Refusal::invalid("serial", "name either a serial, or a kind and an id").into()),
     };
+    demand_in_sight(s, sight, &records)?;
     last_admin::demand_one_stays(s, &records, reason)?;
     let mut outcome = Outcome::default();
     let revocation = revoke_all(s, &mut outcome, records, word, true)?;
     outcome.answer = Answer::Later(revocation);
     Ok(outcome)
+}
+
+/// Whoever may revoke for some groups only revokes their devices' certificates and nobody else's.
+fn demand_in_sight(s: &Situation<'_>, sight: &Sight, records: &[Record]) -> Result<(), Fault> {
+    for record in records {
+        let certificate = record.certificate();
+        if !state::in_sight(s.view, sight, &certificate)? {
+            let owner = format!("{}/{}", certificate.kind, certificate.id);
+            let message = format!("`revoke` was granted to you for some groups only; {owner} is not in them");
+            return Err(Refusal::new(Code::Denied, message).into());
+        }
+    }
+    Ok(())
 }
 
 fn by_serial(s: &Situation<'_>, serial: &str) -> Result<Record, Fault> {

@@ -9,7 +9,7 @@ use contract::{
     wire::Reply,
 };
 use service::{
-    Fault, QueryContext, View,
+    Fault, QueryContext, Sight, View,
     page::{self, Page},
 };
 
@@ -25,12 +25,13 @@ const LISTS_BYTES: usize = limits::PAYLOAD_BYTES - 64 * 1024;
 pub(crate) fn answer(
     service: &Provisioning,
     view: &View<'_>,
+    sight: &Sight,
     request: Request,
     cx: &QueryContext<'_>,
 ) -> Result<Box<dyn Reply>, Fault> {
     match request {
-        Request::Show(m) => Ok(Box::new(show(view, &m.serial)?)),
-        Request::List(m) => Ok(Box::new(list(view, &m)?)),
+        Request::Show(m) => Ok(Box::new(show(view, sight, &m.serial)?)),
+        Request::List(m) => Ok(Box::new(list(view, sight, &m)?)),
         Request::Claims(m) => {
             let page = page::list::<Claim>(view, state::BATCHES, &m.page, m.page_size, |_| true)?;
             Ok(Box::new(ClaimsListed {
@@ -44,7 +45,9 @@ pub(crate) fn answer(
                 "" => state::ADMISSIONS.to_owned(),
                 device => state::admissions_of(policy::id("device_id", device)?.as_str()),
             };
-            let page = page::list::<WaitingDevice>(view, &prefix, &m.page, m.page_size, |_| true)?;
+            let page = page::list_where::<WaitingDevice>(view, &prefix, &m.page, m.page_size, |waiting| {
+                Ok(sight.device(view, &waiting.device_id)?)
+            })?;
             Ok(Box::new(AdmissionsListed {
                 devices: page.rows,
                 next_page: page.next,
@@ -56,19 +59,23 @@ pub(crate) fn answer(
     }
 }
 
-fn show(view: &View<'_>, serial: &str) -> Result<CertificateShown, Fault> {
+fn show(view: &View<'_>, sight: &Sight, serial: &str) -> Result<CertificateShown, Fault> {
     let serial = policy::serial(serial)?;
     let record = state::record(view, &serial)?;
-    let record = record.ok_or_else(|| Refusal::not_found("certificate", &serial).at("serial"))?;
+    let absent = || Refusal::not_found("certificate", &serial).at("serial");
+    let certificate = record.ok_or_else(absent)?.certificate();
+    if !state::in_sight(view, sight, &certificate)? {
+        return Err(absent().into());
+    }
     Ok(CertificateShown {
-        certificate: Some(record.certificate()),
+        certificate: Some(certificate),
         ..CertificateShown::default()
     })
 }
 
 /// By owner or kind where one is named, by their end where that matters, else all.
-fn list(view: &View<'_>, m: &ListCertificates) -> Result<CertificatesListed, Fault> {
-    let wanted = Wanted::read(m)?;
+fn list(view: &View<'_>, sight: &Sight, m: &ListCertificates) -> Result<CertificatesListed, Fault> {
+    let wanted = Wanted::read(sight, m)?;
     let page = if m.expires_before_ms > 0 && m.id.is_empty() {
         let end = format!("{}{}", state::ENDS, state::end_digits(m.expires_before_ms));
         through_index(view, state::ENDS, Some(end.as_bytes()), m, &wanted)?
@@ -79,10 +86,8 @@ fn list(view: &View<'_>, m: &ListCertificates) -> Result<CertificatesListed, Fau
     } else {
         page::fill(state::CERTIFICATES, &m.page, m.page_size, |after, limit| {
             let rows = view.list::<Record>(state::CERTIFICATES, after, limit)?;
-            Ok(rows
-                .into_iter()
-                .map(|(key, record)| (key, wanted.row(&record)))
-                .collect())
+            let row = |(key, record)| Ok((key, wanted.row(view, &record)?));
+            rows.into_iter().map(row).collect()
         })?
     };
     Ok(CertificatesListed {
@@ -98,7 +103,7 @@ fn through_index(
     prefix: &str,
     end: Option<&[u8]>,
     m: &ListCertificates,
-    wanted: &Wanted,
+    wanted: &Wanted<'_>,
 ) -> Result<Page<Certificate>, Fault> {
     page::fill(prefix, &m.page, m.page_size, |after, limit| {
         let mut rows = Vec::new();
@@ -106,7 +111,10 @@ fn through_index(
             if end.is_some_and(|end| key.as_slice() >= end) {
                 break;
             }
-            let row = state::record(view, &state::serial_at_end(&key))?.and_then(|r| wanted.row(&r));
+            let row = match state::record(view, &state::serial_at_end(&key))? {
+                Some(record) => wanted.row(view, &record)?,
+                None => None,
+            };
             rows.push((key, row));
         }
         Ok(rows)
@@ -114,7 +122,8 @@ fn through_index(
 }
 
 /// What must hold of a listed certificate.
-struct Wanted {
+struct Wanted<'a> {
+    sight: &'a Sight,
     kind: String,
     id: String,
     status: Option<CertificateStatus>,
@@ -122,8 +131,8 @@ struct Wanted {
     issuer: String,
 }
 
-impl Wanted {
-    fn read(m: &ListCertificates) -> Result<Wanted, Refusal> {
+impl Wanted<'_> {
+    fn read<'a>(sight: &'a Sight, m: &ListCertificates) -> Result<Wanted<'a>, Refusal> {
         let kinds = contract::Kind::ALL.map(contract::Kind::word);
         if !m.kind.is_empty() && !kinds.contains(&m.kind.as_str()) {
             return Err(Refusal::invalid("kind", "no kind of principal").allowing(kinds));
@@ -137,6 +146,7 @@ impl Wanted {
         let status = CertificateStatus::try_from(m.status);
         let status = status.map_err(|_| Refusal::invalid("status", "there is no such status"))?;
         Ok(Wanted {
+            sight,
             kind: m.kind.clone(),
             id: m.id.clone(),
             status: (status != CertificateStatus::Unspecified).then_some(status),
@@ -146,17 +156,18 @@ impl Wanted {
     }
 
     /// The certificate without its text, if it is wanted: a page of texts would be large.
-    fn row(&self, record: &Record) -> Option<Certificate> {
+    fn row(&self, view: &View<'_>, record: &Record) -> Result<Option<Certificate>, Fault> {
         let certificate = record.certificate();
         let fits = (self.kind.is_empty() || self.kind == certificate.kind)
             && (self.id.is_empty() || self.id == certificate.id)
             && (self.issuer.is_empty() || self.issuer == certificate.issuer)
             && self.status.is_none_or(|status| status == certificate.status())
-            && (self.expires_before_ms == 0 || certificate.not_after_ms < self.expires_before_ms);
-        fits.then(|| Certificate {
+            && (self.expires_before_ms == 0 || certificate.not_after_ms < self.expires_before_ms)
+            && state::in_sight(view, self.sight, &certificate)?;
+        Ok(fits.then(|| Certificate {
             pem: String::new(),
             ..certificate
-        })
+        }))
     }
 }
 

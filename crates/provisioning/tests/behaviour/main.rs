@@ -17,6 +17,7 @@ mod restoring;
 mod revoking;
 mod rollover;
 mod rows;
+mod scopes;
 mod sequences;
 mod server;
 mod world;

@@ -18,7 +18,7 @@ use prost::Message;
 use provisioning::{Effects, ISSUERS_CHANGED, Issuers, NextKey, Provisioning, Server, Settings};
 use service::{
     Context, Effect, Entropy, HostLoop, Input, Now, QueryContext,
-    store::{Blobs, Store},
+    store::{Batch, Blobs, Store},
 };
 use store::{MemoryBlobs, MemoryStore};
 
@@ -130,6 +130,18 @@ impl World {
         let issuers = Issuers::new(authority.clone(), Vec::new());
         let service = Provisioning::new(settings, root.chain_pem.clone(), issuers.clone());
         let store = MemoryStore::new(7);
+        let ada = PrincipalFact {
+            id: "ada".into(),
+            kind: "operators".into(),
+            role: Role::Admin as i32,
+            ..Default::default()
+        };
+        let mut rows = Batch::default();
+        let registry = ServiceName::Registry;
+        let (key, row) =
+            service::inspect::copied_fact(registry, "principal", "operators.ada", ada.encode_to_vec());
+        rows.put(key, row);
+        store.commit(&rows).unwrap();
         let host = open(&service, &store);
         let mut world = World {
             host,
@@ -276,6 +288,34 @@ impl World {
 
     pub(crate) fn tell_person(&mut self, kind: &str, id: &str, disabled: bool) {
         self.tell_role(kind, id, Role::Viewer, disabled);
+    }
+
+    /// An operator who has this role for these groups only.
+    pub(crate) fn tell_scoped(&mut self, id: &str, role: Role, groups: &[&str]) {
+        let grant = v1::Grant {
+            role: role as i32,
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            verbs: Vec::new(),
+        };
+        let fact = PrincipalFact {
+            id: id.into(),
+            kind: "operators".into(),
+            grants: vec![grant],
+            ..Default::default()
+        };
+        self.tell("principal", &format!("operators.{id}"), &fact);
+    }
+
+    /// A registered device in these groups.
+    pub(crate) fn tell_grouped(&mut self, id: &str, groups: &[&str]) {
+        let fact = DeviceFact {
+            device_id: id.into(),
+            stage: Stage::Registered as i32,
+            restriction: Restriction::None as i32,
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            ..DeviceFact::default()
+        };
+        self.tell("device", id, &fact);
     }
 
     pub(crate) fn tell_role(&mut self, kind: &str, id: &str, role: Role, disabled: bool) {

@@ -4,13 +4,13 @@ use contract::{
     Code, Refusal,
     v1::{CancelCommand, Changed, CommandState},
 };
-use service::{Fault, Outcome};
+use service::{Fault, Outcome, Sight};
 
 use super::{end, event, report::said, state};
 use crate::decide::Situation;
 
-pub(crate) fn decide(s: &Situation<'_>, m: CancelCommand) -> Result<Outcome, Fault> {
-    let mut command = state::find(s.view, &m.command_id)?;
+pub(crate) fn decide(s: &Situation<'_>, sight: &Sight, m: CancelCommand) -> Result<Outcome, Fault> {
+    let mut command = state::seen(s.view, sight, &m.command_id)?;
     let mut outcome = Outcome::default();
     match command.state() {
         CommandState::Cancelled => {}

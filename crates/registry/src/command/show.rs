@@ -1,27 +1,29 @@
 //! The queries.
 
 use contract::v1::{CommandShown, CommandState, CommandsListed, DeviceCommand, ListCommands, ShowCommand};
-use service::{Fault, View, page};
+use service::{Fault, Sight, View, page};
 
 use super::state;
 use crate::{choice, state as records};
 
-pub(crate) fn show(view: &View<'_>, m: &ShowCommand) -> Result<CommandShown, Fault> {
+pub(crate) fn show(view: &View<'_>, sight: &Sight, m: &ShowCommand) -> Result<CommandShown, Fault> {
     Ok(CommandShown {
-        command: Some(state::find(view, &m.command_id)?),
+        command: Some(state::seen(view, sight, &m.command_id)?),
         ..CommandShown::default()
     })
 }
 
 /// By device, each device's in the order in which they were given.
-pub(crate) fn list(view: &View<'_>, m: &ListCommands) -> Result<CommandsListed, Fault> {
+pub(crate) fn list(view: &View<'_>, sight: &Sight, m: &ListCommands) -> Result<CommandsListed, Fault> {
     let wanted: Option<CommandState> = choice::optional("state", m.state)?;
     let prefix = match m.device_id.as_str() {
         "" => state::ALL.to_owned(),
         id => state::of(&records::device(view, "device_id", id)?.device_id),
     };
     let fits = |command: &DeviceCommand| wanted.is_none_or(|state| state == command.state());
-    let page = page::list::<DeviceCommand>(view, &prefix, &m.page, m.page_size, fits)?;
+    let page = page::list_where(view, &prefix, &m.page, m.page_size, |command| {
+        Ok(fits(command) && records::in_sight(view, sight, &command.device_id)?)
+    })?;
     let short = |command| DeviceCommand {
         arguments: String::new(),
         output: String::new(),

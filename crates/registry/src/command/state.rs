@@ -11,10 +11,14 @@ use contract::{
     v1::{CommandState, DeviceCommand},
 };
 use prost::Message;
-use service::{Fault, Outcome, View, store::StoreError};
+use service::{Fault, Outcome, Sight, View, store::StoreError};
 
 use super::{event, job};
-use crate::{decide::Situation, policy, state::fold};
+use crate::{
+    decide::Situation,
+    policy,
+    state::{fold, in_sight},
+};
 
 /// All commands.
 pub(super) const ALL: &str = "kd";
@@ -87,6 +91,15 @@ pub(super) fn find(view: &View<'_>, id: &str) -> Result<DeviceCommand, Fault> {
     let id = policy::id("command_id", id)?;
     let found = present(view, id.as_str())?.filter(|found| found.command_id == id.as_str());
     Ok(found.ok_or_else(|| Refusal::not_found("command", id.as_str()).at("command_id"))?)
+}
+
+/// The command of exactly this id, if its device is in sight.
+pub(super) fn seen(view: &View<'_>, sight: &Sight, id: &str) -> Result<DeviceCommand, Fault> {
+    let found = find(view, id)?;
+    if in_sight(view, sight, &found.device_id)? {
+        return Ok(found);
+    }
+    Err(Refusal::not_found("command", id).at("command_id").into())
 }
 
 /// Writes a command's next version, tells of it, and counts it where it is part of a job.

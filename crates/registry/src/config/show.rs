@@ -9,7 +9,7 @@ use contract::{
         ListConfigTemplates, ShowConfig,
     },
 };
-use service::{Fault, View, page};
+use service::{Fault, Sight, View, page};
 
 use super::{
     layers::{self, Layer},
@@ -72,13 +72,14 @@ pub(crate) fn explain(view: &View<'_>, m: &ExplainConfig) -> Result<ConfigExplai
     })
 }
 
-pub(crate) fn drift(view: &View<'_>, m: &ListConfigDrift) -> Result<ConfigDriftListed, Fault> {
+pub(crate) fn drift(view: &View<'_>, sight: &Sight, m: &ListConfigDrift) -> Result<ConfigDriftListed, Fault> {
     let page = page::fill(state::DRIFT, &m.page, m.page_size, |after, limit| {
         let found = view.scan(state::DRIFT.as_bytes(), after, limit)?;
         let row = |(key, _): (Vec<u8>, Vec<u8>)| {
             let id = String::from_utf8_lossy(&key[state::DRIFT.len()..]).into_owned();
             let config = state::config(view, &id)?;
-            Ok((key, Some(drifting(config))))
+            let shown = records::in_sight(view, sight, &id)?;
+            Ok((key, shown.then(|| drifting(config))))
         };
         found.into_iter().map(row).collect()
     })?;

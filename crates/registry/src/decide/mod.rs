@@ -30,10 +30,9 @@ use std::sync::Arc;
 
 use contract::{
     Code, Refusal,
-    id::Principal,
     v1::{Changed, Device, DeviceType},
 };
-use service::{FactChange, Fault, Outcome, View};
+use service::{Caller, FactChange, Fault, Outcome, View};
 
 use crate::{
     Request, Settings, acceptance, command, config,
@@ -82,9 +81,10 @@ pub(crate) fn ground(view: &View<'_>, now_ms: i64, device: &Device) -> Result<Gr
 pub(crate) fn decide(
     s: &Situation<'_>,
     settings: &Settings,
-    caller: &Principal,
+    by: &Caller,
     request: Request,
 ) -> Result<Outcome, Fault> {
+    let caller = &by.principal;
     match request {
         Request::Register(m) => register::decide(s, m),
         Request::RegisterMany(m) => register_many::decide(s, m),
@@ -121,7 +121,7 @@ pub(crate) fn decide(
         Request::RemoveConfigTemplate(m) => config::remove_template(s, m),
         Request::ConfigReport(m) => config::report(s, caller, m),
         Request::CommandRun(m) => command::run(s, m),
-        Request::CommandCancel(m) => command::cancel(s, m),
+        Request::CommandCancel(m) => command::cancel(s, &by.sight, m),
         Request::JobRun(m) => command::run_job(s, m),
         Request::JobCancel(m) => command::cancel_job(s, m),
         Request::Command(m) => command::hand(s, caller, m),

@@ -16,6 +16,9 @@ use crate::{
 
 pub(super) fn decide(s: &Situation<'_>, m: PutPerson) -> Result<Outcome, Fault> {
     let wanted = read(m.clone())?;
+    for group in wanted.grants.iter().flat_map(|grant| &grant.groups) {
+        state::group(s.view, "grants", group)?;
+    }
     let present = state::person_or_twin(s.view, &m.kind, &m.id)?;
     if let Some(twin) = present.as_ref().filter(|person| person.id != m.id) {
         let message = format!("`{}` exists; ids that differ in case only are twins", twin.id);
@@ -51,13 +54,18 @@ fn read(m: PutPerson) -> Result<Person, Refusal> {
     policy::id("id", &m.id)?;
     let kind = policy::person_kind(&m.kind)?;
     let role = match kind {
+        // Whoever is granted something has a role there, and may have none for the whole fleet.
+        Kind::Operator if !m.grants.is_empty() => {
+            choice::optional::<Role>("role", m.role)?.map_or(0, Choice::number)
+        }
         Kind::Operator => choice::required::<Role>("role", m.role)?.number(),
-        _ if m.role == 0 => 0,
+        _ if m.role == 0 && m.grants.is_empty() => 0,
         _ => {
             let message = "only operators have a role; what an integrator may see are its event filters";
             return Err(Refusal::invalid("role", message));
         }
     };
+    policy::grants(&m.grants)?;
     let event_filters = policy::event_filters(&m.event_filters)?;
     let data_devices = policy::data_devices(&m.data_devices)?;
     Ok(Person {
@@ -68,6 +76,7 @@ fn read(m: PutPerson) -> Result<Person, Refusal> {
         event_filters,
         disabled: m.disabled,
         data_devices,
+        grants: m.grants,
     })
 }
 
@@ -76,16 +85,24 @@ fn is_admin(person: &Person) -> bool {
 }
 
 fn another_admin(view: &View<'_>, id: &str) -> Result<bool, StoreError> {
+    let another = operator(view, |person| person.id != id && is_admin(person))?;
+    Ok(another.is_some())
+}
+
+/// The first operator who fits.
+pub(super) fn operator(
+    view: &View<'_>,
+    fits: impl Fn(&Person) -> bool,
+) -> Result<Option<Person>, StoreError> {
     let operators = state::people(Kind::Operator.word());
     let mut after: Option<Vec<u8>> = None;
     loop {
         let page = view.list::<Person>(&operators, after.as_deref(), PAGE_MAX)?;
-        if page.iter().any(|(_, person)| person.id != id && is_admin(person)) {
-            return Ok(true);
-        }
-        match page.into_iter().nth(PAGE_MAX - 1) {
-            Some((last, _)) => after = Some(last),
-            None => return Ok(false),
+        after = page.last().map(|(key, _)| key.clone());
+        let is_last = page.len() < PAGE_MAX;
+        let found = page.into_iter().map(|(_, person)| person).find(&fits);
+        if found.is_some() || is_last {
+            return Ok(found);
         }
     }
 }

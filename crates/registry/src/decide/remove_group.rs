@@ -1,9 +1,12 @@
 //! `remove-group`: only an empty group goes, so that no rollout loses its devices by surprise.
 
-use contract::{Code, Refusal, v1::RemoveGroup};
+use contract::{
+    Code, Refusal,
+    v1::{Person, RemoveGroup},
+};
 use service::{Fault, Outcome};
 
-use super::{Situation, put_group, settle};
+use super::{Situation, put_group, put_person, settle};
 use crate::{
     config,
     event::{self, GroupChange},
@@ -27,6 +30,18 @@ pub(super) fn decide(s: &Situation<'_>, m: RemoveGroup) -> Result<Outcome, Fault
             ..Refusal::new(Code::Precondition, message)
         };
         return Err(refusal.at("group_id").into());
+    }
+    // A later group of this name would be theirs.
+    let is_granted = |person: &Person| {
+        let mut groups = person.grants.iter().flat_map(|grant| &grant.groups);
+        groups.any(|granted| *granted == group.group_id)
+    };
+    if let Some(person) = put_person::operator(s.view, is_granted)? {
+        let message = format!(
+            "`{}` has grants for the group; take them back first (`muster operator revoke`)",
+            person.id
+        );
+        return Err(Refusal::new(Code::Precondition, message).at("group_id").into());
     }
     group.version += 1;
     let mut outcome = Outcome::default();

@@ -6,7 +6,7 @@ use contract::v1::{
     QueriesListed, SavedQuery, ShowPassword, ShowType, Supplier, SuppliersListed, TokensListed, TypeShown,
     TypesListed,
 };
-use service::{Fault, View, page};
+use service::{Fault, Sight, View, page};
 
 use crate::state::{self, GROUPS, ORDERS, PEOPLE, QUERIES, SUPPLIERS, TYPES};
 
@@ -24,12 +24,22 @@ macro_rules! lists {
 }
 
 lists! {
-    groups(ListGroups) GROUPS Group => GroupsListed.groups;
     people(ListPeople) PEOPLE Person => PeopleListed.people;
     types(ListTypes) TYPES DeviceType => TypesListed.types;
     suppliers(ListSuppliers) SUPPLIERS Supplier => SuppliersListed.suppliers;
     orders(ListOrders) ORDERS Order => OrdersListed.orders;
     queries(ListQueries) QUERIES SavedQuery => QueriesListed.queries;
+}
+
+/// The groups in sight.
+pub(super) fn groups(view: &View<'_>, sight: &Sight, m: &ListGroups) -> Result<GroupsListed, Fault> {
+    let seen = |group: &Group| sight.has_group(&group.group_id);
+    let page = page::list::<Group>(view, GROUPS, &m.page, m.page_size, seen)?;
+    Ok(GroupsListed {
+        groups: page.rows,
+        next_page: page.next,
+        ..GroupsListed::default()
+    })
 }
 
 /// One type.

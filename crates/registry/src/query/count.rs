@@ -6,9 +6,12 @@ use contract::{
     limits,
     v1::{CountDevices, DeviceCount, DevicesCounted},
 };
-use service::{Fault, View, page};
+use service::{Fault, Sight, View, page};
 
-use super::{search::Search, understand};
+use super::{
+    search::{Search, within},
+    understand,
+};
 use crate::{
     field::{Field, Value},
     language::plan,
@@ -24,13 +27,19 @@ const VALUES: usize = 1_000;
 /// Of a value, what is told.
 const VALUE_CHARS: usize = 128;
 
-pub(super) fn devices(view: &View<'_>, now_ms: i64, m: &CountDevices) -> Result<DevicesCounted, Fault> {
+pub(super) fn devices(
+    view: &View<'_>,
+    sight: &Sight,
+    now_ms: i64,
+    m: &CountDevices,
+) -> Result<DevicesCounted, Fault> {
     let query = understand(view, now_ms, &m.r#where)?;
     let by = match m.by.as_str() {
         "" => None,
         name => Some(Field::find(name).map_err(|refusal| refusal.at("by"))?),
     };
-    let search = Search::new(view, plan::ways(&query))?;
+    let ways = plan::ways(&query).into_iter().chain(within(sight)).collect();
+    let search = Search::new(view, ways)?;
     let mut after = page::key(state::DEVICES, &m.page)?.map(|key| key[state::DEVICES.len()..].to_vec());
     let (mut counts, mut total, mut looked_at) = (BTreeMap::<String, u64>::new(), 0, 0);
     let mut next_page = String::new();
@@ -39,7 +48,10 @@ pub(super) fn devices(view: &View<'_>, now_ms: i64, m: &CountDevices) -> Result<
         let ended = found.len() < CHUNK;
         looked_at += found.len();
         after = found.last().map(|(id, _)| id.clone()).or(after);
-        for (_, device) in found.iter().filter(|(_, device)| query.matches(device)) {
+        for (_, device) in found
+            .iter()
+            .filter(|(_, device)| query.matches(device) && sight.covers(&device.groups))
+        {
             total += 1;
             for value in by.iter().flat_map(|field| values(field.read(device))) {
                 *counts.entry(value).or_default() += 1;

@@ -3,11 +3,14 @@
 use contract::v1::{Criticality, Device, DevicesListed, ListDevices, Restriction, Stage};
 use contract::{Id, Refusal};
 use service::{
-    Fault, View,
+    Fault, Sight, View,
     page::{self, Page},
 };
 
-use super::{search::Search, sorted, understand};
+use super::{
+    search::{Search, within},
+    sorted, understand,
+};
 use crate::{
     choice::{self, Choice},
     index,
@@ -18,8 +21,13 @@ use crate::{
     policy, state,
 };
 
-pub(super) fn devices(view: &View<'_>, now_ms: i64, m: &ListDevices) -> Result<DevicesListed, Fault> {
-    let filter = Filter::read(view, now_ms, m)?;
+pub(super) fn devices(
+    view: &View<'_>,
+    sight: &Sight,
+    now_ms: i64,
+    m: &ListDevices,
+) -> Result<DevicesListed, Fault> {
+    let filter = Filter::read(view, sight, now_ms, m)?;
     if !m.group.is_empty() {
         state::group(view, "group", &m.group)?;
     }
@@ -52,6 +60,7 @@ fn by_id(search: &Search<'_>, m: &ListDevices, filter: &Filter<'_>) -> Result<Pa
 /// What must hold of a listed device.
 struct Filter<'a> {
     m: &'a ListDevices,
+    sight: &'a Sight,
     query: Query,
     stage: Option<Stage>,
     restriction: Option<Restriction>,
@@ -59,7 +68,12 @@ struct Filter<'a> {
 }
 
 impl Filter<'_> {
-    fn read<'a>(view: &View<'_>, now_ms: i64, m: &'a ListDevices) -> Result<Filter<'a>, Fault> {
+    fn read<'a>(
+        view: &View<'_>,
+        sight: &'a Sight,
+        now_ms: i64,
+        m: &'a ListDevices,
+    ) -> Result<Filter<'a>, Fault> {
         // Whatever an id begins with is an id, unless it is empty.
         if !m.prefix.is_empty() {
             policy::id("prefix", &m.prefix).map(|_: Id| ())?;
@@ -74,6 +88,7 @@ impl Filter<'_> {
         let (stage, restriction, criticality) = choices()?;
         Ok(Filter {
             m,
+            sight,
             query: understand(view, now_ms, &m.r#where)?,
             stage,
             restriction,
@@ -104,13 +119,15 @@ impl Filter<'_> {
         if !m.prefix.is_empty() {
             ways.push(vec![Range::ids(&m.prefix)]);
         }
+        ways.extend(within(self.sight));
         ways.extend(plan::ways(&self.query));
         ways
     }
 
     fn matches(&self, device: &Device) -> bool {
         let text = |wanted: &str, present: &str| wanted.is_empty() || wanted == present;
-        device.device_id.starts_with(&self.m.prefix)
+        self.sight.covers(&device.groups)
+            && device.device_id.starts_with(&self.m.prefix)
             && self.stage.is_none_or(|stage| stage == device.stage())
             && self
                 .restriction

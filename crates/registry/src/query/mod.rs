@@ -10,7 +10,7 @@ mod sorted;
 mod why;
 
 use contract::{Code, Refusal, ServiceName, id::Principal, v1::SavedQuery, wire::Reply};
-use service::{Fault, View};
+use service::{Caller, Fault, View};
 
 use crate::{
     Request, command, config,
@@ -21,15 +21,16 @@ use crate::{
 /// Answers a query.
 pub(crate) fn answer(
     view: &View<'_>,
-    caller: &Principal,
+    by: &Caller,
     now_ms: i64,
     request: Request,
 ) -> Result<Box<dyn Reply>, Fault> {
+    let (caller, sight) = (&by.principal, &by.sight);
     Ok(match request {
         Request::Show(m) => Box::new(show::device(view, &m)?),
         Request::Standing(_) => Box::new(show::standing(view, caller)?),
-        Request::List(m) => Box::new(list::devices(view, now_ms, &m)?),
-        Request::Count(m) => Box::new(count::devices(view, now_ms, &m)?),
+        Request::List(m) => Box::new(list::devices(view, sight, now_ms, &m)?),
+        Request::Count(m) => Box::new(count::devices(view, sight, now_ms, &m)?),
         Request::History(m) => Box::new(history::device(view, &m)?),
         Request::Why(m) => Box::new(why::device(view, now_ms, &m)?),
         Request::ShowType(m) => Box::new(catalogue::kind(view, &m)?),
@@ -37,7 +38,7 @@ pub(crate) fn answer(
         Request::Suppliers(m) => Box::new(catalogue::suppliers(view, &m)?),
         Request::Orders(m) => Box::new(catalogue::orders(view, &m)?),
         Request::Queries(m) => Box::new(catalogue::queries(view, &m)?),
-        Request::Groups(m) => Box::new(catalogue::groups(view, &m)?),
+        Request::Groups(m) => Box::new(catalogue::groups(view, sight, &m)?),
         Request::People(m) => Box::new(catalogue::people(view, &m)?),
         Request::Tokens(m) => Box::new(catalogue::tokens(view, now_ms, &m)?),
         Request::Password(m) => {
@@ -49,11 +50,11 @@ pub(crate) fn answer(
         }
         Request::ConfigShow(m) => Box::new(config::show(view, &m)?),
         Request::ConfigExplain(m) => Box::new(config::explain(view, &m)?),
-        Request::ConfigDrift(m) => Box::new(config::drift(view, &m)?),
+        Request::ConfigDrift(m) => Box::new(config::drift(view, sight, &m)?),
         Request::ConfigTemplates(m) => Box::new(config::templates(view, &m)?),
         Request::Config(_) => Box::new(config::current(view, caller)?),
-        Request::CommandShow(m) => Box::new(command::show(view, &m)?),
-        Request::CommandList(m) => Box::new(command::list(view, &m)?),
+        Request::CommandShow(m) => Box::new(command::show(view, sight, &m)?),
+        Request::CommandList(m) => Box::new(command::list(view, sight, &m)?),
         Request::JobShow(m) => Box::new(command::show_job(view, &m)?),
         Request::JobList(m) => Box::new(command::list_jobs(view, &m)?),
         Request::JobDevices(m) => Box::new(command::list_job_devices(view, &m)?),

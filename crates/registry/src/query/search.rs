@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use contract::v1::Device;
-use service::{Fault, View, store::StoreError};
+use service::{Fault, Sight, View, store::StoreError};
 
 use crate::{
     language::plan::{Range, Ranges},
@@ -12,6 +12,17 @@ use crate::{
 
 /// How far an index is read to see whether it is narrow.
 const PROBE: usize = 256;
+
+/// The way to the devices in sight, where that is not all.
+pub(super) fn within(sight: &Sight) -> Option<Ranges> {
+    match sight {
+        Sight::Everything => None,
+        Sight::Groups(groups) => {
+            let members = groups.iter().map(|group| state::members(group).into_bytes());
+            Some(members.map(Range::index).collect())
+        }
+    }
+}
 
 /// Where to look.
 pub(super) struct Search<'a> {

@@ -21,6 +21,7 @@ mod registering;
 mod reporting;
 mod retention;
 mod rows;
+mod scopes;
 mod sequences;
 mod steps;
 mod tokens;

@@ -11,7 +11,7 @@ use prost::Message;
 use registry::{Registry, Settings};
 use service::{
     Context, Entropy, HostLoop, Input, Now, QueryContext, Released,
-    store::{Pair, Read, Store, StoreError},
+    store::{Batch, Pair, Read, Store, StoreError},
 };
 use store::{MemoryBlobs, MemoryStore};
 
@@ -67,6 +67,21 @@ pub(crate) type Answered<R> = Result<R, v1::Rejection>;
 impl World {
     pub(crate) fn new() -> World {
         let store = MemoryStore::new(7);
+        // Their own records would be events of their own: the registry knows of them what the others do.
+        let mut rows = Batch::default();
+        for id in ["ada", "bob"] {
+            let person = v1::PrincipalFact {
+                id: id.into(),
+                kind: "operators".into(),
+                role: v1::Role::Admin.into(),
+                event_filters: vec!["#".into()],
+                ..Default::default()
+            };
+            let id = format!("operators.{id}");
+            let (key, row) = service::inspect::own_fact("principal", &id, person.encode_to_vec());
+            rows.put(key, row);
+        }
+        store.commit(&rows).unwrap();
         let host = open(&store);
         let mut world = World {
             host,

@@ -8,7 +8,7 @@ use contract::{
         UpdateState, Wave,
     },
 };
-use service::{Caller, Fault, Outcome, View};
+use service::{Caller, Fault, Outcome, Sight, View};
 
 use crate::{
     campaign::{self, Campaign},
@@ -38,6 +38,7 @@ pub(super) fn decide(
         );
         return Err(Refusal::new(Code::Exists, message).at("rollout_id").into());
     }
+    demand_in_sight(view, &caller.sight, &plan.targets)?;
     let manifest = release(keyring, view, &plan.artifact_id, now)?;
     let muster = muster(view, &plan.targets, &manifest)?;
     demand_some(&muster)?;
@@ -58,6 +59,28 @@ pub(super) fn decide(
         ..Changed::default()
     });
     Ok(out)
+}
+
+/// Whoever may roll out to some groups only names one of them, or devices in them.
+fn demand_in_sight(view: &View<'_>, sight: &Sight, targets: &Targets) -> Result<(), Fault> {
+    let denied = |what: &str, field: &str| {
+        let message = format!("`create` was granted to you for some groups only; {what} is not in them");
+        Err(Refusal::new(Code::Denied, message).at(field).into())
+    };
+    match targets {
+        Targets::Group(group) if !sight.has_group(group.as_str()) => {
+            denied(&format!("the group `{group}`"), "group")
+        }
+        Targets::Group(_) => Ok(()),
+        Targets::Devices(ids) => {
+            for id in ids {
+                if !sight.device(view, id)? {
+                    return denied(&format!("`{id}`"), "device_ids");
+                }
+            }
+            Ok(())
+        }
+    }
 }
 
 /// The artifact's manifest, if it is complete, still trusted and not expired.

@@ -28,9 +28,9 @@ pub(crate) fn decide(
         Request::OpenArtifact(m) => open_artifact::decide(keyring, view, caller, m, now),
         Request::SealArtifact(m) => seal_artifact::decide(view, &m),
         Request::Create(m) => create::decide(keyring, view, caller, m, now),
-        Request::Pause(m) => steer::decide(view, &m, Wheel::Pause, now),
-        Request::Resume(m) => steer::decide(view, &m, Wheel::Resume, now),
-        Request::Abort(m) => steer::decide(view, &m, Wheel::Abort, now),
+        Request::Pause(m) => steer::decide(view, caller, &m, Wheel::Pause, now),
+        Request::Resume(m) => steer::decide(view, caller, &m, Wheel::Resume, now),
+        Request::Abort(m) => steer::decide(view, caller, &m, Wheel::Abort, now),
         Request::Report(m) => report::decide(view, caller, m, now),
         _ => Err(Refusal::new(Code::Internal, "this verb is a query").into()),
     }

@@ -4,7 +4,7 @@ use contract::{
     Code, Refusal,
     v1::{Changed, RolloutState, SteerRollout},
 };
-use service::{Fault, Outcome, View};
+use service::{Caller, Fault, Outcome, View};
 
 use crate::{campaign::Campaign, event, policy, request};
 
@@ -18,6 +18,7 @@ pub(super) enum Wheel {
 
 pub(super) fn decide(
     view: &View<'_>,
+    caller: &Caller,
     request: &SteerRollout,
     wheel: Wheel,
     now: i64,
@@ -27,6 +28,9 @@ pub(super) fn decide(
     let Some(mut campaign) = Campaign::load(view, id.as_str(), now)? else {
         return Err(Refusal::not_found("rollout", id.as_str()).at("rollout_id").into());
     };
+    if !policy::in_sight(caller, &campaign.rollout) {
+        return Err(Refusal::not_found("rollout", id.as_str()).at("rollout_id").into());
+    }
     let version = campaign.rollout.version;
     if request.expected_version != 0 && request.expected_version != version {
         return Err(Refusal::stale("rollout", request.expected_version, version).into());

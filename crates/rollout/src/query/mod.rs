@@ -20,9 +20,9 @@ pub(crate) fn query(
     let device = caller.principal.id.as_str();
     match request {
         Request::Artifacts(m) => artifacts::list(view, &m).map(boxed),
-        Request::Show(m) => rollouts::show(view, &m).map(boxed),
-        Request::List(m) => rollouts::list(view, &m).map(boxed),
-        Request::Updates(m) => rollouts::updates(view, &m).map(boxed),
+        Request::Show(m) => rollouts::show(view, caller, &m).map(boxed),
+        Request::List(m) => rollouts::list(view, caller, &m).map(boxed),
+        Request::Updates(m) => rollouts::updates(view, caller, &m).map(boxed),
         Request::Assignment(_) => assignment::ask(view, device).map(boxed),
         Request::Block(m) => blocks::get(view, device, &m, blobs).map(boxed),
         Request::PutBlock(m) => blocks::put(view, &m, blobs).map(boxed),

@@ -7,20 +7,30 @@ use contract::{
         UpdateState, UpdatesListed,
     },
 };
-use service::{Fault, View, page};
+use service::{Caller, Fault, View, page};
 
-use crate::{request, state};
+use crate::{policy, request, state};
 
-pub(super) fn show(view: &View<'_>, request: &ShowRollout) -> Result<RolloutShown, Fault> {
-    let rollout = find(view, &request.rollout_id)?;
+pub(super) fn show(view: &View<'_>, caller: &Caller, request: &ShowRollout) -> Result<RolloutShown, Fault> {
+    let rollout = find(view, caller, &request.rollout_id)?;
     Ok(RolloutShown {
         rollout: Some(rollout),
         ..RolloutShown::default()
     })
 }
 
-pub(super) fn list(view: &View<'_>, request: &ListRollouts) -> Result<RolloutsListed, Fault> {
-    let page = page::list::<Rollout>(view, state::ROLLOUTS, &request.page, request.page_size, |_| true)?;
+pub(super) fn list(
+    view: &View<'_>,
+    caller: &Caller,
+    request: &ListRollouts,
+) -> Result<RolloutsListed, Fault> {
+    let page = page::list::<Rollout>(
+        view,
+        state::ROLLOUTS,
+        &request.page,
+        request.page_size,
+        |rollout| policy::in_sight(caller, rollout),
+    )?;
     Ok(RolloutsListed {
         rollouts: page.rows,
         next_page: page.next,
@@ -28,13 +38,20 @@ pub(super) fn list(view: &View<'_>, request: &ListRollouts) -> Result<RolloutsLi
     })
 }
 
-pub(super) fn updates(view: &View<'_>, request: &ListUpdates) -> Result<UpdatesListed, Fault> {
-    let rollout = find(view, &request.rollout_id)?;
+pub(super) fn updates(
+    view: &View<'_>,
+    caller: &Caller,
+    request: &ListUpdates,
+) -> Result<UpdatesListed, Fault> {
+    let rollout = find(view, caller, &request.rollout_id)?;
     let wanted = UpdateState::try_from(request.state)
         .map_err(|_| Refusal::invalid("state", "there is no such state; leave it out for all"))?;
-    let keep = |update: &DeviceUpdate| wanted == UpdateState::Unspecified || update.state() == wanted;
+    let keep = |update: &DeviceUpdate| -> Result<bool, Fault> {
+        let fits = wanted == UpdateState::Unspecified || update.state() == wanted;
+        Ok(fits && caller.sight.device(view, &update.device_id)?)
+    };
     let prefix = state::updates(&rollout.rollout_id);
-    let page = page::list(view, &prefix, &request.page, request.page_size, keep)?;
+    let page = page::list_where(view, &prefix, &request.page, request.page_size, keep)?;
     Ok(UpdatesListed {
         updates: page.rows,
         next_page: page.next,
@@ -42,8 +59,9 @@ pub(super) fn updates(view: &View<'_>, request: &ListUpdates) -> Result<UpdatesL
     })
 }
 
-fn find(view: &View<'_>, id: &str) -> Result<Rollout, Fault> {
+fn find(view: &View<'_>, caller: &Caller, id: &str) -> Result<Rollout, Fault> {
     let id = request::id("rollout_id", id)?;
-    let rollout = view.load(state::rollout(id.as_str()))?;
+    let rollout = view.load::<Rollout>(state::rollout(id.as_str()))?;
+    let rollout = rollout.filter(|rollout| policy::in_sight(caller, rollout));
     rollout.ok_or_else(|| Refusal::not_found("rollout", id.as_str()).at("rollout_id").into())
 }

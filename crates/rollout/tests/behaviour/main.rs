@@ -14,5 +14,6 @@ mod campaigns;
 mod downloads;
 mod proofs;
 mod rows;
+mod scopes;
 mod sequences;
 mod world;

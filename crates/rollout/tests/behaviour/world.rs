@@ -33,6 +33,8 @@ pub(crate) struct World {
     host: HostLoop<Rollout>,
     pub(crate) now: i64,
     facts: BTreeMap<String, DeviceFact>,
+    /// Told anew at each start.
+    pub(crate) people: Vec<PrincipalFact>,
     fact_sequence: u64,
     request: u64,
     /// Effects are run at once unless told to wait.
@@ -64,6 +66,16 @@ fn settings() -> Settings {
     }
 }
 
+/// Who the tests act as.
+fn admin() -> PrincipalFact {
+    PrincipalFact {
+        id: "ada".into(),
+        kind: "operators".into(),
+        role: Role::Admin.into(),
+        ..PrincipalFact::default()
+    }
+}
+
 impl World {
     pub(crate) fn new() -> World {
         let store = MemoryStore::new(1);
@@ -75,6 +87,7 @@ impl World {
             host,
             now: START,
             facts: BTreeMap::new(),
+            people: vec![admin()],
             fact_sequence: 0,
             request: 0,
             effects_wait: false,
@@ -271,10 +284,18 @@ impl World {
             value: fact.encode_to_vec(),
             deleted: false,
         });
+        let people = self.people.iter().map(|person| Fact {
+            epoch: 9,
+            sequence: self.fact_sequence,
+            entity: "principal".into(),
+            id: format!("{}.{}", person.kind, person.id),
+            value: person.encode_to_vec(),
+            deleted: false,
+        });
         let page = FactsPage {
             request_id: ask.request_id,
             epoch: 9,
-            facts: facts.collect(),
+            facts: facts.chain(people).collect(),
             last: self.fact_sequence,
             complete: true,
             whole: true,

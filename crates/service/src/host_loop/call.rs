@@ -9,7 +9,7 @@ use contract::{
     wire::{self, Encoding},
 };
 
-use crate::service::Caller;
+use crate::{service::Caller, sight::Sight};
 
 /// A request and where its answer goes.
 #[derive(Debug, Clone)]
@@ -49,6 +49,7 @@ impl Call {
                 principal: who,
                 batch,
                 serial: frame.serial,
+                sight: Sight::default(),
             },
             verb,
             encoding: Encoding::of(&frame.payload),

@@ -14,6 +14,7 @@ mod group;
 mod query;
 mod requests;
 mod retention;
+mod rights;
 mod wakes;
 
 use std::sync::Arc;
@@ -92,6 +93,8 @@ pub struct HostLoop<S: Service> {
     following: Vec<Following>,
     /// Queries that wait until everything is known of those followed. The front door keeps them too.
     postponed: Vec<Query<S::Request>>,
+    /// Operators' requests that would be refused now, and wait for the same.
+    early: Vec<Frame>,
     next_wake: Option<i64>,
     connected: bool,
     beacon_at: Option<u64>,
@@ -133,6 +136,7 @@ impl<S: Service> HostLoop<S> {
             taken_stored: taken,
             following,
             postponed: Vec::new(),
+            early: Vec::new(),
             next_wake,
             connected: false,
             beacon_at: None,
@@ -211,6 +215,9 @@ impl<S: Service> HostLoop<S> {
         }
         if self.is_whole() {
             group.queries.append(&mut self.postponed);
+            for frame in std::mem::take(&mut self.early) {
+                self.on_request(frame, &mut group, base, cx)?;
+            }
         }
         self.sweep_answers(&mut group, base, cx.now)?;
         self.tend_audit(&mut group, base, cx.now)?;
@@ -247,6 +254,7 @@ impl<S: Service> HostLoop<S> {
                 self.connected = false;
                 self.following.iter_mut().for_each(Following::disconnected);
                 self.postponed.clear();
+                self.early.clear();
                 Ok(())
             }
             Input::Taken { event } => {
@@ -340,7 +348,7 @@ impl<S: Service> HostLoop<S> {
         }
         for (n, (verb, payload)) in requests.into_iter().enumerate() {
             match Call::bootstrap(S::NAME, &self.settings.root, &verb, n, payload) {
-                Some(call) => self.decide_call(call, group, base, cx)?,
+                Some(call) => self.decide_call(call, None, group, base, cx)?,
                 None => group
                     .warnings
                     .push(format!("the bootstrap names `{verb}`, which is no verb")),
@@ -357,8 +365,10 @@ impl<S: Service> HostLoop<S> {
         base: &dyn Read,
         cx: &mut Context<'_>,
     ) -> Result<(), StoreError> {
+        // Kept whole while it may have to wait; bytes are shared.
+        let kept = self.may_be_early().then(|| frame.clone());
         match Call::read(S::NAME, &self.settings.root, frame) {
-            Ok(call) => self.decide_call(call, group, base, cx),
+            Ok(call) => self.decide_call(call, kept, group, base, cx),
             Err(topic) => {
                 group.warnings.push(format!(
                     "a request on {} is not for this service",

@@ -6,19 +6,21 @@ use contract::{
     Code, Refusal,
     event::{self, Source},
     filter::Filter,
-    id::{Kind, ServiceName},
+    id::Kind,
     limits,
-    v1::{Event, Fact, FactsAfter, FactsPage, Frame, PrincipalFact, ReadAudit, Replay, ReplayMarker},
+    v1::{DeviceFact, Event, Fact, FactsAfter, FactsPage, Frame, ReadAudit, Replay, ReplayMarker},
+    verb::Verb,
     wire,
 };
 use prost::Message;
 
-use super::{Call, Settings, audit_query};
+use super::{Call, Settings, audit_query, rights};
 use crate::{
     keys,
     planted::{self, Mistake},
     record::{FactRecord, Heads},
     service::{Fault, QueryContext, Service},
+    sight::Sight,
     store::{Batch, Read, StoreError},
     view::View,
 };
@@ -56,24 +58,28 @@ impl<R> Query<R> {
         }
     }
 
-    /// The queries that every service answers in the same way; `None`: it is not one of them.
-    pub(super) fn of_the_host(call: &mut Call) -> Option<Result<Query<R>, Refusal>> {
+    /// Whether every service answers it in the same way.
+    pub(super) fn is_of_the_host(verb: &Verb) -> bool {
+        matches!(verb.name, "replay" | "facts" | "audit")
+    }
+
+    /// One of the queries that every service answers in the same way.
+    pub(super) fn of_the_host(call: &mut Call) -> Result<Query<R>, Refusal> {
         let work = match call.verb.name {
             "replay" => wire::decode::<Replay>(&call.payload, &call.content_type)
                 .map(|m| (m.request_id.clone(), Work::Replay(m))),
             "facts" => wire::decode::<FactsAfter>(&call.payload, &call.content_type)
                 .map(|m| (m.request_id.clone(), Work::Facts(m))),
-            "audit" => wire::decode::<ReadAudit>(&call.payload, &call.content_type)
+            _ => wire::decode::<ReadAudit>(&call.payload, &call.content_type)
                 .map(|m| (m.request_id.clone(), Work::Audit(m))),
-            _ => return None,
         };
-        Some(work.map(|(request_id, work)| {
+        work.map(|(request_id, work)| {
             call.name_request(request_id);
             Query {
                 call: call.clone(),
                 work,
             }
-        }))
+        })
     }
 
     /// Whether the answer depends on the registry's word about the caller. As long as that may not have
@@ -128,36 +134,45 @@ impl<R> Query<R> {
 }
 
 /// What a caller may see of the events.
-enum Sight {
+enum Seen {
     Everything,
     Filters(Vec<Filter>),
+    /// Those about the devices in sight.
+    Devices(Sight),
 }
 
-fn sight<S: Service>(call: &Call, settings: &Settings, view: &View<'_>) -> Result<Sight, Fault> {
+fn seen<S: Service>(call: &Call, settings: &Settings, view: &View<'_>) -> Result<Seen, Fault> {
     let who = &call.caller.principal;
-    if who.kind == Kind::Service {
-        return Ok(Sight::Everything);
+    match who.kind {
+        Kind::Service => return Ok(Seen::Everything),
+        Kind::Operator if call.caller.sight == Sight::Everything => return Ok(Seen::Everything),
+        Kind::Operator => return Ok(Seen::Devices(call.caller.sight.clone())),
+        _ => {}
     }
-    let id = format!("{}.{}", who.kind, who.id);
-    let fact = if S::NAME == ServiceName::Registry {
-        let record = view.raw_record::<FactRecord>(&keys::fact("principal", &id))?;
-        record
-            .filter(|r| !r.deleted)
-            .and_then(|r| PrincipalFact::decode(r.value.as_slice()).ok())
-    } else {
-        view.fact::<PrincipalFact>(ServiceName::Registry, "principal", &id)?
-    };
-    let Some(fact) = fact.filter(|fact| !fact.disabled) else {
-        return Err(Refusal::new(Code::Denied, "you have no grant on this service's events").into());
-    };
-    if who.kind == Kind::Operator {
-        return Ok(Sight::Everything);
-    }
+    let fact = rights::person::<S>(view, who)?;
     let filters = fact
         .event_filters
         .iter()
         .filter_map(|f| settings.root.event_grant(f));
-    Ok(Sight::Filters(filters.collect()))
+    Ok(Seen::Filters(filters.collect()))
+}
+
+impl Seen {
+    fn is_granted<S: Service>(&self, event: &Event, topic: &str, view: &View<'_>) -> Result<bool, Fault> {
+        let sight = match self {
+            Seen::Everything => return Ok(true),
+            Seen::Filters(filters) => return Ok(filters.iter().any(|f| f.matches(topic))),
+            Seen::Devices(sight) => sight,
+        };
+        Ok(match event.subject.split_once('/') {
+            Some(("devices", id)) => {
+                let fact = rights::registry_fact::<S, DeviceFact>(view, "device", id)?;
+                fact.is_some_and(|fact| sight.covers(&fact.groups))
+            }
+            Some(("groups", id)) => sight.has_group(id),
+            _ => false,
+        })
+    }
 }
 
 fn replay_events<S: Service>(
@@ -166,7 +181,7 @@ fn replay_events<S: Service>(
     settings: &Settings,
     view: &View<'_>,
 ) -> Result<Vec<Frame>, Fault> {
-    let sight = sight::<S>(call, settings, view)?;
+    let seen = seen::<S>(call, settings, view)?;
     let wanted = wanted::<S>(&replay.filter, settings)?;
     let limit = match replay.limit as usize {
         0 => limits::PAGE_MAX,
@@ -186,11 +201,8 @@ fn replay_events<S: Service>(
     for event in page {
         last = event.sequence;
         let topic = settings.root.event(S::NAME, &event.subject, &event.name);
-        let granted = match &sight {
-            Sight::Everything => true,
-            Sight::Filters(filters) => filters.iter().any(|f| f.matches(&topic)),
-        };
-        if granted && wanted.as_ref().is_none_or(|f| f.matches(&topic)) {
+        let is_granted = seen.is_granted::<S>(&event, &topic, view)?;
+        if is_granted && wanted.as_ref().is_none_or(|f| f.matches(&topic)) {
             let source = Source {
                 site: &settings.site,
                 service: S::NAME,

@@ -39,17 +39,13 @@ impl<S: Service> HostLoop<S> {
     pub(super) fn decide_call(
         &mut self,
         mut call: Call,
+        kept: Option<Frame>,
         group: &mut Group<S::Request>,
         base: &dyn Read,
         cx: &mut Context<'_>,
     ) -> Result<(), StoreError> {
-        if let Some(query) = Query::of_the_host(&mut call) {
-            match query {
-                Ok(query) if query.asks_for_grants() && !self.is_whole() => self.postponed.push(query),
-                Ok(query) => group.queries.push(query),
-                Err(refusal) => self.refuse_unread(call, &refusal, group),
-            }
-            return Ok(());
+        if Query::<S::Request>::is_of_the_host(call.verb) {
+            return self.ask_host(call, kept, group, base);
         }
         let parsed = match self.service.parse(call.verb, &call.payload, &call.content_type) {
             Ok(parsed) => parsed,
@@ -60,20 +56,70 @@ impl<S: Service> HostLoop<S> {
         };
         call.name_request(parsed.request_id);
         call.subjects = parsed.subjects;
-        if call.verb.class != Class::Command {
-            group.queries.push(Query::of_the_service(call, parsed.request));
+        let is_command = call.verb.class == Class::Command;
+        if is_command && call.verb.repeat == Repeat::Answered && self.answer_again(&call, group, base)? {
             return Ok(());
         }
-        if call.verb.repeat == Repeat::Answered && self.answer_again(&call, group, base)? {
+        let service = self.service.clone();
+        let devices = service.devices(&parsed.request);
+        let refusal = self.refusal(&mut call, &devices, group, base)?;
+        if refusal.is_some()
+            && let Some(frame) = kept
+        {
+            self.early.push(frame);
             return Ok(());
         }
-        if call.suspect {
-            let message = "this request has made the service fail before; it was not decided";
-            self.refuse(&call, &Refusal::new(Code::Internal, message), group);
-            return Ok(());
+        match (is_command, refusal) {
+            (false, None) => group.queries.push(Query::of_the_service(call, parsed.request)),
+            (false, Some(refusal)) => self.refuse(&call, &refusal, group),
+            (true, _) if call.suspect => {
+                let message = "this request has made the service fail before; it was not decided";
+                self.refuse(&call, &Refusal::new(Code::Internal, message), group);
+            }
+            (true, refusal) => {
+                group.decided += 1;
+                let request = refusal.map_or(Ok(parsed.request), Err);
+                self.decide_new(call, request, group, base, cx)?;
+            }
         }
-        group.decided += 1;
-        self.decide_new(call, parsed.request, group, base, cx)
+        Ok(())
+    }
+
+    /// A query that every service answers in the same way.
+    fn ask_host(
+        &mut self,
+        mut call: Call,
+        kept: Option<Frame>,
+        group: &mut Group<S::Request>,
+        base: &dyn Read,
+    ) -> Result<(), StoreError> {
+        let refusal = self.refusal(&mut call, &[], group, base)?;
+        match (Query::of_the_host(&mut call), refusal, kept) {
+            (Err(refusal), ..) => self.refuse_unread(call, &refusal, group),
+            (Ok(_), Some(_), Some(frame)) => self.early.push(frame),
+            (Ok(_), Some(refusal), None) => self.refuse(&call, &refusal, group),
+            (Ok(query), None, _) if query.asks_for_grants() && !self.is_whole() => self.postponed.push(query),
+            (Ok(query), None, _) => group.queries.push(query),
+        }
+        Ok(())
+    }
+
+    /// Why the caller may not ask this, if so.
+    fn refusal(
+        &self,
+        call: &mut Call,
+        devices: &[&str],
+        group: &Group<S::Request>,
+        base: &dyn Read,
+    ) -> Result<Option<Refusal>, StoreError> {
+        match self.judge(call, devices, &View::new(base, &group.batch)) {
+            Ok(()) => Ok(None),
+            Err(Fault::Refused(refusal)) => Ok(Some(refusal)),
+            Err(Fault::Store(error @ StoreError::Damaged { .. })) => {
+                Ok(Some(Refusal::new(Code::Internal, error.to_string())))
+            }
+            Err(Fault::Store(error)) => Err(error),
+        }
     }
 
     /// Refuses what cannot be read, under the name that the caller gave it, as far as that can be read.
@@ -85,7 +131,7 @@ impl<S: Service> HostLoop<S> {
     fn decide_new(
         &mut self,
         mut call: Call,
-        request: S::Request,
+        request: Result<S::Request, Refusal>,
         group: &mut Group<S::Request>,
         base: &dyn Read,
         cx: &mut Context<'_>,
@@ -94,7 +140,7 @@ impl<S: Service> HostLoop<S> {
         let decided = {
             let view = View::new(base, &group.batch);
             catch_unwind(AssertUnwindSafe(|| {
-                service.decide(&view, &call.caller, request, cx)
+                service.decide(&view, &call.caller, request?, cx)
             }))
         };
         let outcome = match decided {

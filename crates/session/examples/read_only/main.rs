@@ -40,6 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             event_filters: Vec::new(),
             data_devices: Vec::new(),
             disabled: false,
+            grants: Vec::new(),
         }),
     );
     let policy = ReadOnly(DeviceManagement::new(root.clone(), 0));

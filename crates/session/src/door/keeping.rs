@@ -183,12 +183,13 @@ impl Door {
             Ok(standing) => {
                 let standing = std::sync::Arc::new(standing);
                 session.standing = standing.clone();
-                let (events, policy) = (format!("{root}/events/"), &self.policy);
+                let (events, policy, copies) = (format!("{root}/events/"), &self.policy, &self.copies);
                 self.kept.sift(id, |d| {
-                    let topic = &*d.topic;
+                    let (topic, groups) = (&*d.topic, copies.groups_of(&root, &d.topic));
+                    let groups = &groups[..];
                     let offer = match d.is_passed_on() {
-                        true => Offer::Data { topic },
-                        false if topic.starts_with(&events) => Offer::Event { topic },
+                        true => Offer::Data { topic, groups },
+                        false if topic.starts_with(&events) => Offer::Event { topic, groups },
                         false => return true,
                     };
                     policy.deliver(&caller, &standing, offer)

@@ -119,7 +119,12 @@ impl Door {
         payload: impl FnOnce() -> Option<Bytes>,
         now: Now,
     ) {
-        let followers = self.followers(topic, Offer::Event { topic });
+        let groups = self.copies.groups_of(self.root(), topic);
+        let offer = Offer::Event {
+            topic,
+            groups: &groups,
+        };
+        let followers = self.followers(topic, offer);
         if followers.is_empty() {
             return;
         }
@@ -145,7 +150,12 @@ impl Door {
     pub(super) fn hand_out(&mut self, said: &Delivery, now: Now) -> usize {
         self.counts.handed_out += 1;
         let topic = &*said.topic;
-        let followers = self.followers(topic, Offer::Data { topic });
+        let groups = self.copies.groups_of(self.root(), topic);
+        let offer = Offer::Data {
+            topic,
+            groups: &groups,
+        };
+        let followers = self.followers(topic, offer);
         let reached = followers.len();
         for (to, wanted) in followers {
             let mut extras = said.extras.clone().unwrap_or_default();

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use contract::{
-    id::{Principal, ServiceName},
+    Root, Topic,
+    id::{Kind, Principal, ServiceName},
     v1::{
         Admission, Beacon, CertificateFact, CertificateStatus, Claim, DeviceFact, Fact, FactsAfter,
-        FactsPage, LoginFact, PrincipalFact, Restriction, Role, Stage,
+        FactsPage, Grant, LoginFact, PrincipalFact, Restriction, Role, Stage,
     },
 };
 use prost::Message;
@@ -21,10 +22,12 @@ pub struct KnownDevice {
     pub stage: Stage,
     /// Its restriction.
     pub restriction: Restriction,
+    /// Its groups.
+    pub groups: Vec<String>,
 }
 
 /// An operator or an integrator.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KnownPerson {
     /// The role.
     pub role: Role,
@@ -34,6 +37,8 @@ pub struct KnownPerson {
     pub data_devices: Vec<String>,
     /// Shut out.
     pub disabled: bool,
+    /// An operator's besides the role.
+    pub grants: Vec<Grant>,
 }
 
 /// A certificate.
@@ -149,6 +154,20 @@ impl Known for Copies {
 }
 
 impl Copies {
+    /// The groups of the device that an event is about, or the group itself; none for all other events.
+    pub fn groups_of(&self, root: &Root, topic: &str) -> Vec<String> {
+        let of_device = |id: &str| self.devices.get(id).map(|d| d.groups.clone()).unwrap_or_default();
+        match root.parse_topic(topic) {
+            Some(Topic::Event { subject, .. }) => match subject.split_once('/') {
+                Some(("devices", id)) => of_device(id),
+                Some(("groups", id)) => vec![id.to_owned()],
+                _ => Vec::new(),
+            },
+            Some(Topic::Up { who, .. }) if who.kind == Kind::Device => of_device(who.id.as_str()),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether both copies hold all their owners had when they last answered.
     pub fn is_whole(&self) -> bool {
         self.registry.follower.is_whole() && self.provisioning.follower.is_whole()
@@ -254,6 +273,7 @@ impl Copies {
                 let known = fact.map(|f| KnownDevice {
                     stage: f.stage(),
                     restriction: f.restriction(),
+                    groups: f.groups,
                 });
                 set(&mut self.devices, &id, known).then_some(Change::Device(id))
             }
@@ -264,6 +284,7 @@ impl Copies {
                     event_filters: f.event_filters,
                     data_devices: f.data_devices,
                     disabled: f.disabled,
+                    grants: f.grants,
                 });
                 set(&mut self.people, &id, known).then_some(Change::Person(id))
             }

@@ -4,14 +4,14 @@
 use contract::{
     Code, Refusal, Root, Topic,
     filter::Filter,
+    grant::{Extent, Rights},
     id::{Kind, Principal, ServiceName},
-    v1::{CertificateStatus, Restriction, Role, Stage},
+    v1::{CertificateStatus, Restriction, Stage},
     verb::Verb,
 };
 
 use super::{Denial, Known, Moment, Offer, Policy, Reach, Standing, end_ms};
 use crate::{
-    facts::KnownPerson,
     login::KnownLogin,
     peer::{Caller, Credential},
 };
@@ -57,7 +57,7 @@ impl Policy for DeviceManagement {
     fn deliver(&self, _: &Caller, standing: &Standing, offer: Offer<'_>) -> bool {
         match offer {
             Offer::Own { from, .. } => hears(standing, from),
-            Offer::Event { topic } | Offer::Data { topic } => standing.may_see(topic),
+            Offer::Event { topic, groups } | Offer::Data { topic, groups } => standing.may_see(topic, groups),
         }
     }
 }
@@ -188,23 +188,61 @@ fn person_standing(caller: &Caller, facts: &dyn Known, root: &Root) -> Result<St
     let Some(person) = facts.person(&caller.principal).filter(|person| !person.disabled) else {
         return denied("nobody of this name is known here, or the account is disabled");
     };
+    if caller.principal.kind == Kind::Operator {
+        return Ok(operator_standing(Rights::of(person.role, &person.grants), root));
+    }
+    let events = person
+        .event_filters
+        .iter()
+        .filter_map(|filter| root.event_grant(filter));
+    let devices = person.data_devices.iter();
     Ok(Standing {
-        reach: Reach::Everything,
-        role: person.role,
-        grants: grants(caller.principal.kind, person, root),
+        grants: events
+            .chain(devices.filter_map(|device| root.data_grant(device)))
+            .collect(),
+        ..Standing::default()
     })
 }
 
-/// The whole filters that somebody may subscribe to, beside their own `down/`: an operator's are all.
-pub fn grants(kind: Kind, person: &KnownPerson, root: &Root) -> Vec<Filter> {
-    let (every_event, every_device) = ([String::from("#")], [String::from("+")]);
-    let (events, devices) = match kind {
-        Kind::Operator => (&every_event[..], &every_device[..]),
-        _ => (&person.event_filters[..], &person.data_devices[..]),
-    };
-    let events = events.iter().filter_map(|filter| root.event_grant(filter));
-    let data = devices.iter().filter_map(|device| root.data_grant(device));
-    events.chain(data).collect()
+/// An operator sees the events of those devices whose events he could have replayed.
+fn operator_standing(rights: Rights, root: &Root) -> Standing {
+    let (mut grants, mut within, mut sees_all) = (Vec::new(), Vec::new(), true);
+    for service in ServiceName::KEEPERS {
+        let extent = rights.events_of(service);
+        sees_all &= extent != Extent::Nothing;
+        let Some(filter) = root.event_grant(&format!("{service}/#")) else {
+            continue;
+        };
+        match extent {
+            Extent::Nothing => {}
+            Extent::Everything => grants.push(filter),
+            Extent::Groups(groups) => {
+                grants.push(filter.clone());
+                within.push((filter, groups));
+            }
+        }
+    }
+    // One filter over all of them, so that it may be subscribed to.
+    if let Some(all) = root.event_grant("#").filter(|_| sees_all) {
+        grants = vec![all];
+    }
+    // Whoever sees a device's life sees what it says.
+    if let Some(data) = root.data_grant("+") {
+        match rights.events_of(ServiceName::Registry) {
+            Extent::Nothing => {}
+            Extent::Everything => grants.push(data),
+            Extent::Groups(groups) => {
+                grants.push(data.clone());
+                within.push((data, groups));
+            }
+        }
+    }
+    Standing {
+        rights,
+        grants,
+        within,
+        ..Standing::default()
+    }
 }
 
 /// Whether a principal may publish on a topic: what it asks for, or the final refusal.
@@ -235,10 +273,8 @@ fn may_use(caller: &Principal, standing: &Standing, verb: &Verb) -> Result<(), R
             format!("`{}` is not for {}", verb.name, caller.kind),
         ));
     }
-    if caller.kind == Kind::Operator && !verb.allows(standing.role) {
-        let (needed, has) = (Role::any_of(verb.roles()), standing.role.words());
-        let message = format!("`{}` needs the role {needed}; yours is {has}", verb.name);
-        return Err(Refusal::new(Code::Denied, message));
+    if caller.kind == Kind::Operator {
+        standing.rights.demand(verb)?;
     }
     let refused = |message: &str| Err(Refusal::new(Code::Denied, message));
     match standing.reach {
@@ -262,12 +298,14 @@ fn subscribe(root: &Root, caller: &Principal, standing: &Standing, filter: &Filt
 
 #[cfg(test)]
 mod tests {
+    use contract::v1::Role;
+
     use super::*;
     use crate::facts::{KnownBatch, KnownCertificate, KnownDevice};
 
     fn standing(role: Role) -> Standing {
         Standing {
-            role,
+            rights: role.into(),
             ..Standing::default()
         }
     }
@@ -337,6 +375,47 @@ mod tests {
     }
 
     #[test]
+    fn whoever_has_groups_sees_the_events_of_their_devices_alone() {
+        let grant = contract::v1::Grant {
+            role: Role::Viewer.into(),
+            groups: vec!["berlin".into()],
+            ..Default::default()
+        };
+        let root = Root::default();
+        let scoped = operator_standing(Rights::of(Role::Unspecified, &[grant]), &root);
+        let everything = operator_standing(Role::Viewer.into(), &root);
+        let topic = root.event(ServiceName::Registry, "devices/pump-7", "moved");
+        let groups = |names: &[&str]| -> Vec<String> { names.iter().map(|n| (*n).to_owned()).collect() };
+        for (held, expected) in [
+            (groups(&["berlin"]), true),
+            (groups(&["rome"]), false),
+            (vec![], false),
+        ] {
+            assert_eq!(scoped.may_see(&topic, &held), expected, "{held:?}");
+            assert!(everything.may_see(&topic, &held));
+        }
+        let all: Filter = "muster/v1/events/#".parse().unwrap();
+        let ada: Principal = "operators/ada".parse().unwrap();
+        assert!(
+            subscribe(&root, &ada, &scoped, &all),
+            "what passes is looked at one by one"
+        );
+        let one_service = contract::v1::Grant {
+            role: Role::Viewer.into(),
+            verbs: vec!["registry/*".into()],
+            ..Default::default()
+        };
+        let narrow = operator_standing(Rights::of(Role::Unspecified, &[one_service]), &root);
+        assert!(!subscribe(&root, &ada, &narrow, &all));
+        assert!(subscribe(
+            &root,
+            &ada,
+            &narrow,
+            &"muster/v1/events/registry/#".parse().unwrap()
+        ));
+    }
+
+    #[test]
     fn a_quarantined_device_may_only_be_repaired() {
         let repair = Standing {
             reach: Reach::Repair,
@@ -365,6 +444,7 @@ mod tests {
                 event_filters: Vec::new(),
                 data_devices: Vec::new(),
                 disabled: false,
+                grants: Vec::new(),
             };
             Some(ADMIN)
         }
@@ -388,6 +468,7 @@ mod tests {
         let device = KnownDevice {
             stage: Stage::Active,
             restriction,
+            groups: Vec::new(),
         };
         let principal: Principal = who.parse().unwrap();
         let certificate = KnownCertificate {

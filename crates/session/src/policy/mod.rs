@@ -5,17 +5,17 @@
 
 mod device_management;
 
-use std::fmt::Debug;
+use std::{collections::BTreeSet, fmt::Debug};
 
 use contract::{
     Refusal,
     filter::Filter,
+    grant::Rights,
     id::{Principal, ServiceName},
-    v1::Role,
     verb::{Verb, Who},
 };
 
-pub use self::device_management::{DeviceManagement, grants, standing};
+pub use self::device_management::{DeviceManagement, standing};
 use crate::{
     cause::Cause,
     facts::{KnownBatch, KnownCertificate, KnownDevice, KnownPerson},
@@ -67,11 +67,15 @@ pub enum Offer<'a> {
     Event {
         /// Below `events/`.
         topic: &'a str,
+        /// The groups of the device that it is about, or the group.
+        groups: &'a [String],
     },
     /// What a device says to whoever is granted its data.
     Data {
         /// Where the device published it.
         topic: &'a str,
+        /// The device's groups.
+        groups: &'a [String],
     },
 }
 
@@ -88,20 +92,27 @@ pub enum Reach {
 }
 
 /// What a connected principal may do at present.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Standing {
     /// How much of the verb table.
     pub reach: Reach,
-    /// An operator's role.
-    pub role: Role,
+    /// What an operator was granted.
+    pub rights: Rights,
     /// Whole filters: of events, and of devices' data.
     pub grants: Vec<Filter>,
+    /// Events and data of which only those about devices of these groups may be seen.
+    pub within: Vec<(Filter, BTreeSet<String>)>,
 }
 
 impl Standing {
-    /// Whether an event, or a device's data, is granted.
-    pub fn may_see(&self, topic: &str) -> bool {
+    /// Whether an event, or a device's data, is granted that is about a device of these groups, or about none.
+    pub fn may_see(&self, topic: &str, groups: &[String]) -> bool {
+        let is_within = |held: &BTreeSet<String>| groups.iter().any(|group| held.contains(group));
         self.grants.iter().any(|grant| grant.matches(topic))
+            && self
+                .within
+                .iter()
+                .all(|(filter, held)| !filter.matches(topic) || is_within(held))
     }
 }
 

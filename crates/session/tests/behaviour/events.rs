@@ -1,6 +1,10 @@
 //! Event streams, and whom they reach.
 
-use contract::{Kind, id::ServiceName, v1::Role};
+use contract::{
+    Kind,
+    id::ServiceName,
+    v1::{DeviceFact, Grant, PrincipalFact, Role, Stage},
+};
 
 use crate::{packets, world::World};
 
@@ -39,6 +43,61 @@ fn a_grant_that_is_taken_away_ends_the_stream() {
     world.tell_person("integrators", "erp", Role::Unspecified, &["registry/people/#"]);
     world.tell_event(ServiceName::Registry, "devices/pump-7", "moved");
     assert!(world.got(erp).is_empty());
+}
+
+/// Events about devices reach whoever was granted their group, as long as the device is in it.
+#[test]
+fn whoever_has_a_group_hears_of_its_devices_alone() {
+    let mut world = World::new();
+    let device = |id: &str, groups: &[&str]| DeviceFact {
+        device_id: id.into(),
+        stage: Stage::Active.into(),
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        ..DeviceFact::default()
+    };
+    world.tell_fact(
+        ServiceName::Registry,
+        "device",
+        "in-1",
+        &device("in-1", &["berlin"]),
+    );
+    let grant = Grant {
+        role: Role::Operator.into(),
+        groups: vec!["berlin".into()],
+        verbs: Vec::new(),
+    };
+    let ada = PrincipalFact {
+        id: "ada".into(),
+        kind: "operators".into(),
+        grants: vec![grant],
+        ..PrincipalFact::default()
+    };
+    world.tell_fact(ServiceName::Registry, "principal", "operators.ada", &ada);
+    let ada = world.dial(Kind::Operator, "ada", "0a");
+    world.open(ada, true, "ada");
+    world.send(ada, &packets::subscribe(true, 2, "muster/v1/events/#"));
+    for subject in [
+        "devices/in-1",
+        "devices/pump-7",
+        "groups/berlin",
+        "groups/rome",
+        "rollouts/r-1",
+        "people/operators.eve",
+    ] {
+        world.tell_event(ServiceName::Registry, subject, "changed");
+    }
+    let heard: Vec<_> = world.got(ada).iter().map(|got| got.message(true).0).collect();
+    let expected = ["devices/in-1", "groups/berlin"];
+    assert_eq!(
+        heard,
+        expected.map(|subject| format!("muster/v1/events/registry/{subject}/changed"))
+    );
+    world.tell_fact(ServiceName::Registry, "device", "in-1", &device("in-1", &[]));
+    world.tell_event(ServiceName::Registry, "devices/in-1", "changed");
+    assert!(world.got(ada).is_empty());
+    let topic = crate::world::up("operators/ada", "registry/put-group");
+    let got = world.send(ada, &packets::publish(true, 1, 9, &topic, b"{}"));
+    assert_eq!((got[0].kind, got[0].reason()), (0x40, 0x87));
 }
 
 #[test]

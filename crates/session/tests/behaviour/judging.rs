@@ -106,7 +106,11 @@ impl Both {
         });
         let mut elsewhere = Elsewhere::default();
         world.tell_device(stage, restriction);
-        elsewhere.device = Some(KnownDevice { stage, restriction });
+        elsewhere.device = Some(KnownDevice {
+            stage,
+            restriction,
+            groups: Vec::new(),
+        });
         world.tell_person("operators", "ada", role, &[]);
         for (who, role, filters) in [
             ("operators/ada", role, &[][..]),
@@ -117,6 +121,7 @@ impl Both {
                 event_filters: filters.iter().map(|f| (*f).to_owned()).collect(),
                 data_devices: Vec::new(),
                 disabled: false,
+                grants: Vec::new(),
             };
             elsewhere.people.insert(who.into(), person);
         }

@@ -103,7 +103,7 @@ impl Policy for Discreet {
     fn deliver(&self, caller: &Caller, standing: &Standing, offer: Offer<'_>) -> bool {
         let secret = match offer {
             Offer::Own { from, .. } => from == ServiceName::Rollout,
-            Offer::Event { topic } | Offer::Data { topic } => topic.ends_with("/moved"),
+            Offer::Event { topic, .. } | Offer::Data { topic, .. } => topic.ends_with("/moved"),
         };
         !secret && self.0.deliver(caller, standing, offer)
     }

@@ -158,6 +158,7 @@ impl World {
             event_filters,
             disabled: false,
             data_devices: self.data_devices.iter().map(|d| (*d).to_owned()).collect(),
+            ..PrincipalFact::default()
         };
         self.tell_fact(ServiceName::Registry, "principal", &format!("{kind}.{id}"), &fact);
     }

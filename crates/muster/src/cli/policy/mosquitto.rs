@@ -8,12 +8,12 @@ use std::fmt::Write;
 
 use contract::{
     Root,
+    filter::Filter,
+    grant::{Extent, Rights},
     id::{Kind, ServiceName},
-    v1::{Person, Role},
+    v1::Person,
     verb::{Promise, VERBS, Verb},
 };
-
-use session::KnownPerson;
 
 use super::roll::{Reach, Roll, reach};
 
@@ -83,7 +83,8 @@ fn person(acl: &mut String, root: &Root, person: &Person) {
     let _ = writeln!(acl, "\nuser {id}");
     // Nothing that the patterns give to a device of this name.
     let _ = writeln!(acl, "topic deny {root}/{}/#", Kind::Device);
-    for verb in verbs(kind).filter(|verb| may(kind, person.role(), verb)) {
+    let rights = Rights::of(person.role(), &person.grants);
+    for verb in verbs(kind).filter(|verb| may(kind, &rights, verb)) {
         let _ = writeln!(
             acl,
             "topic write {root}/{kind}/{id}/up/{}/{}",
@@ -91,22 +92,40 @@ fn person(acl: &mut String, root: &Root, person: &Person) {
         );
     }
     let _ = writeln!(acl, "topic read {root}/{kind}/{id}/down/#");
-    for grant in session::grants(kind, &known(person), root) {
+    for grant in grants(kind, &rights, person, root) {
         let _ = writeln!(acl, "topic read {grant}");
     }
 }
 
-fn known(person: &Person) -> KnownPerson {
-    KnownPerson {
-        role: person.role(),
-        event_filters: person.event_filters.clone(),
-        data_devices: person.data_devices.clone(),
-        disabled: person.disabled,
-    }
+/// The services look at what a request is about.
+fn may(kind: Kind, rights: &Rights, verb: &Verb) -> bool {
+    kind != Kind::Operator || rights.demand(verb).is_ok()
 }
 
-fn may(kind: Kind, role: Role, verb: &Verb) -> bool {
-    kind != Kind::Operator || verb.allows(role)
+/// Whole filters: an operator's by what he may follow, anybody else's by what is written down.
+fn grants(kind: Kind, rights: &Rights, person: &Person, root: &Root) -> Vec<Filter> {
+    let everything = [String::from("+")];
+    let (events, devices) = match kind {
+        Kind::Operator if followed(rights).iter().any(|all| all == "#") => {
+            (followed(rights), &everything[..])
+        }
+        Kind::Operator => (followed(rights), &[][..]),
+        _ => (person.event_filters.clone(), &person.data_devices[..]),
+    };
+    let events = events.iter().filter_map(|filter| root.event_grant(filter));
+    let data = devices.iter().filter_map(|device| root.data_grant(device));
+    events.chain(data).collect()
+}
+
+/// An operator's event filters. Another broker does not know the groups of devices, so whoever sees some groups
+/// only follows nothing there; `replay` still brings what they may see.
+fn followed(rights: &Rights) -> Vec<String> {
+    let seen = |service: &ServiceName| rights.events_of(*service) == Extent::Everything;
+    if ServiceName::KEEPERS.iter().all(seen) {
+        return vec!["#".to_owned()];
+    }
+    let seen = ServiceName::KEEPERS.into_iter().filter(seen);
+    seen.map(|service| format!("{service}/#")).collect()
 }
 
 /// Where the exported files lie, and what the broker shows and listens on.
@@ -149,7 +168,7 @@ pub(super) fn configuration(listener: &Listener<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use contract::v1::{Claim, Device, Restriction, Stage};
+    use contract::v1::{Claim, Device, Restriction, Role, Stage};
 
     use super::*;
 
@@ -207,7 +226,7 @@ mod tests {
         assert!(!viewer.contains(&"topic write muster/v1/operators/ada/up/registry/register"));
         assert!(viewer.contains(&"topic read muster/v1/events/#"));
         for role in Role::ALL {
-            let mut roll = roll();
+            let mut roll = self::roll();
             roll.people[0].set_role(role);
             let acl = super::acl(&Root::default(), &roll);
             let ada = block(&acl, "ada");
@@ -219,6 +238,18 @@ mod tests {
                 assert_eq!(ada.contains(&line.as_str()), verb.allows(role), "{line} {role:?}");
             }
         }
+        let mut roll = self::roll();
+        roll.people[0].role = 0;
+        roll.people[0].grants = vec![contract::v1::Grant {
+            role: Role::Operator.into(),
+            groups: vec!["berlin".into()],
+            ..Default::default()
+        }];
+        let scoped = super::acl(&Root::default(), &roll);
+        let scoped = block(&scoped, "ada");
+        assert!(scoped.contains(&"topic write muster/v1/operators/ada/up/registry/suspend"));
+        assert!(!scoped.contains(&"topic write muster/v1/operators/ada/up/registry/put-group"));
+        assert!(!scoped.iter().any(|line| line.contains("/events/")), "{scoped:?}");
         let integrator = block(&acl, "erp");
         assert!(integrator.contains(&"topic read muster/v1/events/registry/#"));
         assert!(!integrator.iter().any(|line| line.contains("events/#")));

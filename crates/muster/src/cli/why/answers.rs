@@ -79,6 +79,7 @@ impl Answers {
             event_filters: person.event_filters,
             data_devices: person.data_devices,
             disabled: person.disabled,
+            grants: person.grants,
         });
         if self.known_person.is_some() {
             let ask = ListTokens {
@@ -117,6 +118,7 @@ impl Answers {
         self.known_device = device.as_ref().map(|device| KnownDevice {
             stage: device.stage(),
             restriction: device.restriction(),
+            groups: device.groups.clone(),
         });
         self.device = device;
     }
@@ -155,6 +157,7 @@ impl Answers {
                 event_filters: Vec::new(),
                 data_devices: Vec::new(),
                 disabled: false,
+                grants: Vec::new(),
             }),
             ..Answers::default()
         };

@@ -1,0 +1,77 @@
+//! Security officers of some groups only.
+
+use contract::v1::{self, Role, Stage};
+
+use crate::world::World;
+
+const EVE: &str = "operators/eve";
+
+/// `pump-1` is in `berlin`, `pump-2` is not; both have certificates. Eve is a security officer in Berlin.
+fn world() -> (World, String, String) {
+    let mut w = World::new();
+    w.tell_device("pump-2", Stage::Registered);
+    w.tell_grouped("pump-1", &["berlin"]);
+    w.tell_scoped("eve", Role::SecurityOfficer, &["berlin"]);
+    w.claim("lot", 5);
+    let inside = w.sign("pump-1", "lot").unwrap().serial;
+    let outside = w.sign("pump-2", "lot").unwrap().serial;
+    (w, inside, outside)
+}
+
+fn secret(device: &str) -> v1::PutSecret {
+    v1::PutSecret {
+        device_id: device.into(),
+        sha256: "ab".repeat(32),
+        expires_ms: crate::world::START + 3_600_000,
+        ..Default::default()
+    }
+}
+
+#[test]
+fn certificates_of_other_groups_are_neither_seen_nor_revoked() {
+    let (mut w, inside, outside) = world();
+    let listed: v1::CertificatesListed = w.ask(EVE, "list", &v1::ListCertificates::default()).unwrap();
+    let owners: Vec<_> = listed.certificates.iter().map(|c| c.id.as_str()).collect();
+    assert_eq!(owners, ["pump-1"]);
+    let show = |serial: &str| v1::ShowCertificate {
+        serial: serial.into(),
+        ..Default::default()
+    };
+    w.ask::<v1::CertificateShown>(EVE, "show", &show(&inside))
+        .unwrap();
+    let refused = w.ask::<v1::CertificateShown>(EVE, "show", &show(&outside));
+    assert_eq!(refused.unwrap_err().code, "not-found");
+    let by_serial = |serial: &str| v1::Revoke {
+        serial: serial.into(),
+        ..Default::default()
+    };
+    let by_owner = |kind: &str, id: &str| v1::Revoke {
+        kind: kind.into(),
+        id: id.into(),
+        ..Default::default()
+    };
+    for request in [
+        by_serial(&outside),
+        by_owner("devices", "pump-2"),
+        by_owner("claims", "lot"),
+    ] {
+        let refused = w.ask::<v1::Revoked>(EVE, "revoke", &request).unwrap_err();
+        assert_eq!(refused.code, "denied", "{request:?}");
+    }
+    w.ask_over::<v1::Revoked>(EVE, "", "", "revoke", &by_serial(&inside));
+    assert_eq!(w.status(&inside), v1::CertificateStatus::Revoked);
+}
+
+#[test]
+fn secrets_are_for_devices_in_sight_and_claims_for_the_whole_fleet() {
+    let (mut w, ..) = world();
+    w.ask::<v1::Done>(EVE, "put-secret", &secret("pump-1")).unwrap();
+    let refused = w
+        .ask::<v1::Done>(EVE, "put-secret", &secret("pump-2"))
+        .unwrap_err();
+    assert_eq!(refused.code, "denied");
+    let refused = w.ask::<v1::ClaimsListed>(EVE, "claims", &v1::ListClaims::default());
+    assert_eq!(refused.unwrap_err().code, "denied");
+    let refused = w.ask::<v1::ClaimMade>(EVE, "put-claim", &v1::PutClaim::default());
+    assert_eq!(refused.unwrap_err().code, "denied");
+}

@@ -1,0 +1,311 @@
+//! Operators who were granted something for some groups only.
+
+use contract::{
+    Kind, ServiceName,
+    scope::Scope,
+    v1::*,
+    verb::{Audit, VERBS},
+};
+
+use crate::world::{ADA, World, register, registered};
+
+const EVE: &str = "operators/eve";
+
+/// `in-1` is in Eve's group `berlin`, `out-1` in `rome`, `out-2` in none. Eve is an admin there.
+fn world() -> World {
+    let mut w = World::new();
+    for group in ["berlin", "rome"] {
+        let put = PutGroup {
+            group_id: group.into(),
+            ..PutGroup::default()
+        };
+        w.ask::<Changed>(ADA, "put-group", &put).unwrap();
+    }
+    for (id, group) in [("in-1", "berlin"), ("out-1", "rome")] {
+        w.ask::<Changed>(ADA, "register", &register(id)).unwrap();
+        w.ask::<MembersChanged>(ADA, "join-group", &members(group, id))
+            .unwrap();
+    }
+    w.ask::<Changed>(ADA, "register", &register("out-2")).unwrap();
+    w.ask::<Changed>(ADA, "put-person", &eve(&[grant(Role::Admin, &["berlin"], &[])]))
+        .unwrap();
+    w
+}
+
+fn members(group: &str, device: &str) -> ChangeMembers {
+    ChangeMembers {
+        group_id: group.into(),
+        device_ids: vec![device.into()],
+        ..ChangeMembers::default()
+    }
+}
+
+fn grant(role: Role, groups: &[&str], verbs: &[&str]) -> Grant {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    Grant {
+        role: role.into(),
+        groups: texts(groups),
+        verbs: texts(verbs),
+    }
+}
+
+fn eve(grants: &[Grant]) -> PutPerson {
+    PutPerson {
+        id: "eve".into(),
+        kind: "operators".into(),
+        grants: grants.to_vec(),
+        ..PutPerson::default()
+    }
+}
+
+/// A request of each verb that names devices, as JSON.
+const ABOUT_A_DEVICE: &[(&str, &str)] = &[
+    ("show", r#"{"device_id":"ID"}"#),
+    ("history", r#"{"device_id":"ID"}"#),
+    ("why", r#"{"device_id":"ID","stage":"STAGE_RETIRED"}"#),
+    ("change", r#"{"device_id":"ID","set":{"name":"x"}}"#),
+    ("move", r#"{"device_id":"ID","stage":"STAGE_MAINTENANCE"}"#),
+    ("suspend", r#"{"device_id":"ID","reason":"x"}"#),
+    ("quarantine", r#"{"device_id":"ID","reason":"x"}"#),
+    ("release", r#"{"device_id":"ID","reason":"x"}"#),
+    ("retire", r#"{"device_id":"ID","reason":"x"}"#),
+    (
+        "replace",
+        r#"{"device_id":"in-1","successor_id":"ID","reason":"x"}"#,
+    ),
+    ("attest", r#"{"device_id":"ID","check":"x","passed":true}"#),
+    (
+        "join-group",
+        r#"{"group_id":"berlin","device_ids":["in-1","ID"]}"#,
+    ),
+    ("leave-group", r#"{"group_id":"rome","device_ids":["ID"]}"#),
+    ("config-show", r#"{"device_id":"ID"}"#),
+    (
+        "config-set",
+        r#"{"device_id":"ID","mode":"CONFIG_MODE_MERGE","document":"{}"}"#,
+    ),
+    ("config-explain", r#"{"device_id":"ID"}"#),
+    ("command-run", r#"{"device_id":"ID","name":"reboot"}"#),
+];
+
+fn code(w: &mut World, n: usize, verb: &str, json: &str) -> String {
+    let mut json: serde_json::Value = serde_json::from_str(json).unwrap();
+    json["request_id"] = format!("{verb}-{n}").into();
+    w.ask_raw("", EVE, verb, json.to_string().into_bytes()).rejected
+}
+
+fn entries(w: &mut World) -> Vec<AuditEntry> {
+    w.ask::<AuditRead>(ADA, "audit", &ReadAudit::default())
+        .unwrap()
+        .entries
+}
+
+#[test]
+fn every_verb_on_a_device_of_another_group_is_denied_and_told() {
+    let mut w = world();
+    let own = VERBS.iter().filter(|v| v.service == ServiceName::Registry);
+    let named: Vec<_> = own.filter(|v| v.scope() == Scope::Devices).collect();
+    assert_eq!(named.len(), ABOUT_A_DEVICE.len());
+    for verb in named {
+        let (_, json) = ABOUT_A_DEVICE
+            .iter()
+            .find(|(name, _)| *name == verb.name)
+            .unwrap();
+        for (n, id) in ["out-1", "out-2", "nobody", ""].into_iter().enumerate() {
+            let before = entries(&mut w).len();
+            assert_eq!(
+                code(&mut w, n, verb.name, &json.replace("ID", id)),
+                "denied",
+                "{} {id}",
+                verb.name
+            );
+            let told = entries(&mut w);
+            let expected = usize::from(verb.audit == Audit::Recorded);
+            assert_eq!(told.len() - before, expected, "{} {id}", verb.name);
+            if expected == 1 {
+                let entry = told.last().unwrap();
+                assert_eq!((entry.who.as_str(), entry.outcome.as_str()), (EVE, "denied"));
+                assert!(entry.reason.contains("`berlin`"), "{}", entry.reason);
+            }
+        }
+        let found = code(&mut world(), 9, verb.name, &json.replace("ID", "in-1"));
+        assert_ne!(found, "denied", "{}", verb.name);
+    }
+}
+
+#[test]
+fn what_reaches_beyond_groups_is_denied_to_whoever_has_groups_only() {
+    let mut w = world();
+    let verbs = VERBS.iter().filter(|v| v.service == ServiceName::Registry);
+    for verb in verbs.filter(|v| v.open_to(Kind::Operator) && v.scope() == Scope::Fleet) {
+        assert_eq!(code(&mut w, 0, verb.name, "{}"), "denied", "{}", verb.name);
+    }
+    for verb in ["types", "show-type"] {
+        assert_ne!(code(&mut w, 0, verb, "{}"), "denied", "{verb}");
+    }
+}
+
+#[test]
+fn lists_counts_and_events_are_of_what_is_in_sight() {
+    let mut w = world();
+    let listed: DevicesListed = w.ask(EVE, "list", &ListDevices::default()).unwrap();
+    let ids: Vec<_> = listed.devices.iter().map(|d| d.device_id.as_str()).collect();
+    assert_eq!(ids, ["in-1"]);
+    for sort in ["-registered", "id"] {
+        let ask = ListDevices {
+            sort: sort.into(),
+            r#where: "not group = oslo".into(),
+            ..ListDevices::default()
+        };
+        let listed: DevicesListed = w.ask(EVE, "list", &ask).unwrap();
+        assert_eq!(listed.devices.len(), 1, "{sort}");
+    }
+    let count = CountDevices {
+        by: "group".into(),
+        ..CountDevices::default()
+    };
+    let counted: DevicesCounted = w.ask(EVE, "count", &count).unwrap();
+    assert_eq!((counted.total, counted.counts.len()), (1, 1));
+    let counted: DevicesCounted = w.ask(ADA, "count", &count).unwrap();
+    assert_eq!(counted.total, 3);
+    let groups: GroupsListed = w.ask(EVE, "groups", &ListGroups::default()).unwrap();
+    assert_eq!(groups.groups.len(), 1);
+    let before = w.frames.len();
+    let _: ReplayMarker = w.ask(EVE, "replay", &Replay::default()).unwrap();
+    let replayed = w.frames[before..]
+        .iter()
+        .filter(|f| f.topic.ends_with("/replay/event"));
+    for frame in replayed {
+        let event: serde_json::Value = serde_json::from_slice(&frame.payload).unwrap();
+        let subject = event["subject"].as_str().unwrap();
+        assert!(["devices/in-1", "groups/berlin"].contains(&subject), "{subject}");
+    }
+}
+
+#[test]
+fn commands_of_other_groups_are_not_there() {
+    let mut w = world();
+    for (id, device) in [("c-in", "in-1"), ("c-out", "out-1")] {
+        let run = RunCommand {
+            command_id: id.into(),
+            device_id: device.into(),
+            name: "reboot".into(),
+            ..RunCommand::default()
+        };
+        w.ask::<Changed>(ADA, "command-run", &run).unwrap();
+    }
+    let listed: CommandsListed = w.ask(EVE, "command-list", &ListCommands::default()).unwrap();
+    let ids: Vec<_> = listed.commands.iter().map(|c| c.command_id.as_str()).collect();
+    assert_eq!(ids, ["c-in"]);
+    for (id, expected) in [("c-in", ""), ("c-out", "not-found")] {
+        let json = format!(r#"{{"command_id":"{id}"}}"#);
+        assert_eq!(code(&mut w, id.len(), "command-show", &json), expected);
+        assert_eq!(code(&mut w, id.len(), "command-cancel", &json), expected);
+    }
+}
+
+#[test]
+fn a_grant_counts_for_its_verbs_and_as_long_as_it_stands() {
+    let mut w = world();
+    let only = grant(Role::Operator, &[], &["registry/suspend", "registry/show"]);
+    w.ask::<Changed>(ADA, "put-person", &eve(&[only])).unwrap();
+    let restrict = RestrictDevice {
+        device_id: "out-2".into(),
+        reason: "x".into(),
+        ..RestrictDevice::default()
+    };
+    w.ask::<Changed>(EVE, "suspend", &restrict).unwrap();
+    let refused = w.ask::<Changed>(EVE, "release", &restrict).unwrap_err();
+    assert_eq!(refused.code, "denied");
+    assert!(
+        refused
+            .message
+            .contains("operator (registry/suspend, registry/show)"),
+        "{}",
+        refused.message
+    );
+    let disabled = PutPerson {
+        disabled: true,
+        ..eve(&[grant(Role::Operator, &["rome"], &[])])
+    };
+    w.ask::<Changed>(ADA, "put-person", &disabled).unwrap();
+    assert_eq!(
+        w.ask::<Changed>(EVE, "suspend", &restrict).unwrap_err().code,
+        "denied"
+    );
+    let stranger = w.ask::<GroupsListed>("operators/mallory", "groups", &ListGroups::default());
+    assert_eq!(stranger.unwrap_err().code, "denied");
+}
+
+#[test]
+fn grants_that_make_no_sense_are_refused_and_a_granted_group_stays() {
+    let mut w = world();
+    for (grants, field) in [
+        (vec![grant(Role::Viewer, &["oslo"], &[])], "grants"),
+        (vec![grant(Role::Viewer, &[], &[])], "grants"),
+        (vec![grant(Role::Unspecified, &["rome"], &[])], "grants.role"),
+        (
+            vec![grant(Role::Viewer, &["rome"], &["registry/nonsense"])],
+            "grants.verbs",
+        ),
+        (
+            vec![grant(Role::Viewer, &["rome"], &["registry/retire"])],
+            "grants.verbs",
+        ),
+        (vec![grant(Role::Viewer, &["rome"], &["*"])], "grants.verbs"),
+        (vec![grant(Role::Viewer, &["rome"], &[]); 17], "grants"),
+        (vec![grant(Role::Viewer, &["rome"; 17], &[])], "grants.groups"),
+    ] {
+        let refused = w.ask::<Changed>(ADA, "put-person", &eve(&grants)).unwrap_err();
+        assert_eq!(refused.field, field, "{}", refused.message);
+    }
+    let integrator = PutPerson {
+        kind: "integrators".into(),
+        ..eve(&[grant(Role::Viewer, &["rome"], &[])])
+    };
+    assert_eq!(
+        w.ask::<Changed>(ADA, "put-person", &integrator)
+            .unwrap_err()
+            .field,
+        "role"
+    );
+    w.ask::<MembersChanged>(ADA, "leave-group", &members("berlin", "in-1"))
+        .unwrap();
+    let remove = RemoveGroup {
+        group_id: "berlin".into(),
+        ..RemoveGroup::default()
+    };
+    let refused = w.ask::<Done>(ADA, "remove-group", &remove).unwrap_err();
+    assert!(
+        refused.message.contains("`eve` has grants"),
+        "{}",
+        refused.message
+    );
+    w.ask::<Changed>(ADA, "put-person", &eve(&[grant(Role::Viewer, &["rome"], &[])]))
+        .unwrap();
+    w.ask::<Done>(ADA, "remove-group", &remove).unwrap();
+}
+
+#[test]
+fn a_device_that_joins_or_leaves_is_in_or_out_of_sight_at_once() {
+    let mut w = world();
+    w.ask::<Changed>(ADA, "register", &registered("late-1", &[]))
+        .unwrap();
+    let show = ShowDevice {
+        device_id: "late-1".into(),
+        ..ShowDevice::default()
+    };
+    assert_eq!(
+        w.ask::<DeviceShown>(EVE, "show", &show).unwrap_err().code,
+        "denied"
+    );
+    w.ask::<MembersChanged>(ADA, "join-group", &members("berlin", "late-1"))
+        .unwrap();
+    w.ask::<DeviceShown>(EVE, "show", &show).unwrap();
+    w.ask::<MembersChanged>(EVE, "leave-group", &members("berlin", "late-1"))
+        .unwrap();
+    assert_eq!(
+        w.ask::<DeviceShown>(EVE, "show", &show).unwrap_err().code,
+        "denied"
+    );
+}

@@ -1,0 +1,108 @@
+//! Whether an operator may ask what he asks: by the registry's facts, in every service, before it decides.
+//!
+//! The front door has looked at his role already. It does not know what a request is about, and on another
+//! broker it is not there.
+
+use contract::{
+    Code, Refusal,
+    grant::{Extent, Rights, named},
+    id::{Kind, Principal, ServiceName},
+    scope::Scope,
+    v1::{DeviceFact, PrincipalFact},
+    verb::Verb,
+};
+use prost::Message;
+
+use super::{Call, HostLoop};
+use crate::{
+    keys,
+    record::FactRecord,
+    service::{Fault, Service},
+    sight::Sight,
+    store::StoreError,
+    view::View,
+};
+
+/// What the registry says of something: its own fact, or this service's copy.
+pub(super) fn registry_fact<S: Service, M: Message + Default>(
+    view: &View<'_>,
+    entity: &str,
+    id: &str,
+) -> Result<Option<M>, StoreError> {
+    if S::NAME != ServiceName::Registry {
+        return view.fact(ServiceName::Registry, entity, id);
+    }
+    let key = keys::fact(entity, id);
+    let own = view
+        .raw_record::<FactRecord>(&key)?
+        .filter(|record| !record.deleted);
+    let decode = |record: FactRecord| {
+        M::decode(record.value.as_slice()).map_err(|_| StoreError::Damaged {
+            key: crate::store::printable(&key).to_string(),
+            reason: "the record does not decode",
+        })
+    };
+    own.map(decode).transpose()
+}
+
+/// A person who may do anything at all.
+pub(super) fn person<S: Service>(view: &View<'_>, who: &Principal) -> Result<PrincipalFact, Fault> {
+    let id = format!("{}.{}", who.kind, who.id);
+    let fact = registry_fact::<S, PrincipalFact>(view, "principal", &id)?;
+    Ok(fact.filter(|fact| !fact.disabled).ok_or_else(|| {
+        let message = "nobody of this name is known here, or the account is disabled";
+        Refusal::new(Code::Denied, message)
+    })?)
+}
+
+impl<S: Service> HostLoop<S> {
+    /// Refuses an operator who may not; else sets what the request may reach.
+    pub(super) fn judge(&self, call: &mut Call, devices: &[&str], view: &View<'_>) -> Result<(), Fault> {
+        if call.caller.principal.kind != Kind::Operator {
+            return Ok(());
+        }
+        let person = person::<S>(view, &call.caller.principal)?;
+        let Extent::Groups(groups) = Rights::from(&person).demand(call.verb)? else {
+            return Ok(());
+        };
+        call.caller.sight = Sight::Groups(groups);
+        if call.verb.scope() == Scope::Devices {
+            devices_in_sight::<S>(call.verb, &call.caller.sight, devices, view)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a refusal may only be for want of facts that have not come yet.
+    pub(super) fn may_be_early(&self) -> bool {
+        S::NAME != ServiceName::Registry && !self.is_whole()
+    }
+}
+
+fn devices_in_sight<S: Service>(
+    verb: &Verb,
+    sight: &Sight,
+    devices: &[&str],
+    view: &View<'_>,
+) -> Result<(), Fault> {
+    let Sight::Groups(groups) = sight else {
+        return Ok(());
+    };
+    let refused = |what: String| {
+        let message = format!(
+            "`{}` was granted to you for {} only; {what}",
+            verb.name,
+            named(groups)
+        );
+        Err(Refusal::new(Code::Denied, message).at("device_id").into())
+    };
+    if devices.is_empty() {
+        return refused("name a device of them".into());
+    }
+    for device in devices {
+        let fact = registry_fact::<S, DeviceFact>(view, "device", device)?;
+        if !fact.is_some_and(|fact| sight.covers(&fact.groups)) {
+            return refused(format!("`{device}` is not among them"));
+        }
+    }
+    Ok(())
+}
