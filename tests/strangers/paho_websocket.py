@@ -66,9 +66,9 @@ def dial():
     return context.wrap_socket(raw, server_hostname="127.0.0.1")
 
 
-def upgrade(protocol="mqtt", origin=None):
+def upgrade(protocol="mqtt", origin=None, host="127.0.0.1"):
     lines = [
-        "GET /mqtt HTTP/1.1", "Host: muster", "Upgrade: websocket", "Connection: Upgrade",
+        "GET /mqtt HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade",
         "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
         f"Sec-WebSocket-Protocol: {protocol}",
     ]
@@ -85,6 +85,7 @@ def answered(request):
 
 def bytes_by_hand():
     check("it is upgraded", b" 101 " in answered(upgrade()))
+    check("another host's name is refused", b" 421 " in answered(upgrade(host="evil.example.com")))
     check("another subprotocol is refused", b" 400 " in answered(upgrade(protocol="chat")))
     check("a page's origin is refused", b" 403 " in answered(upgrade(origin="https://evil.example.com")))
     check("a listed one is not", b" 101 " in answered(upgrade(origin="https://console.example.com")))

@@ -26,7 +26,7 @@ impl WebSocket {
         let opening = async {
             let socket = TcpStream::connect(("127.0.0.1", port)).await?;
             let mut stream = TlsConnector::from(tls).connect(wire::host(), socket).await?;
-            let request = "GET /mqtt HTTP/1.1\r\nHost: muster\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            let request = "GET /mqtt HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                            Sec-WebSocket-Protocol: mqtt\r\n\r\n";
             stream.write_all(request.as_bytes()).await?;
@@ -45,6 +45,32 @@ impl WebSocket {
             true => Ok(WebSocket { stream, arrived }),
             false => Err(answer),
         }
+    }
+
+    /// Sends what is said to be an upgrade; what was answered until the end of its head, or of the connection.
+    pub(crate) async fn answered(
+        port: u16,
+        tls: Arc<ClientConfig>,
+        request: &[u8],
+    ) -> Result<String, std::io::Error> {
+        let socket = TcpStream::connect(("127.0.0.1", port)).await?;
+        let mut stream = TlsConnector::from(tls).connect(wire::host(), socket).await?;
+        let _ = stream.write_all(request).await;
+        let _ = stream.flush().await;
+        let mut answer = Vec::new();
+        let reading = async {
+            while !answer.ends_with(b"\r\n\r\n") {
+                match stream.read_u8().await {
+                    Ok(byte) => answer.push(byte),
+                    Err(_) => break,
+                }
+            }
+        };
+        let patience = PATIENCE + Duration::from_secs(5);
+        if tokio::time::timeout(patience, reading).await.is_err() {
+            return Err(std::io::ErrorKind::TimedOut.into());
+        }
+        Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
     /// Sends bytes as one binary frame.

@@ -42,6 +42,10 @@ impl Open {
         let world = World::with(&[
             ("MUSTER_LISTEN__WEBSOCKET", "127.0.0.1:0"),
             ("MUSTER_LISTEN__WEBSOCKET_LOGIN", login),
+            (
+                "MUSTER_LISTEN__WEBSOCKET_ORIGINS",
+                "[\"https://console.example.com\"]",
+            ),
         ])
         .await;
         let admin = world.admin().await;
@@ -276,6 +280,7 @@ async fn a_password_opens_until_it_is_changed_and_tells_nobody_who_there_is() {
     );
 
     // It is on disk, and outlives the process.
+    open.admin.client.disconnect().await;
     open.world.kill();
     open.world.start().await;
     open.admin = open.world.admin().await;
@@ -430,6 +435,99 @@ async fn guessing_and_flooding_open_nothing_and_harm_nobody() {
     assert_eq!(told.len(), 1, "one a minute: {told:?}");
 
     drop(hanging);
+    let vitals = [Vitals::from(open.world.server())];
+    checkup(&open.world.endpoint(), &probe, &vitals, before_kib).await;
+}
+
+/// The head of an upgrade with these lines in it.
+fn upgrade(lines: &str) -> Vec<u8> {
+    format!(
+        "GET /mqtt HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{lines}\r\n"
+    )
+    .into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_page_or_a_proxy_may_be_made_to_send_is_refused_before_the_upgrade() {
+    const MQTT: &str = "Sec-WebSocket-Protocol: mqtt\r\n";
+    const HERE: &str = "Host: 127.0.0.1\r\n";
+    let open = Open::to_logins("true").await;
+    open.world.register(&open.admin, &["probe"]).await;
+    let claim = open.world.claim(&open.admin, "line", 1).await;
+    let probe = open.world.provision(&claim, "probe").await;
+    gets_in(&open.world.endpoint(), &probe).await;
+    let before_kib = memory_kib(&[open.world.server().pid()]);
+    let listed = "Origin: https://console.example.com\r\n";
+    let foreign = "Origin: https://evil.example.com\r\n";
+    let many = "x: y\r\n".repeat(10_000);
+    let long = format!("x: {}\r\n", "y".repeat(100_000));
+    let smuggled = "Content-Length: 44\r\nTransfer-Encoding: chunked\r\n";
+    for (what, lines, status) in [
+        ("an upgrade", [HERE, MQTT, ""], "101"),
+        ("of a listed page", [HERE, MQTT, listed], "101"),
+        (
+            "by a name of the certificate",
+            ["Host: localhost:8884\r\n", MQTT, ""],
+            "101",
+        ),
+        ("by IPv6", ["Host: [::1]:8884\r\n", MQTT, ""], "101"),
+        ("of a foreign page", [HERE, MQTT, foreign], "403"),
+        (
+            "of a page without an origin",
+            [HERE, MQTT, "Origin: null\r\n"],
+            "403",
+        ),
+        ("of two pages", [HERE, MQTT, &format!("{listed}{foreign}")], "403"),
+        ("to another host", ["Host: evil.example.com\r\n", MQTT, ""], "421"),
+        (
+            "to a host of a listed page",
+            ["Host: console.example.com\r\n", MQTT, listed],
+            "421",
+        ),
+        ("to no host", ["", MQTT, ""], "400"),
+        ("to two hosts", [HERE, "Host: localhost\r\n", MQTT], "400"),
+        ("of no protocol", [HERE, "", ""], "400"),
+        (
+            "of another protocol",
+            [HERE, "Sec-WebSocket-Protocol: chat\r\n", ""],
+            "400",
+        ),
+        ("with a length", [HERE, MQTT, "Content-Length: 44\r\n"], "400"),
+        ("in chunks", [HERE, MQTT, "Transfer-Encoding: chunked\r\n"], "400"),
+        ("with both", [HERE, MQTT, smuggled], "400"),
+        ("with many headers", [HERE, MQTT, &many], ""),
+        ("with a long one", [HERE, MQTT, &long], ""),
+    ] {
+        let request = upgrade(&lines.concat());
+        let answer = WebSocket::answered(open.port, open.nobody.clone(), &request).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{what}: {error}"));
+        match status {
+            "" => assert_eq!(answer, "", "{what}"),
+            status => assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")),
+                "{what}: {answer}"
+            ),
+        }
+    }
+    // A second request behind the first is none.
+    let two = [
+        upgrade(&format!("{HERE}{MQTT}")),
+        upgrade(&format!("{HERE}{MQTT}")),
+    ]
+    .concat();
+    let answer = WebSocket::answered(open.port, open.nobody.clone(), &two)
+        .await
+        .unwrap();
+    assert!(!answer.starts_with("HTTP/1.1 101"), "{answer}");
+    // One that never ends is cut off.
+    let begun = Instant::now();
+    let half = &upgrade(HERE)[..60];
+    let answer = WebSocket::answered(open.port, open.nobody.clone(), half)
+        .await
+        .unwrap();
+    assert_eq!(answer, "");
+    assert!(begun.elapsed() < Duration::from_secs(13), "{:?}", begun.elapsed());
     let vitals = [Vitals::from(open.world.server())];
     checkup(&open.world.endpoint(), &probe, &vitals, before_kib).await;
 }

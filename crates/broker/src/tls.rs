@@ -6,9 +6,12 @@ use contract::id::{Id, Kind};
 use parking_lot::RwLock;
 use pki::ClientCertificate;
 use rustls::{
-    ProtocolVersion, ServerConfig, ServerConnection, crypto::aws_lc_rs, server::NoServerSessionStorage,
+    ProtocolVersion, ServerConfig, ServerConnection,
+    client::verify_server_name,
+    crypto::aws_lc_rs,
+    server::{NoServerSessionStorage, ParsedCertificate},
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use session::Peer;
 use tokio_rustls::TlsAcceptor;
 
@@ -74,6 +77,8 @@ struct Configs {
     certified: Arc<ServerConfig>,
     open: Arc<ServerConfig>,
     authorities: Arc<str>,
+    /// The server's own.
+    certificate: Option<CertificateDer<'static>>,
 }
 
 impl Handshakes {
@@ -99,6 +104,22 @@ impl Handshakes {
         self.current.read().authorities.clone()
     }
 
+    /// Whether this host is the server: a name in its certificate, or an address. A page that has its own name point here
+    /// (DNS rebinding) names neither.
+    pub(crate) fn are_for(&self, host: &str) -> bool {
+        match ServerName::try_from(host) {
+            Ok(ServerName::IpAddress(_)) => true,
+            Ok(name) => self.names(&name),
+            Err(_) => false,
+        }
+    }
+
+    fn names(&self, name: &ServerName<'_>) -> bool {
+        let current = self.current.read();
+        let parsed = current.certificate.as_ref().map(ParsedCertificate::try_from);
+        parsed.is_some_and(|parsed| parsed.is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok()))
+    }
+
     /// Takes other certificates and keys for the handshakes to come; where they do not fit, what was is kept.
     pub(crate) fn change(&self, material: &TlsMaterial) -> Result<(), FrontDoorError> {
         let configs = Configs::of(material, self.renew_after_ms)?;
@@ -114,6 +135,9 @@ impl Configs {
             certified: config(Demand::Certificate)?,
             open: config(Demand::Nothing)?,
             authorities: authorities(material)?,
+            certificate: certificates("the server's certificate", &material.server_chain_pem)?
+                .into_iter()
+                .next(),
         })
     }
 }

@@ -222,9 +222,13 @@ impl Porter {
             tokio::spawn(task::run(shaken, connection, shared, guest));
             return;
         }
-        let most_bytes = self.limits.packet_bytes as usize;
-        let allowance = connection.is_nobodys().then_some(websocket::STRANGER_BYTES);
-        let upgrade = websocket::accept(shaken, &self.origins, most_bytes, allowance);
+        let terms = websocket::Terms {
+            origins: &self.origins,
+            is_ours: |host: &str| handshakes.are_for(host),
+            most_bytes: self.limits.packet_bytes as usize,
+            is_stranger: connection.is_nobodys(),
+        };
+        let upgrade = websocket::accept(shaken, terms);
         if let Some(frames) = self.in_time(deadline, address, &mut guest, upgrade).await {
             tokio::spawn(task::run(frames, connection, shared, guest));
         }

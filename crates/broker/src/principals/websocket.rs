@@ -18,7 +18,7 @@ use tokio_tungstenite::{
         self, Message,
         error::CapacityError,
         handshake::server::{ErrorResponse, Request, Response},
-        http::{HeaderMap, HeaderValue, StatusCode, header},
+        http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority},
         protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
     },
 };
@@ -32,38 +32,51 @@ const READ_BYTES: usize = 4 * 1024;
 /// Written and not taken by the client, beyond which the connection breaks; what waits is bounded before.
 const WRITE_BYTES: usize = 1024 * 1024;
 
-/// Bytes that somebody who showed no certificate may send until they are let in: the upgrade and a CONNECT.
-pub(super) const STRANGER_BYTES: usize = 16 * 1024;
+/// Bytes of the upgrade's head, the most; and of all that somebody who showed no certificate sends until they are let in,
+/// their CONNECT with it.
+const HEAD_BYTES: usize = 16 * 1024;
 
-/// Shakes hands over a stream, and refuses who does not speak MQTT or comes from a page that is not listed.
-/// No frame and no message may be larger than `most_bytes`; until its client is let in, all of it not larger than the
-/// allowance, where there is one.
+/// Who may come in by an upgrade, and with how much.
+pub(super) struct Terms<'a, Ours> {
+    /// Origins of pages that are listed.
+    pub(super) origins: &'a [String],
+    /// Whether a host is this server.
+    pub(super) is_ours: Ours,
+    /// The largest frame, and the largest message.
+    pub(super) most_bytes: usize,
+    /// Nobody vouches for whoever comes.
+    pub(super) is_stranger: bool,
+}
+
+/// Shakes hands over a stream, and refuses who does not speak MQTT, comes from a page that is not listed, or means another
+/// server.
 #[allow(clippy::result_large_err)] // the library's own type of a refusal
 pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
-    origins: &[String],
-    most_bytes: usize,
-    allowance: Option<usize>,
+    terms: Terms<'_, impl Fn(&str) -> bool + Unpin>,
 ) -> Result<Frames<S>, String> {
     let stream = Metered {
         inner: stream,
-        left: allowance,
+        left: Some(HEAD_BYTES),
     };
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BYTES)
         .write_buffer_size(0)
         .max_write_buffer_size(WRITE_BYTES)
-        .max_message_size(Some(most_bytes))
-        .max_frame_size(Some(most_bytes));
-    let answer = |request: &Request, response: Response| answer(request.headers(), response, origins);
+        .max_message_size(Some(terms.most_bytes))
+        .max_frame_size(Some(terms.most_bytes));
+    let answer = |request: &Request, response: Response| answer(request.headers(), response, &terms);
     let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, answer, Some(config)).await;
-    let stream = accepted.map_err(|error| match error {
+    let mut stream = accepted.map_err(|error| match error {
         tungstenite::Error::Http(refused) => {
             let body = refused.body().as_deref().unwrap_or_default();
             String::from_utf8_lossy(body).into_owned()
         }
         other => format!("the WebSocket handshake: {other}"),
     })?;
+    if !terms.is_stranger {
+        stream.get_mut().left = None;
+    }
     Ok(Frames {
         stream,
         arrived: Bytes::new(),
@@ -74,10 +87,22 @@ pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 fn answer(
     headers: &HeaderMap,
     mut response: Response,
-    origins: &[String],
+    terms: &Terms<'_, impl Fn(&str) -> bool>,
 ) -> Result<Response, ErrorResponse> {
+    // Where its end is a matter of opinion, a proxy may have taken it for two requests (RFC 9112, section 11.2).
+    if headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(refusal(StatusCode::BAD_REQUEST, "an upgrade has no body"));
+    }
+    let Some(host) = host(headers) else {
+        return Err(refusal(StatusCode::BAD_REQUEST, "a request names one host"));
+    };
+    if !(terms.is_ours)(&host) {
+        let text = "this server is not that host: it goes by the names in its certificate, and by addresses";
+        return Err(refusal(StatusCode::MISDIRECTED_REQUEST, text));
+    }
     for origin in headers.get_all(header::ORIGIN) {
-        if !origins
+        if !terms
+            .origins
             .iter()
             .any(|listed| listed.as_bytes() == origin.as_bytes())
         {
@@ -99,6 +124,18 @@ fn answer(
         .headers_mut()
         .insert(header::SEC_WEBSOCKET_PROTOCOL, chosen);
     Ok(response)
+}
+
+/// The host that a request names, without its port, if it names one and no more (RFC 9112, section 3.2).
+fn host(headers: &HeaderMap) -> Option<String> {
+    let mut named = headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (named.next(), named.next()) else {
+        return None;
+    };
+    let authority: Authority = host.to_str().ok()?.parse().ok()?;
+    let host = authority.host();
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    Some(bare.unwrap_or(host).to_ascii_lowercase())
 }
 
 fn refusal(status: StatusCode, text: &str) -> ErrorResponse {

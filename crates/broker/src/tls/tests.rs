@@ -279,3 +279,15 @@ async fn other_files_are_for_the_handshakes_to_come() {
     lasting.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"x", "who is connected stays so");
 }
+
+#[test]
+fn the_server_goes_by_its_certificates_names_and_by_addresses() {
+    let site = Site::found(90);
+    let handshakes = Handshakes::new(&site.material(), 0).unwrap();
+    for ours in ["localhost", "127.0.0.1", "10.0.0.1", "::1"] {
+        assert!(handshakes.are_for(ours), "{ours}");
+    }
+    for other in ["evil.example.com", "localhost.evil.example.com", "a b", ""] {
+        assert!(!handshakes.are_for(other), "{other:?}");
+    }
+}

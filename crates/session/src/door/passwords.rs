@@ -122,16 +122,19 @@ impl Door {
         let Some(pending) = self.passwords.pending.get_mut(&connection) else {
             return;
         };
-        let compared = Stage::Compared {
+        // Of one that is being compared the number stands: it belongs to what it is compared with.
+        let Stage::Asked(password) = &mut pending.stage else {
+            return;
+        };
+        let password = std::mem::take(password);
+        pending.stage = Stage::Compared {
             password: shown.password,
         };
-        if let Stage::Asked(password) = std::mem::replace(&mut pending.stage, compared) {
-            self.passwords.checks.push(Check {
-                connection,
-                password,
-                verifier: shown.verifier,
-            });
-        }
+        self.passwords.checks.push(Check {
+            connection,
+            password,
+            verifier: shown.verifier,
+        });
     }
 
     /// What a comparison came to.

@@ -301,7 +301,7 @@ mod tests {
     use contract::v1::Role;
 
     use super::*;
-    use crate::facts::{KnownBatch, KnownCertificate, KnownDevice};
+    use crate::facts::{KnownBatch, KnownCertificate, KnownDevice, KnownPerson};
 
     fn standing(role: Role) -> Standing {
         Standing {

@@ -478,3 +478,25 @@ fn passwords_wait_for_the_registry_and_tokens_do_not() {
     assert_eq!(got[0].body[1], 0x89);
     assert_eq!(log_in(&mut world, ADA, TOKEN).1, 0);
 }
+
+#[test]
+fn a_second_answer_of_the_registry_changes_nothing_of_what_is_being_compared() {
+    let mut world = world_with_password();
+    let client = knock(&mut world, HERE, true, ADA, PASSWORD);
+    let frames = world.take(ServiceName::Registry);
+    let question = frames
+        .iter()
+        .find(|frame| frame.topic.ends_with("/password"))
+        .unwrap();
+    let ask: ShowPassword = wire::decode(&question.payload, "").unwrap();
+    for (verifier, password) in [(PASSWORD, 6), ("another", 7)] {
+        let shown = PasswordShown {
+            request_id: ask.request_id.clone(),
+            verifier: verifier.into(),
+            password,
+        };
+        world.reply(ServiceName::Registry, question, &shown);
+    }
+    assert_eq!(world.compare(), 1);
+    assert_eq!(code(&mut world, client), 0x86, "the sixth is not theirs any more");
+}

@@ -26,7 +26,13 @@ fn dial(server: &Server) -> DuplexStream {
         let Some(guest) = entrance.enter(IpAddr::V4(Ipv4Addr::LOCALHOST)).await else {
             return;
         };
-        let Ok(frames) = websocket::accept(other_end, &[ORIGIN.into()], MOST, None).await else {
+        let terms = websocket::Terms {
+            origins: &[ORIGIN.to_owned()],
+            is_ours: |host: &str| host == "muster",
+            most_bytes: MOST,
+            is_stranger: false,
+        };
+        let Ok(frames) = websocket::accept(other_end, terms).await else {
             return;
         };
         let id = shared.next_connection();
@@ -39,8 +45,13 @@ fn dial(server: &Server) -> DuplexStream {
 
 /// Shakes hands with these headers; what the server answered.
 async fn upgrade(stream: &mut DuplexStream, headers: &str) -> String {
+    upgrade_at(stream, &format!("Host: muster\r\n{headers}")).await
+}
+
+/// The same with a host in them, or none.
+async fn upgrade_at(stream: &mut DuplexStream, headers: &str) -> String {
     let request = format!(
-        "GET /mqtt HTTP/1.1\r\nHost: muster\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET /mqtt HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -146,6 +157,35 @@ async fn pages_connect_from_listed_origins_only() {
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {status}")),
             "{origin}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_is_for_this_host_and_has_no_body() {
+    let server = Server::start();
+    for (headers, status) in [
+        ("Host: muster\r\n", "101"),
+        ("Host: MUSTER:8884\r\n", "101"),
+        ("Host: evil.example.com\r\n", "421"),
+        ("Host: muster.evil.example.com:8884\r\n", "421"),
+        ("Host: evil@muster.example.com\r\n", "421"),
+        ("Host: mus ter\r\n", "400"),
+        ("Host:\r\n", "400"),
+        ("", "400"),
+        ("Host: muster\r\nHost: evil.example.com\r\n", "400"),
+        ("Host: muster\r\nContent-Length: 5\r\n", "400"),
+        ("Host: muster\r\nTransfer-Encoding: chunked\r\n", "400"),
+        (
+            "Host: muster\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "400",
+        ),
+    ] {
+        let headers = format!("{headers}Sec-WebSocket-Protocol: mqtt\r\n");
+        let answer = upgrade_at(&mut dial(&server), &headers).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{headers}: {answer}"
         );
     }
 }
