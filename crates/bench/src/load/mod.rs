@@ -2,6 +2,7 @@
 
 pub(crate) mod arrivals;
 pub(crate) mod crowd;
+pub(crate) mod fan;
 mod meter;
 pub(crate) mod report;
 mod sender;
