@@ -21,8 +21,8 @@ use tokio::task::LocalSet;
 use crate::{
     machine::Machine,
     measures::{
-        connects::Connects, fan::Fan, latency::Latency, provisioning::Provisioning, requests::Requests,
-        scale::Scale, space::Space,
+        connects::Connects, latency::Latency, provisioning::Provisioning, requests::Requests, scale::Scale,
+        space::Space,
     },
     programs::Options,
 };
@@ -51,7 +51,6 @@ enum Measure {
     Scale(Scale),
     Connects(Connects),
     Latency(Latency),
-    Fan(Fan),
     Space(Space),
 }
 
@@ -88,6 +87,5 @@ async fn measure(cli: Cli) -> Result<()> {
         Measure::Scale(scale) => output::print(&scale.run(&programs).await?, &machine, json),
         Measure::Connects(connects) => output::print(&connects.run(&programs).await?, &machine, json),
         Measure::Latency(latency) => output::print(&latency.run(&programs).await?, &machine, json),
-        Measure::Fan(fan) => output::print(&fan.run(&programs).await?, &machine, json),
     }
 }

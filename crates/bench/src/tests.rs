@@ -10,11 +10,10 @@ use tokio::task::LocalSet;
 
 use crate::{
     fleet::{Device, Fleet, Transport},
-    load::{Crowd, Span, Subscriber, arrivals, arrivals::Storm, fan::Fan, report},
+    load::{Crowd, Span, Subscriber, arrivals, arrivals::Storm},
     measures::requests::{UP, listener},
     programs::usual_mosquitto,
     servers::{Mosquitto, mosquitto, muster::tls_files},
-    wire::Login,
 };
 
 /// November 2023: the certificates hold on any clock until 2063.
@@ -40,35 +39,6 @@ fn windows_are_kept_full_and_drained_over_both_transports() {
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(subscriber.heard(), sent);
-    });
-}
-
-#[test]
-fn each_message_is_heard_by_all_and_timed() {
-    against_mosquitto(async |fleet, peer| {
-        for (publishers, consumers) in [(4, 1), (1, 5)] {
-            for qos in [0, 1] {
-                let logins = fleet.logins(publishers, Transport::Plain, peer.place).into_iter();
-                let publishers = logins.zip(&fleet.devices).map(|(login, device)| {
-                    let template = report::template_at(qos, &device.id.parse().unwrap());
-                    (login, template)
-                });
-                let consumer = |n: usize| Login {
-                    client_id: format!("consumer-{n}"),
-                    ..listener(peer.place.plain)
-                };
-                let fan = Fan {
-                    publishers: publishers.collect(),
-                    consumers: (0..consumers).map(consumer).collect(),
-                    filter: UP,
-                    qos,
-                    window: 8,
-                };
-                let fanned = fan.run(SPAN, &peer.process).await.unwrap();
-                assert!(fanned.figures.measured > 100, "{:?}", fanned.figures);
-                assert_eq!(fanned.lost, 0);
-            }
-        }
     });
 }
 

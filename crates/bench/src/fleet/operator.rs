@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use client::{Client, Endpoint, Identity, Inbox};
 use contract::{
-    Id, Kind, Root, ServiceName,
-    v1::{Changed, ClaimMade, PutClaim, PutPerson, RegisterDevice, RegisterDevices, RegisteredDevices},
+    Id, Root, ServiceName,
+    v1::{ClaimMade, PutClaim, RegisterDevice, RegisterDevices, RegisteredDevices},
 };
 
 use crate::{
@@ -63,24 +63,6 @@ impl Operator {
             if let Some(refusal) = reply.refused.first() {
                 bail!("a device is not registered: {refusal:?}");
             }
-        }
-        tokio::time::sleep(FACTS).await;
-        Ok(())
-    }
-
-    /// Makes people who may see all that the registry tells, and waits until the front door knows them.
-    pub(crate) async fn make_integrators(&self, ids: impl Iterator<Item = String>) -> Result<()> {
-        for id in ids {
-            let request = PutPerson {
-                id,
-                kind: Kind::Integrator.word().into(),
-                event_filters: vec!["registry/#".into()],
-                ..PutPerson::default()
-            };
-            let _: Changed = self
-                .client
-                .ask(ServiceName::Registry, "put-person", &request)
-                .await?;
         }
         tokio::time::sleep(FACTS).await;
         Ok(())

@@ -2,7 +2,6 @@
 
 pub(crate) mod arrivals;
 pub(crate) mod crowd;
-pub(crate) mod fan;
 mod meter;
 pub(crate) mod report;
 mod sender;

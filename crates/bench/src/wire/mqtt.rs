@@ -20,12 +20,11 @@ pub(crate) struct Packet<'a> {
     body: &'a [u8],
 }
 
-/// A publish whose packet id, at QoS 1, and sequence number are written into place.
+/// A QoS 1 publish whose packet id and sequence number are written into place.
 #[derive(Debug, Clone)]
 pub(crate) struct Template {
     packet: Vec<u8>,
-    /// `None` at QoS 0.
-    id_at: Option<usize>,
+    id_at: usize,
     sequence_at: usize,
 }
 
@@ -51,19 +50,6 @@ pub(crate) fn publish(id: u16, topic: &str, payload: &[u8]) -> Vec<u8> {
     body.extend_from_slice(&id.to_be_bytes());
     body.extend_from_slice(payload);
     packet(0x32, &body)
-}
-
-/// PUBACK.
-pub(crate) fn puback(id: u16) -> [u8; 4] {
-    let [high, low] = id.to_be_bytes();
-    [0x40, 2, high, low]
-}
-
-/// PUBLISH at QoS 0.
-fn publish_unacknowledged(topic: &str, payload: &[u8]) -> Vec<u8> {
-    let mut body = text(topic);
-    body.extend_from_slice(payload);
-    packet(0x30, &body)
 }
 
 /// The first whole packet of a buffer, and its length.
@@ -124,18 +110,7 @@ impl Template {
         let payload_at = packet.len() - payload.len();
         Template {
             packet,
-            id_at: Some(payload_at - 2),
-            sequence_at: payload_at + sequence_at,
-        }
-    }
-
-    /// The same at QoS 0.
-    pub(crate) fn unacknowledged(topic: &str, payload: &[u8], sequence_at: usize) -> Template {
-        let packet = publish_unacknowledged(topic, payload);
-        let payload_at = packet.len() - payload.len();
-        Template {
-            packet,
-            id_at: None,
+            id_at: payload_at - 2,
             sequence_at: payload_at + sequence_at,
         }
     }
@@ -145,9 +120,7 @@ impl Template {
         let at = out.len();
         out.extend_from_slice(&self.packet);
         let packet = &mut out[at..];
-        if let Some(id_at) = self.id_at {
-            packet[id_at..id_at + 2].copy_from_slice(&id.to_be_bytes());
-        }
+        packet[self.id_at..self.id_at + 2].copy_from_slice(&id.to_be_bytes());
         for digit in packet[self.sequence_at..self.sequence_at + Self::DIGITS]
             .iter_mut()
             .rev()
@@ -212,18 +185,6 @@ mod tests {
             packet.published(),
             Some(("t", Some(0x0102), &b"n=1234567890;"[..]))
         );
-    }
-
-    #[test]
-    fn templates_at_qos_0_have_no_id() {
-        let template = Template::unacknowledged("t", b"n=0000000000;", 2);
-        let mut out = Vec::new();
-        template.append(&mut out, 7, 12);
-        let (packet, _) = first_packet(&out).unwrap().unwrap();
-        assert_eq!(packet.published(), Some(("t", None, &b"n=0000000012;"[..])));
-        let acknowledgement = puback(0x102);
-        let (packet, _) = first_packet(&acknowledgement).unwrap().unwrap();
-        assert_eq!((packet.kind(), packet.id()), (PUBACK, 0x102));
     }
 
     #[test]
