@@ -15,7 +15,7 @@ use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use wire::Wire;
-use world::{Scene, Tally, gets_in, muster};
+use world::{Scene, Tally, gets_in, muster, times};
 
 const PING: [u8; 2] = [0xC0, 0];
 const PONG: u8 = 0xD0;
@@ -223,5 +223,63 @@ async fn two_holders_of_one_key_do_not_end_each_other_s_sessions_for_ever() {
     assert!(refused > 0 && met(&scene, "takeovers_per_minute") >= u64::from(refused));
     assert_eq!(held.len(), 1, "one of them has the session");
     answers(&mut held[0]).await;
+    scene.end(tally).await;
+}
+
+/// Connects, is let in, and hangs up without a word, again and again; how often.
+async fn come_and_go(port: u16, tls: Arc<ClientConfig>, number: usize, end: Instant) -> u32 {
+    let mut times = 0;
+    while Instant::now() < end {
+        // A device has three sessions at most: most are refused, which costs the server as much.
+        let hello = wire::connect(&format!("probe:storm-{number}-{times}"));
+        if let Ok(mut wire) = Wire::open(port, tls.clone()).await {
+            wire.send(&hello).await;
+            let _ = wire.next().await;
+        }
+        times += 1;
+    }
+    times
+}
+
+fn descriptors(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_connections_that_come_and_go_leaves_nothing_behind() {
+    let mut scene = Scene::set(&[]).await;
+    scene.warm_up().await;
+    let seconds = times("FIRE_STORM_SECONDS", 10);
+    let mut tally = Tally::of(format!(
+        "32 clients connect and hang up as fast as they can, {seconds} s"
+    ));
+    let (port, tls, pid) = (
+        scene.world.endpoint().port,
+        probe(&scene),
+        scene.world.server().pid(),
+    );
+    let before = descriptors(pid);
+    let (begun, end) = (Instant::now(), Instant::now() + Duration::from_secs(seconds));
+    let storm: Vec<_> = (0..32)
+        .map(|number| tokio::spawn(come_and_go(port, tls.clone(), number, end)))
+        .collect();
+    while Instant::now() < end {
+        tally.recovered(scene.recovered(Instant::now()).await);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let mut all = 0;
+    for one in storm {
+        all += one.await.unwrap();
+    }
+    println!("{all} connections in {:?}", begun.elapsed());
+    let settled = Instant::now();
+    while descriptors(pid) > before + 8 && settled.elapsed() < Duration::from_secs(10) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(
+        descriptors(pid) <= before + 8,
+        "{before} before, {} after",
+        descriptors(pid)
+    );
     scene.end(tally).await;
 }
