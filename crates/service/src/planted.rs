@@ -39,6 +39,7 @@ mistakes! {
     SequenceReused "sequence-reused" "A restored backup keeps its epoch.";
     EffectForgotten "effect-forgotten" "After a restart, effects without a result are not run.";
     AckInMemory "ack-in-memory" "A request is acknowledged when the front door has it in memory.";
+    ResumedAndForgotten "resumed-and-forgotten" "What was sent and not acknowledged is not sent again when its session goes on.";
 }
 
 #[cfg(feature = "planted-bugs")]

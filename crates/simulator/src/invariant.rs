@@ -39,6 +39,7 @@ invariants! {
     11 Streams "Who follows events and replays has all of them";
     12 Images "A device runs only what was verified, and always has something to run";
     13 Devices "A device keeps its key, and ends what it is assigned";
+    14 Sessions "A session that goes on owes nothing";
 }
 
 impl fmt::Display for Invariant {

@@ -35,7 +35,23 @@ pub enum Act {
     /// Has it checked.
     SealImage(u64),
     /// Assigns a release to these devices.
-    RollOut(u64, Vec<String>),
+    RollOut {
+        /// Which.
+        release: u64,
+        /// To whom.
+        devices: Vec<String>,
+        /// The how manieth time, from 0.
+        turn: u64,
+    },
+    /// Pauses, resumes or aborts a rollout.
+    Steer {
+        /// `pause`, `resume` or `abort`.
+        verb: &'static str,
+        /// Of which release.
+        release: u64,
+        /// Which of its rollouts.
+        turn: u64,
+    },
     /// Asks for a list.
     List,
 }
@@ -63,6 +79,8 @@ pub enum Fault {
     KillAll,
     /// A client's connection breaks, wherever its bytes are.
     CutClient(usize),
+    /// A client's connection breaks the next time that something is under way to it: a part of that arrives.
+    CutAmid(usize),
     /// A client's packets vanish for so long; nobody is told.
     Silence(usize, u64),
     /// A client loses power.
@@ -135,6 +153,7 @@ impl Plan {
         if sdks > 0 {
             releases(&mut dice, sdks, busy_ms, &mut acts);
         }
+        changes_of_mind(seed, &names, busy_ms, &mut acts);
         acts.sort_by_key(|(at, _)| *at);
         let calm = dice.percent(10);
         let count = if calm { 0 } else { dice.between(1, 24) };
@@ -159,6 +178,9 @@ impl Plan {
                 .copied()
                 .unwrap_or(ServiceName::Registry);
             faults.push((busy_ms - dice.between(1, 400), Fault::KillService(last)));
+        }
+        if !calm {
+            cuts(seed, devices, busy_ms, &mut faults);
         }
         faults.sort_by_key(|(at, _)| *at);
         Plan {
@@ -205,12 +227,77 @@ fn releases(dice: &mut Dice, sdks: usize, busy_ms: u64, acts: &mut Vec<(u64, Act
             Act::OpenImage(release),
             Act::SendImage(release),
             Act::SealImage(release),
-            Act::RollOut(release, names.clone()),
+            Act::RollOut {
+                release,
+                devices: names.clone(),
+                turn: 0,
+            },
         ];
         for (n, step) in steps.into_iter().enumerate() {
             acts.push(((at + n as u64).min(busy_ms), step));
         }
         at += dice.between(1_500, 9_000);
+    }
+}
+
+/// Connections that break while something is under way: what a session that goes on is for.
+fn cuts(seed: u64, devices: usize, busy_ms: u64, faults: &mut Vec<(u64, Fault)>) {
+    let mut dice = Dice::new(seed, 7);
+    let count = if dice.percent(60) { dice.between(1, 12) } else { 0 };
+    faults.extend((0..count).map(|_| {
+        // The operator and the integrator come first, and have most to lose.
+        let client = if dice.percent(50) {
+            dice.below(2)
+        } else {
+            dice.below(devices as u64 + 2)
+        };
+        (dice.between(2_000, busy_ms), Fault::CutAmid(client as usize))
+    }));
+}
+
+/// An operator who does not know what he wants: of a device, and of a rollout.
+fn changes_of_mind(seed: u64, names: &[String], busy_ms: u64, acts: &mut Vec<(u64, Act)>) {
+    // Chance of its own, as of what is kept.
+    let mut dice = Dice::new(seed, 6);
+    let rolled_out = acts.iter().find_map(|(at, act)| match act {
+        Act::RollOut { release, devices, .. } => Some((*at, *release, devices.clone())),
+        _ => None,
+    });
+    let mut add = |dice: &mut Dice, mut at: u64, steps: Vec<Act>| {
+        for step in steps {
+            at = (at + dice.between(1, 2_500)).min(busy_ms);
+            acts.push((at, step));
+        }
+    };
+    if dice.percent(40)
+        && let Some(name) = dice.pick(names).cloned()
+    {
+        let at = dice.between(3_000, busy_ms);
+        let mut steps = vec![
+            Act::Suspend(name.clone()),
+            Act::Release(name.clone()),
+            Act::Quarantine(name.clone()),
+        ];
+        steps.extend(dice.percent(60).then_some(Act::Release(name)));
+        add(&mut dice, at, steps);
+    }
+    if let Some((at, release, devices)) = rolled_out.filter(|_| dice.percent(50)) {
+        let steer = |verb| Act::Steer {
+            verb,
+            release,
+            turn: 0,
+        };
+        let again = Act::RollOut {
+            release,
+            devices,
+            turn: 1,
+        };
+        let steps = match dice.below(3) {
+            0 => vec![steer("pause"), steer("resume")],
+            1 => vec![steer("abort"), again],
+            _ => vec![steer("pause"), steer("abort"), again, steer("resume")],
+        };
+        add(&mut dice, at, steps);
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Flight {
     sent: VecDeque<Sent>,
     /// Sent over an earlier one, and not again yet.
     unsent: VecDeque<Sent>,
+    /// The client knows of its session: it has sent something since the CONNACK, or had it before.
+    known: bool,
 }
 
 impl Flight {
@@ -27,7 +29,18 @@ impl Flight {
         Flight {
             sent: VecDeque::new(),
             unsent: left,
+            known: true,
         }
+    }
+
+    /// Something has come from the client.
+    pub(super) fn heard(&mut self) {
+        self.known = true;
+    }
+
+    /// Whether the client knows of its session.
+    pub(super) fn is_known(&self) -> bool {
+        self.known
     }
 
     /// Packet ids that are in use.

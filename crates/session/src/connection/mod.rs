@@ -172,7 +172,12 @@ impl Connection {
     pub fn receive(&mut self, bytes: &[u8], now: Now) {
         self.wall_ms = now.wall_ms;
         match &mut self.phase {
-            Phase::Open(open) => open.heard_ms = now.mono_ms,
+            Phase::Open(open) => {
+                open.heard_ms = now.mono_ms;
+                if let Some(flight) = &mut open.flight {
+                    flight.heard();
+                }
+            }
             Phase::Silent { begun, .. } => {
                 let begins = !std::mem::replace(begun, true);
                 // Whatever begins otherwise is no MQTT: its length is not waited for (MQTT-3.1.0-1).

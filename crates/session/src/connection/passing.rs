@@ -1,6 +1,9 @@
 //! How a session comes into a connection, and how it leaves it.
 
-use service::Now;
+use service::{
+    Now,
+    planted::{self, Mistake},
+};
 
 use super::{Admitted, Connection, Flight, Open, Phase, Post, Remains, flight::Sent};
 use crate::{
@@ -88,9 +91,12 @@ impl Connection {
         }
         let phase = std::mem::replace(&mut self.phase, Phase::Over(cause));
         let Phase::Open(mut open) = phase else { return };
+        // Whose CONNACK may be lost takes the next session present for the one that it had before this.
+        let known = open.flight.as_ref().is_some_and(|flight| flight.is_known());
+        let outlives = open.expiry_s > 0 && known;
         // Who is taken over by itself has not been lost.
         let will = open.will.take().filter(|_| cause != Cause::Takeover);
-        let (later, now) = will.map_or((None, None), |will| match will.delay_s > 0 && open.expiry_s > 0 {
+        let (later, now) = will.map_or((None, None), |will| match will.delay_s > 0 && outlives {
             true => (Some(will), None),
             false => (None, Some(will)),
         });
@@ -106,7 +112,7 @@ impl Connection {
             );
             self.wishes.extend(wish);
         }
-        if open.expiry_s > 0 {
+        if outlives {
             self.remains = Some(Box::new(open.outlive(later)));
         }
     }
@@ -153,7 +159,10 @@ impl Open {
     /// Goes on where an earlier connection ended.
     fn resume(&mut self, remains: Remains, protocol: &mut Protocol) {
         protocol.remember_received(remains.acks.received());
-        let flight = Flight::again(remains.flight);
+        let flight = match planted::is(Mistake::ResumedAndForgotten) {
+            true => Flight::again(std::collections::VecDeque::new()),
+            false => Flight::again(remains.flight),
+        };
         for packet_id in flight.packet_ids() {
             protocol.reserve(packet_id);
         }

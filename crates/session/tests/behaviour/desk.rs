@@ -11,7 +11,7 @@ use contract::{
 use session::{Limits, Listener};
 
 use crate::{
-    packets::{Hello, connect, publish, session_expiry, subscribe},
+    packets::{Hello, PING, connect, publish, session_expiry, subscribe},
     world::{ROOT, World, up},
 };
 
@@ -260,6 +260,7 @@ fn a_kick_leaves_what_is_kept_unless_it_is_to_be_forgotten() {
     for (forget, state) in [(false, "kept"), (true, "")] {
         let device = asking.world.dial(Kind::Device, "pump-7", "01");
         asking.world.send(device, &Hello::kept(true, 600).packet());
+        asking.world.send(device, &PING);
         let asked = format!(r#"{{"kind":"devices","id":"pump-7","reason":"x","forget":{forget}}}"#);
         let kicked: ClientKicked = asking.accepted("kick", &asked);
         assert_eq!(kicked.closed, 1);
@@ -270,6 +271,7 @@ fn a_kick_leaves_what_is_kept_unless_it_is_to_be_forgotten() {
     }
     let device = asking.world.dial(Kind::Device, "pump-7", "01");
     asking.world.send(device, &Hello::kept(true, 600).packet());
+    asking.world.send(device, &PING);
     asking.world.close(device);
     let other = r#"{"kind":"devices","id":"pump-7","client_id":"pump-7:2","reason":"x","forget":true}"#;
     assert_eq!(asking.accepted::<ClientKicked>("kick", other).forgotten, 0);

@@ -12,10 +12,17 @@ use crate::{
     world::{ROOT, World, up},
 };
 
-/// The device connects; what the CONNACK says: session present, reason.
-fn connect(world: &mut World, hello: &Hello) -> (u64, Vec<Got>) {
+/// The device connects, and says nothing more; what it gets.
+fn knock(world: &mut World, hello: &Hello) -> (u64, Vec<Got>) {
     let device = world.dial(Kind::Device, "pump-7", "01");
     let got = world.send(device, &hello.packet());
+    (device, got)
+}
+
+/// The device connects and is heard again; what it gets: first the CONNACK with session present and reason.
+fn connect(world: &mut World, hello: &Hello) -> (u64, Vec<Got>) {
+    let (device, got) = knock(world, hello);
+    world.send(device, &packets::PING);
     (device, got)
 }
 
@@ -217,6 +224,7 @@ fn a_session_is_kept_for_as_long_as_it_was_asked_and_may() {
                 .find(|w| w[0] == 0x11)
                 .map(|w| u32::from_be_bytes([w[1], w[2], w[3], w[4]]));
             assert_eq!(expiry.filter(|_| v5), told);
+            world.send(device, &packets::PING);
             world.close(device);
             world.pass_time(kept_s * 1_000 - 1_000);
             world.pass_time(if late { 1_100 } else { 0 });
@@ -264,6 +272,25 @@ fn a_session_without_an_expiry_ends_with_its_connection() {
     let (device, _) = connect(&mut world, &clean);
     world.close(device);
     assert_eq!(world.door.status(world.now).kept, 1);
+}
+
+#[test]
+fn a_new_session_is_kept_once_its_client_has_been_heard_since_the_connack() {
+    for v5 in [false, true] {
+        let mut world = World::new();
+        let hello = Hello::kept(v5, 600);
+        // The CONNACK may be lost: a session present would then be taken for the one before this.
+        let (device, _) = knock(&mut world, &hello);
+        world.close(device);
+        assert_eq!(world.door.status(world.now).kept, 0);
+        let device = begin(&mut world, &hello, 1);
+        world.close(device);
+        // One that goes on is the client's already.
+        let (device, got) = knock(&mut world, &hello);
+        assert_eq!(got[0].body[0], 1);
+        world.close(device);
+        come_back(&mut world, &hello);
+    }
 }
 
 #[test]

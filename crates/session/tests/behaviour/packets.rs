@@ -148,6 +148,9 @@ pub(crate) fn will_delay(seconds: u32) -> Vec<u8> {
     [&[0x18][..], &seconds.to_be_bytes()].concat()
 }
 
+/// PINGREQ.
+pub(crate) const PING: [u8; 2] = [0xC0, 0];
+
 /// PUBACK, PUBREC, PUBREL, PUBCOMP, by their first byte, with a reason where it is not 0.
 pub(crate) fn answer(first: u8, id: u16, reason: u8) -> Vec<u8> {
     let mut body = id.to_be_bytes().to_vec();

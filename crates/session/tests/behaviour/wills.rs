@@ -26,6 +26,7 @@ fn hello(delay_s: u32, expiry_s: u32) -> Hello {
 fn connect(world: &mut World, hello: &Hello) -> u64 {
     let device = world.dial(Kind::Device, "pump-7", "01");
     assert_eq!(world.send(device, &hello.packet())[0].body[1], 0);
+    world.send(device, &packets::PING);
     device
 }
 

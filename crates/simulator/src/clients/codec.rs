@@ -5,6 +5,8 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Packet {
     Connack {
+        /// A session of the client was there.
+        present: bool,
         code: u8,
     },
     Suback {
@@ -29,6 +31,8 @@ pub(crate) enum Packet {
     Publish {
         topic: String,
         qos: u8,
+        /// It was sent before.
+        dup: bool,
         id: Option<u16>,
         /// MQTT 5: its correlation data.
         name: Option<Vec<u8>>,
@@ -42,10 +46,10 @@ pub(crate) enum Packet {
     Nonsense,
 }
 
-/// A clean start. In MQTT 5 the session is to be kept for so long, seconds.
-pub(crate) fn connect(v5: bool, client_id: &str, keep_alive_s: u16, expiry_s: u32) -> Vec<u8> {
+/// Clean: the session begins anew. In MQTT 5 it is to be kept for so long, seconds.
+pub(crate) fn connect(v5: bool, client_id: &str, keep_alive_s: u16, expiry_s: u32, clean: bool) -> Vec<u8> {
     let mut body = text("MQTT");
-    body.extend([if v5 { 5 } else { 4 }, 0x02]);
+    body.extend([if v5 { 5 } else { 4 }, u8::from(clean) << 1]);
     body.extend(keep_alive_s.to_be_bytes());
     if v5 && expiry_s > 0 {
         body.extend([5, 0x11]);
@@ -139,7 +143,10 @@ fn read(v5: bool, first: u8, body: &[u8]) -> Option<Packet> {
     let id = || Some(u16::from_be_bytes([*body.first()?, *body.get(1)?]));
     let reason = body.get(2).copied().unwrap_or_default();
     Some(match first >> 4 {
-        2 => Packet::Connack { code: *body.get(1)? },
+        2 => Packet::Connack {
+            present: body.first()? & 1 == 1,
+            code: *body.get(1)?,
+        },
         3 => return read_publish(v5, first, body),
         4 => Packet::Puback { id: id()?, reason },
         5 => Packet::Pubrec { id: id()?, reason },
@@ -179,6 +186,7 @@ fn read_publish(v5: bool, first: u8, body: &[u8]) -> Option<Packet> {
         name,
         topic,
         qos: first >> 1 & 3,
+        dup: first & 0x08 != 0,
         id,
         payload: body.get(at..)?.to_vec(),
     })

@@ -6,7 +6,7 @@ use contract::{Id, Kind, Principal, ServiceName, topic::Leaf};
 use serde_json::{Value, json};
 use session::Peer;
 
-use super::{Client, Dial, Got, Manner, Mqtt, Scene, down_filter};
+use super::{Client, Dial, Got, Manner, Memory, Mqtt, Scene, down_filter};
 use crate::{
     genesis,
     invariant::{Invariant, Violation},
@@ -32,7 +32,9 @@ struct Report {
 pub(crate) struct Device {
     id: Id,
     place: usize,
-    v5: bool,
+    /// How it speaks once it has its certificate.
+    manner: Manner,
+    memory: Option<Memory>,
     /// The certificate in use, on its disk.
     certified: Option<Peer>,
     /// The one that it takes for dead while it asks for another.
@@ -58,11 +60,12 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    pub(crate) fn new(id: Id, place: usize, v5: bool, until_ms: u64) -> Device {
+    pub(crate) fn new(id: Id, place: usize, manner: Manner, until_ms: u64) -> Device {
         Device {
             id,
             place,
-            v5,
+            manner,
+            memory: None,
             certified: None,
             former: None,
             batch: None,
@@ -147,6 +150,22 @@ impl Device {
         }
     }
 
+    /// Its session goes on: what is not acknowledged has been sent again, and what was for it has waited.
+    fn go_on(&mut self, mqtt: &mut Mqtt, scene: &mut Scene) {
+        let (id, serial) = (self.id.clone(), self.serial());
+        scene
+            .story
+            .tell(scene.now_ms, || format!("{id} goes on with its session"));
+        for report in &self.open {
+            scene
+                .witness
+                .sent(id.as_str(), report.number, &serial, scene.now_ms);
+        }
+        if self.retiring && self.erased.is_none() {
+            self.erase(mqtt);
+        }
+    }
+
     fn erase(&mut self, mqtt: &mut Mqtt) {
         let payload = json!({ "request_id": "erased", "erased": ["key"] });
         let id = mqtt.publish(
@@ -170,6 +189,7 @@ impl Device {
                 .tell(scene.now_ms, || format!("{} has certificate {serial}", self.id));
         }
         self.certified = Some(peer);
+        self.memory = None;
         self.asked_ms = None;
         self.refusals = 0;
         Ok(())
@@ -204,6 +224,7 @@ impl Device {
                 self.asked_ms = None;
                 // It was only shut out for a while, perhaps.
                 self.certified = self.former.take();
+                self.memory = None;
                 self.pause_ms = scene.now_ms + 2_000;
                 return Ok(false);
             }
@@ -247,12 +268,13 @@ impl Client for Device {
         }
         let peer = self.certified.clone().or_else(|| self.batch.clone())?;
         let who = self.who();
+        // Of a claim no session is kept.
         let manner = Manner {
-            v5: self.v5,
-            qos: if self.place % 3 == 2 { 2 } else { 1 },
-            expiry_s: if self.place % 2 == 1 { 60 } else { 0 },
+            resumes: self.manner.resumes && self.certified.is_some(),
+            ..self.manner
         };
-        let mqtt = Mqtt::begin(manner, self.id.as_str(), vec![down_filter(&who)], scene.now_ms);
+        let (filters, memory) = (vec![down_filter(&who)], self.memory.take());
+        let mqtt = Mqtt::begin(manner, self.id.as_str(), filters, memory, scene.now_ms);
         Some(Dial { peer, mqtt })
     }
 
@@ -267,6 +289,11 @@ impl Client for Device {
                 self.ask(mqtt, scene);
                 Ok(true)
             }
+            Got::Resumed => {
+                self.refusals = 0;
+                self.go_on(mqtt, scene);
+                Ok(true)
+            }
             Got::Refused(code) => {
                 scene
                     .story
@@ -275,6 +302,7 @@ impl Client for Device {
                 self.pause_ms = scene.now_ms + 1_500;
                 if self.refusals >= REFUSALS && self.certified.is_some() {
                     self.former = self.certified.take();
+                    self.memory = None;
                     self.attempt += 1;
                     self.refusals = 0;
                 }
@@ -342,12 +370,13 @@ impl Client for Device {
         Ok(true)
     }
 
-    fn on_lost(&mut self, scene: &mut Scene) {
+    fn on_lost(&mut self, last: Mqtt, scene: &mut Scene) {
         self.asked_ms = None;
-        self.erased = None;
         self.beats.clear();
-        for report in &mut self.open {
-            report.packet_id = None;
+        self.memory = last.into_memory();
+        if self.memory.is_none() {
+            self.erased = None;
+            self.open.iter_mut().for_each(|report| report.packet_id = None);
         }
         self.pause_ms = self.pause_ms.max(scene.now_ms + scene.dice.between(20, 800));
     }
@@ -355,6 +384,8 @@ impl Client for Device {
     fn lose_power(&mut self) {
         // The reports that were not acknowledged were in its memory alone.
         self.open.clear();
+        self.memory = None;
+        self.erased = None;
     }
 
     fn waits_for(&self, witness: &Witness) -> Option<String> {

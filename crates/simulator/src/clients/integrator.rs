@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use contract::{ServiceName, topic::Leaf};
 use serde_json::{Value, json};
 
-use super::{Client, Dial, Got, Manner, Mqtt, Scene, down_filter};
+use super::{Client, Dial, Got, Manner, Memory, Mqtt, Scene, down_filter};
 use crate::{
     genesis::{self, INTEGRATOR},
     invariant::{Invariant, Violation},
@@ -33,17 +33,19 @@ struct Stream {
 pub(crate) struct Integrator {
     streams: BTreeMap<ServiceName, Stream>,
     pause_ms: u64,
-    v5: bool,
+    manner: Manner,
+    memory: Option<Memory>,
 }
 
 impl Integrator {
-    pub(crate) fn new(v5: bool) -> Integrator {
+    pub(crate) fn new(manner: Manner) -> Integrator {
         Integrator {
             streams: ServiceName::KEEPERS
                 .map(|service| (service, Stream::default()))
                 .into(),
             pause_ms: 0,
-            v5,
+            manner,
+            memory: None,
         }
     }
 
@@ -87,7 +89,7 @@ impl Integrator {
             return Err(Violation {
                 invariant: Invariant::Streams,
                 seen: format!(
-                    "{INTEGRATOR} was connected all the time, and event {sequence} of {service} follows {}",
+                    "{INTEGRATOR}'s session was there all the time, and event {sequence} of {service} follows {}",
                     stream.held
                 ),
                 at_ms: scene.now_ms,
@@ -207,21 +209,24 @@ impl Client for Integrator {
             down_filter(&who),
             format!("{}/events/#", crate::world::root().as_str()),
         ];
-        let manner = Manner {
-            v5: self.v5,
-            qos: 1,
-            expiry_s: 30,
-        };
-        let mqtt = Mqtt::begin(manner, INTEGRATOR, filters, scene.now_ms);
+        let mqtt = Mqtt::begin(self.manner, INTEGRATOR, filters, self.memory.take(), scene.now_ms);
         Some(Dial { peer, mqtt })
     }
 
     fn on_got(&mut self, got: Got, mqtt: &mut Mqtt, scene: &mut Scene) -> Result<bool, Violation> {
         match got {
             Got::Ready => {
+                self.streams.values_mut().for_each(|stream| stream.ahead.clear());
                 for service in ServiceName::KEEPERS {
                     self.ask(service, mqtt);
                 }
+                Ok(true)
+            }
+            // What came in the meantime was kept for it, and so was what it had asked for.
+            Got::Resumed => {
+                scene
+                    .story
+                    .tell(scene.now_ms, || format!("{INTEGRATOR} goes on with its session"));
                 Ok(true)
             }
             Got::Message { topic, payload, .. } => {
@@ -260,12 +265,13 @@ impl Client for Integrator {
         Ok(true)
     }
 
-    fn on_lost(&mut self, scene: &mut Scene) {
-        for stream in self.streams.values_mut() {
-            stream.asking = false;
-            stream.ahead.clear();
-        }
+    fn on_lost(&mut self, last: Mqtt, scene: &mut Scene) {
+        self.memory = last.into_memory();
         self.pause_ms = scene.now_ms + scene.dice.between(20, 500);
+    }
+
+    fn lose_power(&mut self) {
+        self.memory = None;
     }
 
     fn waits_for(&self, witness: &Witness) -> Option<String> {

@@ -4,6 +4,7 @@
 mod codec;
 pub(crate) mod device;
 pub(crate) mod integrator;
+mod memory;
 mod mqtt;
 pub(crate) mod operator;
 pub(crate) mod sdk;
@@ -11,7 +12,10 @@ pub(crate) mod sdk;
 use contract::Principal;
 use session::Peer;
 
-pub(crate) use self::mqtt::{Got, Manner, Mqtt};
+pub(crate) use self::{
+    memory::Memory,
+    mqtt::{Got, Manner, Mqtt},
+};
 use crate::{invariant::Violation, witness::Witness};
 
 /// What a client knows of the world while it acts.
@@ -40,14 +44,19 @@ pub(crate) trait Client {
     /// Time to act. False: it hangs up.
     fn act(&mut self, mqtt: &mut Mqtt, scene: &mut Scene) -> Result<bool, Violation>;
 
-    /// Its connection is gone.
-    fn on_lost(&mut self, scene: &mut Scene);
+    /// Its connection is gone; what its library had of it.
+    fn on_lost(&mut self, last: Mqtt, scene: &mut Scene);
 
     /// It loses power: only what it keeps on its disk stays.
     fn lose_power(&mut self) {}
 
     /// What it still waits for, when everything should have come.
     fn waits_for(&self, witness: &Witness) -> Option<String>;
+
+    /// What its session has owed it for longer than anything takes once faults have ceased.
+    fn is_owed(&self, _now_ms: u64) -> Option<String> {
+        None
+    }
 }
 
 /// The filter of everything that is for a principal.

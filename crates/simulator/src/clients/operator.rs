@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use contract::{ServiceName, topic::Leaf, v1};
 use serde_json::{Value, json};
 
-use super::{Client, Dial, Got, Manner, Mqtt, Scene, down_filter};
+use super::{Client, Dial, Got, Manner, Memory, Mqtt, Scene, down_filter};
 use crate::{
     genesis::{self, OPERATOR},
     invariant::{Invariant, Violation},
@@ -17,6 +17,8 @@ use crate::{
 const WINDOW: usize = 6;
 /// An order without an answer is sent once more after this time, milliseconds.
 const IMPATIENT_MS: u64 = 15_000;
+/// Longer than it takes, without faults, from an acknowledgement to the answer, milliseconds.
+const OWED_MS: u64 = 60_000;
 
 struct Open {
     /// It belongs to a release, whose steps are taken one after the other.
@@ -26,6 +28,10 @@ struct Open {
     payload: Value,
     sent_ms: u64,
     packet_id: Option<u16>,
+    /// Its answer is made outside of the service, and is lost with the process that had it.
+    is_promised: bool,
+    /// Over which of its sessions it was acknowledged, and when, milliseconds: that session has the answer.
+    owed: Option<(u64, u64)>,
 }
 
 /// The operator.
@@ -34,17 +40,25 @@ pub(crate) struct Operator {
     open: Vec<Open>,
     count: u64,
     pause_ms: u64,
-    v5: bool,
+    manner: Manner,
+    memory: Option<Memory>,
+    /// Counts its sessions.
+    session: u64,
+    /// Since when it is connected, milliseconds.
+    since_ms: Option<u64>,
 }
 
 impl Operator {
-    pub(crate) fn new(acts: Vec<(u64, Act)>, v5: bool) -> Operator {
+    pub(crate) fn new(acts: Vec<(u64, Act)>, manner: Manner) -> Operator {
         Operator {
             acts: acts.into(),
             open: Vec::new(),
             count: 0,
             pause_ms: 0,
-            v5,
+            manner,
+            memory: None,
+            session: 0,
+            since_ms: None,
         }
     }
 
@@ -68,10 +82,12 @@ impl Operator {
         });
         scene
             .witness
-            .ordered(Order::new(&request_id, act.clone(), scene.now_ms));
+            .ordered(Order::new(&request_id, act.clone(), service, scene.now_ms));
         let packet_id = Some(mqtt.publish(&topic, payload.to_string().as_bytes()));
         self.open.push(Open {
             is_release: is_release(act),
+            is_promised: matches!(act, Act::MakeBatch | Act::Revoke(_) | Act::SealImage(_)),
+            owed: None,
             request_id,
             topic,
             payload,
@@ -80,11 +96,20 @@ impl Operator {
         });
     }
 
-    fn send_again(&mut self, mqtt: &mut Mqtt, now_ms: u64, older_than_ms: u64) {
-        for open in &mut self.open {
-            if now_ms.saturating_sub(open.sent_ms) >= older_than_ms {
-                open.packet_id = Some(mqtt.publish(&open.topic, open.payload.to_string().as_bytes()));
-                open.sent_ms = now_ms;
+    /// Another session has begun: whatever was asked over a former one is asked again.
+    fn ask_again(&mut self, mqtt: &mut Mqtt, now_ms: u64) {
+        self.session += 1;
+        self.open.iter_mut().for_each(|open| open.send(mqtt, now_ms));
+    }
+
+    /// It has waited for long. Who goes on with his session leaves to it what it owes.
+    fn insist(&mut self, mqtt: &mut Mqtt, now_ms: u64) {
+        let trusts = self.manner.resumes;
+        let late = |open: &&mut Open| now_ms.saturating_sub(open.sent_ms) >= IMPATIENT_MS;
+        for open in self.open.iter_mut().filter(late) {
+            let owed = open.packet_id.is_some() || open.owed.is_some() && !open.is_promised;
+            if !(trusts && owed) {
+                open.send(mqtt, now_ms);
             }
         }
     }
@@ -107,11 +132,23 @@ impl Operator {
     }
 }
 
+impl Open {
+    fn send(&mut self, mqtt: &mut Mqtt, now_ms: u64) {
+        self.packet_id = Some(mqtt.publish(&self.topic, self.payload.to_string().as_bytes()));
+        self.sent_ms = now_ms;
+        self.owed = None;
+    }
+}
+
 fn is_release(act: &Act) -> bool {
     matches!(
         act,
-        Act::OpenImage(_) | Act::SendImage(_) | Act::SealImage(_) | Act::RollOut(..)
+        Act::OpenImage(_) | Act::SendImage(_) | Act::SealImage(_) | Act::RollOut { .. } | Act::Steer { .. }
     )
+}
+
+fn rollout_id(release: u64, turn: u64) -> String {
+    format!("to-{release}-{turn}")
 }
 
 /// How an act is said on the wire.
@@ -191,11 +228,20 @@ fn spell(act: &Act, count: u64) -> (ServiceName, &'static str, Value) {
             "seal-artifact",
             json!({ "artifact_id": genesis::release(*release).0 }),
         ),
-        Act::RollOut(release, devices) => (
+        Act::Steer { verb, release, turn } => (
+            Rollout,
+            verb,
+            json!({ "rollout_id": rollout_id(*release, *turn) }),
+        ),
+        Act::RollOut {
+            release,
+            devices,
+            turn,
+        } => (
             Rollout,
             "create",
             json!({
-                "rollout_id": format!("to-{release}"),
+                "rollout_id": rollout_id(*release, *turn),
                 "artifact_id": genesis::release(*release).0,
                 "device_ids": devices,
                 "waves": [100],
@@ -212,24 +258,29 @@ impl Client for Operator {
         }
         let peer = genesis::genesis().ok()?.operator.clone();
         let who = format!("operators/{OPERATOR}").parse().ok()?;
-        let manner = Manner {
-            v5: self.v5,
-            qos: 1,
-            expiry_s: 30,
-        };
-        let mqtt = Mqtt::begin(manner, OPERATOR, vec![down_filter(&who)], scene.now_ms);
+        let filters = vec![down_filter(&who)];
+        let mqtt = Mqtt::begin(self.manner, OPERATOR, filters, self.memory.take(), scene.now_ms);
         Some(Dial { peer, mqtt })
     }
 
     fn on_got(&mut self, got: Got, mqtt: &mut Mqtt, scene: &mut Scene) -> Result<bool, Violation> {
         match got {
             Got::Ready => {
-                self.send_again(mqtt, scene.now_ms, 0);
+                self.since_ms = Some(scene.now_ms);
+                self.ask_again(mqtt, scene.now_ms);
                 Ok(true)
             }
-            Got::Acknowledged { id, .. } => {
+            Got::Resumed => {
+                self.since_ms = Some(scene.now_ms);
+                scene
+                    .story
+                    .tell(scene.now_ms, || format!("{OPERATOR} goes on with its session"));
+                Ok(true)
+            }
+            Got::Acknowledged { id, reason } => {
                 if let Some(open) = self.open.iter_mut().find(|open| open.packet_id == Some(id)) {
                     open.packet_id = None;
+                    open.owed = (reason < 0x80).then_some((self.session, scene.now_ms));
                 }
                 Ok(true)
             }
@@ -262,7 +313,7 @@ impl Client for Operator {
         if !mqtt.is_ready() {
             return Ok(true);
         }
-        self.send_again(mqtt, scene.now_ms, IMPATIENT_MS);
+        self.insist(mqtt, scene.now_ms);
         while self.open.len() < WINDOW && self.acts.front().is_some_and(|(at, _)| *at <= scene.now_ms) {
             let waits =
                 |(_, act): &(u64, Act)| is_release(act) && self.open.iter().any(|open| open.is_release);
@@ -276,11 +327,29 @@ impl Client for Operator {
         Ok(true)
     }
 
-    fn on_lost(&mut self, scene: &mut Scene) {
-        for open in &mut self.open {
-            open.packet_id = None;
+    fn on_lost(&mut self, last: Mqtt, scene: &mut Scene) {
+        self.since_ms = None;
+        self.memory = last.into_memory();
+        if self.memory.is_none() {
+            self.open.iter_mut().for_each(|open| open.packet_id = None);
         }
         self.pause_ms = scene.now_ms + scene.dice.between(20, 500);
+    }
+
+    fn lose_power(&mut self) {
+        self.memory = None;
+    }
+
+    fn is_owed(&self, now_ms: u64) -> Option<String> {
+        let long = |since_ms: u64| now_ms.saturating_sub(since_ms) >= OWED_MS;
+        self.since_ms
+            .filter(|since| self.manner.resumes && long(*since))?;
+        let here = |(session, acknowledged_ms): (u64, u64)| session == self.session && long(acknowledged_ms);
+        let owed = |open: &&Open| !open.is_promised && open.owed.is_some_and(here);
+        let order = &self.open.iter().find(owed)?.request_id;
+        Some(format!(
+            "{OPERATOR} goes on with the session over which {order} was acknowledged, and its answer never came"
+        ))
     }
 
     fn waits_for(&self, _witness: &Witness) -> Option<String> {

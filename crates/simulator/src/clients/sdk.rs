@@ -451,8 +451,9 @@ impl Client for Port {
             v5: true,
             qos: 1,
             expiry_s: 0,
+            resumes: false,
         };
-        let mqtt = Mqtt::begin(manner, &wanted.client_id, Vec::new(), scene.now_ms);
+        let mqtt = Mqtt::begin(manner, &wanted.client_id, Vec::new(), None, scene.now_ms);
         Some(Dial { peer, mqtt })
     }
 
@@ -499,7 +500,7 @@ impl Client for Port {
                 return Ok(false);
             }
             Got::LetGo(_) => return Ok(false),
-            Got::Ready => {}
+            Got::Ready | Got::Resumed => {}
             Got::Broken(what) => {
                 return Err(device.broken(Invariant::Answered, what, scene.now_ms));
             }
@@ -516,7 +517,7 @@ impl Client for Port {
         }
     }
 
-    fn on_lost(&mut self, _scene: &mut Scene) {
+    fn on_lost(&mut self, _last: Mqtt, _scene: &mut Scene) {
         if let Some(line) = self.line.take() {
             let device = self.device.borrow();
             device

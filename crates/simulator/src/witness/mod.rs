@@ -142,7 +142,10 @@ impl Witness {
             return Ok(());
         };
         match &order.answer {
-            Some((_, first, _)) if matches!(order.act, Act::List) || first == value => return Ok(()),
+            // A question that is asked again is answered by what is so then.
+            Some(_) if matches!(order.act, Act::List | Act::SendImage(_)) => return Ok(()),
+            Some((_, first, _)) if first == value => return Ok(()),
+            Some(_) if order.is_forgotten => order.answer = Some((accepted, value.clone(), at_ms)),
             Some((_, first, _)) => {
                 return Err(Violation {
                     invariant: Invariant::Final,
@@ -344,6 +347,7 @@ impl Witness {
 
     /// A service's state was brought back from a backup, as another history.
     pub(crate) fn restored(&mut self, service: ServiceName) {
+        self.orders.restored(service);
         if let (Some(log), Some(rows)) = (self.logs.get_mut(&service), self.rows.get(&service)) {
             log.restored(rows);
         }

@@ -1,5 +1,6 @@
 //! What the operator ordered, and what became of it.
 
+use contract::ServiceName;
 use serde_json::Value;
 
 use crate::plan::Act;
@@ -9,19 +10,25 @@ use crate::plan::Act;
 pub(crate) struct Order {
     pub(crate) request_id: String,
     pub(crate) act: Act,
+    /// Who answers it.
+    pub(crate) service: ServiceName,
     /// When it was first sent.
     pub(crate) sent_ms: u64,
     /// The answer: whether it was accepted, what it said, when it came.
     pub(crate) answer: Option<(bool, Value, u64)>,
+    /// The history in which it was answered is gone: a backup may not have it, and answer it anew.
+    pub(crate) is_forgotten: bool,
 }
 
 impl Order {
-    pub(crate) fn new(request_id: &str, act: Act, sent_ms: u64) -> Order {
+    pub(crate) fn new(request_id: &str, act: Act, service: ServiceName, sent_ms: u64) -> Order {
         Order {
             request_id: request_id.to_owned(),
             act,
+            service,
             sent_ms,
             answer: None,
+            is_forgotten: false,
         }
     }
 
@@ -45,6 +52,13 @@ impl Orders {
 
     pub(crate) fn find(&mut self, request_id: &str) -> Option<&mut Order> {
         self.0.iter_mut().find(|order| order.request_id == request_id)
+    }
+
+    /// A service's state was brought back from a backup.
+    pub(crate) fn restored(&mut self, service: ServiceName) {
+        for order in self.0.iter_mut().filter(|order| order.service == service) {
+            order.is_forgotten = order.answer.is_some();
+        }
     }
 
     /// The accepted orders about a device.

@@ -61,9 +61,14 @@ impl World<'_> {
         let World {
             seats, front, scene, ..
         } = self;
-        let Some(Seat { client, socket: slot }) = seats.get_mut(n) else {
+        let Some(seat) = seats.get_mut(n) else {
             return Ok(false);
         };
+        let Seat {
+            client,
+            socket: slot,
+            breaks,
+        } = seat;
         let Some(socket) = slot else { return Ok(false) };
         if let Some(front) = front {
             socket.to_client.extend(front.output(socket.id));
@@ -76,12 +81,16 @@ impl World<'_> {
             return Ok(true);
         }
         if socket.to_client.is_empty() {
-            *slot = None;
-            client.on_lost(scene);
+            if let Some(socket) = slot.take() {
+                client.on_lost(socket.mqtt, scene);
+            }
             return Ok(true);
         }
         let length = socket.to_client.len();
-        let most = if scene.dice.percent(70) {
+        let breaks = std::mem::take(breaks);
+        let most = if breaks {
+            scene.dice.below(length as u64) as usize
+        } else if scene.dice.percent(70) {
             length
         } else {
             scene.dice.between(1, length as u64) as usize
@@ -99,10 +108,14 @@ impl World<'_> {
                 return Ok(true);
             }
         }
+        if breaks {
+            self.hang_up(n, false);
+        }
         Ok(true)
     }
 
-    /// The client ends its connection. What it said last may still arrive.
+    /// The client ends its connection. What it said last may still arrive; through a network that is silent nothing
+    /// does, and the front door does not know that it has gone.
     pub(super) fn hang_up(&mut self, n: usize, politely: bool) {
         let now = self.now();
         let heard = politely && self.scene.dice.percent(70);
@@ -113,14 +126,15 @@ impl World<'_> {
         let Some(mut socket) = seat.socket.take() else {
             return;
         };
-        if let Some(front) = front {
+        let silent = socket.silent_until_ms > scene.now_ms;
+        if let Some(front) = front.as_mut().filter(|_| !silent) {
             if heard && front.wants(socket.id) {
                 let last = take(&mut socket.to_server, usize::MAX);
                 front.receive(socket.id, &last, now);
             }
             front.close(socket.id, now);
         }
-        seat.client.on_lost(scene);
+        seat.client.on_lost(socket.mqtt, scene);
     }
 
     pub(super) fn client_acts(&mut self, n: usize) -> Result<bool, Violation> {
@@ -150,7 +164,7 @@ impl World<'_> {
                 figures.connections += 1;
                 seat.socket = Some(Socket::new(id, dial.mqtt));
             } else {
-                seat.client.on_lost(scene);
+                seat.client.on_lost(dial.mqtt, scene);
             }
             return Ok(taken);
         };

@@ -59,6 +59,11 @@ impl World<'_> {
                 }
             }
             Fault::CutClient(n) => self.hang_up(n, false),
+            Fault::CutAmid(n) => {
+                if let Some(seat) = self.seats.get_mut(n) {
+                    seat.breaks = true;
+                }
+            }
             Fault::Silence(n, ms) => {
                 let until = self.scene.now_ms + ms;
                 if let Some(socket) = self.seats.get_mut(n).and_then(|seat| seat.socket.as_mut()) {

@@ -14,7 +14,7 @@ use store::MemoryBlobs;
 
 use crate::{
     clients::{
-        Client, Scene,
+        Client, Manner, Scene,
         device::Device,
         integrator::Integrator,
         operator::Operator,
@@ -129,6 +129,8 @@ struct Place {
 struct Seat {
     client: Box<dyn Client>,
     socket: Option<Socket>,
+    /// Its connection, this or the next one, breaks when something is under way to it.
+    breaks: bool,
 }
 
 pub(crate) struct World<'a> {
@@ -199,6 +201,7 @@ impl<'a> World<'a> {
             seats.extend(ports.map(|port| Seat {
                 client: Box::new(port),
                 socket: None,
+                breaks: false,
             }));
         }
         World {
@@ -245,6 +248,7 @@ impl<'a> World<'a> {
                 self.heal();
             } else if self.scene.now_ms >= look_ms {
                 look_ms = self.scene.now_ms + 500;
+                self.demand_nothing_owed()?;
                 match self.unrest() {
                     None => return self.scene.witness.at_rest(self.scene.now_ms),
                     Some(why) if self.scene.now_ms > self.plan.busy_ms + SETTLE_MS => {
@@ -260,6 +264,14 @@ impl<'a> World<'a> {
             }
             self.scene.now_ms += if moved { self.scene.dice.between(1, 6) } else { 20 };
         }
+    }
+
+    /// Faults have ceased, and sessions that go on have given what they owe (I14).
+    fn demand_nothing_owed(&self) -> Result<(), Violation> {
+        let now_ms = self.scene.now_ms;
+        let mut owed = self.seats.iter().filter_map(|seat| seat.client.is_owed(now_ms));
+        owed.next()
+            .map_or(Ok(()), |seen| Err(self.violation(Invariant::Sessions, seen)))
     }
 
     fn violation(&self, invariant: Invariant, seen: String) -> Violation {
@@ -347,15 +359,42 @@ fn sdks(plan: &Plan) -> Vec<(Rc<RefCell<Sdk>>, u64)> {
 }
 
 fn seats(plan: &Plan, dice: &mut Dice) -> Vec<Seat> {
-    let seat = |client: Box<dyn Client>| Seat { client, socket: None };
+    let seat = |client: Box<dyn Client>| Seat {
+        client,
+        socket: None,
+        breaks: false,
+    };
+    // Who goes on with his session has chance of its own, so that the rest of a seed is what it was before.
+    let mut keepers = Dice::new(plan.seed, 5);
+    let mut manner = |v5, qos, expiry_s| {
+        let resumes = keepers.percent(50);
+        let short = keepers.percent(30);
+        let expiry_s = match (resumes, short) {
+            (true, true) => 5,
+            (true, false) => 60,
+            (false, _) => expiry_s,
+        };
+        Manner {
+            v5,
+            qos,
+            expiry_s,
+            resumes,
+        }
+    };
     let mut seats = vec![
-        seat(Box::new(Operator::new(plan.acts.clone(), dice.percent(70)))),
-        seat(Box::new(Integrator::new(dice.percent(70)))),
+        seat(Box::new(Operator::new(
+            plan.acts.clone(),
+            manner(dice.percent(70), 1, 30),
+        ))),
+        seat(Box::new(Integrator::new(manner(dice.percent(70), 1, 30)))),
     ];
     for place in 0..plan.devices {
         if let Ok(id) = device_name(place).parse() {
             // They go on for a moment, so that what goes wrong last goes wrong with something.
-            let device = Device::new(id, place, dice.percent(60), plan.busy_ms + 1_000);
+            let qos = if place % 3 == 2 { 2 } else { 1 };
+            let expiry_s = if place % 2 == 1 { 60 } else { 0 };
+            let manner = manner(dice.percent(60), qos, expiry_s);
+            let device = Device::new(id, place, manner, plan.busy_ms + 1_000);
             seats.push(seat(Box::new(device)));
         }
     }

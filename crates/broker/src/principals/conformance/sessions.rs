@@ -70,7 +70,8 @@ clause!(v5 "4.1.0-2");
 #[tokio::test]
 async fn a_session_is_over_when_its_time_is() {
     let server = Server::start();
-    let (client, _) = server.connect(&kept(true, 1)).await;
+    let (mut client, _) = server.connect(&kept(true, 1)).await;
+    assert!(client.by_now().await.is_empty());
     leave(&server, client).await;
     tokio::time::sleep(Duration::from_millis(1_050)).await;
     server.0.shared.with_door(session::Door::tick);

@@ -9,8 +9,10 @@ async fn with_will(server: &Server, v5: bool, flags: u8, properties: Vec<u8>, ex
         clean: expiry_s == 0,
         ..kept(v5, expiry_s)
     };
-    let (client, connack) = server.connect(&hello).await;
+    let (mut client, connack) = server.connect(&hello).await;
     assert_eq!(connack.body[1], 0);
+    // A session is kept once its client has been heard.
+    assert!(client.by_now().await.is_empty());
     client
 }
 
