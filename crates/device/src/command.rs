@@ -33,6 +33,9 @@ pub(crate) struct End {
     pub(crate) output: String,
     pub(crate) error: String,
     pub(crate) is_cut: bool,
+    /// The device is to be wiped once this is told.
+    #[serde(default)]
+    pub(crate) wipes: bool,
 }
 
 /// The ends there are.
@@ -46,11 +49,26 @@ pub(crate) enum How {
 impl End {
     /// The device went down while it was under way, or cannot say what became of it.
     pub(crate) fn interrupted() -> End {
+        let error = "interrupted: the device went down while it did this".to_owned();
+        End::without_output(How::Failed, error)
+    }
+
+    /// The device is to be wiped.
+    pub(crate) fn wiping() -> End {
         End {
-            how: How::Failed,
+            wipes: true,
+            ..End::without_output(How::Succeeded, String::new())
+        }
+    }
+
+    /// It came to nothing.
+    pub(crate) fn without_output(how: How, error: String) -> End {
+        End {
+            how,
             output: String::new(),
-            error: "interrupted: the device went down while it did this".to_owned(),
+            error,
             is_cut: false,
+            wipes: false,
         }
     }
 }

@@ -86,6 +86,9 @@ pub enum Ended {
         /// What came of it.
         output: String,
     },
+    /// Keys and settings are to be wiped, and this process is to end: [`Ending::Wiped`](crate::Ending::Wiped). What else
+    /// there is, the platform wipes when it hears [`Event::Wiped`].
+    Wipe,
     /// It could not be done.
     Failed {
         /// What came of it all the same.

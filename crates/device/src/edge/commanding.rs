@@ -17,23 +17,30 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     body::{Body, told_whole},
     errand::Failed,
+    retiring,
     words::{line, reason},
 };
 use crate::{
     command::{End, How, Kept, Step},
     event::{CommandStep, Event},
     files::Folder,
+    ground::Ground,
     platform::{Ended, Order, Platform, Progress},
+    warrant::{Distrust, Guard, Spent, Warranted},
 };
 
 /// How often progress is told at most.
 const PROGRESS: Duration = Duration::from_secs(1);
+/// How long a device that is to be wiped tries to tell it.
+const WIPE_TOLD: Duration = Duration::from_secs(30);
 
 /// What doing commands needs, apart from the device itself.
 pub(crate) struct Commander<P> {
     client: Client,
     platform: Arc<P>,
     folder: Arc<Folder>,
+    guard: Guard,
+    ground: Arc<dyn Ground>,
 }
 
 /// What is to follow.
@@ -42,6 +49,8 @@ pub(crate) enum After {
     Rest,
     /// This process is to end and be started again.
     Restart,
+    /// Everything is to go.
+    Wipe,
 }
 
 impl<P: Platform> Commander<P> {
@@ -50,6 +59,8 @@ impl<P: Platform> Commander<P> {
             client: client.clone(),
             platform: body.platform.clone(),
             folder: body.folder.clone(),
+            guard: body.guard.clone(),
+            ground: body.ground.clone(),
         }
     }
 
@@ -58,8 +69,9 @@ impl<P: Platform> Commander<P> {
         loop {
             if let Some(kept) = self.read()?
                 && kept.step != Step::Announced
+                && let After::Wipe = self.tell_end(kept).await?
             {
-                self.tell_end(kept).await?;
+                return Ok(After::Wipe);
             }
             let order = self.ask().await?;
             if order.command_id.is_empty() {
@@ -73,10 +85,30 @@ impl<P: Platform> Commander<P> {
                 self.keep(&order, Step::Ended(End::interrupted()))?;
                 continue;
             }
-            if let After::Restart = self.follow(order).await? {
+            let warranted = match self.trust(&order)? {
+                Ok(warranted) => warranted,
+                // Its signature is noted as used, and that it began is not.
+                Err(Distrust::Used(_)) if announced => {
+                    self.keep(&order, Step::Ended(End::interrupted()))?;
+                    continue;
+                }
+                Err(distrust) => {
+                    let end = End::without_output(How::Rejected, distrust.to_string());
+                    self.keep(&order, Step::Ended(end))?;
+                    continue;
+                }
+            };
+            if let After::Restart = self.follow(order, warranted).await? {
                 return Ok(After::Restart);
             }
         }
+    }
+
+    /// Whether the device takes the server's word for an order, or an operator's own is there.
+    fn trust(&self, order: &CommandOrder) -> Result<Result<Option<Warranted>, Distrust>, Failed> {
+        let now_ms = self.ground.now_ms();
+        let spent = Spent::read(&self.folder, now_ms).map_err(files)?;
+        Ok(self.guard.check(order, now_ms, &spent))
     }
 
     async fn ask(&self) -> Result<CommandOrder, Failed> {
@@ -91,7 +123,7 @@ impl<P: Platform> Commander<P> {
     }
 
     /// Does one command; its end is on the disk then.
-    async fn follow(&self, order: CommandOrder) -> Result<After, Failed> {
+    async fn follow(&self, order: CommandOrder, warranted: Option<Warranted>) -> Result<After, Failed> {
         self.keep(&order, Step::Announced)?;
         let begins = ReportCommand {
             command_id: order.command_id.clone(),
@@ -107,9 +139,17 @@ impl<P: Platform> Commander<P> {
             }
             Err(error) => return Err(Failed::Ask(error)),
         }
+        if let Some(warranted) = warranted {
+            let now_ms = self.ground.now_ms();
+            let spent = Spent::read(&self.folder, now_ms).map_err(files)?;
+            spent.note(&self.folder, &warranted, now_ms).map_err(files)?;
+        }
         self.keep(&order, Step::Begun)?;
         self.heard(&order.command_id, &order.name, CommandStep::Running, "");
         let (end, after) = self.run(&order).await;
+        if end.wipes {
+            retiring::begin_wiping(&self.folder).map_err(files)?;
+        }
         self.keep(&order, Step::Ended(end))?;
         Ok(after)
     }
@@ -154,13 +194,16 @@ impl<P: Platform> Commander<P> {
     }
 
     /// Tells the server the end of a command, or that it was interrupted, and forgets it.
-    async fn tell_end(&self, mut kept: Kept) -> Result<(), Failed> {
-        if kept.step == Step::Begun {
+    async fn tell_end(&self, mut kept: Kept) -> Result<After, Failed> {
+        if kept.step == Step::Begun && retiring::is_wiping(&self.folder).map_err(files)? {
+            // The disk had no room for its end.
+            kept.step = Step::Ended(End::wiping());
+        } else if kept.step == Step::Begun {
             kept.step = Step::Ended(End::interrupted());
             kept.write(&self.folder).map_err(files)?;
         }
         let Step::Ended(end) = kept.step else {
-            return Ok(());
+            return Ok(After::Rest);
         };
         let (state, step) = match end.how {
             How::Succeeded => (CommandState::Succeeded, CommandStep::Succeeded),
@@ -176,6 +219,12 @@ impl<P: Platform> Commander<P> {
             error: end.error.clone(),
             ..ReportCommand::default()
         };
+        if end.wipes {
+            // A server that does not listen must not hold it up.
+            let _ = tokio::time::timeout(WIPE_TOLD, self.report(&report)).await;
+            self.heard(&kept.command_id, &kept.name, step, &end.error);
+            return Ok(After::Wipe);
+        }
         match self.report(&report).await {
             Ok(()) => {}
             // A server that does not know of it has nothing to learn either.
@@ -184,7 +233,7 @@ impl<P: Platform> Commander<P> {
         }
         self.forget()?;
         self.heard(&kept.command_id, &kept.name, step, &end.error);
-        Ok(())
+        Ok(After::Rest)
     }
 
     async fn report(&self, report: &ReportCommand) -> Result<(), AskError> {
@@ -227,7 +276,9 @@ fn files(error: crate::error::Error) -> Failed {
 
 /// What the platform's answer is on the disk; nothing: its time was over.
 fn end(ended: Option<Ended>) -> (End, After) {
+    let wipes = ended == Some(Ended::Wipe);
     let (how, output, error, after) = match ended {
+        Some(Ended::Wipe) => (How::Succeeded, String::new(), String::new(), After::Rest),
         Some(Ended::Succeeded { output }) => (How::Succeeded, output, String::new(), After::Rest),
         Some(Ended::Restart { output }) => (How::Succeeded, output, String::new(), After::Restart),
         Some(Ended::Failed { output, why }) => (How::Failed, output, reason(&why), After::Rest),
@@ -243,6 +294,7 @@ fn end(ended: Option<Ended>) -> (End, After) {
         output: output[..kept].to_owned(),
         error,
         is_cut: kept < output.len(),
+        wipes,
     };
     (end, after)
 }

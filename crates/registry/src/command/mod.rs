@@ -25,6 +25,7 @@ mod report;
 mod run;
 mod show;
 mod state;
+mod warrant;
 
 pub(crate) use cancel::decide as cancel;
 pub(crate) use end::{WAKE, note, wake};

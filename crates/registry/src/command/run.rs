@@ -10,6 +10,7 @@ use service::{Fault, Outcome};
 use super::{
     end, event,
     state::{self, Tray},
+    warrant,
 };
 use crate::{decide::Situation, lifecycle, policy, state as records};
 
@@ -50,6 +51,9 @@ fn read(s: &Situation<'_>, m: RunCommand) -> Result<DeviceCommand, Refusal> {
     };
     let command_id = policy::id("command_id", id)?.to_string();
     let within_ms = within("within_ms", m.within_ms, WITHIN_MS)?;
+    if let Some(signed) = &m.warrant {
+        warrant::check("warrant", s.now_ms, signed)?;
+    }
     Ok(DeviceCommand {
         command_id,
         device_id: m.device_id,
@@ -58,6 +62,7 @@ fn read(s: &Situation<'_>, m: RunCommand) -> Result<DeviceCommand, Refusal> {
         state: CommandState::Queued.into(),
         created_at_ms: s.now_ms,
         created_by: s.actor.clone(),
+        warrant: m.warrant,
         deadline_ms: s.now_ms.saturating_add_unsigned(within_ms),
         ..DeviceCommand::default()
     })
@@ -103,7 +108,7 @@ fn same(present: &DeviceCommand, wanted: &DeviceCommand) -> Result<(), Refusal> 
     let what = |c: &DeviceCommand| {
         let within_ms = c.deadline_ms - c.created_at_ms;
         let texts = [&c.command_id, &c.device_id, &c.name, &c.arguments];
-        (texts.map(String::clone), within_ms)
+        (texts.map(String::clone), within_ms, c.warrant.clone())
     };
     if what(present) == what(wanted) {
         return Ok(());

@@ -25,6 +25,7 @@ pub(crate) fn list(view: &View<'_>, m: &ListCommands) -> Result<CommandsListed, 
     let short = |command| DeviceCommand {
         arguments: String::new(),
         output: String::new(),
+        warrant: None,
         ..command
     };
     Ok(CommandsListed {

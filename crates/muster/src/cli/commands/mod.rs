@@ -1,9 +1,11 @@
 //! `muster command`
 
 mod jobs;
+mod key;
 mod many;
 mod run;
 mod show;
+mod sign;
 
 use anyhow::Result;
 
@@ -23,6 +25,7 @@ pub(super) enum Commands {
   muster command run pump-7 logs lines=20 --wait --deadline 2m
   muster command run pump-7 restart --id restart-2026-11
   muster command run restart --group line-7 --at-once 20 --wait
+  muster command run pump-7 wipe --sign-with /media/usb/ada/command.key
   muster command run logs lines=20 --devices pump-7,pump-8 --deadline 2m --all-within 1h")]
     Run(run::Run),
     /// List commands by device
@@ -41,6 +44,9 @@ pub(super) enum Commands {
     /// Commands that were given to many devices
     #[command(subcommand)]
     Jobs(jobs::Jobs),
+    /// Keys of your own that sign what can do harm
+    #[command(subcommand)]
+    Key(key::Key),
 }
 
 impl Commands {
@@ -51,6 +57,7 @@ impl Commands {
             Commands::Show(command) => command.run(global),
             Commands::Cancel(command) => command.run(global),
             Commands::Jobs(jobs) => jobs.run(global),
+            Commands::Key(key) => key.run(global),
         }
     }
 }

@@ -63,6 +63,7 @@ fn fields(command: &DeviceCommand) -> Vec<(&'static str, String)> {
         ("arguments", command.arguments.clone()),
         ("state", words::say(command.state())),
         ("by", command.created_by.clone()),
+        ("signed by", signers(command)),
         ("created", print::time(command.created_at_ms)),
         ("sent", print::time(command.sent_at_ms)),
         ("begun", print::time(command.started_at_ms)),
@@ -73,6 +74,13 @@ fn fields(command: &DeviceCommand) -> Vec<(&'static str, String)> {
         ("error", command.error.clone()),
         ("said late", words::say(command.late())),
     ]
+}
+
+/// The keys that are said to have signed.
+fn signers(command: &DeviceCommand) -> String {
+    let signatures = command.warrant.iter().flat_map(|warrant| &warrant.signatures);
+    let keys: Vec<_> = signatures.map(|signature| signature.key_id.as_str()).collect();
+    keys.join(", ")
 }
 
 /// Prints what came of a command, as it is but for what would steer the terminal.
