@@ -374,6 +374,55 @@ fn signatures_reach_the_devices_that_they_are_for() {
 }
 
 #[test]
+fn a_type_says_what_operators_may_order() {
+    let (mut w, ids) = pumps(2);
+    let pump = |commands: &[&str]| contract::v1::PutType {
+        type_id: "pump".into(),
+        commands: commands.iter().map(|name| (*name).to_owned()).collect(),
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "put-type", &pump(&["logs", "diagnose", "logs"]))
+        .unwrap();
+    let typed = crate::world::change(&ids[0], &[("type", "pump")]);
+    w.ask::<Changed>(ADA, "change", &typed).unwrap();
+    let order = |name: &str| contract::v1::RunCommand {
+        command_id: format!("c-{name}"),
+        device_id: ids[0].clone(),
+        name: name.into(),
+        ..Default::default()
+    };
+    let refused = w.ask::<Changed>(ADA, "command-run", &order("flush")).unwrap_err();
+    assert_eq!(
+        (refused.code.as_str(), refused.field.as_str()),
+        ("not-allowed", "name")
+    );
+    assert_eq!(refused.allowed, ["diagnose", "logs"]);
+    w.ask::<Changed>(ADA, "command-run", &order("logs")).unwrap();
+    run(&mut w, &hall("j", 2)).unwrap();
+    let rejected = rows(&mut w, "j", CommandState::Rejected);
+    assert_eq!(
+        (rejected.len(), rejected[0].device_id.as_str()),
+        (1, ids[0].as_str())
+    );
+    assert!(rejected[0].error.contains("type `pump`"), "{rejected:?}");
+    // The list is the type's: without it, everything may be.
+    w.ask::<Changed>(ADA, "put-type", &pump(&[])).unwrap();
+    w.ask::<Changed>(ADA, "command-run", &order("flush")).unwrap();
+    let many: Vec<_> = (0..65).map(|n| format!("c{n}")).collect();
+    let many = pump(&many.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(
+        w.ask::<Changed>(ADA, "put-type", &many).unwrap_err().code,
+        "too-large"
+    );
+    assert_eq!(
+        w.ask::<Changed>(ADA, "put-type", &pump(&["a/b"]))
+            .unwrap_err()
+            .code,
+        "invalid"
+    );
+}
+
+#[test]
 fn open_jobs_are_bounded() {
     let (mut w, ids) = pumps(65);
     let one = |n: usize| RunJob {

@@ -85,8 +85,10 @@ fn tell(
         return Ok(Err(Refusal::not_found("device", &row.device_id)));
     };
     let mut tray = commands::tray(s.view, &device.device_id)?;
-    if let Err(refusal) = single::may(&device, &tray, &job.name) {
-        return Ok(Err(refusal));
+    match single::may(s.view, &device, &tray, &job.name) {
+        Ok(()) => {}
+        Err(Fault::Refused(refusal)) => return Ok(Err(refusal)),
+        Err(fault) => return Err(fault),
     }
     let command_id = state::command_id(&job.job_id, row.number);
     if commands::present(s.view, &command_id)?.is_some() {
