@@ -96,6 +96,7 @@ fn what_devices_are_told_is_done_as_its_page_says() {
                 "muster type add pump",
                 "devices of type `pump` may not be ordered to `restart`",
             ),
+            ("muster command output", "bytes in pump-1.logs"),
             ("muster command cancel flush-1", "flush-1 is cancelled"),
             ("--deadline 1s --wait", "exit code 6"),
             ("--group hall-3", "1 succeeded, 1 timed-out"),

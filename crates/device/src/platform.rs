@@ -72,7 +72,7 @@ pub struct Order {
     pub arguments: Document,
 }
 
-/// What became of a command. Of an output 4 KiB are told, of a reason 512 characters.
+/// What became of a command. Of an output 256 KiB are told, of a reason 512 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// It is done.

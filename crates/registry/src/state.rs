@@ -45,7 +45,7 @@ pub(crate) const QUERIES: &str = "q";
 pub(crate) const RULES: &str = "r";
 
 /// What the records are, by how their keys begin; the longer ones first.
-pub const KINDS: [(&str, &str); 25] = [
+pub const KINDS: [(&str, &str); 26] = [
     ("cd", "devices' configuration"),
     ("ct", "configuration templates"),
     ("cw", "walks of configuration templates"),
@@ -58,6 +58,7 @@ pub const KINDS: [(&str, &str); 25] = [
     ("ki", "commands by their ids"),
     ("kj", "jobs"),
     ("kn", "the jobs that have not ended"),
+    ("ko", "pieces of commands' output"),
     ("kr", "devices of jobs"),
     ("kt", "devices' trays of commands"),
     ("kw", "devices of jobs whose turn it is"),

@@ -9,8 +9,8 @@ use client::{AskError, Client};
 use contract::{
     Code, document,
     id::ServiceName,
-    limits::COMMAND_OUTPUT_BYTES,
-    v1::{CommandOrder, CommandState, Done, GetCommand, ReportCommand},
+    limits::{COMMAND_OUTPUT_BYTES, COMMAND_PIECE_BYTES, COMMAND_WHOLE_BYTES},
+    v1::{CommandOrder, CommandOutputTaken, CommandState, Done, GetCommand, PutCommandOutput, ReportCommand},
 };
 use tokio::{sync::watch, time::Instant};
 
@@ -21,7 +21,7 @@ use super::{
     words::{line, reason},
 };
 use crate::{
-    command::{End, How, Kept, Step},
+    command::{End, How, Kept, Step, Whole},
     event::{CommandStep, Event},
     files::Folder,
     ground::Ground,
@@ -31,6 +31,8 @@ use crate::{
 
 /// How often progress is told at most.
 const PROGRESS: Duration = Duration::from_secs(1);
+/// Pieces of an output that are sent in one go, with some to spare: a server may ask for one again.
+const PIECES_MAX: usize = 4 * COMMAND_WHOLE_BYTES / COMMAND_PIECE_BYTES;
 /// How long a device that is to be wiped tries to tell it.
 const WIPE_TOLD: Duration = Duration::from_secs(30);
 
@@ -146,7 +148,9 @@ impl<P: Platform> Commander<P> {
         }
         self.keep(&order, Step::Begun)?;
         self.heard(&order.command_id, &order.name, CommandStep::Running, "");
-        let (end, after) = self.run(&order).await;
+        let (mut end, after, whole) = self.run(&order).await;
+        // Without room for the whole of it, its beginning is told.
+        end.whole = whole.and_then(|output| Whole::keep(&self.folder, &output).ok());
         if end.wipes {
             retiring::begin_wiping(&self.folder).map_err(files)?;
         }
@@ -155,7 +159,7 @@ impl<P: Platform> Commander<P> {
     }
 
     /// Lets the platform do it, for as long as there is time, and tells how far it is.
-    async fn run(&self, order: &CommandOrder) -> (End, After) {
+    async fn run(&self, order: &CommandOrder) -> (End, After, Option<String>) {
         let (progress, mut said) = watch::channel((0, String::new()));
         let what = Order {
             command_id: order.command_id.clone(),
@@ -225,6 +229,9 @@ impl<P: Platform> Commander<P> {
             self.heard(&kept.command_id, &kept.name, step, &end.error);
             return Ok(After::Wipe);
         }
+        if let Some(whole) = &end.whole {
+            self.send_whole(&kept.command_id, whole).await?;
+        }
         match self.report(&report).await {
             Ok(()) => {}
             // A server that does not know of it has nothing to learn either.
@@ -234,6 +241,37 @@ impl<P: Platform> Commander<P> {
         self.forget()?;
         self.heard(&kept.command_id, &kept.name, step, &end.error);
         Ok(After::Rest)
+    }
+
+    /// Sends a long output, from where the server has it on. What the server refuses does not hold up the end.
+    async fn send_whole(&self, command_id: &str, whole: &Whole) -> Result<(), Failed> {
+        let bytes = whole.read(&self.folder).map_err(files)?.unwrap_or_default();
+        let mut offset = 0;
+        for _ in 0..PIECES_MAX {
+            let Some(piece) = bytes
+                .get(offset..)
+                .and_then(|rest| rest.chunks(COMMAND_PIECE_BYTES).next())
+            else {
+                break;
+            };
+            let request = PutCommandOutput {
+                command_id: command_id.to_owned(),
+                offset: offset as u64,
+                data: piece.to_vec(),
+                size: whole.size,
+                sha256: whole.sha256.clone(),
+                ..PutCommandOutput::default()
+            };
+            let asked =
+                self.client
+                    .ask::<CommandOutputTaken>(ServiceName::Registry, "command-output", &request);
+            match asked.await {
+                Ok(taken) => offset = usize::try_from(taken.next_offset).unwrap_or(usize::MAX),
+                Err(AskError::Refused(refusal)) if is_unwanted(refusal.code) => break,
+                Err(error) => return Err(Failed::Ask(error)),
+            }
+        }
+        Ok(())
     }
 
     async fn report(&self, report: &ReportCommand) -> Result<(), AskError> {
@@ -270,12 +308,20 @@ impl<P: Platform> Commander<P> {
     }
 }
 
+/// The server will not take it later, either.
+fn is_unwanted(code: Code) -> bool {
+    matches!(
+        code,
+        Code::NotAllowed | Code::NotFound | Code::Invalid | Code::TooLarge
+    )
+}
+
 fn files(error: crate::error::Error) -> Failed {
     Failed::Other(told_whole(&error))
 }
 
 /// What the platform's answer is on the disk; nothing: its time was over.
-fn end(ended: Option<Ended>) -> (End, After) {
+fn end(ended: Option<Ended>) -> (End, After, Option<String>) {
     let wipes = ended == Some(Ended::Wipe);
     let (how, output, error, after) = match ended {
         Some(Ended::Wipe) => (How::Succeeded, String::new(), String::new(), After::Rest),
@@ -289,12 +335,15 @@ fn end(ended: Option<Ended>) -> (End, After) {
         }
     };
     let kept = output.floor_char_boundary(COMMAND_OUTPUT_BYTES);
+    let whole = &output[..output.floor_char_boundary(COMMAND_WHOLE_BYTES)];
+    let whole = (kept < output.len()).then(|| whole.to_owned());
     let end = End {
         how,
         output: output[..kept].to_owned(),
         error,
         is_cut: kept < output.len(),
         wipes,
+        whole: None,
     };
-    (end, after)
+    (end, after, whole)
 }

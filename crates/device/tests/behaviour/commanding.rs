@@ -4,7 +4,7 @@ use contract::{
     id::ServiceName,
     v1::{CommandNotice, CommandState},
 };
-use device::Ending;
+use device::{CommandStep, Ending, Event};
 
 use crate::{
     pump::{Pump, Watch},
@@ -247,4 +247,37 @@ async fn a_signed_wipe_leaves_no_key_and_counts_once() {
     let pump = Pump::start(&settings, &watch).await;
     assert_eq!(pump.end().await.unwrap(), Ending::Wiped);
     assert!(!settings.folder.join("identity.pem").exists() && !settings.folder.join("wipe").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_output_is_sent_in_pieces_from_where_it_was_cut_off() {
+    let (world, watch) = (World::new().await, Watch::default());
+    let text = "0123456789abcde\\n".repeat(5_000);
+    {
+        let mut state = world.state.lock();
+        state.orders = vec![order("c-1", "say", &format!("{{\"text\":\"{text}\"}}"))];
+        state.mute_at_piece = 3;
+    }
+    let settings = world.settings("pump-7");
+    let pump = Pump::start(&settings, &watch).await;
+    world.until("three pieces have come", |s| s.pieces == 3).await;
+    pump.kill().await;
+    let pump = Pump::start(&settings, &watch).await;
+    world.until("it is told", |s| s.orders.is_empty()).await;
+    let said = text.replace("\\n", "\n");
+    {
+        let state = world.state.lock();
+        assert_eq!(String::from_utf8(state.output.clone()).unwrap(), said);
+        // Five pieces; the first once more, to hear where it was.
+        assert_eq!((said.len(), state.pieces), (80_000, 6));
+        let told = state.command_reports.last().unwrap();
+        assert_eq!((told.output.as_str(), told.output_cut), (&said[..4_096], true));
+    }
+    let is_over =
+        |event: &Event| matches!(event, Event::Command { step, .. } if *step == CommandStep::Succeeded);
+    while watch.heard(is_over) == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    pump.stop().await;
+    assert!(!settings.folder.join("command-output").exists());
 }

@@ -84,6 +84,11 @@ pub(crate) struct State {
     /// What devices are to do, in order.
     pub(crate) orders: Vec<CommandOrder>,
     pub(crate) command_reports: Vec<ReportCommand>,
+    /// The pieces of a long output, and how many have come.
+    pub(crate) output: Vec<u8>,
+    pub(crate) pieces: usize,
+    /// This one is taken and not acknowledged.
+    pub(crate) mute_at_piece: usize,
     /// The end of a command is taken and not acknowledged.
     pub(crate) mute_on_end: bool,
     pub(crate) erased: Vec<Erased>,

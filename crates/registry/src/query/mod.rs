@@ -46,6 +46,7 @@ pub(crate) fn answer(
         Request::Config(_) => Box::new(config::current(view, caller)?),
         Request::CommandShow(m) => Box::new(command::show(view, &m)?),
         Request::CommandList(m) => Box::new(command::list(view, &m)?),
+        Request::CommandRead(m) => Box::new(command::read_output(view, &m)?),
         Request::JobShow(m) => Box::new(command::show_job(view, &m)?),
         Request::JobList(m) => Box::new(command::list_jobs(view, &m)?),
         Request::JobDevices(m) => Box::new(command::list_job_devices(view, &m)?),

@@ -3,6 +3,7 @@
 mod jobs;
 mod key;
 mod many;
+mod output;
 mod run;
 mod show;
 mod sign;
@@ -38,6 +39,9 @@ pub(super) enum Commands {
   muster command show restart-2026-11
   muster --json command show restart-2026-11 | jq -r .command.output")]
     Show(show::Show),
+    /// The whole output of a command, where it is long; cut off, it goes on where it was
+    #[command(after_help = "Examples:\n  muster command output logs-1 --out pump-7.log")]
+    Output(output::Output),
     /// Take a command back that its device has not begun
     #[command(after_help = "Examples:\n  muster command cancel restart-2026-11")]
     Cancel(show::Cancel),
@@ -55,6 +59,7 @@ impl Commands {
             Commands::Run(command) => command.run(global),
             Commands::List(command) => command.run(global),
             Commands::Show(command) => command.run(global),
+            Commands::Output(command) => command.run(global),
             Commands::Cancel(command) => command.run(global),
             Commands::Jobs(jobs) => jobs.run(global),
             Commands::Key(key) => key.run(global),

@@ -88,7 +88,12 @@ pub(super) fn result(command: &DeviceCommand) -> Result<()> {
     for line in command.output.lines() {
         print::line(print::clean(line))?;
     }
-    if command.output_cut {
+    if command.whole_size > 0 {
+        let (id, size) = (&command.command_id, command.whole_size);
+        print::note(format!(
+            "that is the beginning; all {size} bytes: muster command output {id} --out FILE"
+        ));
+    } else if command.output_cut {
         print::note("the output was longer and is cut");
     }
     Ok(())
