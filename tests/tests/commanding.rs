@@ -15,7 +15,7 @@ use contract::{
     ServiceName,
     v1::{self, CommandState},
 };
-use world::{Person, World, agent, kill_in_turn};
+use world::{Person, World, agent, kill_in_turn, muster};
 
 /// How often both are killed.
 const ROUNDS: u64 = 5;
@@ -191,4 +191,66 @@ async fn kill_9_in_the_middle_of_jobs_tells_no_device_twice_and_every_job_ends()
         assert_eq!(times, 1, "{command} was begun {times} times");
     }
     println!("{given} jobs of 3, {interrupted} interrupted, {ROUNDS} kills of each");
+}
+
+/// A command of the device, when it has ended.
+async fn done(admin: &Person, id: &str, name: &str, arguments: &str) -> v1::DeviceCommand {
+    let request = v1::RunCommand {
+        command_id: id.into(),
+        device_id: "pump-7".into(),
+        name: name.into(),
+        arguments: arguments.into(),
+        ..v1::RunCommand::default()
+    };
+    let _: v1::Changed = admin.ask(ServiceName::Registry, "command-run", &request).await;
+    let show = v1::ShowCommand {
+        command_id: id.into(),
+        ..v1::ShowCommand::default()
+    };
+    for _ in 0..600 {
+        let shown: v1::CommandShown = admin.ask(ServiceName::Registry, "command-show", &show).await;
+        let command = shown.command.unwrap();
+        if command.ended_at_ms != 0 {
+            return command;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{id} does not end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_log_comes_whole_and_goes_on_where_it_was_cut_off() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    world.register(&admin, &["pump-7"]).await;
+    let claim = world.claim(&admin, "line", 1).await;
+    let device = agent(&world, "pump-7", &claim);
+    for n in 0..120 {
+        done(&admin, &format!("d-{n}"), "diagnose", "").await;
+    }
+    let command = done(&admin, "log-1", "logs", r#"{"lines":500}"#).await;
+    assert_eq!(command.state(), CommandState::Succeeded, "{}", device.log());
+    let size = usize::try_from(command.whole_size).unwrap();
+    assert!(size > 20_000 && command.output_cut, "{size}");
+    assert_eq!(command.whole_arrived, command.whole_size);
+    let (file, part) = (world.folder().join("log"), world.folder().join("log.part"));
+    let server = format!("127.0.0.1:{}", world.endpoint().port);
+    let fetch = [
+        "--server",
+        &server,
+        "command",
+        "output",
+        "log-1",
+        "--out",
+        file.to_str().unwrap(),
+    ];
+    muster(world.folder(), &fetch);
+    let whole = std::fs::read(&file).unwrap();
+    assert_eq!(whole.len(), size);
+    assert!(whole.starts_with(command.output.as_bytes()));
+    // Cut off within the second piece.
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&part, &whole[..17_000]).unwrap();
+    muster(world.folder(), &fetch);
+    assert!(std::fs::read(&file).unwrap() == whole && !part.exists());
 }

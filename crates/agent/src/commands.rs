@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::metrics::Metrics;
 
 /// What it can do.
-pub(crate) const CAN: [&str; 3] = ["diagnose", "logs", "restart"];
+pub(crate) const CAN: [&str; 4] = ["diagnose", "logs", "restart", "wipe"];
 /// The newest events that it remembers.
 const REMEMBERED: usize = 500;
 /// Lines of the log where nobody says how many.
@@ -70,6 +70,7 @@ pub(crate) fn obey(name: &str, arguments: &Document, log: &Log, metrics: &Metric
         "restart" => Ended::Restart {
             output: String::new(),
         },
+        "wipe" => Ended::Wipe,
         _ => Ended::Rejected {
             why: format!("this agent knows no `{name}`, only {}", CAN.join(", ")),
         },
@@ -126,6 +127,7 @@ mod tests {
         };
         assert!(output.contains(&format!("\"process\":{}", std::process::id())));
         assert!(matches!(obey("restart", json!({})), Ended::Restart { .. }));
+        assert_eq!(obey("wipe", json!({})), Ended::Wipe);
         assert!(matches!(obey("dance", json!({})), Ended::Rejected { why } if why.contains("diagnose")));
     }
 }

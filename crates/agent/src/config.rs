@@ -23,6 +23,10 @@ pub struct Config {
     pub claim: Option<Claim>,
     /// The keys whose signatures release firmware. With none, every update is refused.
     pub release_keys: Vec<PublicKey>,
+    /// The keys of operators whose signatures count on commands.
+    pub command_keys: Vec<PublicKey>,
+    /// The commands that it begins only with such a signature; `*` stands for all. `wipe` unless set.
+    pub signed_commands: Vec<String>,
     /// Its model.
     pub model: String,
     /// The revision of its hardware.
@@ -69,6 +73,8 @@ impl Config {
             roots_pem,
             claim: None,
             release_keys: Vec::new(),
+            command_keys: Vec::new(),
+            signed_commands: vec!["wipe".to_owned()],
             model: "reference".into(),
             hardware_revision: String::new(),
             firmware_version: "1.0.0".into(),
@@ -93,6 +99,8 @@ impl Config {
             root: self.root,
             claim: self.claim,
             release_keys: self.release_keys,
+            command_keys: self.command_keys,
+            signed_commands: self.signed_commands,
             about,
             heartbeat: self.heartbeat,
             confirm_within: self.confirm_within,

@@ -7,7 +7,8 @@
 //! keeps for the programs beside it, in the file `settings.json` of its folder.
 //!
 //! It can `diagnose` itself, tell its newest `logs`, and `restart`: [`run`] returns [`Ending::Restart`] then, and is to
-//! be called again, best by a process of its own.
+//! be called again, best by a process of its own. It can `wipe` itself, if an operator has signed that with one of
+//! [`Config::command_keys`]: [`Ending::Wiped`].
 //!
 //! ```no_run
 //! use agent::{Config, Endpoint};

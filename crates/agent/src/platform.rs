@@ -72,7 +72,7 @@ impl Platform for Linux {
 
     fn heard(&self, event: Event) {
         self.log.note(&event);
-        if event == Event::Retired
+        if matches!(event, Event::Retired | Event::Wiped)
             && let Err(error) = self.options.forget()
         {
             let what = format!("settings.json is still there: {error}");

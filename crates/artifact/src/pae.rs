@@ -3,6 +3,9 @@
 /// What the signatures of a manifest say they sign.
 pub const MANIFEST_TYPE: &str = "application/vnd.muster.firmware.v1+protobuf";
 
+/// What the signatures of a command say they sign.
+pub const COMMAND_TYPE: &str = "application/vnd.muster.command.v1+protobuf";
+
 /// Encodes type and body so that no other pair of type and body gives the same bytes.
 ///
 /// ```

@@ -32,3 +32,7 @@ pub const TEXT_CHARS: usize = 512;
 pub const GROUPS_MAX: usize = 32;
 /// Bytes of what a command puts out.
 pub const COMMAND_OUTPUT_BYTES: usize = 4 * 1024;
+/// Bytes of it where it comes in pieces.
+pub const COMMAND_WHOLE_BYTES: usize = 256 * 1024;
+/// Bytes of such a piece.
+pub const COMMAND_PIECE_BYTES: usize = 16 * 1024;

@@ -53,6 +53,7 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
             "config-drift",
             "command-show",
             "command-list",
+            "command-read",
             "command-cancel",
             "replay",
         ],

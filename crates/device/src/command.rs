@@ -1,11 +1,14 @@
 //! The command that the device does, as it lies on its disk.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{error::Error, files::Folder};
 
 /// The file.
 const NAME: &str = "command";
+/// What a command puts out, where that is long.
+const OUTPUT: &str = "command-output";
 
 /// The one command that is under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +36,36 @@ pub(crate) struct End {
     pub(crate) output: String,
     pub(crate) error: String,
     pub(crate) is_cut: bool,
+    /// The device is to be wiped once this is told.
+    #[serde(default)]
+    pub(crate) wipes: bool,
+    /// The whole output, where it is longer: it lies in a file of its own.
+    #[serde(default)]
+    pub(crate) whole: Option<Whole>,
+}
+
+/// A long output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Whole {
+    pub(crate) size: u64,
+    pub(crate) sha256: String,
+}
+
+impl Whole {
+    /// Keeps a long output; after a cut it is there, or nothing says that it is.
+    pub(crate) fn keep(folder: &Folder, output: &str) -> Result<Whole, Error> {
+        folder.write(OUTPUT, output.as_bytes())?;
+        Ok(Whole {
+            size: output.len() as u64,
+            sha256: hex::encode(Sha256::digest(output)),
+        })
+    }
+
+    /// The output; nothing if the disk does not have it any more.
+    pub(crate) fn read(&self, folder: &Folder) -> Result<Option<Vec<u8>>, Error> {
+        let bytes = folder.read(OUTPUT)?;
+        Ok(bytes.filter(|bytes| hex::encode(Sha256::digest(bytes)) == self.sha256))
+    }
 }
 
 /// The ends there are.
@@ -46,11 +79,27 @@ pub(crate) enum How {
 impl End {
     /// The device went down while it was under way, or cannot say what became of it.
     pub(crate) fn interrupted() -> End {
+        let error = "interrupted: the device went down while it did this".to_owned();
+        End::without_output(How::Failed, error)
+    }
+
+    /// The device is to be wiped.
+    pub(crate) fn wiping() -> End {
         End {
-            how: How::Failed,
+            wipes: true,
+            ..End::without_output(How::Succeeded, String::new())
+        }
+    }
+
+    /// It came to nothing.
+    pub(crate) fn without_output(how: How, error: String) -> End {
+        End {
+            how,
             output: String::new(),
-            error: "interrupted: the device went down while it did this".to_owned(),
+            error,
             is_cut: false,
+            wipes: false,
+            whole: None,
         }
     }
 }
@@ -68,6 +117,7 @@ impl Kept {
 
     /// The server knows its end; or the device is retired.
     pub(crate) fn erase(folder: &Folder) -> Result<(), Error> {
-        folder.erase(NAME)
+        let output = folder.erase(OUTPUT);
+        folder.erase(NAME).and(output)
     }
 }

@@ -66,6 +66,8 @@ pub enum Event {
     RetireOrdered,
     /// Its keys are gone.
     Retired,
+    /// It has wiped itself: its keys and what it was told are gone.
+    Wiped,
     /// Something did not go well and is tried again.
     Problem {
         /// What, and why.
@@ -114,6 +116,8 @@ pub enum Ending {
     Shutdown,
     /// It is retired: its keys are erased, and it will not start again from this folder.
     Retired,
+    /// It has wiped itself, as it was told to. With a claim it can ask for another identity.
+    Wiped,
     /// This process is to be started again, with another image or because it was told to.
     Restart,
 }

@@ -57,6 +57,9 @@
 //!   applied at each start, before there is a server; applying the same again must be harmless.
 //! - A command is noted on the disk before it begins, and is begun once at most; its end is told until the server
 //!   knows. One that was cut off is told as failed.
+//! - A command that is to be signed ([`Settings::signed_commands`]) is begun only with an operator's own signature
+//!   over just this order, within its time, and once for each signature. Wiping is done once it has been told, or
+//!   after half a minute in vain, and goes on after a cut.
 //! - A full disk stops an update and nothing else: the device comes up, says so, and goes on once there is room. Only
 //!   an image that is being tried or undone is waited with: it is not started before the marker names it.
 //! - The clock is believed only from the beginning of the device's certificate on.
@@ -76,6 +79,7 @@ pub mod planted;
 mod platform;
 mod settings;
 mod update;
+mod warrant;
 
 pub use artifact::PublicKey;
 pub use client::{Endpoint, Identity, Network};

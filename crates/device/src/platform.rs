@@ -79,7 +79,7 @@ pub struct Order {
     pub arguments: Document,
 }
 
-/// What became of a command. Of an output 4 KiB are told, of a reason 512 characters.
+/// What became of a command. Of an output 256 KiB are told, of a reason 512 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// It is done.
@@ -93,6 +93,9 @@ pub enum Ended {
         /// What came of it.
         output: String,
     },
+    /// Keys and settings are to be wiped, and this process is to end: [`Ending::Wiped`](crate::Ending::Wiped). What else
+    /// there is, the platform wipes when it hears [`Event::Wiped`].
+    Wipe,
     /// It could not be done.
     Failed {
         /// What came of it all the same.

@@ -31,6 +31,10 @@ pub struct Settings {
     pub release_keys: Vec<PublicKey>,
     /// How many of these keys must have signed; one unless set.
     pub release_threshold: usize,
+    /// The keys of operators whose signatures count on commands. They are set here alone: the server cannot add one.
+    pub command_keys: Vec<PublicKey>,
+    /// The names of the commands that are begun only with such a signature; `*` stands for all.
+    pub signed_commands: Vec<String>,
     /// What the device says of itself.
     pub about: About,
     /// How often it says that it is alive. A minute: half of what MQTT keep-alives usually are.
@@ -96,6 +100,8 @@ impl Settings {
             claim: None,
             release_keys: Vec::new(),
             release_threshold: 1,
+            command_keys: Vec::new(),
+            signed_commands: Vec::new(),
             about: About::default(),
             heartbeat: Duration::from_secs(60),
             confirm_within: Duration::from_secs(600),

@@ -7,7 +7,10 @@ use contract::v1::{
     ReceiveDevices, RegisterDevice, RegisterDevices, RemoveGroup, RemoveQuery, ReplaceDevice, Report,
     RestrictDevice, RetireDevice, ShowDevice, ShowHistory, ShowType,
 };
-use contract::v1::{CancelCommand, GetCommand, ListCommands, ReportCommand, RunCommand, ShowCommand};
+use contract::v1::{
+    CancelCommand, GetCommand, ListCommands, PutCommandOutput, ReadCommandOutput, ReportCommand, RunCommand,
+    ShowCommand,
+};
 use contract::v1::{CancelJob, ListJobDevices, ListJobs, RunJob, ShowJob};
 use contract::v1::{
     ExplainConfig, GetConfig, ListConfigDrift, ListConfigTemplates, PutConfigTemplate, RemoveConfigTemplate,
@@ -76,6 +79,7 @@ service::requests! {
         "command-cancel" => CommandCancel(CancelCommand),
         "command-show" => CommandShow(ShowCommand),
         "command-list" => CommandList(ListCommands),
+        "command-read" => CommandRead(ReadCommandOutput),
         "job-run" => JobRun(RunJob),
         "job-cancel" => JobCancel(CancelJob),
         "job-show" => JobShow(ShowJob),
@@ -83,6 +87,7 @@ service::requests! {
         "job-devices" => JobDevices(ListJobDevices),
         "command" => Command(GetCommand),
         "command-report" => CommandReport(ReportCommand),
+        "command-output" => CommandOutput(PutCommandOutput),
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) const QUERIES: &str = "q";
 pub(crate) const RULES: &str = "r";
 
 /// What the records are, by how their keys begin; the longer ones first.
-pub const KINDS: [(&str, &str); 26] = [
+pub const KINDS: [(&str, &str); 27] = [
     ("cd", "devices' configuration"),
     ("ct", "configuration templates"),
     ("cw", "walks of configuration templates"),
@@ -61,6 +61,7 @@ pub const KINDS: [(&str, &str); 26] = [
     ("ki", "commands by their ids"),
     ("kj", "jobs"),
     ("kn", "the jobs that have not ended"),
+    ("ko", "pieces of commands' output"),
     ("kr", "devices of jobs"),
     ("kt", "devices' trays of commands"),
     ("kw", "devices of jobs whose turn it is"),

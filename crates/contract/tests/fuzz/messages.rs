@@ -80,7 +80,7 @@ requests! {
     ReceiveDevices, PutQuery, RemoveQuery, ListQueries, ListClients, ShowClient, KickClient, ListLimits, ListListeners,
     ShowConfig, SetConfig, ExplainConfig, ListConfigDrift, PutConfigTemplate, RemoveConfigTemplate, ListConfigTemplates,
     GetConfig, ReportConfig,
-    RunCommand, CancelCommand, ShowCommand, ListCommands, RunJob, CancelJob, ShowJob, ListJobs, ListJobDevices, GetCommand, ReportCommand,
+    RunCommand, CancelCommand, ShowCommand, ListCommands, PutCommandOutput, ReadCommandOutput, RunJob, CancelJob, ShowJob, ListJobs, ListJobDevices, GetCommand, ReportCommand,
     ReadAudit,
     PutToken, ListTokens, RevokeToken, PutPassword, ShowPassword,
 }

@@ -16,6 +16,7 @@ use crate::{
     platform::{Image, Platform},
     settings::{LONGEST, Settings},
     update::{Bounds, Input, Journal, Slots, Stage, step, told},
+    warrant::Guard,
 };
 
 const BOOTS: &str = "boots";
@@ -31,6 +32,7 @@ pub(crate) struct Body<P> {
     pub(crate) keys: Keys,
     pub(crate) slots: Slots,
     pub(crate) bounds: Bounds,
+    pub(crate) guard: Guard,
     pub(crate) journal: Journal,
     pub(crate) trial: Option<Trial>,
     boots: u64,
@@ -52,6 +54,11 @@ impl<P: Platform> Body<P> {
     pub(crate) fn open(ground: Arc<dyn Ground>, settings: Settings, platform: P) -> Result<Body<P>, Error> {
         settings.check()?;
         let bounds = bounds(&settings)?;
+        let guard = Guard::new(
+            settings.device_id.as_str(),
+            &settings.command_keys,
+            &settings.signed_commands,
+        )?;
         let folder = Arc::new(Folder::on(ground.disk(&settings.folder)?));
         let slots = Slots::new(folder.clone());
         let journal = slots.journal()?;
@@ -66,6 +73,7 @@ impl<P: Platform> Body<P> {
             folder,
             slots,
             bounds,
+            guard,
             journal,
         };
         body.note_start();

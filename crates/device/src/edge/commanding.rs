@@ -9,31 +9,40 @@ use client::{AskError, Client};
 use contract::{
     Code, document,
     id::ServiceName,
-    limits::COMMAND_OUTPUT_BYTES,
-    v1::{CommandOrder, CommandState, Done, GetCommand, ReportCommand},
+    limits::{COMMAND_OUTPUT_BYTES, COMMAND_PIECE_BYTES, COMMAND_WHOLE_BYTES},
+    v1::{CommandOrder, CommandOutputTaken, CommandState, Done, GetCommand, PutCommandOutput, ReportCommand},
 };
 use tokio::{sync::watch, time::Instant};
 
 use super::{
     body::{Body, told_whole},
     errand::Failed,
+    retiring,
     words::{line, reason},
 };
 use crate::{
-    command::{End, How, Kept, Step},
+    command::{End, How, Kept, Step, Whole},
     event::{CommandStep, Event},
     files::Folder,
+    ground::Ground,
     platform::{Ended, Order, Platform, Progress},
+    warrant::{Distrust, Guard, Spent, Warranted},
 };
 
 /// How often progress is told at most.
 const PROGRESS: Duration = Duration::from_secs(1);
+/// Pieces of an output that are sent in one go, with some to spare: a server may ask for one again.
+const PIECES_MAX: usize = 4 * COMMAND_WHOLE_BYTES / COMMAND_PIECE_BYTES;
+/// How long a device that is to be wiped tries to tell it.
+const WIPE_TOLD: Duration = Duration::from_secs(30);
 
 /// What doing commands needs, apart from the device itself.
 pub(crate) struct Commander<P> {
     client: Client,
     platform: Arc<P>,
     folder: Arc<Folder>,
+    guard: Guard,
+    ground: Arc<dyn Ground>,
 }
 
 /// What is to follow.
@@ -42,6 +51,8 @@ pub(crate) enum After {
     Rest,
     /// This process is to end and be started again.
     Restart,
+    /// Everything is to go.
+    Wipe,
 }
 
 impl<P: Platform> Commander<P> {
@@ -50,6 +61,8 @@ impl<P: Platform> Commander<P> {
             client: client.clone(),
             platform: body.platform.clone(),
             folder: body.folder.clone(),
+            guard: body.guard.clone(),
+            ground: body.ground.clone(),
         }
     }
 
@@ -58,8 +71,9 @@ impl<P: Platform> Commander<P> {
         loop {
             if let Some(kept) = self.read()?
                 && kept.step != Step::Announced
+                && let After::Wipe = self.tell_end(kept).await?
             {
-                self.tell_end(kept).await?;
+                return Ok(After::Wipe);
             }
             let order = self.ask().await?;
             if order.command_id.is_empty() {
@@ -73,10 +87,30 @@ impl<P: Platform> Commander<P> {
                 self.keep(&order, Step::Ended(End::interrupted()))?;
                 continue;
             }
-            if let After::Restart = self.follow(order).await? {
+            let warranted = match self.trust(&order)? {
+                Ok(warranted) => warranted,
+                // Its signature is noted as used, and that it began is not.
+                Err(Distrust::Used(_)) if announced => {
+                    self.keep(&order, Step::Ended(End::interrupted()))?;
+                    continue;
+                }
+                Err(distrust) => {
+                    let end = End::without_output(How::Rejected, distrust.to_string());
+                    self.keep(&order, Step::Ended(end))?;
+                    continue;
+                }
+            };
+            if let After::Restart = self.follow(order, warranted).await? {
                 return Ok(After::Restart);
             }
         }
+    }
+
+    /// Whether the device takes the server's word for an order, or an operator's own is there.
+    fn trust(&self, order: &CommandOrder) -> Result<Result<Option<Warranted>, Distrust>, Failed> {
+        let now_ms = self.ground.now_ms();
+        let spent = Spent::read(&self.folder, now_ms).map_err(files)?;
+        Ok(self.guard.check(order, now_ms, &spent))
     }
 
     async fn ask(&self) -> Result<CommandOrder, Failed> {
@@ -91,7 +125,7 @@ impl<P: Platform> Commander<P> {
     }
 
     /// Does one command; its end is on the disk then.
-    async fn follow(&self, order: CommandOrder) -> Result<After, Failed> {
+    async fn follow(&self, order: CommandOrder, warranted: Option<Warranted>) -> Result<After, Failed> {
         self.keep(&order, Step::Announced)?;
         let begins = ReportCommand {
             command_id: order.command_id.clone(),
@@ -107,15 +141,25 @@ impl<P: Platform> Commander<P> {
             }
             Err(error) => return Err(Failed::Ask(error)),
         }
+        if let Some(warranted) = warranted {
+            let now_ms = self.ground.now_ms();
+            let spent = Spent::read(&self.folder, now_ms).map_err(files)?;
+            spent.note(&self.folder, &warranted, now_ms).map_err(files)?;
+        }
         self.keep(&order, Step::Begun)?;
         self.heard(&order.command_id, &order.name, CommandStep::Running, "");
-        let (end, after) = self.run(&order).await;
+        let (mut end, after, whole) = self.run(&order).await;
+        // Without room for the whole of it, its beginning is told.
+        end.whole = whole.and_then(|output| Whole::keep(&self.folder, &output).ok());
+        if end.wipes {
+            retiring::begin_wiping(&self.folder).map_err(files)?;
+        }
         self.keep(&order, Step::Ended(end))?;
         Ok(after)
     }
 
     /// Lets the platform do it, for as long as there is time, and tells how far it is.
-    async fn run(&self, order: &CommandOrder) -> (End, After) {
+    async fn run(&self, order: &CommandOrder) -> (End, After, Option<String>) {
         let (progress, mut said) = watch::channel((0, String::new()));
         let what = Order {
             command_id: order.command_id.clone(),
@@ -154,13 +198,16 @@ impl<P: Platform> Commander<P> {
     }
 
     /// Tells the server the end of a command, or that it was interrupted, and forgets it.
-    async fn tell_end(&self, mut kept: Kept) -> Result<(), Failed> {
-        if kept.step == Step::Begun {
+    async fn tell_end(&self, mut kept: Kept) -> Result<After, Failed> {
+        if kept.step == Step::Begun && retiring::is_wiping(&self.folder).map_err(files)? {
+            // The disk had no room for its end.
+            kept.step = Step::Ended(End::wiping());
+        } else if kept.step == Step::Begun {
             kept.step = Step::Ended(End::interrupted());
             kept.write(&self.folder).map_err(files)?;
         }
         let Step::Ended(end) = kept.step else {
-            return Ok(());
+            return Ok(After::Rest);
         };
         let (state, step) = match end.how {
             How::Succeeded => (CommandState::Succeeded, CommandStep::Succeeded),
@@ -176,6 +223,15 @@ impl<P: Platform> Commander<P> {
             error: end.error.clone(),
             ..ReportCommand::default()
         };
+        if end.wipes {
+            // A server that does not listen must not hold it up.
+            let _ = tokio::time::timeout(WIPE_TOLD, self.report(&report)).await;
+            self.heard(&kept.command_id, &kept.name, step, &end.error);
+            return Ok(After::Wipe);
+        }
+        if let Some(whole) = &end.whole {
+            self.send_whole(&kept.command_id, whole).await?;
+        }
         match self.report(&report).await {
             Ok(()) => {}
             // A server that does not know of it has nothing to learn either.
@@ -184,6 +240,37 @@ impl<P: Platform> Commander<P> {
         }
         self.forget()?;
         self.heard(&kept.command_id, &kept.name, step, &end.error);
+        Ok(After::Rest)
+    }
+
+    /// Sends a long output, from where the server has it on. What the server refuses does not hold up the end.
+    async fn send_whole(&self, command_id: &str, whole: &Whole) -> Result<(), Failed> {
+        let bytes = whole.read(&self.folder).map_err(files)?.unwrap_or_default();
+        let mut offset = 0;
+        for _ in 0..PIECES_MAX {
+            let Some(piece) = bytes
+                .get(offset..)
+                .and_then(|rest| rest.chunks(COMMAND_PIECE_BYTES).next())
+            else {
+                break;
+            };
+            let request = PutCommandOutput {
+                command_id: command_id.to_owned(),
+                offset: offset as u64,
+                data: piece.to_vec(),
+                size: whole.size,
+                sha256: whole.sha256.clone(),
+                ..PutCommandOutput::default()
+            };
+            let asked =
+                self.client
+                    .ask::<CommandOutputTaken>(ServiceName::Registry, "command-output", &request);
+            match asked.await {
+                Ok(taken) => offset = usize::try_from(taken.next_offset).unwrap_or(usize::MAX),
+                Err(AskError::Refused(refusal)) if is_unwanted(refusal.code) => break,
+                Err(error) => return Err(Failed::Ask(error)),
+            }
+        }
         Ok(())
     }
 
@@ -221,13 +308,23 @@ impl<P: Platform> Commander<P> {
     }
 }
 
+/// The server will not take it later, either.
+fn is_unwanted(code: Code) -> bool {
+    matches!(
+        code,
+        Code::NotAllowed | Code::NotFound | Code::Invalid | Code::TooLarge
+    )
+}
+
 fn files(error: crate::error::Error) -> Failed {
     Failed::Other(told_whole(&error))
 }
 
 /// What the platform's answer is on the disk; nothing: its time was over.
-fn end(ended: Option<Ended>) -> (End, After) {
+fn end(ended: Option<Ended>) -> (End, After, Option<String>) {
+    let wipes = ended == Some(Ended::Wipe);
     let (how, output, error, after) = match ended {
+        Some(Ended::Wipe) => (How::Succeeded, String::new(), String::new(), After::Rest),
         Some(Ended::Succeeded { output }) => (How::Succeeded, output, String::new(), After::Rest),
         Some(Ended::Restart { output }) => (How::Succeeded, output, String::new(), After::Restart),
         Some(Ended::Failed { output, why }) => (How::Failed, output, reason(&why), After::Rest),
@@ -238,11 +335,15 @@ fn end(ended: Option<Ended>) -> (End, After) {
         }
     };
     let kept = output.floor_char_boundary(COMMAND_OUTPUT_BYTES);
+    let whole = &output[..output.floor_char_boundary(COMMAND_WHOLE_BYTES)];
+    let whole = (kept < output.len()).then(|| whole.to_owned());
     let end = End {
         how,
         output: output[..kept].to_owned(),
         error,
         is_cut: kept < output.len(),
+        wipes,
+        whole: None,
     };
-    (end, after)
+    (end, after, whole)
 }

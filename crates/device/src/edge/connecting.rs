@@ -45,6 +45,10 @@ pub(crate) async fn run<P: Platform>(
         retiring::finish(&mut body)?;
         return Ok(Ending::Retired);
     }
+    if retiring::is_wiping(&body.folder)? {
+        retiring::wipe(&mut body)?;
+        return Ok(Ending::Wiped);
+    }
     tokio::select! {
         biased;
         () = configuring::restore(&body) => {}
@@ -68,6 +72,10 @@ pub(crate) async fn run<P: Platform>(
             Leave::Shutdown => return Ok(Ending::Shutdown),
             Leave::Again => {}
             Leave::Restart => return Ok(Ending::Restart),
+            Leave::Wiped => {
+                retiring::wipe(&mut body)?;
+                return Ok(Ending::Wiped);
+            }
             Leave::Retired => {
                 retiring::finish(&mut body)?;
                 return Ok(Ending::Retired);

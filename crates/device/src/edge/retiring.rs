@@ -8,6 +8,29 @@ const ORDERED: &str = "retire";
 /// There once the server has acknowledged the receipt.
 const DONE: &str = "retired";
 
+/// There once the device is to wipe itself.
+const WIPES: &str = "wipe";
+
+/// The device is to wipe itself, also after a cut.
+pub(crate) fn begin_wiping(folder: &Folder) -> Result<(), Error> {
+    folder.write(WIPES, b"")
+}
+
+pub(crate) fn is_wiping(folder: &Folder) -> Result<bool, Error> {
+    Ok(folder.read(WIPES)?.is_some())
+}
+
+/// Wipes keys and settings, but not which signatures were used: they count no second time. What says that there is
+/// something to wipe goes last.
+pub(crate) fn wipe<P: Platform>(body: &mut Body<P>) -> Result<(), Error> {
+    let erased = body.keys.erase();
+    let (settings, order) = (Kept::erase(&body.folder), command::Kept::erase(&body.folder));
+    let tidied = body.slots.tidy(None);
+    erased.and(settings).and(order).and(tidied)?;
+    body.tell(Event::Wiped);
+    body.folder.remove(WIPES)
+}
+
 /// Keeps the order: it outlives a restart.
 pub(crate) fn order(folder: &Folder) -> Result<(), Error> {
     folder.write(ORDERED, b"")

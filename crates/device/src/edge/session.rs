@@ -36,6 +36,8 @@ pub(crate) enum Leave {
     Retired,
     /// A command asks for another process.
     Restart,
+    /// A command wipes the device.
+    Wiped,
     /// There is another certificate or another image to connect with.
     Again,
 }
@@ -310,6 +312,7 @@ impl<'a, P: Platform> Session<'a, P> {
     fn commanded(&mut self, done: Result<After, Failed>) -> Option<Leave> {
         match done {
             Ok(After::Restart) => return Some(Leave::Restart),
+            Ok(After::Wipe) => return Some(Leave::Wiped),
             Ok(After::Rest) if std::mem::take(&mut self.command_waits) => {
                 self.send(Errand::Command, Duration::ZERO);
             }

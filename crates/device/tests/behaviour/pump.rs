@@ -64,7 +64,7 @@ impl Platform for Watch {
     }
 
     fn commands(&self) -> Vec<String> {
-        ["say", "hang", "restart"].map(str::to_owned).to_vec()
+        ["say", "hang", "restart", "wipe"].map(str::to_owned).to_vec()
     }
 
     async fn command(&self, order: &Order, progress: &Progress) -> Ended {
@@ -77,6 +77,7 @@ impl Platform for Watch {
                 progress.tell(40, "under\nway");
                 std::future::pending().await
             }
+            "wipe" => Ended::Wipe,
             "restart" => Ended::Restart {
                 output: "again".into(),
             },

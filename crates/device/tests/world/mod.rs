@@ -86,6 +86,11 @@ pub(crate) struct State {
     /// What devices are to do, in order.
     pub(crate) orders: Vec<CommandOrder>,
     pub(crate) command_reports: Vec<ReportCommand>,
+    /// The pieces of a long output, and how many have come.
+    pub(crate) output: Vec<u8>,
+    pub(crate) pieces: usize,
+    /// This one is taken and not acknowledged.
+    pub(crate) mute_at_piece: usize,
     /// The end of a command is taken and not acknowledged.
     pub(crate) mute_on_end: bool,
     pub(crate) erased: Vec<Erased>,
@@ -212,6 +217,48 @@ pub(crate) fn release_key() -> SigningKey {
 
 pub(crate) fn public_release_key() -> PublicKey {
     release_key().public_key()
+}
+
+/// An operator's own key.
+pub(crate) fn command_key() -> SigningKey {
+    SigningKey::from_seed(&[9; 32])
+}
+
+/// What a device is to do, signed for it with a key.
+pub(crate) fn signed_order(key: &SigningKey, device: &str, order: CommandOrder) -> CommandOrder {
+    let statement = CommandStatement {
+        order_id: order.command_id.clone(),
+        device_id: device.into(),
+        name: order.name.clone(),
+        arguments: order.arguments.clone(),
+        not_before_ms: now_ms() - 1_000,
+        expires_ms: now_ms() + 60_000,
+    };
+    let signature = artifact::sign(artifact::COMMAND_TYPE, &statement.encode_to_vec(), key);
+    let warrant = CommandWarrant {
+        not_before_ms: statement.not_before_ms,
+        expires_ms: statement.expires_ms,
+        signatures: vec![ManifestSignature {
+            key_id: signature.keyid,
+            signature: signature.sig,
+        }],
+    };
+    CommandOrder {
+        warrant: Some(warrant),
+        ..order
+    }
+}
+
+/// What a device is to do, as the server says it.
+pub(crate) fn order(id: &str, name: &str, arguments: &str) -> CommandOrder {
+    CommandOrder {
+        command_id: id.into(),
+        name: name.into(),
+        arguments: arguments.into(),
+        state: CommandState::Sent.into(),
+        remaining_ms: 60_000,
+        ..CommandOrder::default()
+    }
 }
 
 pub(crate) fn image(n: u8, length: usize) -> Vec<u8> {

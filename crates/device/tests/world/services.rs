@@ -97,6 +97,7 @@ fn answer(
             (!state.mute_on_config).then(|| ok(&Done::default()))
         }
         (ServiceName::Registry, "command") => Some(ok(&state.orders.first().cloned().unwrap_or_default())),
+        (ServiceName::Registry, "command-output") => output(read(payload), state),
         (ServiceName::Registry, "command-report") => command_report(read(payload), state),
         (ServiceName::Registry, "erased") => {
             state.erased.push(read(payload));
@@ -174,6 +175,20 @@ fn report(report: &UpdateReport, who: &Principal, state: &mut State) -> Answer {
         state.assigned.remove(&who.id);
     }
     ok(&Done::default())
+}
+
+fn output(piece: PutCommandOutput, state: &mut State) -> Option<Answer> {
+    state.pieces += 1;
+    if piece.offset == state.output.len() as u64 {
+        state.output.extend(&piece.data);
+    }
+    let next_offset = state.output.len() as u64;
+    (state.pieces != state.mute_at_piece).then(|| {
+        ok(&CommandOutputTaken {
+            next_offset,
+            ..CommandOutputTaken::default()
+        })
+    })
 }
 
 fn command_report(told: ReportCommand, state: &mut State) -> Option<Answer> {

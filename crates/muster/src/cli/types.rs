@@ -21,6 +21,7 @@ pub(super) enum Type {
     /// Make a type, or change it
     #[command(after_help = "Examples:
   muster type add pump --schema pump.schema.json --check ok=self-test:self-test
+  muster type add pump --command diagnose --command logs
   muster type add pump --check fw=firmware-at-least:1.4.0 --check burn-in=attested")]
     Add(Add),
     /// List types
@@ -48,6 +49,9 @@ pub(super) struct Add {
     /// NAME=firmware-at-least:VERSION or NAME=attested; may be given several times
     #[arg(long = "check", value_name = "CHECK", value_parser = check)]
     checks: Vec<Check>,
+    /// What operators may order devices of this type to do; may be given several times [default: whatever they can]
+    #[arg(long = "command", value_name = "NAME")]
+    commands: Vec<Id>,
     /// Only if the type has this version
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
     expected_version: u64,
@@ -98,6 +102,7 @@ impl Add {
             schema: self.schema.map(read).transpose()?.unwrap_or_default(),
             checks: self.checks,
             expected_version: self.expected_version,
+            commands: self.commands.iter().map(Id::to_string).collect(),
         };
         let changed: Changed = global.ask(ServiceName::Registry, "put-type", &request)?;
         print::changed(global.json, &changed)
@@ -179,6 +184,7 @@ impl Show {
             ("version", kind.version.to_string()),
             ("description", kind.description.clone()),
             ("checks", checks(&kind)),
+            ("commands", kind.commands.join(", ")),
             (
                 "schema",
                 kind.schema.split_whitespace().collect::<Vec<_>>().join(" "),

@@ -64,6 +64,8 @@ fn give(s: &Situation<'_>, outcome: &mut Outcome, mut command: DeviceCommand) ->
         arguments: command.arguments,
         state: command.state,
         remaining_ms: u64::try_from(remaining_ms).unwrap_or_default(),
+        order_id: command.job_id,
+        warrant: command.warrant,
         ..CommandOrder::default()
     })
 }

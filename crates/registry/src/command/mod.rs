@@ -21,10 +21,12 @@ mod end;
 mod event;
 mod hand;
 mod job;
+mod output;
 mod report;
 mod run;
 mod show;
 mod state;
+mod warrant;
 
 pub(crate) use cancel::decide as cancel;
 pub(crate) use end::{WAKE, note, wake};
@@ -33,6 +35,7 @@ pub(crate) use job::{
     WAKE as JOB_WAKE, cancel as cancel_job, devices as list_job_devices, list as list_jobs, run as run_job,
     show as show_job, told as told_job, wake as wake_job,
 };
+pub(crate) use output::{decide as take_output, read as read_output};
 pub(crate) use report::decide as report;
 pub(crate) use run::decide as run;
 pub(crate) use show::{list, show};

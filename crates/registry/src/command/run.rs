@@ -3,13 +3,14 @@
 use contract::{
     Code, Refusal,
     document::{self, Form},
-    v1::{Changed, CommandState, Device, DeviceCommand, RunCommand, Stage},
+    v1::{Changed, CommandState, Device, DeviceCommand, DeviceType, RunCommand, Stage},
 };
-use service::{Fault, Outcome};
+use service::{Fault, Outcome, View};
 
 use super::{
     end, event,
     state::{self, Tray},
+    warrant,
 };
 use crate::{decide::Situation, lifecycle, policy, state as records};
 
@@ -31,7 +32,7 @@ pub(crate) fn decide(s: &Situation<'_>, m: RunCommand) -> Result<Outcome, Fault>
         command = present;
     } else {
         let mut tray = state::tray(s.view, &device.device_id)?;
-        may(&device, &tray, &command.name)?;
+        may(s.view, &device, &tray, &command.name)?;
         queue(s, &mut outcome, &mut tray, &mut command)?;
     }
     outcome.answer(Changed {
@@ -50,6 +51,9 @@ fn read(s: &Situation<'_>, m: RunCommand) -> Result<DeviceCommand, Refusal> {
     };
     let command_id = policy::id("command_id", id)?.to_string();
     let within_ms = within("within_ms", m.within_ms, WITHIN_MS)?;
+    if let Some(signed) = &m.warrant {
+        warrant::check("warrant", s.now_ms, signed)?;
+    }
     Ok(DeviceCommand {
         command_id,
         device_id: m.device_id,
@@ -58,6 +62,7 @@ fn read(s: &Situation<'_>, m: RunCommand) -> Result<DeviceCommand, Refusal> {
         state: CommandState::Queued.into(),
         created_at_ms: s.now_ms,
         created_by: s.actor.clone(),
+        warrant: m.warrant,
         deadline_ms: s.now_ms.saturating_add_unsigned(within_ms),
         ..DeviceCommand::default()
     })
@@ -103,7 +108,7 @@ fn same(present: &DeviceCommand, wanted: &DeviceCommand) -> Result<(), Refusal> 
     let what = |c: &DeviceCommand| {
         let within_ms = c.deadline_ms - c.created_at_ms;
         let texts = [&c.command_id, &c.device_id, &c.name, &c.arguments];
-        (texts.map(String::clone), within_ms)
+        (texts.map(String::clone), within_ms, c.warrant.clone())
     };
     if what(present) == what(wanted) {
         return Ok(());
@@ -113,18 +118,36 @@ fn same(present: &DeviceCommand, wanted: &DeviceCommand) -> Result<(), Refusal> 
 }
 
 /// Whether a device can be told this now.
-pub(super) fn may(device: &Device, tray: &Tray, name: &str) -> Result<(), Refusal> {
+pub(super) fn may(view: &View<'_>, device: &Device, tray: &Tray, name: &str) -> Result<(), Fault> {
     if matches!(device.stage(), Stage::Planned | Stage::Retiring | Stage::Retired) {
-        return Err(lifecycle::refusal(device, "it takes no commands"));
+        return Err(lifecycle::refusal(device, "it takes no commands").into());
     }
+    allowed(view, device, name)?;
     if !tray.can.is_empty() && !tray.can.iter().any(|can| can == name) {
         let message = format!("the device says that it cannot do `{name}`");
         let refusal = Refusal::new(Code::Precondition, message).at("name");
-        return Err(refusal.allowing(tray.can.clone()));
+        return Err(refusal.allowing(tray.can.clone()).into());
     }
     if tray.open.len() >= OPEN_MAX {
         let message = format!("{OPEN_MAX} commands wait for this device; cancel some, or let it do them");
-        return Err(Refusal::new(Code::Limit, message).at("device_id"));
+        return Err(Refusal::new(Code::Limit, message).at("device_id").into());
     }
     Ok(())
+}
+
+/// Whether its type lets operators order this.
+fn allowed(view: &View<'_>, device: &Device, name: &str) -> Result<(), Fault> {
+    if device.device_type.is_empty() {
+        return Ok(());
+    }
+    let kind: DeviceType = records::find(view, "type", &device.device_type)?;
+    if kind.commands.is_empty() || kind.commands.iter().any(|allowed| allowed == name) {
+        return Ok(());
+    }
+    let message = format!(
+        "devices of type `{}` may not be ordered to `{name}`",
+        kind.type_id
+    );
+    let refusal = Refusal::new(Code::NotAllowed, message).at("name");
+    Err(refusal.allowing(kind.commands).into())
 }

@@ -27,6 +27,7 @@ pub(crate) fn list(view: &View<'_>, sight: &Sight, m: &ListCommands) -> Result<C
     let short = |command| DeviceCommand {
         arguments: String::new(),
         output: String::new(),
+        warrant: None,
         ..command
     };
     Ok(CommandsListed {

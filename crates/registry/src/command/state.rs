@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `kd{device} NUL {number, 16 hex digits}` | [`DeviceCommand`] |
 //! | `ki{command}` | [`Place`] |
+//! | `ko{device} NUL {number, 16 hex digits}{offset, 8 hex digits}` | a piece of its output |
 //! | `kt{device}` | [`Tray`] |
 
 use contract::{
     Refusal,
+    limits::{COMMAND_PIECE_BYTES, COMMAND_WHOLE_BYTES},
     v1::{CommandState, DeviceCommand},
 };
 use prost::Message;
@@ -102,6 +104,23 @@ pub(super) fn seen(view: &View<'_>, sight: &Sight, id: &str) -> Result<DeviceCom
     Err(Refusal::not_found("command", id).at("command_id").into())
 }
 
+/// A piece of a command's output.
+pub(super) fn piece_key(command: &DeviceCommand, offset: usize) -> String {
+    let (device, number) = (fold(&command.device_id), command.number);
+    format!("ko{device}\0{number:016x}{offset:08x}")
+}
+
+/// Where the pieces begin that have arrived.
+pub(super) fn pieces(command: &DeviceCommand) -> impl Iterator<Item = usize> + use<> {
+    let arrived = usize::try_from(command.whole_arrived).unwrap_or(COMMAND_WHOLE_BYTES);
+    (0..arrived.min(COMMAND_WHOLE_BYTES)).step_by(COMMAND_PIECE_BYTES)
+}
+
+/// Writes a command of which nothing is to be told.
+pub(super) fn put(outcome: &mut Outcome, command: &DeviceCommand) {
+    outcome.put(command_key(&command.device_id, command.number), command);
+}
+
 /// Writes a command's next version, tells of it, and counts it where it is part of a job.
 pub(super) fn save(
     s: &Situation<'_>,
@@ -116,12 +135,15 @@ pub(super) fn save(
         };
         outcome.put(place_key(&command.command_id), &place);
     }
-    outcome.put(command_key(&command.device_id, command.number), command);
+    put(outcome, command);
     event::changed(outcome, command);
     job::follow(s, outcome, command)
 }
 
 pub(super) fn forget(outcome: &mut Outcome, command: &DeviceCommand) {
+    for offset in pieces(command) {
+        outcome.delete(piece_key(command, offset));
+    }
     outcome.delete(place_key(&command.command_id));
     outcome.delete(command_key(&command.device_id, command.number));
 }

@@ -126,6 +126,7 @@ pub(crate) fn decide(
         Request::JobCancel(m) => command::cancel_job(s, m),
         Request::Command(m) => command::hand(s, caller, m),
         Request::CommandReport(m) => command::report(s, caller, m),
+        Request::CommandOutput(m) => command::take_output(s, caller, m),
         Request::Show(_)
         | Request::List(_)
         | Request::Count(_)
@@ -147,6 +148,7 @@ pub(crate) fn decide(
         | Request::ConfigTemplates(_)
         | Request::CommandShow(_)
         | Request::CommandList(_)
+        | Request::CommandRead(_)
         | Request::JobShow(_)
         | Request::JobList(_)
         | Request::JobDevices(_)

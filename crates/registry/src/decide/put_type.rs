@@ -12,10 +12,14 @@ use service::{Fault, Outcome};
 use super::{Situation, changed};
 use crate::{acceptance::CHECKS_MAX, choice, event, language, policy, schema, state};
 
+/// Commands that a type allows.
+const COMMANDS_MAX: usize = 64;
+
 pub(super) fn put(s: &Situation<'_>, m: PutType) -> Result<Outcome, Fault> {
     policy::text("description", &m.description)?;
     schema::parse(&m.schema)?;
     checks(&m.checks)?;
+    let commands = commands(m.commands)?;
     let present = state::present::<DeviceType>(s.view, "type_id", &m.type_id)?;
     let present = present.unwrap_or(DeviceType {
         type_id: m.type_id,
@@ -26,6 +30,7 @@ pub(super) fn put(s: &Situation<'_>, m: PutType) -> Result<Outcome, Fault> {
         description: m.description,
         schema: m.schema,
         checks: m.checks,
+        commands,
         ..present.clone()
     };
     Ok(save(present, wanted))
@@ -50,6 +55,17 @@ fn save(present: DeviceType, mut wanted: DeviceType) -> Outcome {
     }
     outcome.answer(changed(&wanted.type_id, wanted.version));
     outcome
+}
+
+/// The commands that operators may give, each once.
+fn commands(mut commands: Vec<String>) -> Result<Vec<String>, Refusal> {
+    policy::list("commands", commands.len(), COMMANDS_MAX)?;
+    for name in &commands {
+        policy::id("commands", name)?;
+    }
+    commands.sort();
+    commands.dedup();
+    Ok(commands)
 }
 
 fn checks(checks: &[Check]) -> Result<(), Refusal> {

@@ -55,6 +55,7 @@ pub(crate) fn answer(
         Request::Config(_) => Box::new(config::current(view, caller)?),
         Request::CommandShow(m) => Box::new(command::show(view, sight, &m)?),
         Request::CommandList(m) => Box::new(command::list(view, sight, &m)?),
+        Request::CommandRead(m) => Box::new(command::read_output(view, sight, &m)?),
         Request::JobShow(m) => Box::new(command::show_job(view, &m)?),
         Request::JobList(m) => Box::new(command::list_jobs(view, &m)?),
         Request::JobDevices(m) => Box::new(command::list_job_devices(view, &m)?),

@@ -3,8 +3,9 @@
 use contract::{
     Leaf, Principal, Root, ServiceName,
     v1::{
-        CancelCommand, Changed, CommandOrder, CommandShown, CommandState, CommandsListed, DeviceCommand,
-        Done, GetCommand, ListCommands, Rejection, ReportCommand, RetireDevice, RunCommand, ShowCommand,
+        CancelCommand, Changed, CommandOrder, CommandOutputRead, CommandOutputTaken, CommandShown,
+        CommandState, CommandsListed, DeviceCommand, Done, GetCommand, ListCommands, PutCommandOutput,
+        ReadCommandOutput, Rejection, ReportCommand, RetireDevice, RunCommand, ShowCommand,
     },
 };
 use proptest::prelude::*;
@@ -291,6 +292,81 @@ fn the_newest_that_ended_are_kept_and_a_retired_device_does_nothing_more() {
         matches!(command.state(), CommandState::Cancelled | CommandState::TimedOut),
         "{command:?}"
     );
+}
+
+#[test]
+fn a_long_output_arrives_in_pieces_and_goes_with_its_command() {
+    let mut w = world();
+    run(&mut w, "c-1").unwrap();
+    let whole: Vec<u8> = (0..40_000u32).map(|n| n as u8).collect();
+    let piece = |offset: usize| PutCommandOutput {
+        command_id: "c-1".into(),
+        offset: offset as u64,
+        data: whole[offset..].iter().take(16_384).copied().collect(),
+        size: whole.len() as u64,
+        sha256: "ab".repeat(32),
+        ..Default::default()
+    };
+    let put = |w: &mut World, piece: &PutCommandOutput| {
+        let taken = w.ask::<CommandOutputTaken>(PUMP, "command-output", piece);
+        taken.map(|taken| taken.next_offset)
+    };
+    let refused = |w: &mut World, piece: &PutCommandOutput| put(w, piece).unwrap_err().code;
+    assert_eq!(put(&mut w, &piece(16_384)).unwrap(), 0);
+    assert_eq!(put(&mut w, &piece(0)).unwrap(), 16_384);
+    assert_eq!(put(&mut w, &piece(0)).unwrap(), 16_384);
+    w.restart();
+    let short = PutCommandOutput {
+        data: vec![1],
+        ..piece(16_384)
+    };
+    assert_eq!(refused(&mut w, &short), "invalid");
+    for offset in [16_384, 32_768] {
+        put(&mut w, &piece(offset)).unwrap();
+    }
+    assert_eq!(put(&mut w, &piece(0)).unwrap(), 40_000);
+    let read = |w: &mut World, offset: u64| -> Answered<CommandOutputRead> {
+        let request = ReadCommandOutput {
+            command_id: "c-1".into(),
+            offset,
+            ..Default::default()
+        };
+        w.ask(ADA, "command-read", &request)
+    };
+    let mut again = Vec::new();
+    while again.len() < 40_000 {
+        let read = read(&mut w, again.len() as u64).unwrap();
+        assert_eq!((read.size, read.sha256.as_str()), (40_000, &*"ab".repeat(32)));
+        again.extend(read.data);
+    }
+    assert_eq!(again, whole);
+    assert!(read(&mut w, 49_152).unwrap().data.is_empty());
+    assert_eq!(code(read(&mut w, 5)), "invalid");
+    // Another output begins anew; one that is too long, or a stranger's, does not.
+    let other = PutCommandOutput {
+        sha256: "cd".repeat(32),
+        ..piece(0)
+    };
+    assert_eq!(put(&mut w, &other).unwrap(), 16_384);
+    assert_eq!(w.records("ko").len(), 1);
+    let long = PutCommandOutput {
+        size: 256 * 1024 + 1,
+        ..piece(0)
+    };
+    assert_eq!(refused(&mut w, &long), "too-large");
+    w.activate("pump-8");
+    let stranger = w.ask::<CommandOutputTaken>("devices/pump-8", "command-output", &piece(0));
+    assert_eq!(code(stranger), "not-found");
+    report(&mut w, "c-1", CommandState::Succeeded, "").unwrap();
+    assert_eq!(refused(&mut w, &piece(0)), "not-allowed");
+    assert_eq!(shown(&mut w, "c-1").unwrap().whole_arrived, 16_384);
+    for n in 0..50 {
+        let id = format!("d-{n}");
+        run(&mut w, &id).unwrap();
+        report(&mut w, &id, CommandState::Succeeded, "x").unwrap();
+    }
+    assert_eq!(code(shown(&mut w, "c-1")), "not-found");
+    assert_eq!(w.records("ko").len(), 0);
 }
 
 proptest! {

@@ -1,9 +1,10 @@
 //! One command to many devices.
 
 use contract::v1::{
-    CancelJob, ChangeMembers, Changed, CommandJob, CommandOrder, CommandState, Done, GetCommand, JobDevice,
-    JobDevicesListed, JobShown, JobState, ListJobDevices, MembersChanged, PutGroup, RegisterDevices,
-    RegisteredDevices, RetireDevice, RunJob, ShowJob,
+    CancelJob, ChangeMembers, Changed, CommandJob, CommandOrder, CommandState, CommandWarrant, Done,
+    GetCommand, JobDevice, JobDevicesListed, JobShown, JobState, JobWarrant, ListJobDevices,
+    ManifestSignature, MembersChanged, PutGroup, RegisterDevices, RegisteredDevices, RetireDevice, RunJob,
+    ShowJob,
 };
 use proptest::prelude::*;
 
@@ -294,6 +295,131 @@ fn what_cannot_be_told_is_refused_and_an_id_stands_for_one_job() {
     assert_eq!(rejected.len(), 1);
     assert!(rejected[0].error.contains("cannot do `flush`"), "{rejected:?}");
     checked(&mut w, "all");
+}
+
+fn warrant(signature: u8) -> CommandWarrant {
+    CommandWarrant {
+        not_before_ms: 1,
+        expires_ms: 9_000_000_000_000,
+        signatures: vec![ManifestSignature {
+            key_id: "0123456789abcdef".into(),
+            signature: vec![signature; 64],
+        }],
+    }
+}
+
+#[test]
+fn signatures_reach_the_devices_that_they_are_for() {
+    let (mut w, ids) = pumps(2);
+    let of = |device: &str, n| JobWarrant {
+        device_id: device.into(),
+        warrant: Some(warrant(n)),
+    };
+    let job = RunJob {
+        group: String::new(),
+        device_ids: ids.clone(),
+        warrants: vec![of(&ids[1], 2), of(&ids[0], 1)],
+        ..hall("j", 2)
+    };
+    type Change = fn(&mut RunJob);
+    let bad: [Change; 6] = [
+        |j| drop(j.warrants.pop()),
+        |j| j.warrants[0].device_id = "pump-x".into(),
+        |j| j.warrants[0].warrant = None,
+        |j| j.warrants[0].warrant.as_mut().unwrap().signatures.clear(),
+        |j| j.warrants[0].warrant.as_mut().unwrap().expires_ms = 2,
+        |j| {
+            j.device_ids.clear();
+            j.group = HALL.into();
+        },
+    ];
+    for change in bad {
+        let mut job = job.clone();
+        change(&mut job);
+        let refused = run(&mut w, &job).unwrap_err();
+        assert_eq!(
+            (refused.code.as_str(), refused.field.as_str()),
+            ("invalid", "warrants")
+        );
+    }
+    run(&mut w, &job).unwrap();
+    for (n, id) in (1..).zip(&ids) {
+        let order = given(&mut w, id);
+        assert_eq!((order.order_id.as_str(), order.warrant), ("j", Some(warrant(n))));
+    }
+    assert!(all(&mut w, "j").iter().all(|row| row.warrant.is_none()));
+    assert!(does(&mut w, &ids[0], CommandState::Succeeded));
+    let single = contract::v1::RunCommand {
+        command_id: "c-1".into(),
+        device_id: ids[0].clone(),
+        name: "wipe".into(),
+        warrant: Some(warrant(3)),
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "command-run", &single).unwrap();
+    let order = given(&mut w, &ids[0]);
+    assert_eq!((order.order_id.as_str(), order.warrant), ("", Some(warrant(3))));
+    let mut other = single.clone();
+    other.warrant = Some(warrant(4));
+    assert_eq!(
+        w.ask::<Changed>(ADA, "command-run", &other).unwrap_err().code,
+        "exists"
+    );
+    other.command_id = "c-2".into();
+    other.warrant.as_mut().unwrap().signatures[0].signature.pop();
+    assert_eq!(
+        w.ask::<Changed>(ADA, "command-run", &other).unwrap_err().code,
+        "invalid"
+    );
+}
+
+#[test]
+fn a_type_says_what_operators_may_order() {
+    let (mut w, ids) = pumps(2);
+    let pump = |commands: &[&str]| contract::v1::PutType {
+        type_id: "pump".into(),
+        commands: commands.iter().map(|name| (*name).to_owned()).collect(),
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "put-type", &pump(&["logs", "diagnose", "logs"]))
+        .unwrap();
+    let typed = crate::world::change(&ids[0], &[("type", "pump")]);
+    w.ask::<Changed>(ADA, "change", &typed).unwrap();
+    let order = |name: &str| contract::v1::RunCommand {
+        command_id: format!("c-{name}"),
+        device_id: ids[0].clone(),
+        name: name.into(),
+        ..Default::default()
+    };
+    let refused = w.ask::<Changed>(ADA, "command-run", &order("flush")).unwrap_err();
+    assert_eq!(
+        (refused.code.as_str(), refused.field.as_str()),
+        ("not-allowed", "name")
+    );
+    assert_eq!(refused.allowed, ["diagnose", "logs"]);
+    w.ask::<Changed>(ADA, "command-run", &order("logs")).unwrap();
+    run(&mut w, &hall("j", 2)).unwrap();
+    let rejected = rows(&mut w, "j", CommandState::Rejected);
+    assert_eq!(
+        (rejected.len(), rejected[0].device_id.as_str()),
+        (1, ids[0].as_str())
+    );
+    assert!(rejected[0].error.contains("type `pump`"), "{rejected:?}");
+    // The list is the type's: without it, everything may be.
+    w.ask::<Changed>(ADA, "put-type", &pump(&[])).unwrap();
+    w.ask::<Changed>(ADA, "command-run", &order("flush")).unwrap();
+    let many: Vec<_> = (0..65).map(|n| format!("c{n}")).collect();
+    let many = pump(&many.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(
+        w.ask::<Changed>(ADA, "put-type", &many).unwrap_err().code,
+        "too-large"
+    );
+    assert_eq!(
+        w.ask::<Changed>(ADA, "put-type", &pump(&["a/b"]))
+            .unwrap_err()
+            .code,
+        "invalid"
+    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::{
     super::{Global, global, print, progress, words},
     jobs::counted,
     run::millis,
+    sign::Signing,
 };
 use crate::exit::{Exit, Failure};
 
@@ -56,10 +57,14 @@ impl Many {
     }
 }
 
-pub(super) fn run(global: &Global, request: &RunJob, wait: bool) -> Result<()> {
+pub(super) fn run(global: &Global, mut request: RunJob, signing: &Signing, wait: bool) -> Result<()> {
     let job = global.block_on(async {
         let (client, _inbox) = global.connect().await?;
-        let told = tell(&client, global, request, wait).await;
+        let told = async {
+            signing.sign_all(&client, &mut request).await?;
+            tell(&client, global, &request, wait).await
+        }
+        .await;
         client.disconnect().await;
         told
     })?;

@@ -1,9 +1,12 @@
 //! `muster command`
 
 mod jobs;
+mod key;
 mod many;
+mod output;
 mod run;
 mod show;
+mod sign;
 
 use anyhow::Result;
 
@@ -23,6 +26,7 @@ pub(super) enum Commands {
   muster command run pump-7 logs lines=20 --wait --deadline 2m
   muster command run pump-7 restart --id restart-2026-11
   muster command run restart --group line-7 --at-once 20 --wait
+  muster command run pump-7 wipe --sign-with /media/usb/ada/command.key
   muster command run logs lines=20 --devices pump-7,pump-8 --deadline 2m --all-within 1h")]
     Run(run::Run),
     /// List commands by device
@@ -35,12 +39,18 @@ pub(super) enum Commands {
   muster command show restart-2026-11
   muster --json command show restart-2026-11 | jq -r .command.output")]
     Show(show::Show),
+    /// The whole output of a command, where it is long; cut off, it goes on where it was
+    #[command(after_help = "Examples:\n  muster command output logs-1 --out pump-7.log")]
+    Output(output::Output),
     /// Take a command back that its device has not begun
     #[command(after_help = "Examples:\n  muster command cancel restart-2026-11")]
     Cancel(show::Cancel),
     /// Commands that were given to many devices
     #[command(subcommand)]
     Jobs(jobs::Jobs),
+    /// Keys of your own that sign what can do harm
+    #[command(subcommand)]
+    Key(key::Key),
 }
 
 impl Commands {
@@ -49,8 +59,10 @@ impl Commands {
             Commands::Run(command) => command.run(global),
             Commands::List(command) => command.run(global),
             Commands::Show(command) => command.run(global),
+            Commands::Output(command) => command.run(global),
             Commands::Cancel(command) => command.run(global),
             Commands::Jobs(jobs) => jobs.run(global),
+            Commands::Key(key) => key.run(global),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
     super::{Global, global, print, settings::assignments, words},
     many::{self, Many},
     show,
+    sign::Signing,
 };
 use crate::exit::{Exit, Failure};
 
@@ -27,6 +28,8 @@ pub(crate) struct Run {
     words: Vec<String>,
     #[command(flatten)]
     many: Many,
+    #[command(flatten)]
+    signing: Signing,
     /// The command's or the job's name; the same once more changes nothing [default: by chance]
     #[arg(long)]
     id: Option<Id>,
@@ -49,11 +52,11 @@ impl Run {
                 each_within_ms: millis(self.deadline),
                 ..self.many.request()
             };
-            return many::run(global, &request, self.wait);
+            return many::run(global, request, &self.signing, self.wait);
         }
         let (device_id, rest) = named(&self.words, "give a device, or --group, or --devices")?;
         let (name, arguments) = named(rest, "give a device and what it is to do")?;
-        let request = RunCommand {
+        let mut request = RunCommand {
             command_id: self.id_or_chance("c"),
             device_id,
             name,
@@ -61,6 +64,7 @@ impl Run {
             within_ms: millis(self.deadline),
             ..RunCommand::default()
         };
+        self.signing.sign(&mut request)?;
         global.block_on(async {
             let (client, _inbox) = global.connect().await?;
             let told = tell(&client, global, &request, self.wait).await;

@@ -63,6 +63,7 @@ fn fields(command: &DeviceCommand) -> Vec<(&'static str, String)> {
         ("arguments", command.arguments.clone()),
         ("state", words::say(command.state())),
         ("by", command.created_by.clone()),
+        ("signed by", signers(command)),
         ("created", print::time(command.created_at_ms)),
         ("sent", print::time(command.sent_at_ms)),
         ("begun", print::time(command.started_at_ms)),
@@ -75,12 +76,24 @@ fn fields(command: &DeviceCommand) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The keys that are said to have signed.
+fn signers(command: &DeviceCommand) -> String {
+    let signatures = command.warrant.iter().flat_map(|warrant| &warrant.signatures);
+    let keys: Vec<_> = signatures.map(|signature| signature.key_id.as_str()).collect();
+    keys.join(", ")
+}
+
 /// Prints what came of a command, as it is but for what would steer the terminal.
 pub(super) fn result(command: &DeviceCommand) -> Result<()> {
     for line in command.output.lines() {
         print::line(print::clean(line))?;
     }
-    if command.output_cut {
+    if command.whole_size > 0 {
+        let (id, size) = (&command.command_id, command.whole_size);
+        print::note(format!(
+            "that is the beginning; all {size} bytes: muster command output {id} --out FILE"
+        ));
+    } else if command.output_cut {
         print::note("the output was longer and is cut");
     }
     Ok(())

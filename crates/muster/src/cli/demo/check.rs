@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::{
     super::{Global, global, print},
     report::Report,
+    story::JOB,
 };
 
 /// The demo's checker. It is started by `muster demo`.
@@ -195,6 +196,7 @@ fn check_beginnings(report: &mut Report, story: &Story, all: usize) {
     let any: Condition = |_| true;
     let device: Condition = |data| data["kind"] == "devices";
     let set: Condition = |data| data["drift"] == false;
+    let obeyed: Condition = |data| data["job_id"] == JOB && data["state"] == "COMMAND_STATE_SUCCEEDED";
     let active: Condition = |data| data["to"] == "STAGE_ACTIVE";
     let steps = [
         (
@@ -221,6 +223,12 @@ fn check_beginnings(report: &mut Report, story: &Story, all: usize) {
             ServiceName::Registry,
             "config-reported",
             set,
+        ),
+        (
+            "every device has done what the fleet was told",
+            ServiceName::Registry,
+            "commanded",
+            obeyed,
         ),
         ("every device came online", ServiceName::Monitoring, "online", any),
     ];
@@ -308,6 +316,7 @@ async fn check_services(report: &mut Report, client: &Client, expected: &Expecte
         report.check(&check, revoked == all && all > 0, format!("{revoked} of {all}"));
     }
     check_configuration(report, client, expected).await?;
+    check_job(report, client, expected).await?;
     check_rollout(report, client, expected).await?;
     check_monitoring(report, client, expected).await
 }
@@ -367,6 +376,23 @@ async fn check_configuration(report: &mut Report, client: &Client, expected: &Ex
         reported == r#"{"heartbeat":"1s","valve":{"limit":5}}"#,
         reported.as_str(),
     );
+    Ok(())
+}
+
+async fn check_job(report: &mut Report, client: &Client, expected: &Expected) -> Result<()> {
+    let ask = v1::ShowJob {
+        job_id: JOB.into(),
+        ..v1::ShowJob::default()
+    };
+    let shown: v1::JobShown = global::ask(client, ServiceName::Registry, "job-show", &ask).await?;
+    let job = shown.job.unwrap_or_default();
+    let counts = job.counts.unwrap_or_default();
+    let all = expected.devices.len();
+    let good = job.state() == v1::JobState::Succeeded
+        && job.devices as usize == all
+        && counts.succeeded as usize == all;
+    let seen = format!("{} of {}", counts.succeeded, job.devices);
+    report.check("the command to the fleet succeeded on every device", good, seen);
     Ok(())
 }
 

@@ -29,6 +29,10 @@ const NEW: &str = "1.1.0";
 const IMAGE_BYTES: usize = 200 * 1024;
 /// How one device is set, unlike the others.
 pub(super) const LIMIT_OF_ONE: &str = "valve.limit=5";
+/// What the whole fleet is told to do goes by this name.
+pub(super) const JOB: &str = "look-round";
+/// So many devices do it at once.
+const AT_ONCE: u32 = 25;
 /// Of so many devices one refuses the new firmware.
 const SICK: usize = 20;
 
@@ -41,6 +45,7 @@ pub(super) async fn tell(demo: &Demo, global: &Global) -> Result<()> {
     let sick: BTreeSet<String> = ids.iter().skip(SICK / 2).step_by(SICK).cloned().collect();
     let fleet = provision(&stage, &ids, &sick).await?;
     configure(&stage, &fleet, &ids).await?;
+    command(&stage, &ids)?;
     let rollout = update(&stage, &fleet, &ids, &sick).await?;
     let quarantined = meet_intruder(&stage, &ids).await?;
     let (revoked, closed_after_ms) = revoke(&stage, &ids)?;
@@ -162,6 +167,18 @@ async fn configure(stage: &Stage, fleet: &Fleet, ids: &[String]) -> Result<()> {
         })
         .await?;
     stage.run(&["config", "explain", first])?;
+    Ok(())
+}
+
+/// One command to the whole fleet, so many at once.
+fn command(stage: &Stage, ids: &[String]) -> Result<()> {
+    stage.tell(format!(
+        "all {} devices are told to describe themselves, {AT_ONCE} at once",
+        ids.len()
+    ))?;
+    let at_once = AT_ONCE.to_string();
+    let run = ["command", "run", "diagnose", "--group", "fleet", "--id", JOB];
+    stage.run(&[&run[..], &["--at-once", &at_once, "--wait"]].concat())?;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod upload;
 use anyhow::Result;
 
 pub(in crate::cli) use self::choice::{Choice, FORMS};
+pub(in crate::cli) use self::{keygen::make_key, sign::read_key};
 use super::Global;
 
 /// Sign firmware and add it.

@@ -113,7 +113,7 @@ impl Sign {
     }
 }
 
-fn read_key(path: &Path) -> Result<SigningKey> {
+pub(in crate::cli) fn read_key(path: &Path) -> Result<SigningKey> {
     let bytes = Zeroizing::new(read_secret(path)?);
     let text = std::str::from_utf8(&bytes).context("the key is no PEM");
     text.and_then(|text| Ok(SigningKey::from_pem(text)?))

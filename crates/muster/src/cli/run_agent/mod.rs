@@ -2,7 +2,11 @@
 
 mod tell;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use agent::{Claim, Config, Ending, Endpoint, HealthCheck, Location, PublicKey};
 use anyhow::{Context, Result};
@@ -49,6 +53,12 @@ pub(super) struct RunAgent {
     /// A key that may sign its firmware; may be given several times [default: the installation's]
     #[arg(long = "release-key", value_name = "FILE")]
     release_keys: Vec<PathBuf>,
+    /// A key of an operator whose signatures count on commands; may be given several times
+    #[arg(long = "command-key", value_name = "FILE")]
+    command_keys: Vec<PathBuf>,
+    /// A command that it begins only with such a signature, `*` for all; may be given several times
+    #[arg(long = "signed-command", value_name = "NAME", default_value = "wipe")]
+    signed_commands: Vec<String>,
     /// Its model; firmware names the models it is for
     #[arg(long, default_value = "reference")]
     model: String,
@@ -97,6 +107,9 @@ impl RunAgent {
             // The reference agent plays the restarts of its images: this one was ordered.
             return print::line("told to restart; run this again");
         }
+        if ending == Ending::Wiped {
+            return print::line("wiped; with a claim it can ask for another identity");
+        }
         Ok(())
     }
 
@@ -112,12 +125,18 @@ impl RunAgent {
             root: global.root(),
             claim: self.claim()?,
             release_keys,
+            command_keys: self
+                .command_keys
+                .iter()
+                .map(|path| public_key(path))
+                .collect::<Result<_>>()?,
             location: self.location(),
             model: self.model,
             hardware_revision: self.hardware,
             firmware_version: self.firmware,
             heartbeat: self.heartbeat,
             confirm_within: self.confirm_within,
+            signed_commands: self.signed_commands,
             health: self.health_check.map(health).unwrap_or_default(),
             attributes: BTreeMap::from_iter(self.attributes),
             ..config
@@ -167,11 +186,7 @@ impl RunAgent {
             let config = global.config()?;
             paths = config.release_keys.iter().map(|path| config.path(path)).collect();
         }
-        let read = |path: &PathBuf| {
-            let key = PublicKey::from_pem(&read_text(path)?);
-            key.with_context(|| format!("{} is no release key", path.display()))
-        };
-        paths.iter().map(read).collect()
+        paths.iter().map(|path| public_key(path)).collect()
     }
 
     fn location(&self) -> Option<Location> {
@@ -184,6 +199,11 @@ impl RunAgent {
             longitude: self.longitude.unwrap_or_default(),
         })
     }
+}
+
+fn public_key(path: &Path) -> Result<PublicKey> {
+    let key = PublicKey::from_pem(&read_text(path)?);
+    key.with_context(|| format!("{} is no public key", path.display()))
 }
 
 fn health(program: String) -> HealthCheck {

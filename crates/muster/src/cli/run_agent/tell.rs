@@ -81,6 +81,7 @@ fn words(event: &Event) -> (&'static str, Vec<(&'static str, Value)>) {
         ),
         Event::RetireOrdered => ("retire-ordered", Vec::new()),
         Event::Retired => ("retired", Vec::new()),
+        Event::Wiped => ("wiped", Vec::new()),
         Event::Problem { what } => ("problem", vec![("what", json!(what))]),
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn collect(s: &Situation<'_>, outcome: &mut Outcome, kept: &mut Kept)
         let folded = key.get(prefix.len()..).unwrap_or_default();
         kept.after = String::from_utf8_lossy(folded).into_owned();
         if let Some(device) = records::device_or_twin(s.view, &kept.after)? {
-            kept.add(s.now_ms, outcome, device.device_id);
+            kept.add(s.now_ms, outcome, device.device_id, None);
         }
     }
     if !more {
@@ -85,8 +85,10 @@ fn tell(
         return Ok(Err(Refusal::not_found("device", &row.device_id)));
     };
     let mut tray = commands::tray(s.view, &device.device_id)?;
-    if let Err(refusal) = single::may(&device, &tray, &job.name) {
-        return Ok(Err(refusal));
+    match single::may(s.view, &device, &tray, &job.name) {
+        Ok(()) => {}
+        Err(Fault::Refused(refusal)) => return Ok(Err(refusal)),
+        Err(fault) => return Err(fault),
     }
     let command_id = state::command_id(&job.job_id, row.number);
     if commands::present(s.view, &command_id)?.is_some() {
@@ -106,6 +108,7 @@ fn tell(
             .min(s.now_ms.saturating_add_unsigned(job.each_within_ms)),
         job_id: job.job_id.clone(),
         job_number: row.number,
+        warrant: row.warrant.clone(),
         ..DeviceCommand::default()
     };
     single::queue(s, outcome, &mut tray, &mut command)?;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use contract::{
     Code, Refusal,
-    v1::{Changed, CommandJob, Group, JobState, RunJob},
+    v1::{Changed, CommandJob, CommandWarrant, Group, JobState, RunJob},
 };
 use service::{Fault, Outcome, View};
 
 use super::{
-    super::run as single,
+    super::{run as single, warrant},
     Wake, pump,
     state::{self, Kept},
     tally,
@@ -33,6 +33,7 @@ pub(crate) fn decide(s: &Situation<'_>, m: RunJob) -> Result<Outcome, Fault> {
     let job = read(s, &m)?;
     let arguments = single::arguments(&m.arguments)?;
     let named = named(&m)?;
+    let warrants = warrants(s.now_ms, &m, &named)?;
     let mut outcome = Outcome::default();
     let id = job.job_id.clone();
     let version = if let Some(present) = state::present(s.view, &id)? {
@@ -48,7 +49,10 @@ pub(crate) fn decide(s: &Situation<'_>, m: RunJob) -> Result<Outcome, Fault> {
         if kept.job.group.is_empty() {
             for device in named.values() {
                 let device = records::device(s.view, "device_ids", device)?;
-                kept.add(s.now_ms, &mut outcome, device.device_id);
+                let warrant = warrants
+                    .get(device.device_id.as_str())
+                    .map(|&warrant| warrant.clone());
+                kept.add(s.now_ms, &mut outcome, device.device_id, warrant);
             }
             kept.job.set_state(JobState::Running);
         } else {
@@ -107,6 +111,30 @@ fn named(m: &RunJob) -> Result<BTreeMap<String, String>, Refusal> {
     let ids = m.device_ids.iter();
     ids.map(|id| policy::id("device_ids", id).map(|id| (records::fold(id.as_str()), id.to_string())))
         .collect()
+}
+
+/// The signatures, by device: none, or one of each that is named.
+fn warrants<'a>(
+    now_ms: i64,
+    m: &'a RunJob,
+    named: &BTreeMap<String, String>,
+) -> Result<BTreeMap<&'a str, &'a CommandWarrant>, Refusal> {
+    policy::list("warrants", m.warrants.len(), policy::ROWS_MAX)?;
+    let mut warrants = BTreeMap::new();
+    for of in &m.warrants {
+        let missing = || Refusal::invalid("warrants", format!("`{}` has no signature", of.device_id));
+        let warrant = of.warrant.as_ref().ok_or_else(missing)?;
+        warrant::check("warrants", now_ms, warrant)?;
+        warrants.insert(of.device_id.as_str(), warrant);
+    }
+    let all = named
+        .values()
+        .all(|device| warrants.contains_key(device.as_str()));
+    if warrants.is_empty() || (all && warrants.len() == named.len() && !named.is_empty()) {
+        return Ok(warrants);
+    }
+    let message = "a signed job names its devices, and has a signature for each of them and no others";
+    Err(Refusal::invalid("warrants", message))
 }
 
 fn may_be_told(group: &Group) -> Result<(), Refusal> {

@@ -42,8 +42,9 @@ pub(crate) fn devices(view: &View<'_>, m: &ListJobDevices) -> Result<JobDevicesL
     let wanted: Option<CommandState> = choice::optional("state", m.state)?;
     let fits = |row: &JobDevice| wanted.is_none_or(|state| state == row.state());
     let page = page::list::<JobDevice>(view, &state::rows(&job.job_id), &m.page, m.page_size, fits)?;
+    let short = |row| JobDevice { warrant: None, ..row };
     Ok(JobDevicesListed {
-        devices: page.rows,
+        devices: page.rows.into_iter().map(short).collect(),
         next_page: page.next,
         ..JobDevicesListed::default()
     })

@@ -10,7 +10,7 @@
 
 use contract::{
     Refusal,
-    v1::{CommandJob, CommandState, DeviceCommand, JobCounts, JobDevice, JobState},
+    v1::{CommandJob, CommandState, CommandWarrant, DeviceCommand, JobCounts, JobDevice, JobState},
 };
 use prost::Message;
 use serde_json::{Value, json};
@@ -158,13 +158,20 @@ impl Kept {
     }
 
     /// Writes a further device down.
-    pub(super) fn add(&mut self, now_ms: i64, outcome: &mut Outcome, device_id: String) {
+    pub(super) fn add(
+        &mut self,
+        now_ms: i64,
+        outcome: &mut Outcome,
+        device_id: String,
+        warrant: Option<CommandWarrant>,
+    ) {
         self.job.devices += 1;
         let row = JobDevice {
             number: self.job.devices,
             device_id,
             state: CommandState::Waiting.into(),
             since_ms: now_ms,
+            warrant,
             ..JobDevice::default()
         };
         self.recount(CommandState::Unspecified, CommandState::Waiting);
