@@ -352,6 +352,7 @@ pub const VERBS: &[Verb] = &[
     command(Provisioning, Row("issue", &[ADMIN], "Issue", "Signed", MEDIUM, "Issues a certificate for an operator or an integrator.")),
     command(Provisioning, Row("renew-server", &[SECURITY], "RenewServer", "ServerRenewed", MEDIUM, "Gives the server its next certificate before its time, or for other names.")),
     command(Provisioning, Row("revoke", &[SECURITY], "Revoke", "Revoked", SMALL, "Revokes certificates and closes their sessions; answers when they are closed.")),
+    command(Provisioning, Row("revoke-many", &[SECURITY], "RevokeMany", "ManyRevoked", SMALL, "Revokes all certificates of a batch's devices or of an issuing CA; answers when their sessions are closed.")),
     query(Provisioning, Row("show", &[VIEWER], "ShowCertificate", "CertificateShown", SMALL, "One certificate.")),
     query(Provisioning, Row("list", &[VIEWER], "ListCertificates", "CertificatesListed", SMALL, "Certificates by owner, status and expiry, in pages.")),
     repair(query(Provisioning, Row("authorities", &[VIEWER, Who::Device, Who::Claim, Who::Integrator], "GetAuthorities", "Authorities", SMALL, "The roots to trust and the newest revocation list."))),

@@ -37,6 +37,8 @@ pub struct Plans {
     pub operator: String,
     /// The passphrase of the CA keys, or `None` to keep them unencrypted.
     pub passphrase: Option<Zeroizing<String>>,
+    /// The kind of the CAs' keys.
+    pub ca_key: KeyKind,
     /// Settings written into `muster.toml`, as lines.
     pub settings: String,
 }
@@ -89,7 +91,7 @@ struct Authorities {
 fn found(folder: &Folder, plans: &Plans, now_ms: i64) -> Result<Authorities> {
     let charter = |lifetime_ms| Charter {
         site: &plans.site,
-        key: KeyKind::P256,
+        key: plans.ca_key,
         serial: fresh_serial(),
         now_ms,
         lifetime_ms,

@@ -314,6 +314,18 @@ pub(crate) fn reason(word: &str) -> Result<(&'static str, Reason), Refusal> {
     })
 }
 
+/// A public key as it is told of: SHA-256 of its SubjectPublicKeyInfo, hex.
+pub(crate) fn key_fingerprint(text: &str) -> Result<String, Refusal> {
+    let fingerprint = text.to_ascii_lowercase();
+    if fingerprint.len() == 64 && fingerprint.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Ok(fingerprint);
+    }
+    Err(Refusal::invalid(
+        "key",
+        "a key is named by the SHA-256 of its SubjectPublicKeyInfo: 64 hex digits",
+    ))
+}
+
 /// A clock that stands behind the last certificate would issue what is not valid yet, or too long.
 pub(crate) fn clock(latest_ms: i64, now_ms: i64) -> Result<(), Refusal> {
     if now_ms >= latest_ms.saturating_sub(CLOCK_SLACK_MS) {

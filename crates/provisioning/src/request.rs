@@ -2,8 +2,8 @@
 
 use contract::v1::{
     CertificateUsed, DecideAdmission, GetAuthorities, Issue, Kicked, ListAdmissions, ListCertificates,
-    ListClaims, PutClaim, PutSecret, RecordCertificate, RenewServer, Revoke, ShowCertificate, Sign,
-    TakeRevocations,
+    ListClaims, PutClaim, PutSecret, RecordCertificate, RenewServer, Revoke, RevokeMany, ShowCertificate,
+    Sign, TakeRevocations,
 };
 
 service::requests! {
@@ -22,6 +22,7 @@ service::requests! {
         "issue" => Issue(Issue),
         "renew-server" => RenewServer(RenewServer),
         "revoke" => Revoke(Revoke),
+        "revoke-many" => RevokeMany(RevokeMany),
         "show" => Show(ShowCertificate),
         "list" => List(ListCertificates),
         "authorities" => Authorities(GetAuthorities),

@@ -16,6 +16,7 @@
 //! | `l` | [`ListState`]: the revocation list |
 //! | `t` | [`Clock`]: the latest time at which something was issued |
 //! | `n` | [`Renewal`]: the server's next certificate, on its way |
+//! | `j{name}` | [`Many`]: many that are being revoked |
 //! | `i` | [`Trusted`]: the issuing authorities, as they were last told |
 //! | `p` | [`Purge`]: the search for certificates that ended long ago |
 
@@ -46,11 +47,13 @@ pub(crate) const PURGE: &str = "p";
 /// The server's next certificate, on its way.
 pub(crate) const RENEWAL: &str = "n";
 
+/// Many that are being revoked.
+pub(crate) const MANY: &str = "j";
 /// The issuing authorities, as they were last told.
 pub(crate) const TRUSTED: &str = "i";
 
 /// What each record is, by the letter of its key.
-pub const KINDS: [(&str, &str); 13] = [
+pub const KINDS: [(&str, &str); 14] = [
     (CERTIFICATES, "certificates"),
     ("o", "certificates by owner"),
     (ENDS, "certificates by end"),
@@ -63,6 +66,7 @@ pub const KINDS: [(&str, &str); 13] = [
     (CLOCK, "the latest time"),
     (PURGE, "the search for what ended"),
     (RENEWAL, "the server's next certificate"),
+    (MANY, "bulk revocations under way"),
     (TRUSTED, "the issuing CAs as last told"),
 ];
 
@@ -86,6 +90,9 @@ pub(crate) struct Record {
     /// Until when it may stay unused, where that was put off.
     #[prost(int64, tag = "5")]
     pub(crate) unused_until_ms: i64,
+    /// The batch by which the holder came in, whatever it has renewed since.
+    #[prost(string, tag = "6")]
+    pub(crate) origin: String,
 }
 
 /// Whose key it is.
@@ -155,6 +162,39 @@ pub(crate) struct Revocation {
     /// The receipts did not come in time; they may still come.
     #[prost(bool, tag = "6")]
     pub(crate) late: bool,
+    /// Those many of which it is a part.
+    #[prost(string, tag = "7")]
+    pub(crate) many: String,
+}
+
+/// Many certificates that are being revoked.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Many {
+    /// Of this batch …
+    #[prost(string, tag = "1")]
+    pub(crate) batch: String,
+    /// … or of this authority.
+    #[prost(string, tag = "2")]
+    pub(crate) issuer: String,
+    #[prost(string, tag = "3")]
+    pub(crate) reason: String,
+    /// The last key that was looked at.
+    #[prost(bytes = "vec", tag = "4")]
+    pub(crate) after: Vec<u8>,
+    /// All were looked at.
+    #[prost(bool, tag = "5")]
+    pub(crate) is_over: bool,
+    #[prost(uint64, tag = "6")]
+    pub(crate) revoked: u64,
+    /// Revocations whose receipts are waited for.
+    #[prost(string, repeated, tag = "7")]
+    pub(crate) open: Vec<String>,
+    #[prost(uint32, tag = "8")]
+    pub(crate) sessions: u32,
+    #[prost(uint64, tag = "9")]
+    pub(crate) closed_after_ms: u64,
+    #[prost(bool, tag = "10")]
+    pub(crate) receipt_missing: bool,
 }
 
 /// The revocation list.
@@ -362,6 +402,10 @@ pub(crate) fn revoked_key(serial: &str) -> String {
 
 pub(crate) fn revocation_key(revocation: &str) -> String {
     format!("v{revocation}")
+}
+
+pub(crate) fn many_key(name: &str) -> String {
+    format!("{MANY}{name}")
 }
 
 /// The refused requests of a party, `{kind}/{subject}`.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// What requests call the things that they are about, and what events call them. The first ones that a
 /// request has count.
-const NAMES: [(&str, &str); 13] = [
+const NAMES: [(&str, &str); 14] = [
     ("device_id", "devices"),
     ("device_ids", "devices"),
     ("group_id", "groups"),
@@ -21,6 +21,7 @@ const NAMES: [(&str, &str); 13] = [
     ("command_id", "commands"),
     ("batch", "claims"),
     ("serial", "certificates"),
+    ("issuer", "authorities"),
 ];
 /// Lists of things, each with a name as above.
 const LISTS: [&str; 3] = ["devices", "arrivals", "rule"];

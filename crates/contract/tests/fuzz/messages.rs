@@ -71,7 +71,7 @@ macro_rules! requests {
 requests! {
     RegisterDevice, RegisterDevices, ShowDevice, ListDevices, ChangeDevice, MoveDevice, RestrictDevice, RetireDevice,
     Report, GetStanding, Erased, PutGroup, RemoveGroup, ChangeMembers, ListGroups, PutPerson, ListPeople, Sign,
-    RecordCertificate, TakeRevocations, PutClaim, ListClaims, PutSecret, ListAdmissions, DecideAdmission, Issue, RenewServer, Revoke, ShowCertificate, ListCertificates, GetAuthorities,
+    RecordCertificate, TakeRevocations, PutClaim, ListClaims, PutSecret, ListAdmissions, DecideAdmission, Issue, RenewServer, Revoke, RevokeMany, ShowCertificate, ListCertificates, GetAuthorities,
     CertificateUsed, Kicked, OpenArtifact, PutBlock, SealArtifact, ListArtifacts, CreateRollout, ShowRollout,
     ListRollouts, ListUpdates, SteerRollout, GetAssignment, GetBlock, UpdateReport, Heartbeat, ShowStatus, ListStatus,
     Summarize, PutRule, RemoveRule, ListRules, ListAlerts, Presence, PresenceSnapshot, SecurityNotice, Replay,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::{Global, print};
+use super::{Global, ca::CaKey, print};
 use crate::init::{self, Plans};
 
 /// Make an installation: certificate authorities, first operator, configuration.
@@ -29,6 +29,9 @@ pub(super) struct Init {
     /// Keep the CA keys unencrypted
     #[arg(long, conflicts_with = "passphrase_file")]
     unencrypted: bool,
+    /// The kind of the CAs' keys; devices choose their own
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    ca_key: CaKey,
 }
 
 /// Names of this machine, so that the command line reaches the server from here.
@@ -66,6 +69,7 @@ impl Init {
             hosts: all_hosts(self.hosts),
             operator: self.operator.to_string(),
             passphrase,
+            ca_key: self.ca_key.into(),
             settings,
         };
         let folder = global.folder();

@@ -33,6 +33,7 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &PutClaim) -> Result<Outcome, Fau
         id: batch.as_str(),
         lifetime_ms,
         batch: batch.as_str(),
+        origin: "",
     };
     let record = planning::plan(s, &mut outcome, &wanted, &csr)?;
     let claim = Claim {

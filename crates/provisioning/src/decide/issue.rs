@@ -33,6 +33,7 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &Issue) -> Result<Outcome, Fault>
             id: id.as_str(),
             lifetime_ms,
             batch: "",
+            origin: "",
         },
         &csr,
     )?;

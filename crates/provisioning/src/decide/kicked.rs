@@ -3,7 +3,7 @@
 use contract::v1::{Kicked, Revoked};
 use service::{Fault, Outcome};
 
-use super::{Situation, revoke::RECEIPT};
+use super::{Situation, many, revoke::RECEIPT};
 use crate::{
     DAY_MS, event,
     state::{self, Record, Revocation},
@@ -26,7 +26,7 @@ pub(super) fn decide(s: &Situation<'_>, m: &Kicked) -> Result<Outcome, Fault> {
     if revocation.open.is_empty() {
         outcome.no_wake(format!("{RECEIPT}/{}", m.revocation));
         outcome.delete(key);
-        answer(s, &mut outcome, &m.revocation, &revocation);
+        answer(s, &mut outcome, &m.revocation, &revocation)?;
     } else {
         outcome.put(key, &revocation);
     }
@@ -62,7 +62,7 @@ pub(super) fn give_up(s: &Situation<'_>, name: &str) -> Result<Outcome, Fault> {
         outcome.delete(key);
         return Ok(outcome);
     }
-    answer(s, &mut outcome, name, &revocation);
+    answer(s, &mut outcome, name, &revocation)?;
     let late = Revocation {
         asked: false,
         late: true,
@@ -77,9 +77,17 @@ pub(super) fn give_up(s: &Situation<'_>, name: &str) -> Result<Outcome, Fault> {
 }
 
 /// Answers whoever asked for the revocation, if anybody waits.
-fn answer(s: &Situation<'_>, outcome: &mut Outcome, name: &str, revocation: &Revocation) {
+fn answer(
+    s: &Situation<'_>,
+    outcome: &mut Outcome,
+    name: &str,
+    revocation: &Revocation,
+) -> Result<(), Fault> {
     if !revocation.asked {
-        return;
+        return Ok(());
+    }
+    if !revocation.many.is_empty() {
+        return many::settled(s, outcome, name, revocation);
     }
     let reply = Revoked {
         request_id: String::new(),
@@ -89,4 +97,5 @@ fn answer(s: &Situation<'_>, outcome: &mut Outcome, name: &str, revocation: &Rev
         receipt_missing: !revocation.open.is_empty(),
     };
     outcome.complete(name, Ok(Box::new(reply)));
+    Ok(())
 }

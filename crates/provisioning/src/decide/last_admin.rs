@@ -15,12 +15,33 @@ use crate::state::{self, Record};
 /// would be worse than to be locked out.
 pub(super) fn demand_one_stays(s: &Situation<'_>, going: &[Record], reason: Reason) -> Result<(), Fault> {
     let key_is_lost = matches!(reason, Reason::KeyCompromise | Reason::CaCompromise);
-    if key_is_lost || !takes_an_admins(s, going)? || another_stays(s, going)? {
+    let goes = |record: &Record| {
+        let serial = record.certificate().serial;
+        going.iter().any(|r| r.certificate().serial == serial)
+    };
+    if key_is_lost || !takes_an_admins(s, going)? || another_stays(s, &goes)? {
         return Ok(());
     }
+    Err(last_one().into())
+}
+
+/// The same for all that are told by a rule.
+pub(super) fn demand_one_stays_of_many(
+    s: &Situation<'_>,
+    reason: Reason,
+    goes: impl Fn(&Record) -> bool,
+) -> Result<(), Fault> {
+    let key_is_lost = matches!(reason, Reason::KeyCompromise | Reason::CaCompromise);
+    if key_is_lost || another_stays(s, &goes)? {
+        return Ok(());
+    }
+    Err(last_one().into())
+}
+
+fn last_one() -> Refusal {
     let message = "this is the last certificate of an admin; issue another one first. If its key is in other \
                    hands, give the reason keyCompromise: then nobody can administer over a certificate";
-    Err(Refusal::new(Code::Precondition, message).at("serial").into())
+    Refusal::new(Code::Precondition, message).at("serial")
 }
 
 fn takes_an_admins(s: &Situation<'_>, going: &[Record]) -> Result<bool, StoreError> {
@@ -35,7 +56,7 @@ fn takes_an_admins(s: &Situation<'_>, going: &[Record]) -> Result<bool, StoreErr
     Ok(false)
 }
 
-fn another_stays(s: &Situation<'_>, going: &[Record]) -> Result<bool, StoreError> {
+fn another_stays(s: &Situation<'_>, goes: &dyn Fn(&Record) -> bool) -> Result<bool, StoreError> {
     let mut after: Option<String> = None;
     loop {
         let page = s.view.facts::<PrincipalFact>(
@@ -45,7 +66,7 @@ fn another_stays(s: &Situation<'_>, going: &[Record]) -> Result<bool, StoreError
             limits::PAGE_MAX,
         )?;
         for (_, person) in page.iter().filter(|(_, person)| is_admin(person)) {
-            if keeps_one(s, &person.id, going)? {
+            if keeps_one(s, &person.id, goes)? {
                 return Ok(true);
             }
         }
@@ -56,12 +77,8 @@ fn another_stays(s: &Situation<'_>, going: &[Record]) -> Result<bool, StoreError
     }
 }
 
-fn keeps_one(s: &Situation<'_>, admin: &str, going: &[Record]) -> Result<bool, StoreError> {
+fn keeps_one(s: &Situation<'_>, admin: &str, goes: &dyn Fn(&Record) -> bool) -> Result<bool, StoreError> {
     let records = state::records_of(s.view, Kind::Operator.word(), admin, usize::MAX)?;
-    let goes = |record: &Record| {
-        let serial = record.certificate().serial;
-        going.iter().any(|r| r.certificate().serial == serial)
-    };
     Ok(records.iter().any(|r| r.counts(s.now_ms) && !goes(r)))
 }
 

@@ -8,6 +8,7 @@ mod issuers;
 mod kicked;
 mod last_admin;
 mod list;
+mod many;
 mod pace;
 mod planning;
 mod purge;
@@ -78,6 +79,7 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
         }
         Request::RenewServer(m) => server::decide(s, &m),
         Request::Revoke(m) => revoke::decide(s, &caller.sight, &m),
+        Request::RevokeMany(m) => many::decide(s, &m),
         Request::Used(m) => used::decide(s, &m),
         Request::Kicked(m) => kicked::decide(s, &m),
         Request::Claims(_)
@@ -99,6 +101,7 @@ pub(crate) fn wake(s: &mut Situation<'_>, key: &str) -> Result<Outcome, Fault> {
         (used::RETIRE, serial) => used::retire(s, serial),
         (signed::UNUSED, serial) => signed::expire_unused(s, serial),
         (revoke::RECEIPT, revocation) => kicked::give_up(s, revocation),
+        (many::NEXT, name) => many::next(s, name),
         (admission::FORGET, waiting) => admission::forget(s, waiting),
         (secret::FORGET, device) => secret::forget(s, device),
         (refused::REFUSED, party) => refused::tell_further(s, party),

@@ -9,7 +9,7 @@ use pki::{Csr, Plan, Profile, Serial, Subject, SubjectKind, Validity};
 use prost::Message;
 use service::{Fault, Outcome};
 
-use super::{Situation, purge};
+use super::{Situation, many, purge};
 use crate::{
     effects::{self, SignOrder},
     policy,
@@ -29,6 +29,8 @@ pub(super) struct Wanted<'a> {
     pub(super) lifetime_ms: u64,
     /// The batch under which it was asked for.
     pub(super) batch: &'a str,
+    /// The batch by which its holder came in, where that was long ago.
+    pub(super) origin: &'a str,
 }
 
 /// The subject that a certificate of this kind and id names.
@@ -72,6 +74,7 @@ pub(super) fn plan_as(
         })?;
     let plan = Plan::new(fresh_serial(s)?, profile, subject, csr.public_key(), validity);
     let record = recorded(s, wanted, &plan, key);
+    many::demand_spared(s, &record)?;
     write(s, outcome, &record)?;
     let ticket = format!("{SIGN}/{}", plan.serial.to_hex());
     let order = SignOrder {
@@ -102,6 +105,12 @@ fn recorded(s: &Situation<'_>, wanted: &Wanted<'_>, plan: &Plan, key: String) ->
         certificate: Some(certificate),
         plan: serde_json::to_vec(plan).unwrap_or_default(),
         key,
+        origin: if wanted.origin.is_empty() {
+            wanted.batch
+        } else {
+            wanted.origin
+        }
+        .into(),
         ..Record::default()
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
             id: device,
             lifetime_ms,
             batch: "",
+            origin: &over.origin,
         },
         &csr,
     )?;

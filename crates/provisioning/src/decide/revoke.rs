@@ -20,10 +20,15 @@ pub(super) const RECEIPT: &str = "receipt";
 /// it is kept, and given to a repeat over another certificate of his.
 pub(super) fn decide(s: &mut Situation<'_>, sight: &Sight, m: &Revoke) -> Result<Outcome, Fault> {
     let (word, reason) = policy::reason(&m.reason)?;
-    let records = match (m.serial.is_empty(), m.kind.is_empty() && m.id.is_empty()) {
-        (false, true) => vec![by_serial(s, &m.serial)?],
-        (true, false) => by_owner(s, &m.kind, &m.id)?,
-        _ => return Err(Refusal::invalid("serial", "name either a serial, or a kind and an id").into()),
+    let is_owners = !(m.kind.is_empty() && m.id.is_empty());
+    let records = match (m.serial.is_empty(), is_owners, m.key.is_empty()) {
+        (false, false, true) => vec![by_serial(s, &m.serial)?],
+        (true, true, true) => by_owner(s, &m.kind, &m.id)?,
+        (true, false, false) => by_key(s, &m.key)?,
+        _ => {
+            let message = "name either a serial, or a kind and an id, or a key";
+            return Err(Refusal::invalid("serial", message).into());
+        }
     };
     demand_in_sight(s, sight, &records)?;
     last_admin::demand_one_stays(s, &records, reason)?;
@@ -74,24 +79,55 @@ fn by_owner(s: &Situation<'_>, kind: &str, id: &str) -> Result<Vec<Record>, Faul
     Ok(live)
 }
 
-/// Those that count, or would if a status were lost or a signature came, and those that could still be renewed.
-fn revocable(s: &Situation<'_>, kind: &str, id: &str) -> Result<Vec<Record>, Fault> {
-    let mut records = state::records_of(s.view, kind, id, usize::MAX)?;
-    let renew_after_ms = s.service.settings.renew_after_ms;
-    records.retain(|r| {
-        let is_over = r.certificate().not_after_ms <= s.now_ms;
-        r.status() != CertificateStatus::Revoked && (!is_over || r.renews_late(s.now_ms, renew_after_ms))
-    });
+/// A key belongs to one party.
+fn by_key(s: &Situation<'_>, key: &str) -> Result<Vec<Record>, Fault> {
+    let key = policy::key_fingerprint(key)?;
+    let mut records = Vec::new();
+    if let Some(KeyUse { kind, id, .. }) = s.view.load(state::key_key(&key))? {
+        records = revocable(s, &kind, &id)?;
+        records.retain(|record| record.key == key);
+    }
+    if records.is_empty() {
+        let message = "no certificate for this key could be revoked";
+        return Err(Refusal::new(Code::NotFound, message).at("key").into());
+    }
     Ok(records)
 }
 
-/// Revokes them under one revocation, whose name comes back.
+/// Those that count, or would if a status were lost or a signature came, and those that could still be renewed.
+fn revocable(s: &Situation<'_>, kind: &str, id: &str) -> Result<Vec<Record>, Fault> {
+    let mut records = state::records_of(s.view, kind, id, usize::MAX)?;
+    records.retain(|r| is_revocable(s, r));
+    Ok(records)
+}
+
+pub(super) fn is_revocable(s: &Situation<'_>, record: &Record) -> bool {
+    let is_over = record.certificate().not_after_ms <= s.now_ms;
+    let renews = || record.renews_late(s.now_ms, s.service.settings.renew_after_ms);
+    record.status() != CertificateStatus::Revoked && (!is_over || renews())
+}
+
+/// Revokes them under one revocation, whose name comes back; a list with them is due soon.
 fn revoke_all(
     s: &mut Situation<'_>,
     outcome: &mut Outcome,
     records: Vec<Record>,
     reason: &str,
     asked: bool,
+) -> Result<String, Fault> {
+    let revocation = under_one(s, outcome, records, reason, asked.then_some(""))?;
+    list::schedule(s, outcome)?;
+    Ok(revocation)
+}
+
+/// Revokes them under one revocation, whose name comes back. Who waits for its receipts: nobody, whoever holds its name
+/// as a ticket (an empty name), or those many of which it is a part.
+pub(super) fn under_one(
+    s: &mut Situation<'_>,
+    outcome: &mut Outcome,
+    records: Vec<Record>,
+    reason: &str,
+    waits: Option<&str>,
 ) -> Result<String, Fault> {
     let revocation = format!("rev-{}", s.random_hex());
     let mut serials = Vec::new();
@@ -103,13 +139,13 @@ fn revoke_all(
         serials,
         sessions: 0,
         at_ms: s.now_ms,
-        asked,
+        asked: waits.is_some(),
         late: false,
+        many: waits.unwrap_or_default().into(),
     };
     outcome.put(state::revocation_key(&revocation), &record);
     let until = s.now_ms.saturating_add_unsigned(s.service.settings.receipt_ms);
     outcome.wake_at(format!("{RECEIPT}/{revocation}"), until);
-    list::schedule(s, outcome)?;
     Ok(revocation)
 }
 
@@ -173,7 +209,7 @@ fn burn_key(outcome: &mut Outcome, certificate: &Certificate, key: &str) {
     outcome.put(state::key_key(key), &burnt);
 }
 
-fn close_batch(s: &Situation<'_>, outcome: &mut Outcome, batch: &str) -> Result<(), Fault> {
+pub(super) fn close_batch(s: &Situation<'_>, outcome: &mut Outcome, batch: &str) -> Result<(), Fault> {
     if let Some(claim) = state::batch(s.view, batch)? {
         let closed = Claim {
             revoked: true,

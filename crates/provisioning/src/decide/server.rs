@@ -199,6 +199,7 @@ fn planned(s: &mut Situation<'_>, renewal: &Renewal, made: &KeyMade) -> Result<O
         id: OWNER,
         lifetime_ms: s.service.settings.server_lifetime_ms,
         batch: "",
+        origin: "",
     };
     let mut outcome = Outcome::default();
     let record = planning::plan_as(s, &mut outcome, &wanted, &csr, Profile::Server { hosts })?;

@@ -47,6 +47,7 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
         id: device,
         lifetime_ms: policy::device_lifetime(known.as_ref(), &s.service.settings),
         batch,
+        origin: batch,
     };
     planning::plan(s, &mut outcome, &wanted, &csr)?;
     let claim = Claim {

@@ -76,13 +76,18 @@ fn show(view: &View<'_>, sight: &Sight, serial: &str) -> Result<CertificateShown
 /// By owner or kind where one is named, by their end where that matters, else all.
 fn list(view: &View<'_>, sight: &Sight, m: &ListCertificates) -> Result<CertificatesListed, Fault> {
     let wanted = Wanted::read(sight, m)?;
-    let page = if m.expires_before_ms > 0 && m.id.is_empty() {
-        let end = format!("{}{}", state::ENDS, state::end_digits(m.expires_before_ms));
-        through_index(view, state::ENDS, Some(end.as_bytes()), m, &wanted)?
+    let by_end = |ms: i64| (ms > 0).then(|| format!("{}{}", state::ENDS, state::end_digits(ms)));
+    let (from, before) = (by_end(m.expires_from_ms), by_end(m.expires_before_ms));
+    let page = if (from.is_some() || before.is_some()) && m.id.is_empty() {
+        let range = (
+            from.as_deref().map(str::as_bytes),
+            before.as_deref().map(str::as_bytes),
+        );
+        through_index(view, state::ENDS, range, m, &wanted)?
     } else if !m.id.is_empty() {
-        through_index(view, &state::owned(&m.kind, &m.id), None, m, &wanted)?
+        through_index(view, &state::owned(&m.kind, &m.id), (None, None), m, &wanted)?
     } else if !m.kind.is_empty() {
-        through_index(view, &state::owners(&m.kind), None, m, &wanted)?
+        through_index(view, &state::owners(&m.kind), (None, None), m, &wanted)?
     } else {
         page::fill(state::CERTIFICATES, &m.page, m.page_size, |after, limit| {
             let rows = view.list::<Record>(state::CERTIFICATES, after, limit)?;
@@ -97,17 +102,17 @@ fn list(view: &View<'_>, sight: &Sight, m: &ListCertificates) -> Result<Certific
     })
 }
 
-/// Reads an index whose keys end in the serial, up to the key `end`.
+/// Reads an index whose keys end in the serial, from one key on and up to another.
 fn through_index(
     view: &View<'_>,
     prefix: &str,
-    end: Option<&[u8]>,
+    (from, end): (Option<&[u8]>, Option<&[u8]>),
     m: &ListCertificates,
     wanted: &Wanted<'_>,
 ) -> Result<Page<Certificate>, Fault> {
     page::fill(prefix, &m.page, m.page_size, |after, limit| {
         let mut rows = Vec::new();
-        for (key, _) in view.scan(prefix.as_bytes(), after, limit)? {
+        for (key, _) in view.scan(prefix.as_bytes(), after.or(from), limit)? {
             if end.is_some_and(|end| key.as_slice() >= end) {
                 break;
             }
@@ -127,6 +132,7 @@ struct Wanted<'a> {
     kind: String,
     id: String,
     status: Option<CertificateStatus>,
+    expires_from_ms: i64,
     expires_before_ms: i64,
     issuer: String,
 }
@@ -150,6 +156,7 @@ impl Wanted<'_> {
             kind: m.kind.clone(),
             id: m.id.clone(),
             status: (status != CertificateStatus::Unspecified).then_some(status),
+            expires_from_ms: m.expires_from_ms,
             expires_before_ms: m.expires_before_ms,
             issuer: m.issuer.clone(),
         })
@@ -162,6 +169,7 @@ impl Wanted<'_> {
             && (self.id.is_empty() || self.id == certificate.id)
             && (self.issuer.is_empty() || self.issuer == certificate.issuer)
             && self.status.is_none_or(|status| status == certificate.status())
+            && certificate.not_after_ms >= self.expires_from_ms
             && (self.expires_before_ms == 0 || certificate.not_after_ms < self.expires_before_ms)
             && state::in_sight(view, self.sight, &certificate)?;
         Ok(fits.then(|| Certificate {

@@ -10,6 +10,7 @@ mod founding;
 mod in_flight;
 mod issuing;
 mod late;
+mod many;
 mod people;
 mod purging;
 mod refusing;

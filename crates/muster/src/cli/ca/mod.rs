@@ -1,12 +1,14 @@
 //! `muster ca`: the issuing CAs of this installation, and how one follows the other.
 
 mod activate;
+mod kind;
 mod list;
 mod new;
 mod remove;
 
 use anyhow::Result;
 
+pub(super) use self::kind::CaKey;
 use super::Global;
 
 /// The issuing CAs, and how one follows the other.
@@ -19,7 +21,9 @@ pub(super) enum Ca {
     #[command(after_help = "Example:\n  muster ca list")]
     List(list::List),
     /// Make the next issuing CA, under the same root. Needs the root's key.
-    #[command(after_help = "Example:\n  muster ca new --root-key /media/safe/root.key")]
+    #[command(
+        after_help = "Examples:\n  muster ca new --root-key /media/safe/root.key\n  muster ca new --key p384"
+    )]
     New(new::New),
     /// Let another issuing CA sign.
     #[command(after_help = "Example:\n  muster ca activate 5b1f22a0")]

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use host::clock::wall_ms;
-use pki::{Authority, Charter, KeyKind, NewAuthority, Serial};
+use pki::{Authority, Charter, NewAuthority, Serial};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
     super::{Global, print},
-    FOLLOWS,
+    CaKey, FOLLOWS,
 };
 use crate::{
     authorities::{Lock, Register},
@@ -29,6 +29,9 @@ pub(in crate::cli) struct New {
     /// Read the root key's passphrase from the first line of this file [default: ask for it]
     #[arg(long, value_name = "FILE")]
     root_passphrase_file: Option<PathBuf>,
+    /// The kind of the new CA's key
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    key: CaKey,
 }
 
 impl New {
@@ -42,7 +45,7 @@ impl New {
             &root,
             &Charter {
                 site: &config.site,
-                key: KeyKind::P256,
+                key: self.key.into(),
                 serial: Serial::from_random(rand::random()),
                 now_ms: wall_ms(),
                 lifetime_ms: ISSUING_LIFETIME_MS,

@@ -3,6 +3,7 @@
 mod admission;
 mod authorities;
 mod claim;
+mod expiring;
 pub(in crate::cli) mod home;
 mod issue;
 mod list;
@@ -64,6 +65,13 @@ pub(super) enum Cert {
   muster cert list --kind device --id pump-7
   muster --json cert list --status active --all | jq -r .serial")]
     List(list::List),
+    /// How many certificates end in the weeks to come
+    ///
+    /// Those that count now, by the week (UTC, from Monday) in which they end.
+    #[command(
+        after_help = "Examples:\n  muster cert expiring\n  muster --json cert expiring --weeks 4 --kind device"
+    )]
+    Expiring(expiring::Expiring),
     /// Show one certificate
     #[command(after_help = "Examples:
   muster cert show 4f0c6d1e2b3a49588776655443322110
@@ -87,7 +95,9 @@ pub(super) enum Cert {
     /// Revoke certificates and close their sessions
     #[command(after_help = "Examples:
   muster cert revoke 4f0c6d1e2b3a49588776655443322110 --reason keyCompromise
-  muster cert revoke --device pump-7 --reason keyCompromise --yes")]
+  muster cert revoke --device pump-7 --reason keyCompromise --yes
+  muster cert revoke --of-batch line-7 --reason keyCompromise
+  muster cert revoke --issuer 4c07e1d9 --reason cACompromise --timeout 10m")]
     Revoke(revoke::Revoke),
     /// The roots to trust, the issuing CA and the newest revocation list
     #[command(after_help = "Examples:
@@ -106,6 +116,7 @@ impl Cert {
             Cert::Admit(command) => command.run(global),
             Cert::TurnAway(command) => command.run(global),
             Cert::List(command) => command.run(global),
+            Cert::Expiring(command) => command.run(global),
             Cert::Show(command) => command.run(global),
             Cert::Issue(command) => command.run(global),
             Cert::RenewServer(command) => command.run(global),

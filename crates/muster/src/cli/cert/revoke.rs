@@ -5,7 +5,7 @@ use clap::builder::PossibleValuesParser;
 use contract::{
     Id,
     id::{Kind, ServiceName},
-    v1::{self, Revoked},
+    v1::{self, ManyRevoked, Revoked},
 };
 use pki::Serial;
 
@@ -55,6 +55,15 @@ struct Whose {
     /// All certificates of this integrator
     #[arg(long, value_name = "ID")]
     integrator: Option<Id>,
+    /// All certificates for this public key: SHA-256 of its SubjectPublicKeyInfo, 64 hex digits
+    #[arg(long, value_name = "SHA256")]
+    key: Option<String>,
+    /// All certificates of the devices that came in by this batch, and the batch's own
+    #[arg(long, value_name = "BATCH")]
+    of_batch: Option<Id>,
+    /// All certificates of this issuing CA, which must not sign any more
+    #[arg(long, value_name = "CA")]
+    issuer: Option<String>,
 }
 
 impl Revoke {
@@ -65,6 +74,15 @@ impl Revoke {
         else {
             return Ok(());
         };
+        if let Some(many) = self.whose.many() {
+            return revoke_many(
+                global,
+                v1::RevokeMany {
+                    reason: self.reason,
+                    ..many
+                },
+            );
+        }
         let (kind, id) = self.whose.owner().unzip();
         let request = v1::Revoke {
             request_id: String::new(),
@@ -72,6 +90,7 @@ impl Revoke {
             kind: kind.map(Kind::word).unwrap_or_default().to_owned(),
             id: id.map(Id::to_string).unwrap_or_default(),
             reason: self.reason,
+            key: self.whose.key.clone().unwrap_or_default(),
         };
         let revoked: Revoked = global.ask(ServiceName::Provisioning, "revoke", &request)?;
         if global.json {
@@ -95,7 +114,26 @@ impl Whose {
             .find_map(|(kind, id)| Some((kind, id.as_ref()?)))
     }
 
+    /// Those that are more than one party's.
+    fn many(&self) -> Option<v1::RevokeMany> {
+        let batch = self.of_batch.as_ref().map(Id::to_string);
+        (batch.is_some() || self.issuer.is_some()).then(|| v1::RevokeMany {
+            batch: batch.unwrap_or_default(),
+            issuer: self.issuer.clone().unwrap_or_default(),
+            ..v1::RevokeMany::default()
+        })
+    }
+
     fn words(&self) -> String {
+        if let Some(batch) = &self.of_batch {
+            return format!("all certificates of all devices that came in by {batch}");
+        }
+        if let Some(issuer) = &self.issuer {
+            return format!("all certificates of the issuing CA {issuer}");
+        }
+        if let Some(key) = &self.key {
+            return format!("all certificates for the key {key}");
+        }
         match (self.owner(), self.serial) {
             (Some((kind, id)), _) => format!("all certificates of {kind}/{id}"),
             (None, serial) => format!(
@@ -106,21 +144,40 @@ impl Whose {
     }
 }
 
+fn revoke_many(global: &Global, request: v1::RevokeMany) -> Result<()> {
+    let revoked: ManyRevoked = global.ask(ServiceName::Provisioning, "revoke-many", &request)?;
+    if global.json {
+        return print::json(&revoked);
+    }
+    match revoked.revoked {
+        1 => print::line("1 certificate is revoked")?,
+        count => print::line(format!("{count} certificates are revoked"))?,
+    }
+    print::line(sessions(
+        revoked.sessions_closed,
+        revoked.closed_after_ms,
+        revoked.receipt_missing,
+    ))
+}
+
 fn say(revoked: &Revoked) -> Result<()> {
     for serial in &revoked.serials {
         print::line(format!("{} is revoked", print::clean(serial)))?;
     }
-    print::line(sessions(revoked))
+    print::line(sessions(
+        revoked.sessions_closed,
+        revoked.closed_after_ms,
+        revoked.receipt_missing,
+    ))
 }
 
-fn sessions(revoked: &Revoked) -> String {
-    if revoked.receipt_missing {
+fn sessions(closed: u32, ms: u64, receipt_missing: bool) -> String {
+    if receipt_missing {
         return "the front door has not confirmed that it closed the sessions; it closes them before it lets \
                 anybody in again"
             .to_owned();
     }
-    let ms = revoked.closed_after_ms;
-    match revoked.sessions_closed {
+    match closed {
         0 => "no session was open".to_owned(),
         1 => format!("1 session closed after {ms} ms"),
         count => format!("{count} sessions closed after {ms} ms"),
@@ -149,6 +206,7 @@ mod tests {
             &["4f"],
             &[serial, "--device", "a"],
             &["--device", "a", "--operator", "b"],
+            &["--of-batch", "a", "--issuer", "b"],
             &["--device", "a/b"],
         ] {
             assert!(parse(bad).is_err(), "{bad:?}");
@@ -157,18 +215,9 @@ mod tests {
 
     #[test]
     fn a_missing_receipt_is_not_called_zero_sessions() {
-        let closed = |sessions_closed| Revoked {
-            sessions_closed,
-            closed_after_ms: 7,
-            ..Revoked::default()
-        };
-        assert_eq!(sessions(&closed(0)), "no session was open");
-        assert_eq!(sessions(&closed(1)), "1 session closed after 7 ms");
-        assert_eq!(sessions(&closed(2)), "2 sessions closed after 7 ms");
-        let missing = Revoked {
-            receipt_missing: true,
-            ..Revoked::default()
-        };
-        assert!(sessions(&missing).contains("not confirmed"));
+        assert_eq!(sessions(0, 7, false), "no session was open");
+        assert_eq!(sessions(1, 7, false), "1 session closed after 7 ms");
+        assert_eq!(sessions(2, 7, false), "2 sessions closed after 7 ms");
+        assert!(sessions(0, 0, true).contains("not confirmed"));
     }
 }

@@ -1,0 +1,75 @@
+//! Certificates are revoked in bulk, as an operator types it: the sessions of all of them end, and of no others.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use client::{Client, Identity};
+use contract::Root;
+use serde_json::Value;
+use world::{World, muster};
+
+/// What a command prints, JSON.
+fn told(world: &World, arguments: &[&str]) -> Value {
+    let server = format!("127.0.0.1:{}", world.endpoint().port);
+    let said = muster(
+        world.folder(),
+        &[&["--json", "--server", &server], arguments].concat(),
+    );
+    serde_json::from_str(&said).unwrap()
+}
+
+/// Revokes because the key is in other hands.
+fn revoked(world: &World, whose: [&str; 2]) -> Value {
+    let reason = ["--reason", "keyCompromise", "--yes"];
+    told(world, &[&["cert", "revoke"], &whose[..], &reason[..]].concat())
+}
+
+/// Sessions that the front door has ended because of what somebody decided.
+fn sent_away(world: &World) -> usize {
+    world.server().log().matches("cause=\"kicked\"").count()
+}
+
+async fn gets_in(world: &World, identity: &Identity) -> bool {
+    let connected = Client::connect(&world.endpoint(), identity, Root::default(), "again").await;
+    match connected {
+        Ok((client, _inbox)) => {
+            client.disconnect().await;
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_devices_of_a_batch_are_sent_away_together() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    world.register(&admin, &["pump-1", "pump-2", "pump-3"]).await;
+    let (lost, kept) = (
+        world.claim(&admin, "lost", 2).await,
+        world.claim(&admin, "kept", 1).await,
+    );
+    let [one, two, three] = [
+        world.provision(&lost, "pump-1").await,
+        world.provision(&lost, "pump-2").await,
+        world.provision(&kept, "pump-3").await,
+    ];
+    let _devices = [world.connect(&one, "").await, world.connect(&two, "").await];
+    let _other = world.connect(&three, "").await;
+    let ends = told(&world, &["cert", "expiring", "--kind", "device"]);
+    assert_eq!(ends["total"], 3, "{ends}");
+
+    let answer = revoked(&world, ["--of-batch", "lost"]);
+    assert_eq!(answer["revoked"], "3", "two devices and the claim: {answer}");
+    assert_eq!(answer["sessions_closed"], 2, "{answer}");
+    assert!(answer["receipt_missing"].is_null(), "{answer}");
+    assert_eq!(sent_away(&world), 2);
+    assert!(!gets_in(&world, &one).await && !gets_in(&world, &two).await);
+    assert!(gets_in(&world, &three).await);
+    let ends = told(&world, &["cert", "expiring", "--kind", "device"]);
+    assert_eq!(ends["total"], 1, "{ends}");
+
+    let key = std::fs::read_to_string(world.folder().join("identities/pump-3/key.pem")).unwrap();
+    let key = pki::PublicKey::of_private(&key).unwrap().fingerprint_sha256();
+    let answer = revoked(&world, ["--key", &key]);
+    assert_eq!(answer["sessions_closed"], 1, "{answer}");
+    assert_eq!(sent_away(&world), 3);
+}
