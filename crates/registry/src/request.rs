@@ -12,6 +12,7 @@ use contract::v1::{
     ExplainConfig, GetConfig, ListConfigDrift, ListConfigTemplates, PutConfigTemplate, RemoveConfigTemplate,
     ReportConfig, SetConfig, ShowConfig,
 };
+use contract::v1::{PutFourEyes, ShowFourEyes};
 
 service::requests! {
     /// A request to the registry, by verb.
@@ -56,6 +57,8 @@ service::requests! {
         "groups" => Groups(ListGroups),
         "put-person" => PutPerson(PutPerson),
         "people" => People(ListPeople),
+        "put-four-eyes" => PutFourEyes(PutFourEyes),
+        "four-eyes" => FourEyes(ShowFourEyes),
         "config-show" => ConfigShow(ShowConfig),
         "config-set" => ConfigSet(SetConfig),
         "config-explain" => ConfigExplain(ExplainConfig),
@@ -106,7 +109,7 @@ mod tests {
         let own = VERBS.iter().filter(|verb| verb.service == ServiceName::Registry);
         let names = own
             .map(|verb| verb.name)
-            .filter(|name| !matches!(*name, "replay" | "facts" | "audit"));
+            .filter(|name| !contract::verb::OF_EVERY_SERVICE.contains(name));
         assert_eq!(names.collect::<Vec<_>>(), Request::VERBS);
     }
 }

@@ -82,6 +82,7 @@ requests! {
     GetConfig, ReportConfig,
     RunCommand, CancelCommand, ShowCommand, ListCommands, GetCommand, ReportCommand,
     ReadAudit,
+    PutFourEyes, ShowFourEyes, ListApprovals, DecideApproval,
 }
 
 /// Decodes, and holds what was decoded to its two forms.

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod approval;
 mod audit;
 mod backup;
 mod broker;
@@ -119,6 +120,9 @@ enum Command {
     /// Presence, rules and alerts.
     #[command(subcommand)]
     Monitor(monitor::Monitor),
+    /// What waits for another person, and what must.
+    #[command(subcommand)]
+    Approval(approval::Approval),
     /// Who asked for which change, and whether the log of it holds.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -188,6 +192,7 @@ impl Cli {
             Command::Rollout(command) => command.run(global),
             Command::Events(command) => command.run(global),
             Command::Monitor(command) => command.run(global),
+            Command::Approval(command) => command.run(global),
             Command::Audit(command) => command.run(global),
             Command::Broker(command) => command.run(global),
             Command::Why(command) => command.run(global),

@@ -8,6 +8,7 @@ mod change;
 mod check;
 mod deadline;
 mod erased;
+mod four_eyes;
 mod members;
 mod move_stage;
 mod order;
@@ -100,6 +101,7 @@ pub(crate) fn decide(
         Request::JoinGroup(m) => members::join(s, m),
         Request::LeaveGroup(m) => members::leave(s, m),
         Request::PutPerson(m) => put_person::decide(s, m),
+        Request::PutFourEyes(m) => four_eyes::decide(s, m),
         Request::Replace(m) => replace::decide(s, m),
         Request::Readmit(m) => retire::readmit(s, m),
         Request::Attest(m) => attest::decide(s, m),
@@ -133,6 +135,7 @@ pub(crate) fn decide(
         | Request::Queries(_)
         | Request::Groups(_)
         | Request::People(_)
+        | Request::FourEyes(_)
         | Request::ConfigShow(_)
         | Request::ConfigExplain(_)
         | Request::ConfigDrift(_)

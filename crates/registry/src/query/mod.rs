@@ -9,7 +9,11 @@ mod show;
 mod sorted;
 mod why;
 
-use contract::{Code, Refusal, v1::SavedQuery, wire::Reply};
+use contract::{
+    Code, Refusal,
+    v1::{FourEyesShown, SavedQuery},
+    wire::Reply,
+};
 use service::{Caller, Fault, View};
 
 use crate::{
@@ -40,6 +44,10 @@ pub(crate) fn answer(
         Request::Queries(m) => Box::new(catalogue::queries(view, &m)?),
         Request::Groups(m) => Box::new(catalogue::groups(view, sight, &m)?),
         Request::People(m) => Box::new(catalogue::people(view, &m)?),
+        Request::FourEyes(_) => Box::new(FourEyesShown {
+            settings: Some(view.load(state::FOUR_EYES)?.unwrap_or_default()),
+            ..FourEyesShown::default()
+        }),
         Request::ConfigShow(m) => Box::new(config::show(view, &m)?),
         Request::ConfigExplain(m) => Box::new(config::explain(view, &m)?),
         Request::ConfigDrift(m) => Box::new(config::drift(view, sight, &m)?),
