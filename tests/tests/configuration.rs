@@ -187,7 +187,7 @@ async fn what_is_not_there_what_may_not_be_and_who_may_not_have_codes_of_their_o
 
     assert_eq!(ask(&[&["person"][..], &ada].concat()).code, Some(0));
     assert_eq!(ask(&["cert", "issue", "operator", "ada"]).code, Some(0));
-    ask(&["--as", "ada", "device", "register", "pump-8"]).with(5, &["ROLE_OPERATOR"]);
+    ask(&["--as", "ada", "device", "register", "pump-8"]).with(5, &["needs the role operator"]);
     let listed = ask(&["--as", "ada", "device", "list"]);
     assert_eq!(listed.code, Some(0), "{listed:?}");
     assert!(listed.out.contains("pump-7") && !listed.out.contains("pump-8"));

@@ -199,6 +199,18 @@ fn operators_may_do_what_their_page_says() {
             ),
             ("muster operator revoke eve", "exit code 5"),
             ("muster group remove berlin", "`eve` has grants for the group"),
+            (
+                "muster approval require",
+                "registry/retire of devices of criticality high or more",
+            ),
+            ("muster approval require", "exit code 8"),
+            (
+                "muster approval require",
+                "you asked for this; another person must approve it",
+            ),
+            ("muster approval require", ": accepted"),
+            ("muster approval require", "awaiting-approval"),
+            ("muster approval waive", "nobody needs another person"),
         ],
     );
 }

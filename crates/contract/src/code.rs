@@ -56,6 +56,8 @@ codes! {
     NotAllowed = "not-allowed", 0x83;
     /// Something else must be done first.
     Precondition = "precondition", 0x83;
+    /// Another person must approve it first; it is kept, and decided once somebody has.
+    AwaitingApproval = "awaiting-approval", 0x83;
     /// A limit on number or rate is reached.
     Limit = "limit", 0x97;
     /// Too much is under way; try again.

@@ -4,6 +4,7 @@
 //! it may be and what answers it stands once, in [`verb::VERBS`].
 #![forbid(unsafe_code)]
 
+pub mod approval;
 pub mod audit;
 pub mod code;
 pub mod document;

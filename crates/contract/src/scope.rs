@@ -58,7 +58,7 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
             "replay",
         ],
     ),
-    (Scope::Open, Registry, &["types", "show-type"]),
+    (Scope::Open, Registry, &["types", "show-type", "four-eyes"]),
     (
         Scope::Devices,
         Provisioning,
@@ -86,6 +86,10 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
 impl Verb {
     /// How the verb is held to groups.
     pub fn scope(&self) -> Scope {
+        // What waits is judged one by one.
+        if ["approvals", "approve", "disapprove"].contains(&self.name) {
+            return Scope::Sight;
+        }
         let found = SCOPES
             .iter()
             .find(|(_, service, names)| *service == self.service && names.contains(&self.name));

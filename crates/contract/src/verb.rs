@@ -262,6 +262,51 @@ const fn audit(service: ServiceName) -> Verb {
     )
 }
 
+const fn approvals(service: ServiceName) -> Verb {
+    query(
+        service,
+        Row(
+            "approvals",
+            &[VIEWER],
+            "ListApprovals",
+            "ApprovalsListed",
+            SMALL,
+            "Requests that wait for another person: one's own, and those that one could approve.",
+        ),
+    )
+}
+
+const fn approve(service: ServiceName) -> Verb {
+    command(
+        service,
+        Row(
+            "approve",
+            &[VIEWER],
+            "DecideApproval",
+            "ApprovalDecided",
+            SMALL,
+            "Has a waiting request decided, for whoever may use its verb and did not ask for it.",
+        ),
+    )
+}
+
+const fn disapprove(service: ServiceName) -> Verb {
+    command(
+        service,
+        Row(
+            "disapprove",
+            &[VIEWER],
+            "DecideApproval",
+            "ApprovalDecided",
+            SMALL,
+            "Refuses a waiting request, or takes one's own back.",
+        ),
+    )
+}
+
+/// The verbs that every service answers in the same way.
+pub const OF_EVERY_SERVICE: [&str; 6] = ["replay", "facts", "audit", "approvals", "approve", "disapprove"];
+
 use ServiceName::{FrontDoor, Monitoring, Provisioning, Registry, Rollout};
 
 /// Every verb, by service and in the order of the documentation.
@@ -313,6 +358,8 @@ pub const VERBS: &[Verb] = &[
     command(Registry, Row("revoke-token", &[ADMIN], "RevokeToken", "TokensRevoked", SMALL, "Takes tokens of one person back, and ends the sessions over them.")),
     command(Registry, Row("put-password", &[ADMIN], "PutPassword", "Changed", SMALL, "Gives an operator or an integrator another password to log in with, or none.")),
     query(Registry, Row("password", &[FRONT_DOOR], "ShowPassword", "PasswordShown", SMALL, "What a password is compared with at a login.")),
+    command(Registry, Row("put-four-eyes", &[SECURITY], "PutFourEyes", "Changed", SMALL, "Says which requests another person must approve.")),
+    query(Registry, Row("four-eyes", &[VIEWER], "ShowFourEyes", "FourEyesShown", SMALL, "Which requests another person must approve.")),
     query(Registry, Row("config-show", &[VIEWER], "ShowConfig", "ConfigShown", SMALL, "What a device is to have as its configuration, and what it says it has.")),
     command(Registry, Row("config-set", &[OPERATOR], "SetConfig", "Changed", MEDIUM, "Changes what is set for one device.")),
     query(Registry, Row("config-explain", &[VIEWER], "ExplainConfig", "ConfigExplained", SMALL, "Where each setting of a device comes from.")),
@@ -338,6 +385,9 @@ pub const VERBS: &[Verb] = &[
     replay(Registry),
     facts(Registry),
     audit(Registry),
+    approvals(Registry),
+    approve(Registry),
+    disapprove(Registry),
     // provisioning
     command(Provisioning, Row("sign", &[Who::Claim], "Sign", "Signed", MEDIUM, "A claim asks for a device's first certificate.")),
     repair(command(Provisioning, Row("renew", &[Who::Device], "Sign", "Signed", MEDIUM, "A device asks for its next certificate."))),
@@ -361,6 +411,9 @@ pub const VERBS: &[Verb] = &[
     replay(Provisioning),
     facts(Provisioning),
     audit(Provisioning),
+    approvals(Provisioning),
+    approve(Provisioning),
+    disapprove(Provisioning),
     // rollout
     command(Rollout, Row("open-artifact", &[RELEASE], "OpenArtifact", "ArtifactOpened", MEDIUM, "Begins to add firmware: its signed manifest.")),
     transfer(query(Rollout, Row("put-block", &[RELEASE], "PutBlock", "Done", MEDIUM, "A block of an image that is being added."))),
@@ -379,6 +432,9 @@ pub const VERBS: &[Verb] = &[
     replay(Rollout),
     facts(Rollout),
     audit(Rollout),
+    approvals(Rollout),
+    approve(Rollout),
+    disapprove(Rollout),
     // monitoring
     repair(receipt(harmless(Monitoring, Row("heartbeat", &[Who::Device], "Heartbeat", "Done", SMALL, "A device says that it is alive, with its metrics.")))),
     query(Monitoring, Row("show", &[VIEWER], "ShowStatus", "StatusShown", SMALL, "One device's connectivity, newest metrics and alerts.")),
@@ -394,6 +450,9 @@ pub const VERBS: &[Verb] = &[
     replay(Monitoring),
     facts(Monitoring),
     audit(Monitoring),
+    approvals(Monitoring),
+    approve(Monitoring),
+    disapprove(Monitoring),
     // the front door, which answers by itself
     query(FrontDoor, Row("clients", &[VIEWER], "ListClients", "ClientsListed", SMALL, "Who is connected, and whose sessions are kept without a connection, in pages.")),
     query(FrontDoor, Row("client", &[VIEWER], "ShowClient", "ClientShown", SMALL, "One principal's sessions, with what they have subscribed to.")),
@@ -453,6 +512,11 @@ pub const EVENTS: &[EventKind] = &[
     event(Registry, "people", "token-made", "An operator or an integrator may log in with a token, for a time."),
     event(Registry, "people", "token-revoked", "Tokens of an operator or an integrator were taken back."),
     event(Registry, "people", "password-changed", "An operator or an integrator has another password, or none any more."),
+    event(Registry, "settings", "changed", "What must be approved by another person was changed."),
+    event(Registry, "approvals", "asked", "A request waits for another person."),
+    event(Registry, "approvals", "approved", "Another person approved a request."),
+    event(Registry, "approvals", "refused", "A request was refused, or taken back."),
+    event(Registry, "approvals", "expired", "Nobody approved a request in time."),
     event(Registry, "audit", "head", "How far the audit log has come: the newest entry and its hash."),
     event(Provisioning, "certificates", "issued", "A certificate was issued."),
     event(Provisioning, "certificates", "activated", "A certificate was used for the first time."),
@@ -468,6 +532,10 @@ pub const EVENTS: &[EventKind] = &[
     event(Provisioning, "admissions", "asked", "A device waits for an operator's word."),
     event(Provisioning, "admissions", "admitted", "An operator let a device's key in."),
     event(Provisioning, "admissions", "turned-away", "An operator turned a device's key away."),
+    event(Provisioning, "approvals", "asked", "A request waits for another person."),
+    event(Provisioning, "approvals", "approved", "Another person approved a request."),
+    event(Provisioning, "approvals", "refused", "A request was refused, or taken back."),
+    event(Provisioning, "approvals", "expired", "Nobody approved a request in time."),
     event(Provisioning, "audit", "head", "How far the audit log has come: the newest entry and its hash."),
     event(Rollout, "artifacts", "sealed", "Firmware is available."),
     event(Rollout, "rollouts", "started", "A rollout began."),
@@ -477,6 +545,10 @@ pub const EVENTS: &[EventKind] = &[
     event(Rollout, "rollouts", "ended", "A rollout succeeded, failed or was aborted."),
     event(Rollout, "devices", "updating", "A device's update went a step on."),
     event(Rollout, "devices", "updated", "A device's update came to its end, good or bad."),
+    event(Rollout, "approvals", "asked", "A request waits for another person."),
+    event(Rollout, "approvals", "approved", "Another person approved a request."),
+    event(Rollout, "approvals", "refused", "A request was refused, or taken back."),
+    event(Rollout, "approvals", "expired", "Nobody approved a request in time."),
     event(Rollout, "audit", "head", "How far the audit log has come: the newest entry and its hash."),
     event(Monitoring, "devices", "online", "A device is there."),
     event(Monitoring, "devices", "offline", "A device has been away for longer than the grace."),
@@ -486,6 +558,10 @@ pub const EVENTS: &[EventKind] = &[
     event(Monitoring, "alerts", "raised", "A rule's threshold was crossed."),
     event(Monitoring, "alerts", "cleared", "An alert is over."),
     event(Monitoring, "rules", "changed", "A rule was made, changed or removed."),
+    event(Monitoring, "approvals", "asked", "A request waits for another person."),
+    event(Monitoring, "approvals", "approved", "Another person approved a request."),
+    event(Monitoring, "approvals", "refused", "A request was refused, or taken back."),
+    event(Monitoring, "approvals", "expired", "Nobody approved a request in time."),
     event(Monitoring, "audit", "head", "How far the audit log has come: the newest entry and its hash."),
 ];
 
@@ -603,6 +679,7 @@ mod tests {
                 "provisioning/revoke",
                 "provisioning/turn-away",
                 "registry/audit",
+                "registry/put-four-eyes",
                 "registry/quarantine",
                 "registry/release",
                 "registry/suspend",

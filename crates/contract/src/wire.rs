@@ -59,6 +59,18 @@ pub fn encode<M: Wire>(message: &M, encoding: Encoding) -> Bytes {
     }
 }
 
+/// A payload in either form as JSON.
+pub fn to_json<M: Wire>(payload: &[u8], content_type: &str) -> Result<String, Refusal> {
+    let json = encode(&decode::<M>(payload, content_type)?, Encoding::Json);
+    match String::from_utf8(json.to_vec()) {
+        Ok(json) if !json.is_empty() => Ok(json),
+        _ => Err(Refusal::new(
+            Code::Malformed,
+            "the request holds what JSON cannot say",
+        )),
+    }
+}
+
 /// Reads a payload, whichever form it has, and checks it against the content type if one was sent.
 pub fn decode<M: Wire>(payload: &[u8], content_type: &str) -> Result<M, Refusal> {
     let encoding = Encoding::of(payload);

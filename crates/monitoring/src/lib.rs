@@ -80,6 +80,10 @@ impl Service for Monitoring {
         Request::parse(verb, payload, content_type)
     }
 
+    fn json(&self, verb: &'static Verb, payload: &[u8], content_type: &str) -> Result<String, Refusal> {
+        Request::json(verb, payload, content_type)
+    }
+
     fn devices<'a>(&self, request: &'a Request) -> Vec<&'a str> {
         match request {
             Request::Show(m) => vec![&m.device_id],

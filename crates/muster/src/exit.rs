@@ -23,6 +23,8 @@ pub enum Exit {
     Unavailable = 6,
     /// What is on the disk is not what was written.
     Damaged = 7,
+    /// It waits for another person.
+    Waiting = 8,
 }
 
 impl From<Code> for Exit {
@@ -33,6 +35,7 @@ impl From<Code> for Exit {
             Code::Denied | Code::Untrusted => Exit::Denied,
             Code::Limit | Code::Busy => Exit::Unavailable,
             Code::Malformed | Code::Invalid | Code::TooLarge | Code::UnknownVerb => Exit::Usage,
+            Code::AwaitingApproval => Exit::Waiting,
             Code::Internal => Exit::Failed,
         }
     }

@@ -48,6 +48,7 @@ mod server;
 mod state;
 mod told;
 
+use contract::approval::Touched;
 use contract::{Refusal, id::ServiceName, v1::Criticality, verb::Verb, wire::Reply};
 use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
 
@@ -166,6 +167,19 @@ impl Service for Provisioning {
         content_type: &str,
     ) -> Result<Parsed<Request>, Refusal> {
         Request::parse(verb, payload, content_type)
+    }
+
+    fn touched(&self, view: &View<'_>, request: &Request) -> Result<Touched, Fault> {
+        match request {
+            Request::Revoke(m) => decide::touched(view, m),
+            Request::PutSecret(m) => decide::touched_one(view, &m.device_id),
+            Request::Admit(m) | Request::TurnAway(m) => decide::touched_one(view, &m.device_id),
+            _ => Ok(Touched::default()),
+        }
+    }
+
+    fn json(&self, verb: &'static Verb, payload: &[u8], content_type: &str) -> Result<String, Refusal> {
+        Request::json(verb, payload, content_type)
     }
 
     fn devices<'a>(&self, request: &'a Request) -> Vec<&'a str> {

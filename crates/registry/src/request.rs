@@ -17,6 +17,7 @@ use contract::v1::{
     ReportConfig, SetConfig, ShowConfig,
 };
 use contract::v1::{ListTokens, PutPassword, PutToken, RevokeToken, ShowPassword};
+use contract::v1::{PutFourEyes, ShowFourEyes};
 
 service::requests! {
     /// A request to the registry, by verb.
@@ -66,6 +67,8 @@ service::requests! {
         "revoke-token" => RevokeToken(RevokeToken),
         "put-password" => PutPassword(PutPassword),
         "password" => Password(ShowPassword),
+        "put-four-eyes" => PutFourEyes(PutFourEyes),
+        "four-eyes" => FourEyes(ShowFourEyes),
         "config-show" => ConfigShow(ShowConfig),
         "config-set" => ConfigSet(SetConfig),
         "config-explain" => ConfigExplain(ExplainConfig),
@@ -123,7 +126,7 @@ mod tests {
         let own = VERBS.iter().filter(|verb| verb.service == ServiceName::Registry);
         let names = own
             .map(|verb| verb.name)
-            .filter(|name| !matches!(*name, "replay" | "facts" | "audit"));
+            .filter(|name| !contract::verb::OF_EVERY_SERVICE.contains(name));
         assert_eq!(names.collect::<Vec<_>>(), Request::VERBS);
     }
 }

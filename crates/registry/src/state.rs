@@ -7,6 +7,7 @@
 //! | `m{group} NUL {device}` | empty: the device is a member |
 //! | `p{kind} NUL {person}` | [`Person`] |
 //! | `l{kind} NUL {person}` | [`Login`]: what they log in with |
+//! | `e` | [`contract::v1::FourEyes`] |
 //! | `t{type}` | [`DeviceType`] |
 //! | `v{supplier}` | [`Supplier`] |
 //! | `o{order}` | [`Order`] |
@@ -44,17 +45,20 @@ pub(crate) const SUPPLIERS: &str = "v";
 pub(crate) const ORDERS: &str = "o";
 /// All queries that have a name.
 pub(crate) const QUERIES: &str = "q";
+/// What must be approved by another person.
+pub(crate) const FOUR_EYES: &str = "e";
 /// The queries of the dynamic groups.
 pub(crate) const RULES: &str = "r";
 
 /// What the records are, by how their keys begin; the longer ones first.
-pub const KINDS: [(&str, &str); 27] = [
+pub const KINDS: [(&str, &str); 28] = [
     ("cd", "devices' configuration"),
     ("ct", "configuration templates"),
     ("cw", "walks of configuration templates"),
     ("cx", "devices whose configuration drifts"),
     (DEVICES, "devices"),
     (GROUPS, "groups"),
+    (FOUR_EYES, "what must be approved"),
     ("h", "devices' evidence"),
     ("ka", "arguments of jobs"),
     ("kd", "commands"),

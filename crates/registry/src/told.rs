@@ -3,8 +3,8 @@
 use contract::{
     document,
     v1::{
-        ConfigTemplate, Device, DeviceCommand, DeviceConfig, DeviceType, Group, Login, LoginToken, Order,
-        Person, SavedQuery, Supplier,
+        ConfigTemplate, Device, DeviceCommand, DeviceConfig, DeviceType, FourEyes, Group, Login, LoginToken,
+        Order, Person, SavedQuery, Supplier,
     },
 };
 use prost::Message;
@@ -19,6 +19,7 @@ pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
     match letter {
         state::DEVICES => tell("devices", |device: &Device| &device.device_id, record),
         state::GROUPS => tell("groups", |group: &Group| &group.group_id, record),
+        state::FOUR_EYES => tell("settings", |_: &FourEyes| "four-eyes", record),
         state::TYPES => tell("types", |of: &DeviceType| &of.type_id, record),
         state::SUPPLIERS => tell("suppliers", |supplier: &Supplier| &supplier.supplier_id, record),
         state::ORDERS => tell("orders", |order: &Order| &order.order_id, record),

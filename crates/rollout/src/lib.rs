@@ -35,6 +35,7 @@ mod state;
 mod told;
 
 use artifact::Keyring;
+use contract::approval::Touched;
 use contract::{Refusal, ServiceName, Verb, wire::Reply};
 use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
 
@@ -68,6 +69,17 @@ impl Service for Rollout {
         content_type: &str,
     ) -> Result<Parsed<Request>, Refusal> {
         Request::parse(verb, payload, content_type)
+    }
+
+    fn touched(&self, view: &View<'_>, request: &Request) -> Result<Touched, Fault> {
+        match request {
+            Request::Create(m) => decide::touched(view, m),
+            _ => Ok(Touched::default()),
+        }
+    }
+
+    fn json(&self, verb: &'static Verb, payload: &[u8], content_type: &str) -> Result<String, Refusal> {
+        Request::json(verb, payload, content_type)
     }
 
     fn decide(

@@ -28,11 +28,13 @@ pub(crate) const BOOTSTRAPPED: &[u8] = b"b";
 
 /// The audit log by sequence.
 pub(crate) const AUDIT: &[u8] = b"j";
+/// Requests that wait for approval.
+pub(crate) const HELD: &[u8] = b"p";
 /// How far the audit log has come.
 pub(crate) const AUDIT_STATE: &[u8] = b"J";
 
 /// Every sort of record in words, by its letter.
-pub(crate) const KINDS: [(&[u8], &str); 21] = [
+pub(crate) const KINDS: [(&[u8], &str); 22] = [
     (STATE, "own records"),
     (EVENT, "events"),
     (b"n", "sequences of subjects"),
@@ -52,6 +54,7 @@ pub(crate) const KINDS: [(&[u8], &str); 21] = [
     (HEADS, "last sequences"),
     (OUTBOX, "outbox cursor"),
     (BOOTSTRAPPED, "bootstrap mark"),
+    (HELD, "requests that wait for approval"),
     (AUDIT, "audit log"),
     (AUDIT_STATE, "end of the audit log"),
 ];
@@ -77,6 +80,10 @@ pub(crate) fn event(sequence: u64) -> Vec<u8> {
 
 pub(crate) fn audit(sequence: u64) -> Vec<u8> {
     join(AUDIT, &[&sequence.to_be_bytes()])
+}
+
+pub(crate) fn held(approval: &str) -> Vec<u8> {
+    join(HELD, &[approval.as_bytes()])
 }
 
 pub(crate) fn subject(subject: &str) -> Vec<u8> {
@@ -202,6 +209,7 @@ mod tests {
             request("t"),
             ticket("t"),
             audit(1),
+            held("ap-1"),
         ];
         for key in keys {
             assert!(letters.contains(&&key[..1]), "{}", key.escape_ascii());

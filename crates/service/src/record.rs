@@ -1,5 +1,6 @@
 //! The host loop's own records.
 
+use contract::v1::Approval;
 use prost::Message;
 
 /// The answer that was given to a request, kept for its repeats.
@@ -43,6 +44,31 @@ pub(crate) struct TicketRecord {
     /// The audit entry that the promise has; 0 when it has none.
     #[prost(uint64, tag = "8")]
     pub(crate) audit: u64,
+}
+
+/// A request that waits for approval.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct HeldRecord {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) approval: Option<Approval>,
+    /// SHA-256 of the payload as it came.
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) body: Vec<u8>,
+    #[prost(bool, tag = "3")]
+    pub(crate) json: bool,
+    #[prost(bytes = "vec", tag = "4")]
+    pub(crate) correlation: Vec<u8>,
+    #[prost(string, tag = "5")]
+    pub(crate) response_topic: String,
+    #[prost(string, tag = "6")]
+    pub(crate) serial: String,
+    #[prost(string, tag = "7")]
+    pub(crate) address: String,
+    #[prost(uint64, tag = "8")]
+    pub(crate) connection: u64,
+    /// The devices that it names.
+    #[prost(string, repeated, tag = "9")]
+    pub(crate) devices: Vec<String>,
 }
 
 /// An own fact.

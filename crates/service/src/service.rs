@@ -1,6 +1,7 @@
 //! The trait that the four services implement.
 
 use contract::{
+    approval::Touched,
     code::{Code, Refusal},
     id::{Id, Principal, ServiceName},
     verb::Verb,
@@ -8,6 +9,7 @@ use contract::{
 };
 
 use crate::{
+    host_loop::touched,
     outcome::Outcome,
     sight::Sight,
     store::{Blobs, StoreError},
@@ -96,7 +98,7 @@ pub struct FactChange<'a> {
 }
 
 /// A service: its state, its verbs, its decisions. No I/O, no clock, no randomness of its own.
-pub trait Service: Send + Sync + 'static {
+pub trait Service: Send + Sync + Sized + 'static {
     /// Its name on the bus.
     const NAME: ServiceName;
     /// Its requests, see [`crate::requests!`].
@@ -121,6 +123,15 @@ pub trait Service: Send + Sync + 'static {
         let _ = request;
         Vec::new()
     }
+
+    /// How many devices a request is about and how much they matter, for the rules of what another person must
+    /// approve.
+    fn touched(&self, view: &View<'_>, request: &Self::Request) -> Result<Touched, Fault> {
+        Ok(touched::<Self>(view, &self.devices(request))?)
+    }
+
+    /// A payload as JSON, for people.
+    fn json(&self, verb: &'static Verb, payload: &[u8], content_type: &str) -> Result<String, Refusal>;
 
     /// Decides a command. It sees what earlier requests of the same group decided.
     fn decide(
@@ -219,6 +230,21 @@ macro_rules! requests {
                         let subjects = $crate::subjects(verb, &message);
                         Ok($crate::Parsed { request: $name::$variant(message), request_id, subjects })
                     })*
+                    other => Err(::contract::Refusal::new(
+                        ::contract::Code::UnknownVerb,
+                        format!("this service does not answer `{other}`"),
+                    )),
+                }
+            }
+
+            /// A verb's payload as JSON.
+            $vis fn json(
+                verb: &::contract::verb::Verb,
+                payload: &[u8],
+                content_type: &str,
+            ) -> Result<String, ::contract::Refusal> {
+                match verb.name {
+                    $($verb => ::contract::wire::to_json::<$message>(payload, content_type),)*
                     other => Err(::contract::Refusal::new(
                         ::contract::Code::UnknownVerb,
                         format!("this service does not answer `{other}`"),

@@ -83,6 +83,7 @@ requests! {
     RunCommand, CancelCommand, ShowCommand, ListCommands, PutCommandOutput, ReadCommandOutput, RunJob, CancelJob, ShowJob, ListJobs, ListJobDevices, GetCommand, ReportCommand,
     ReadAudit,
     PutToken, ListTokens, RevokeToken, PutPassword, ShowPassword,
+    PutFourEyes, ShowFourEyes, ListApprovals, DecideApproval,
 }
 
 /// Decodes, and holds what was decoded to its two forms.

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod approval;
 mod audit;
 mod backup;
 mod broker;
@@ -124,6 +125,9 @@ enum Command {
     Monitor(monitor::Monitor),
     /// Reports on the fleet: inventory, age, spend, what is idle or too little protected.
     Report(report::Report),
+    /// What waits for another person, and what must.
+    #[command(subcommand)]
+    Approval(approval::Approval),
     /// Who asked for which change, and whether the log of it holds.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -194,6 +198,7 @@ impl Cli {
             Command::Events(command) => command.run(global),
             Command::Monitor(command) => command.run(global),
             Command::Report(command) => command.run(global),
+            Command::Approval(command) => command.run(global),
             Command::Audit(command) => command.run(global),
             Command::Broker(command) => command.run(global),
             Command::Why(command) => command.run(global),

@@ -56,6 +56,8 @@ impl Situation<'_> {
     }
 }
 
+pub(crate) use self::revoke::{touched, touched_one};
+
 /// Decides a command.
 pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) -> Result<Outcome, Fault> {
     match request {

@@ -1,11 +1,12 @@
 //! `revoke`: certificates that no longer count, at once and everywhere.
 
 use contract::{
-    Code, Refusal,
+    Code, Refusal, ServiceName,
+    approval::Touched,
     id::Kind,
-    v1::{Certificate, CertificateStatus, Claim, Revoke},
+    v1::{Certificate, CertificateStatus, Claim, DeviceFact, Revoke},
 };
-use service::{Answer, Fault, Outcome, Sight};
+use service::{Answer, Fault, Outcome, Sight, View};
 
 use super::{Situation, last_admin, list, planning::SIGN, signed::UNUSED, used::RETIRE};
 use crate::{
@@ -36,6 +37,29 @@ pub(super) fn decide(s: &mut Situation<'_>, sight: &Sight, m: &Revoke) -> Result
     let revocation = revoke_all(s, &mut outcome, records, word, true)?;
     outcome.answer = Answer::Later(revocation);
     Ok(outcome)
+}
+
+/// The device whose certificates a revocation is about, if it is a device's.
+pub(crate) fn touched(view: &View<'_>, m: &Revoke) -> Result<Touched, Fault> {
+    let (kind, id) = match policy::serial(&m.serial) {
+        Ok(serial) => match state::record(view, &serial)? {
+            Some(record) => (record.certificate().kind, record.certificate().id),
+            None => return Ok(Touched::default()),
+        },
+        Err(_) => (m.kind.clone(), m.id.clone()),
+    };
+    match kind == Kind::Device.word() {
+        true => touched_one(view, &id),
+        false => Ok(Touched::default()),
+    }
+}
+
+/// One device.
+pub(crate) fn touched_one(view: &View<'_>, id: &str) -> Result<Touched, Fault> {
+    let fact = view.fact::<DeviceFact>(ServiceName::Registry, "device", id)?;
+    let mut touched = Touched::default();
+    touched.add(fact.map(|fact| fact.criticality()).unwrap_or_default());
+    Ok(touched)
 }
 
 /// Whoever may revoke for some groups only revokes their devices' certificates and nobody else's.

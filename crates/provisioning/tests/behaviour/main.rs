@@ -7,6 +7,7 @@ mod admitting;
 mod damaged_rows;
 
 mod founding;
+mod four_eyes;
 mod in_flight;
 mod issuing;
 mod late;

@@ -290,6 +290,21 @@ impl World {
         self.tell_role(kind, id, Role::Viewer, disabled);
     }
 
+    /// These verbs need another person on devices that matter so much.
+    pub(crate) fn tell_four_eyes(&mut self, verbs: &[&str], criticality: Criticality) {
+        let rule = v1::FourEyesRule {
+            verbs: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
+            criticality: criticality as i32,
+            over_devices: 0,
+        };
+        let settings = v1::FourEyes {
+            version: 1,
+            rules: vec![rule],
+            within_ms: 3_600_000,
+        };
+        self.tell("four-eyes", "settings", &settings);
+    }
+
     /// An operator who has this role for these groups only.
     pub(crate) fn tell_scoped(&mut self, id: &str, role: Role, groups: &[&str]) {
         let grant = v1::Grant {

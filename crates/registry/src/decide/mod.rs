@@ -8,6 +8,7 @@ mod change;
 mod check;
 mod deadline;
 mod erased;
+mod four_eyes;
 mod members;
 mod move_stage;
 mod order;
@@ -104,6 +105,7 @@ pub(crate) fn decide(
         Request::PutToken(m) => token::put(s, m),
         Request::RevokeToken(m) => token::revoke(s, &m),
         Request::PutPassword(m) => token::put_password(s, m),
+        Request::PutFourEyes(m) => four_eyes::decide(s, m),
         Request::Replace(m) => replace::decide(s, m),
         Request::Readmit(m) => retire::readmit(s, m),
         Request::Attest(m) => attest::decide(s, m),
@@ -142,6 +144,7 @@ pub(crate) fn decide(
         | Request::People(_)
         | Request::Tokens(_)
         | Request::Password(_)
+        | Request::FourEyes(_)
         | Request::ConfigShow(_)
         | Request::ConfigExplain(_)
         | Request::ConfigDrift(_)

@@ -9,7 +9,12 @@ mod show;
 mod sorted;
 mod why;
 
-use contract::{Code, Refusal, ServiceName, id::Principal, v1::SavedQuery, wire::Reply};
+use contract::{
+    Code, Refusal, ServiceName,
+    id::Principal,
+    v1::{FourEyesShown, SavedQuery},
+    wire::Reply,
+};
 use service::{Caller, Fault, View};
 
 use crate::{
@@ -48,6 +53,10 @@ pub(crate) fn answer(
             }
             Box::new(catalogue::password(view, m)?)
         }
+        Request::FourEyes(_) => Box::new(FourEyesShown {
+            settings: Some(view.load(state::FOUR_EYES)?.unwrap_or_default()),
+            ..FourEyesShown::default()
+        }),
         Request::ConfigShow(m) => Box::new(config::show(view, &m)?),
         Request::ConfigExplain(m) => Box::new(config::explain(view, &m)?),
         Request::ConfigDrift(m) => Box::new(config::drift(view, sight, &m)?),

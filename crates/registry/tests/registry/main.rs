@@ -11,6 +11,7 @@ mod commanding;
 mod configuring;
 mod dynamic_groups;
 mod finding;
+mod four_eyes;
 mod groups_and_people;
 mod inventory;
 mod jobs;

@@ -3,6 +3,7 @@
 use artifact::Keyring;
 use contract::{
     Code, Refusal, ServiceName,
+    approval::Touched,
     v1::{
         Artifact, Changed, CreateRollout, DeviceFact, DeviceUpdate, Manifest, Rollout, RolloutState,
         UpdateState, Wave,
@@ -59,6 +60,29 @@ pub(super) fn decide(
         ..Changed::default()
     });
     Ok(out)
+}
+
+/// The devices that a rollout would be for.
+pub(crate) fn touched(view: &View<'_>, request: &CreateRollout) -> Result<Touched, Fault> {
+    let mut touched = Touched::default();
+    for id in &request.device_ids {
+        let fact = view.fact::<DeviceFact>(ServiceName::Registry, "device", id)?;
+        touched.add(fact.map(|fact| fact.criticality()).unwrap_or_default());
+    }
+    let mut after: Option<String> = None;
+    while !request.group.is_empty() {
+        let facts = view.facts::<DeviceFact>(ServiceName::Registry, "device", after.as_deref(), FACTS)?;
+        let is_last = facts.len() < FACTS;
+        after = facts.last().map(|(id, _)| id.clone());
+        let members = facts
+            .iter()
+            .filter(|(_, fact)| fact.groups.contains(&request.group));
+        members.for_each(|(_, fact)| touched.add(fact.criticality()));
+        if is_last {
+            break;
+        }
+    }
+    Ok(touched)
 }
 
 /// Whoever may roll out to some groups only names one of them, or devices in them.

@@ -13,7 +13,7 @@ use contract::{Code, Refusal};
 use service::{Caller, Fault, Outcome, View};
 
 use self::steer::Wheel;
-pub(crate) use self::{seal_artifact::on_effect, standing::on_fact, wake::on_wake};
+pub(crate) use self::{create::touched, seal_artifact::on_effect, standing::on_fact, wake::on_wake};
 use crate::request::Request;
 
 /// Decides a command.

@@ -12,6 +12,7 @@ mod damaged_rows;
 mod artifacts;
 mod campaigns;
 mod downloads;
+mod four_eyes;
 mod proofs;
 mod rows;
 mod scopes;

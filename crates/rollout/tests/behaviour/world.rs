@@ -35,6 +35,7 @@ pub(crate) struct World {
     facts: BTreeMap<String, DeviceFact>,
     /// Told anew at each start.
     pub(crate) people: Vec<PrincipalFact>,
+    pub(crate) four_eyes: Option<FourEyes>,
     fact_sequence: u64,
     request: u64,
     /// Effects are run at once unless told to wait.
@@ -88,6 +89,7 @@ impl World {
             now: START,
             facts: BTreeMap::new(),
             people: vec![admin()],
+            four_eyes: None,
             fact_sequence: 0,
             request: 0,
             effects_wait: false,
@@ -209,6 +211,10 @@ impl World {
         };
         frame.set_purpose(Purpose::Request);
         let frames = self.run(vec![Input::Frame(frame)]);
+        // What was approved is answered to whoever asked for it.
+        let mine = format!("/{who}/");
+        let mut frames = frames;
+        frames.retain(|frame| frame.topic.contains(&mine));
         assert!(frames.len() <= 1, "one answer: {frames:?}");
         frames.into_iter().next().map(|frame| read(&frame))
     }
@@ -292,10 +298,18 @@ impl World {
             value: person.encode_to_vec(),
             deleted: false,
         });
+        let settings = self.four_eyes.iter().map(|settings| Fact {
+            epoch: 9,
+            sequence: self.fact_sequence,
+            entity: "four-eyes".into(),
+            id: "settings".into(),
+            value: settings.encode_to_vec(),
+            deleted: false,
+        });
         let page = FactsPage {
             request_id: ask.request_id,
             epoch: 9,
-            facts: facts.chain(people).collect(),
+            facts: facts.chain(people).chain(settings).collect(),
             last: self.fact_sequence,
             complete: true,
             whole: true,

@@ -7,7 +7,6 @@ use contract::{
     wire::{self, Encoding, Reply},
 };
 use prost::Message;
-use sha2::{Digest, Sha256};
 
 use super::{Call, Group, HostLoop};
 use crate::{
@@ -45,7 +44,7 @@ impl<S: Service> HostLoop<S> {
         let Some(kept) = view.raw_record::<AnswerRecord>(&key)? else {
             return Ok(false);
         };
-        if kept.body != Sha256::digest(&call.payload).as_slice() {
+        if kept.body != call.digest() {
             let message = "this request id was used for another request; choose a new one";
             self.refuse(
                 call,
@@ -131,7 +130,7 @@ impl<S: Service> HostLoop<S> {
                     .put(keys::ticket(&in_progress(&key)), ticket.as_bytes());
             }
             let record = AnswerRecord {
-                body: Sha256::digest(&call.payload).to_vec(),
+                body: call.digest(),
                 payload: frame.payload.to_vec(),
                 rejected: frame.rejected.clone(),
                 reason: frame.reason.clone(),

@@ -11,7 +11,6 @@ use contract::{
     verb::Audit,
 };
 use prost::Message;
-use sha2::{Digest, Sha256};
 
 use super::{Call, Group, HostLoop, changes};
 use crate::{
@@ -108,7 +107,8 @@ impl<S: Service> HostLoop<S> {
             verb: format!("{}/{}", S::NAME, call.verb.name),
             subjects: subjects(call, outcome),
             request_id: call.request_id.clone(),
-            request_sha256: hex::encode(Sha256::digest(&call.payload)),
+            request_sha256: hex::encode(call.digest()),
+            approved_by: call.approved_by.clone(),
             outcome: word.into(),
             reason: changes::cut(reason),
             changes: found.changes,
@@ -144,6 +144,7 @@ impl<S: Service> HostLoop<S> {
             subjects: taken.subjects,
             request_id: taken.request_id,
             request_sha256: taken.request_sha256,
+            approved_by: taken.approved_by,
             outcome: refusal.map_or("accepted", |refusal| refusal.code.word()).into(),
             reason: changes::cut(refusal.map(|refusal| refusal.message.clone()).unwrap_or_default()),
             completes: taken.sequence,
@@ -266,7 +267,13 @@ fn word(call: &Call, outcome: &Outcome) -> Option<(&'static str, String)> {
         Answer::Later(_) => Some(("taken", String::new())),
         Answer::Done | Answer::Now(_) => changes_something(outcome).then(|| ("accepted", String::new())),
         // Whoever holds a batch's key, or a device's, could fill the log: theirs are told as events, and paced.
-        Answer::Refused(refusal) if refusal.code == Code::Denied && is_known => {
+        Answer::Refused(refusal)
+            if is_known && matches!(refusal.code, Code::Denied | Code::AwaitingApproval) =>
+        {
+            Some((refusal.code.word(), refusal.message.clone()))
+        }
+        // Somebody approved it: what came of it belongs to that.
+        Answer::Refused(refusal) if !call.approved_by.is_empty() => {
             Some((refusal.code.word(), refusal.message.clone()))
         }
         Answer::Refused(_) => None,

@@ -9,6 +9,8 @@ use contract::{
     wire::{self, Encoding},
 };
 
+use sha2::{Digest, Sha256};
+
 use crate::{service::Caller, sight::Sight};
 
 /// A request and where its answer goes.
@@ -32,6 +34,10 @@ pub(crate) struct Call {
     number: Option<RequestNumber>,
     /// Set once the payload has been read.
     pub(crate) request_id: String,
+    /// The digest of the payload as it came, where it was kept in another form.
+    pub(crate) body: Option<Vec<u8>>,
+    /// Who approved it, where another person had to.
+    pub(crate) approved_by: String,
 }
 
 impl Call {
@@ -41,10 +47,15 @@ impl Call {
             Some(Topic::Up { who, verb }) if verb.service == service => (who, verb),
             _ => return Err(frame.topic),
         };
+        Ok(Call::of(who, verb, frame))
+    }
+
+    /// What somebody asks with this frame.
+    pub(crate) fn of(who: Principal, verb: &'static Verb, frame: Frame) -> Call {
         let batch = (!frame.batch.is_empty())
             .then(|| frame.batch.parse().ok())
             .flatten();
-        Ok(Call {
+        Call {
             caller: Caller {
                 principal: who,
                 batch,
@@ -65,7 +76,9 @@ impl Call {
             audit: 0,
             number: frame.request,
             request_id: String::new(),
-        })
+            body: None,
+            approved_by: String::new(),
+        }
     }
 
     /// A request that the installation's set-up left behind.
@@ -96,6 +109,12 @@ impl Call {
         } else {
             in_payload
         };
+    }
+
+    /// SHA-256 of the payload as it came.
+    pub(crate) fn digest(&self) -> Vec<u8> {
+        let of_payload = || Sha256::digest(&self.payload).to_vec();
+        self.body.clone().unwrap_or_else(of_payload)
     }
 
     /// Whether anybody waits for an answer.

@@ -5,6 +5,7 @@
 
 mod answers;
 mod apply;
+mod approvals;
 mod audit;
 mod audit_query;
 mod call;
@@ -26,6 +27,7 @@ use contract::{
 };
 use prost::Message;
 
+pub(crate) use self::rights::touched;
 use self::{call::Call, facts::Following};
 pub use self::{
     group::{Effect, Group, Released},
@@ -95,6 +97,7 @@ pub struct HostLoop<S: Service> {
     postponed: Vec<Query<S::Request>>,
     /// Operators' requests that would be refused now, and wait for the same.
     early: Vec<Frame>,
+    approvals_at: u64,
     next_wake: Option<i64>,
     connected: bool,
     beacon_at: Option<u64>,
@@ -137,6 +140,7 @@ impl<S: Service> HostLoop<S> {
             following,
             postponed: Vec::new(),
             early: Vec::new(),
+            approvals_at: 0,
             next_wake,
             connected: false,
             beacon_at: None,
@@ -220,6 +224,7 @@ impl<S: Service> HostLoop<S> {
             }
         }
         self.sweep_answers(&mut group, base, cx.now)?;
+        self.expire_approvals(&mut group, base, cx.now)?;
         self.tend_audit(&mut group, base, cx.now)?;
         self.forget_events(&mut group, base, cx.now)?;
         self.speak_up(&mut group, cx.now.mono_ms);

@@ -8,13 +8,15 @@ use contract::{
     filter::Filter,
     id::Kind,
     limits,
-    v1::{DeviceFact, Event, Fact, FactsAfter, FactsPage, Frame, ReadAudit, Replay, ReplayMarker},
+    v1::{
+        DeviceFact, Event, Fact, FactsAfter, FactsPage, Frame, ListApprovals, ReadAudit, Replay, ReplayMarker,
+    },
     verb::Verb,
     wire,
 };
 use prost::Message;
 
-use super::{Call, Settings, audit_query, rights};
+use super::{Call, Settings, approvals, audit_query, rights};
 use crate::{
     keys,
     planted::{self, Mistake},
@@ -39,6 +41,7 @@ enum Work<R> {
     Replay(Replay),
     Facts(FactsAfter),
     Audit(ReadAudit),
+    Approvals(ListApprovals),
 }
 
 /// What a query came to.
@@ -60,7 +63,7 @@ impl<R> Query<R> {
 
     /// Whether every service answers it in the same way.
     pub(super) fn is_of_the_host(verb: &Verb) -> bool {
-        matches!(verb.name, "replay" | "facts" | "audit")
+        matches!(verb.name, "replay" | "facts" | "audit" | "approvals")
     }
 
     /// One of the queries that every service answers in the same way.
@@ -70,6 +73,8 @@ impl<R> Query<R> {
                 .map(|m| (m.request_id.clone(), Work::Replay(m))),
             "facts" => wire::decode::<FactsAfter>(&call.payload, &call.content_type)
                 .map(|m| (m.request_id.clone(), Work::Facts(m))),
+            "approvals" => wire::decode::<ListApprovals>(&call.payload, &call.content_type)
+                .map(|m| (m.request_id.clone(), Work::Approvals(m))),
             _ => wire::decode::<ReadAudit>(&call.payload, &call.content_type)
                 .map(|m| (m.request_id.clone(), Work::Audit(m))),
         };
@@ -105,6 +110,8 @@ impl<R> Query<R> {
                 .map(|reply| vec![call.accepted(&settings.root, reply.encode(call.encoding))]),
             Work::Replay(replay) => replay_events::<S>(&call, &replay, settings, &view),
             Work::Facts(ask) => facts_page(&call, &ask, settings, &view),
+            Work::Approvals(ask) => approvals::list::<S>(&call.caller, &ask, &view)
+                .map(|page| vec![call.accepted(&settings.root, wire::encode(&page, call.encoding))]),
             Work::Audit(ask) => audit_query::read(&ask, &view)
                 .map(|page| vec![call.accepted(&settings.root, wire::encode(&page, call.encoding))]),
         }));

@@ -13,12 +13,12 @@ use contract::{
 };
 use prost::Message;
 
-use super::{Call, Group, HostLoop, Query};
+use super::{Call, Group, HostLoop, Query, approvals, rights};
 use crate::{
     keys,
     outcome::{Answer, Outcome},
     record::RequestRecord,
-    service::{Context, Fault, Service},
+    service::{Context, Fault, Now, Service},
     store::{Read, StoreError},
     view::View,
 };
@@ -46,6 +46,9 @@ impl<S: Service> HostLoop<S> {
     ) -> Result<(), StoreError> {
         if Query::<S::Request>::is_of_the_host(call.verb) {
             return self.ask_host(call, kept, group, base);
+        }
+        if matches!(call.verb.name, "approve" | "disapprove") {
+            return self.decide_approval(call, kept, group, base, cx);
         }
         let parsed = match self.service.parse(call.verb, &call.payload, &call.content_type) {
             Ok(parsed) => parsed,
@@ -76,13 +79,38 @@ impl<S: Service> HostLoop<S> {
                 let message = "this request has made the service fail before; it was not decided";
                 self.refuse(&call, &Refusal::new(Code::Internal, message), group);
             }
-            (true, refusal) => {
+            (true, Some(refusal)) => {
                 group.decided += 1;
-                let request = refusal.map_or(Ok(parsed.request), Err);
-                self.decide_new(call, request, group, base, cx)?;
+                self.conclude(call, approvals::refused(refusal), group, base, cx.now)?;
+            }
+            (true, None) => {
+                group.decided += 1;
+                let outcome = self.decided_or_held(&call, parsed.request, group, base, cx)?;
+                self.conclude(call, outcome, group, base, cx.now)?;
             }
         }
         Ok(())
+    }
+
+    /// What a request comes to; one that another person must approve is kept, unless it comes to nothing anyway.
+    fn decided_or_held(
+        &mut self,
+        call: &Call,
+        request: S::Request,
+        group: &mut Group<S::Request>,
+        base: &dyn Read,
+        cx: &mut Context<'_>,
+    ) -> Result<Outcome, StoreError> {
+        let waiting = match self.waiting(call, &request, group, base, cx) {
+            Ok(waiting) => waiting,
+            Err(Fault::Refused(refusal)) => return Ok(approvals::refused(refusal)),
+            Err(Fault::Store(error)) => return Err(error),
+        };
+        let outcome = self.outcome_of(call, request, group, base, cx)?;
+        match waiting {
+            Some(held) if !matches!(outcome.answer, Answer::Refused(_)) => Ok(approvals::hold(held, group)),
+            _ => Ok(outcome),
+        }
     }
 
     /// A query that every service answers in the same way.
@@ -105,14 +133,14 @@ impl<S: Service> HostLoop<S> {
     }
 
     /// Why the caller may not ask this, if so.
-    fn refusal(
+    pub(super) fn refusal(
         &self,
         call: &mut Call,
         devices: &[&str],
         group: &Group<S::Request>,
         base: &dyn Read,
     ) -> Result<Option<Refusal>, StoreError> {
-        match self.judge(call, devices, &View::new(base, &group.batch)) {
+        match rights::judge::<S>(call, devices, &View::new(base, &group.batch)) {
             Ok(()) => Ok(None),
             Err(Fault::Refused(refusal)) => Ok(Some(refusal)),
             Err(Fault::Store(error @ StoreError::Damaged { .. })) => {
@@ -123,27 +151,28 @@ impl<S: Service> HostLoop<S> {
     }
 
     /// Refuses what cannot be read, under the name that the caller gave it, as far as that can be read.
-    fn refuse_unread(&self, mut call: Call, refusal: &Refusal, group: &mut Group<S::Request>) {
+    pub(super) fn refuse_unread(&self, mut call: Call, refusal: &Refusal, group: &mut Group<S::Request>) {
         call.name_request(request_id::salvage(&call.payload).unwrap_or_default());
         self.refuse(&call, refusal, group);
     }
 
-    fn decide_new(
-        &mut self,
-        mut call: Call,
-        request: Result<S::Request, Refusal>,
+    /// What the service decides on a request.
+    pub(super) fn outcome_of(
+        &self,
+        call: &Call,
+        request: S::Request,
         group: &mut Group<S::Request>,
         base: &dyn Read,
         cx: &mut Context<'_>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Outcome, StoreError> {
         let service = self.service.clone();
         let decided = {
             let view = View::new(base, &group.batch);
             catch_unwind(AssertUnwindSafe(|| {
-                service.decide(&view, &call.caller, request?, cx)
+                service.decide(&view, &call.caller, request, cx)
             }))
         };
-        let outcome = match decided {
+        Ok(match decided {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(Fault::Refused(refusal))) => Outcome {
                 answer: Answer::Refused(refusal),
@@ -168,11 +197,22 @@ impl<S: Service> HostLoop<S> {
                     ..Outcome::default()
                 }
             }
-        };
-        call.audit = self.record(&call, &outcome, group, base, cx.now)?;
+        })
+    }
+
+    /// Records, applies and answers what was decided.
+    pub(super) fn conclude(
+        &mut self,
+        mut call: Call,
+        outcome: Outcome,
+        group: &mut Group<S::Request>,
+        base: &dyn Read,
+        now: Now,
+    ) -> Result<(), StoreError> {
+        call.audit = self.record(&call, &outcome, group, base, now)?;
         let actor = call.caller.principal.to_string();
-        let answer = self.apply(outcome, &actor, &call.traceparent, group, base, cx.now)?;
-        self.give_answer(call, answer, group, base, cx.now)
+        let answer = self.apply(outcome, &actor, &call.traceparent, group, base, now)?;
+        self.give_answer(call, answer, group, base, now)
     }
 
     /// Applies what the service decided of its own accord (a wake-up, a fact, an effect's result).

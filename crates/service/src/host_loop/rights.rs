@@ -5,6 +5,7 @@
 
 use contract::{
     Code, Refusal,
+    approval::Touched,
     grant::{Extent, Rights, named},
     id::{Kind, Principal, ServiceName},
     scope::Scope,
@@ -55,23 +56,33 @@ pub(super) fn person<S: Service>(view: &View<'_>, who: &Principal) -> Result<Pri
     })?)
 }
 
-impl<S: Service> HostLoop<S> {
-    /// Refuses an operator who may not; else sets what the request may reach.
-    pub(super) fn judge(&self, call: &mut Call, devices: &[&str], view: &View<'_>) -> Result<(), Fault> {
-        if call.caller.principal.kind != Kind::Operator {
-            return Ok(());
-        }
-        let person = person::<S>(view, &call.caller.principal)?;
-        let Extent::Groups(groups) = Rights::from(&person).demand(call.verb)? else {
-            return Ok(());
-        };
-        call.caller.sight = Sight::Groups(groups);
-        if call.verb.scope() == Scope::Devices {
-            devices_in_sight::<S>(call.verb, &call.caller.sight, devices, view)?;
-        }
-        Ok(())
+/// Refuses an operator who may not; else sets what the request may reach.
+pub(super) fn judge<S: Service>(call: &mut Call, devices: &[&str], view: &View<'_>) -> Result<(), Fault> {
+    if call.caller.principal.kind != Kind::Operator {
+        return Ok(());
     }
+    let person = person::<S>(view, &call.caller.principal)?;
+    let Extent::Groups(groups) = Rights::from(&person).demand(call.verb)? else {
+        return Ok(());
+    };
+    call.caller.sight = Sight::Groups(groups);
+    if call.verb.scope() == Scope::Devices {
+        devices_in_sight::<S>(call.verb, &call.caller.sight, devices, view)?;
+    }
+    Ok(())
+}
 
+/// How many devices these are, and how much they matter.
+pub(crate) fn touched<S: Service>(view: &View<'_>, devices: &[&str]) -> Result<Touched, StoreError> {
+    let mut touched = Touched::default();
+    for device in devices {
+        let fact = registry_fact::<S, DeviceFact>(view, "device", device)?;
+        touched.add(fact.map(|fact| fact.criticality()).unwrap_or_default());
+    }
+    Ok(touched)
+}
+
+impl<S: Service> HostLoop<S> {
     /// Whether a refusal may only be for want of facts that have not come yet.
     pub(super) fn may_be_early(&self) -> bool {
         S::NAME != ServiceName::Registry && !self.is_whole()

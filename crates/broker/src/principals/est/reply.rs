@@ -108,9 +108,12 @@ fn rejected(rejection: v1::Rejection, may_log_in: bool) -> Reply {
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Denied if may_log_in => StatusCode::UNAUTHORIZED,
         Code::Denied | Code::UnknownVerb => StatusCode::FORBIDDEN,
-        Code::NotFound | Code::Exists | Code::Conflict | Code::NotAllowed | Code::Precondition => {
-            StatusCode::CONFLICT
-        }
+        Code::NotFound
+        | Code::Exists
+        | Code::Conflict
+        | Code::NotAllowed
+        | Code::Precondition
+        | Code::AwaitingApproval => StatusCode::CONFLICT,
         Code::Limit => StatusCode::TOO_MANY_REQUESTS,
         Code::Busy => StatusCode::SERVICE_UNAVAILABLE,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,0 +1,121 @@
+//! Which requests another person must approve.
+
+use crate::{
+    grant,
+    id::ServiceName::{Provisioning, Registry},
+    v1::{Criticality, FourEyes, FourEyesRule},
+    verb::Verb,
+};
+
+/// Once anything is under four eyes, these are: by each of them one person could become two.
+const ALWAYS: [(crate::ServiceName, &str); 3] = [
+    (Registry, "put-four-eyes"),
+    (Registry, "put-person"),
+    (Provisioning, "issue"),
+];
+
+/// The devices that a request is about, as far as the rules look at them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Touched {
+    /// How many.
+    pub devices: u64,
+    /// How much the one that matters most does.
+    pub criticality: Criticality,
+}
+
+impl Touched {
+    /// One more device.
+    pub fn add(&mut self, criticality: Criticality) {
+        self.devices += 1;
+        self.criticality = self.criticality.max(criticality);
+    }
+}
+
+/// Whether the rules look at a verb at all.
+pub fn concerns(settings: &FourEyes, verb: &Verb) -> bool {
+    is_always(settings, verb) || settings.rules.iter().any(|rule| names(rule, verb))
+}
+
+/// Why a request waits for another person, if it does.
+pub fn demand(settings: &FourEyes, verb: &Verb, touched: Touched) -> Option<String> {
+    if is_always(settings, verb) {
+        return Some("the rules themselves, people and their certificates are under four eyes".into());
+    }
+    let rule = settings.rules.iter().find(|rule| fits(rule, verb, touched))?;
+    Some(words(rule))
+}
+
+/// A rule as people say it.
+pub fn words(rule: &FourEyesRule) -> String {
+    let mut words = rule.verbs.join(", ");
+    if rule.criticality() != Criticality::Unspecified {
+        let name = rule.criticality().as_str_name();
+        let name = name.trim_start_matches("CRITICALITY_").to_lowercase();
+        words = format!("{words} of devices of criticality {name} or more");
+    }
+    if rule.over_devices > 0 {
+        words = format!("{words} on more than {} devices", rule.over_devices);
+    }
+    words
+}
+
+fn is_always(settings: &FourEyes, verb: &Verb) -> bool {
+    !settings.rules.is_empty() && ALWAYS.contains(&(verb.service, verb.name))
+}
+
+fn names(rule: &FourEyesRule, verb: &Verb) -> bool {
+    rule.verbs.iter().any(|pattern| grant::names(pattern, verb))
+}
+
+fn fits(rule: &FourEyesRule, verb: &Verb, touched: Touched) -> bool {
+    let matters = rule.criticality() == Criticality::Unspecified || touched.criticality >= rule.criticality();
+    names(rule, verb) && matters && (rule.over_devices == 0 || touched.devices > u64::from(rule.over_devices))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(verbs: &[&str], criticality: Criticality, over_devices: u32) -> FourEyesRule {
+        FourEyesRule {
+            verbs: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
+            criticality: criticality.into(),
+            over_devices,
+        }
+    }
+
+    #[test]
+    fn a_rule_looks_at_the_verb_and_at_the_devices() {
+        use Criticality::{Critical, High, Low, Unspecified};
+        let settings = FourEyes {
+            rules: vec![
+                rule(&["registry/retire", "registry/replace"], High, 0),
+                rule(&["rollout/create"], Unspecified, 100),
+                rule(&["provisioning/revoke"], Unspecified, 0),
+            ],
+            ..FourEyes::default()
+        };
+        for (verb, devices, criticality, expected) in [
+            ("registry/retire", 1, Low, false),
+            ("registry/retire", 1, High, true),
+            ("registry/retire", 1, Critical, true),
+            ("registry/suspend", 1, Critical, false),
+            ("rollout/create", 100, Critical, false),
+            ("rollout/create", 101, Low, true),
+            ("provisioning/revoke", 0, Unspecified, true),
+            ("registry/put-four-eyes", 0, Unspecified, true),
+            ("registry/put-person", 0, Unspecified, true),
+            ("provisioning/issue", 0, Unspecified, true),
+        ] {
+            let (service, name) = verb.split_once('/').unwrap();
+            let verb = Verb::find(crate::ServiceName::from_word(service).unwrap(), name).unwrap();
+            let touched = Touched { devices, criticality };
+            assert_eq!(
+                demand(&settings, verb, touched).is_some(),
+                expected,
+                "{service}/{name} {touched:?}"
+            );
+            assert_eq!(demand(&FourEyes::default(), verb, touched), None);
+        }
+    }
+}
