@@ -3,14 +3,16 @@
 use crate::{
     grant,
     id::ServiceName::{Provisioning, Registry},
-    v1::{Criticality, FourEyes, FourEyesRule},
+    v1::{Approval, Criticality, FourEyes, FourEyesRule},
     verb::Verb,
 };
 
 /// Once anything is under four eyes, these are: by each of them one person could become two.
-const ALWAYS: [(crate::ServiceName, &str); 3] = [
+const ALWAYS: [(crate::ServiceName, &str); 5] = [
     (Registry, "put-four-eyes"),
     (Registry, "put-person"),
+    (Registry, "put-token"),
+    (Registry, "put-password"),
     (Provisioning, "issue"),
 ];
 
@@ -39,10 +41,27 @@ pub fn concerns(settings: &FourEyes, verb: &Verb) -> bool {
 /// Why a request waits for another person, if it does.
 pub fn demand(settings: &FourEyes, verb: &Verb, touched: Touched) -> Option<String> {
     if is_always(settings, verb) {
-        return Some("the rules themselves, people and their certificates are under four eyes".into());
+        return Some("the rules themselves, people and what they log in with are under four eyes".into());
     }
     let rule = settings.rules.iter().find(|rule| fits(rule, verb, touched))?;
     Some(words(rule))
+}
+
+/// A waiting request as others may see it: without what a password could be guessed by.
+#[must_use]
+pub fn shown(asked: Approval) -> Approval {
+    let read = serde_json::from_str(&asked.request);
+    let Ok(serde_json::Value::Object(mut request)) = read else {
+        return asked;
+    };
+    let Some(secret) = request.get_mut("verifier").filter(|value| *value != "") else {
+        return asked;
+    };
+    *secret = "(not shown)".into();
+    Approval {
+        request: serde_json::Value::Object(request).to_string(),
+        ..asked
+    }
 }
 
 /// A rule as people say it.
@@ -75,6 +94,19 @@ fn fits(rule: &FourEyesRule, verb: &Verb, touched: Touched) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_approves_a_password_does_not_see_what_it_is_compared_with() {
+        let asked = |request: &str| Approval {
+            request: request.into(),
+            ..Approval::default()
+        };
+        let seen = shown(asked(r#"{"id":"ada","verifier":"$argon2id$secret"}"#)).request;
+        assert!(seen.contains("ada") && !seen.contains("secret"), "{seen}");
+        for plain in [r#"{"id":"ada","verifier":""}"#, r#"{"id":"ada"}"#, "no json"] {
+            assert_eq!(shown(asked(plain)).request, plain);
+        }
+    }
 
     fn rule(verbs: &[&str], criticality: Criticality, over_devices: u32) -> FourEyesRule {
         FourEyesRule {

@@ -53,7 +53,7 @@ pub(super) fn list<S: Service>(
             let asked = held.approval.clone().unwrap_or_default();
             let shown =
                 asked.who == caller.principal.to_string() || may::<S>(&caller.principal, &held, view)?;
-            Ok((key, shown.then_some(asked)))
+            Ok((key, shown.then(|| approval::shown(asked))))
         };
         rows.map(row).collect()
     })?;
