@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use client::{Client, Endpoint, Identity, Inbox};
 use contract::{
     Id, Root, ServiceName,
-    v1::{ClaimMade, PutClaim, RegisterDevice, RegisterDevices, RegisteredDevices},
+    v1::{ClaimMade, ManyRevoked, PutClaim, RegisterDevice, RegisterDevices, RegisteredDevices, RevokeMany},
 };
 
 use crate::{
@@ -85,6 +85,19 @@ impl Operator {
             .ask(ServiceName::Provisioning, "put-claim", &request)
             .await?;
         Ok(self.trust.with(&made.certificate, &key))
+    }
+
+    /// Has all of the batch revoked; how many certificates there were.
+    pub(crate) async fn revoke_batch(&self) -> Result<u64> {
+        let request = RevokeMany {
+            batch: CLAIM.into(),
+            ..RevokeMany::default()
+        };
+        let done: ManyRevoked = self
+            .client
+            .ask(ServiceName::Provisioning, "revoke-many", &request)
+            .await?;
+        Ok(done.revoked)
     }
 
     pub(crate) async fn leave(self) {
