@@ -22,7 +22,7 @@ use crate::{
     machine::Machine,
     measures::{
         connects::Connects, fan::Fans, latency::Latency, provisioning::Provisioning, requests::Requests,
-        scale::Scale, space::Space,
+        revocations::Revocations, scale::Scale, space::Space,
     },
     programs::Options,
 };
@@ -48,6 +48,7 @@ struct Cli {
 enum Measure {
     Requests(Requests),
     Provisioning(Provisioning),
+    Revocations(Revocations),
     Scale(Scale),
     Connects(Connects),
     Latency(Latency),
@@ -84,6 +85,9 @@ async fn measure(cli: Cli) -> Result<()> {
         Measure::Requests(requests) => output::print(&requests.run(&programs).await?, &machine, json),
         Measure::Provisioning(provisioning) => {
             output::print(&provisioning.run(&programs).await?, &machine, json)
+        }
+        Measure::Revocations(revocations) => {
+            output::print(&revocations.run(&programs).await?, &machine, json)
         }
         Measure::Scale(scale) => output::print(&scale.run(&programs).await?, &machine, json),
         Measure::Connects(connects) => output::print(&connects.run(&programs).await?, &machine, json),

@@ -7,8 +7,8 @@ use client::{Client, Endpoint, Identity, Inbox};
 use contract::{
     Id, Kind, Root, ServiceName,
     v1::{
-        Changed, ClaimMade, Issue, PutClaim, PutPerson, RegisterDevice, RegisterDevices, RegisteredDevices,
-        Signed,
+        Changed, ClaimMade, Issue, ManyRevoked, PutClaim, PutPerson, RegisterDevice, RegisterDevices,
+        RegisteredDevices, RevokeMany, Signed,
     },
 };
 
@@ -115,6 +115,19 @@ impl Operator {
             .ask(ServiceName::Provisioning, "issue", &request)
             .await?;
         Ok(self.trust.with(&issued.certificate, &key))
+    }
+
+    /// Has all of the batch revoked; how many certificates there were.
+    pub(crate) async fn revoke_batch(&self) -> Result<u64> {
+        let request = RevokeMany {
+            batch: CLAIM.into(),
+            ..RevokeMany::default()
+        };
+        let done: ManyRevoked = self
+            .client
+            .ask(ServiceName::Provisioning, "revoke-many", &request)
+            .await?;
+        Ok(done.revoked)
     }
 
     pub(crate) async fn leave(self) {

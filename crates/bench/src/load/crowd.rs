@@ -50,20 +50,9 @@ pub(crate) struct Crowd(Vec<(Connection, Template)>);
 
 impl Crowd {
     pub(crate) async fn connect(devices: Vec<(Login, Template)>) -> Result<Crowd> {
-        let gate = Rc::new(Semaphore::new(CONNECTING));
-        let opening: Vec<_> = devices
-            .into_iter()
-            .map(|(login, template)| {
-                let gate = gate.clone();
-                spawn_local(async move {
-                    let _turn = gate.acquire().await?;
-                    let opened = Connection::open(&login).await;
-                    let connection = opened.with_context(|| login.client_id.clone())?;
-                    anyhow::Ok((connection, template))
-                })
-            })
-            .collect();
-        Ok(Crowd(all(opening).await?))
+        let (logins, templates): (Vec<_>, Vec<_>) = devices.into_iter().unzip();
+        let connections = open(logins).await?;
+        Ok(Crowd(connections.into_iter().zip(templates).collect()))
     }
 
     /// Every device sends as fast as its window allows.
@@ -109,6 +98,20 @@ impl Load {
         let seconds = self.figures.measured as f64 / self.figures.acks_per_second;
         (self.cpu.as_secs_f64() - idle * seconds) * 1e6 / self.figures.measured as f64
     }
+}
+
+/// Connections, some of them made at the same time.
+pub(crate) async fn open(logins: Vec<Login>) -> Result<Vec<Connection>> {
+    let gate = Rc::new(Semaphore::new(CONNECTING));
+    let opening = logins.into_iter().map(|login| {
+        let gate = gate.clone();
+        spawn_local(async move {
+            let _turn = gate.acquire().await?;
+            let opened = Connection::open(&login).await;
+            opened.with_context(|| login.client_id.clone())
+        })
+    });
+    all(opening.collect()).await
 }
 
 /// The results in order, or the first error.

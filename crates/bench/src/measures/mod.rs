@@ -7,5 +7,6 @@ pub(crate) mod provisioning;
 mod raw_signing;
 mod raw_sled;
 pub(crate) mod requests;
+pub(crate) mod revocations;
 pub(crate) mod scale;
 pub(crate) mod space;

@@ -1,6 +1,9 @@
 //! One MQTT connection over TCP or TLS, with a buffer for what has arrived.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Instant,
+};
 
 use anyhow::{Context, Result, bail};
 use tokio::{
@@ -112,6 +115,12 @@ impl Connection {
         }
         self.filled += read;
         Ok(())
+    }
+
+    /// When the server has closed it.
+    pub(crate) async fn closed(mut self) -> Instant {
+        while self.fill().await.is_ok() && self.take(|_| ()).is_ok() {}
+        Instant::now()
     }
 
     /// Hands over every packet that has arrived whole.
