@@ -1,12 +1,15 @@
 //! A service's disk: under its store lies the product's redo log, on a file that does what real ones do: it is full,
 //! it fails, it is torn, and bits flip where they lie. Where the product brings a full log into sled, this one grows.
 
+mod store_on_it;
+
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use parking_lot::Mutex;
-use service::store::{Batch, Durable, Pair, Read, Store, StoreError};
+use service::store::{Batch, Durable, Pair, StoreError};
 use store::Log;
 
+pub(crate) use self::store_on_it::{Rows, SimStore};
 use crate::{dice::Dice, platter::Platter};
 
 /// What becomes of the next commit.
@@ -284,74 +287,6 @@ fn first_half(batch: &Batch) -> Batch {
 
 fn closed() -> StoreError {
     StoreError::Engine("closed since a failure".into())
-}
-
-/// The store on a [`Disk`].
-pub(crate) struct SimStore(Disk);
-
-impl SimStore {
-    fn live<T>(&self, work: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
-        let mut state = self.0.0.lock();
-        if state.log.is_none() {
-            return Err(closed());
-        }
-        Ok(work(&mut state))
-    }
-}
-
-impl Read for SimStore {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.live(|state| state.rows.get(key).cloned())
-    }
-
-    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
-        self.live(|state| state.scan(prefix, after, limit))
-    }
-}
-
-impl Store for SimStore {
-    fn commit(&self, batch: &Batch) -> Result<Durable, StoreError> {
-        // What no engine takes this one does not take either.
-        store::check_batch(batch)?;
-        self.live(|state| state.commit(batch))?
-    }
-
-    fn has_room(&self) -> Result<(), StoreError> {
-        self.live(|state| if state.full { Err(full()) } else { Ok(()) })?
-    }
-
-    fn epoch(&self) -> u64 {
-        self.0.epoch()
-    }
-
-    fn verify(&self) -> Result<u64, StoreError> {
-        self.live(|state| state.rows.len() as u64)
-    }
-
-    fn size_on_disk(&self) -> Result<u64, StoreError> {
-        let bytes = |state: &mut State| state.rows.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>();
-        self.live(bytes).map(|bytes| bytes as u64)
-    }
-}
-
-/// The rows of a disk, for whoever looks from outside.
-pub(crate) struct Rows(Disk);
-
-impl Rows {
-    /// The history's name.
-    pub(crate) fn epoch(&self) -> u64 {
-        self.0.epoch()
-    }
-}
-
-impl Read for Rows {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.0.0.lock().rows.get(key).cloned())
-    }
-
-    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
-        Ok(self.0.0.lock().scan(prefix, after, limit))
-    }
 }
 
 #[cfg(test)]
