@@ -40,6 +40,8 @@ mistakes! {
     EffectForgotten "effect-forgotten" "After a restart, effects without a result are not run.";
     AckInMemory "ack-in-memory" "A request is acknowledged when the front door has it in memory.";
     ResumedAndForgotten "resumed-and-forgotten" "What was sent and not acknowledged is not sent again when its session goes on.";
+    SyncSkipped "sync-skipped" "A commit counts once it is written, whether the disk has it or not.";
+    TailUnchecked "tail-unchecked" "A record that cannot be read counts as the end of the log, whatever lies behind it.";
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -40,6 +40,7 @@ invariants! {
     12 Images "A device runs only what was verified, and always has something to run";
     13 Devices "A device keeps its key, and ends what it is assigned";
     14 Sessions "A session that goes on owes nothing";
+    15 Stores "A store serves what was committed to it, or nothing";
 }
 
 impl fmt::Display for Invariant {

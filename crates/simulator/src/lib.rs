@@ -27,6 +27,7 @@ mod link;
 mod network;
 mod plan;
 pub mod planted;
+mod platter;
 mod sdk;
 mod shrink;
 mod story;

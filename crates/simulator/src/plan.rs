@@ -77,6 +77,10 @@ pub enum Fault {
     KillFrontDoor,
     /// Everything is killed.
     KillAll,
+    /// A service's machine loses power in its next round.
+    PowerCut(ServiceName),
+    /// A service is killed, perhaps by a power cut, and a bit flips in its log while it lies there.
+    FlipLog(ServiceName),
     /// A client's connection breaks, wherever its bytes are.
     CutClient(usize),
     /// A client's connection breaks the next time that something is under way to it: a part of that arrives.
@@ -181,6 +185,7 @@ impl Plan {
         }
         if !calm {
             cuts(seed, devices, busy_ms, &mut faults);
+            disk_faults(seed, busy_ms, &mut faults);
         }
         faults.sort_by_key(|(at, _)| *at);
         Plan {
@@ -253,6 +258,21 @@ fn cuts(seed: u64, devices: usize, busy_ms: u64, faults: &mut Vec<(u64, Fault)>)
         };
         (dice.between(2_000, busy_ms), Fault::CutAmid(client as usize))
     }));
+}
+
+/// What goes wrong below a service's store.
+fn disk_faults(seed: u64, busy_ms: u64, faults: &mut Vec<(u64, Fault)>) {
+    let mut dice = Dice::new(seed, 8);
+    let count = if dice.percent(60) { dice.between(1, 5) } else { 0 };
+    for _ in 0..count {
+        let kept = dice.pick(&ServiceName::KEEPERS).copied();
+        let service = kept.unwrap_or(ServiceName::Registry);
+        let fault = match dice.percent(60) {
+            true => Fault::PowerCut(service),
+            false => Fault::FlipLog(service),
+        };
+        faults.push((dice.between(500, busy_ms), fault));
+    }
 }
 
 /// An operator who does not know what he wants: of a device, and of a rollout.

@@ -1,7 +1,8 @@
 //! How fast commits are, and what they cost: rows of two keys of 100 bytes in groups, and commits as
 //! a busy service makes them.
 //!
-//! `commit_rate <empty folder> [rows]`, or `commit_rate <empty folder> busy [commits]`;
+//! `commit_rate <empty folder> [rows]`, or `commit_rate <empty folder> busy [commits]`, or what safety costs beside bare
+//! sled, whose flush reaches neither the file's metadata nor the drive's cache: `commit_rate <empty folder> engines [seconds]`;
 //! `commit_rate_mimalloc` is the same with that allocator.
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use service::store::{Batch, Store};
-use store::{OpenOptions, SledStore};
+use store::{Engine, OpenOptions, SledStore};
 
 pub(crate) fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -23,6 +24,10 @@ pub(crate) fn main() {
     if first.as_deref() == Some("busy") {
         let commits = arguments.next().map_or(5000, |commits| commits.parse().unwrap());
         return measure_busy(&folder.join("busy"), commits);
+    }
+    if first.as_deref() == Some("engines") {
+        let seconds = arguments.next().map_or(3, |seconds| seconds.parse().unwrap());
+        return measure_engines(folder, Duration::from_secs(seconds));
     }
     let rows: u64 = first.map_or(2_000_000, |rows| rows.parse().unwrap());
     println!(
@@ -68,6 +73,51 @@ fn measure(folder: &Path, group: u64, rows: u64) {
         "       {} MB on disk; close {closing:?}, open {clean:?}, open after a crash {replay:?}",
         size >> 20
     );
+}
+
+/// Rows a second with a commit for each group, by three ways in turn: bare sled with a flush for each group, the store
+/// with its redo log before sled, and redb.
+fn measure_engines(folder: &Path, span: Duration) {
+    println!(
+        "{:>6} {:>12} {:>14} {:>12} {:>7} {:>7}",
+        "group", "bare sled/s", "redo + sled/s", "redb/s", "ratio", "ratio"
+    );
+    for group in [1, 10, 100, 1000] {
+        let place = |word: &str| folder.join(format!("{word}-{group}"));
+        let bare = sled::Config::new()
+            .path(place("bare"))
+            .flush_every_ms(None)
+            .open()
+            .unwrap();
+        let bare = rate(group, span, |batch| {
+            for (key, value) in batch.iter() {
+                bare.insert(key, value.unwrap()).unwrap();
+            }
+            bare.flush().unwrap();
+        });
+        let through = |engine: Engine, word: &str| {
+            let store = engine.open(OpenOptions::new(place(word), 7, 1)).unwrap();
+            rate(group, span, |batch| {
+                store.commit(batch).unwrap();
+            })
+        };
+        let (redo, redb) = (through(Engine::Sled, "redo"), through(Engine::Redb, "redb"));
+        let (one, other) = (redo / bare, redb / bare);
+        println!("{group:>6} {bare:>12.0} {redo:>14.0} {redb:>12.0} {one:>7.2} {other:>7.2}");
+    }
+}
+
+/// Rows a second; what makes the rows does not count.
+fn rate(group: u64, span: Duration, mut commit: impl FnMut(&Batch)) -> f64 {
+    let (mut rows, mut took) = (0, Duration::ZERO);
+    while took < span {
+        let batch = rows_from(rows, group);
+        let begun = Instant::now();
+        commit(&batch);
+        took += begun.elapsed();
+        rows += group;
+    }
+    rows as f64 / took.as_secs_f64()
 }
 
 /// Two hundred requests a commit: each overwrites the record of one device of four hundred, and adds

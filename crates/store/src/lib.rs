@@ -70,6 +70,7 @@ pub use memory::MemoryStore;
 pub use memory_blobs::MemoryBlobs;
 pub use opening::{OpenOptions, StartCheck};
 pub use redb_store::RedbStore;
+pub use redo::{Log, Medium};
 pub use salvage::Seen;
 pub use stopped::{
     ClassStats, Classify, FilesVerified, Lost, Plan, Repaired, Restored, Rewritten, Stats, Stopped, Verified,

@@ -89,10 +89,7 @@ fn check_acknowledged(older: &Redo, newer: &Redo, committed: Option<u64>) -> Res
         return Ok(());
     }
     let last = if newer.is_empty() { older } else { newer };
-    Err(redo::damaged(
-        last.name(),
-        "it ends before the last commit that was acknowledged",
-    ))
+    Err(redo::damaged(last.name(), redo::ENDS_EARLY))
 }
 
 /// Walks sled, and checks that no row is missing and none is an older one. Those that the log changes

@@ -44,6 +44,13 @@ impl World<'_> {
                     place.paused_ms = self.scene.now_ms + ms;
                 }
             }
+            Fault::PowerCut(service) => {
+                if let Some(place) = self.places.get_mut(&service) {
+                    place.power_cut = true;
+                }
+                self.end_next_round(service);
+            }
+            Fault::FlipLog(service) => self.flip_log(service),
             Fault::CutService(service) => self.cut_link(service, Leaving::Lost),
             Fault::BackUp(service) => {
                 if let Some(place) = self.places.get_mut(&service) {
@@ -102,11 +109,27 @@ impl World<'_> {
     }
 
     fn fate(&mut self) -> Fate {
-        if self.scene.dice.percent(50) {
-            Fate::Lost
-        } else {
-            Fate::Kept
+        match self.scene.dice.below(10) {
+            0..4 => Fate::Lost,
+            4..8 => Fate::Kept,
+            _ => Fate::After(self.scene.dice.below(6)),
         }
+    }
+
+    fn flip_log(&mut self, service: ServiceName) {
+        self.kill_service(service);
+        let power = self.scene.dice.percent(50);
+        let Some(place) = self.places.get(&service) else {
+            return;
+        };
+        let disk = place.keeper.disk();
+        if power {
+            disk.cut_power();
+        }
+        let at = disk.flip();
+        self.scene.story.tell(self.scene.now_ms, || {
+            format!("a bit flips at {at} of {service}'s log (power cut: {power})")
+        });
     }
 
     fn end_next_round(&mut self, service: ServiceName) {

@@ -114,6 +114,10 @@ struct Place {
     connect_ms: u64,
     /// It does nothing until then.
     paused_ms: u64,
+    /// Its machine loses power when it is killed next.
+    power_cut: bool,
+    /// How often in a row its store was refused.
+    refusals: u32,
     /// Its disk is full until then; 0: it is not.
     full_until_ms: u64,
     /// When its loop runs even if nothing has arrived.
@@ -175,7 +179,7 @@ impl<'a> World<'a> {
         let mut places = BTreeMap::new();
         let mut rows = BTreeMap::new();
         for (n, service) in ServiceName::KEEPERS.into_iter().enumerate() {
-            let disk = Disk::new(0x1000 + n as u64);
+            let disk = Disk::new(0x1000 + n as u64, plan.seed);
             rows.insert(service, disk.rows());
             let mut keeper = keeper(service, disk, genesis);
             keeper.keep_events(plan.keep_events_ms);
@@ -185,6 +189,8 @@ impl<'a> World<'a> {
                 restart_ms: 0,
                 connect_ms: 0,
                 paused_ms: 0,
+                power_cut: false,
+                refusals: 0,
                 full_until_ms: 0,
                 round_ms: 0,
                 ending: None,
@@ -286,7 +292,7 @@ impl<'a> World<'a> {
     fn step(&mut self) -> Result<bool, Violation> {
         self.free_disks();
         self.set_clocks();
-        self.start_what_is_down();
+        self.start_what_is_down()?;
         let mut actions = self.actions();
         for n in (1..actions.len()).rev() {
             actions.swap(n, self.scene.dice.below(n as u64 + 1) as usize);

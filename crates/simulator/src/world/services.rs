@@ -1,7 +1,7 @@
 //! Steps of the services and of what lies between them and the front door.
 
 use contract::ServiceName;
-use service::{Effect, Input};
+use service::{Effect, Input, store::StoreError};
 use session::{Leaving, Limits};
 
 use super::{Place, World};
@@ -14,6 +14,8 @@ use crate::{
 
 /// A service's loop runs at least so often, milliseconds.
 const TICK_MS: u64 = 250;
+/// Refusals of a damaged store, one after the other, until an operator brings back what there was.
+const REFUSALS: u32 = 3;
 /// Envelopes on their way to a service; the router's budget.
 const ON_THE_WAY: usize = 4;
 /// How long an effect takes at most, milliseconds.
@@ -28,7 +30,7 @@ impl World<'_> {
     }
 
     /// What is down and due comes up.
-    pub(super) fn start_what_is_down(&mut self) {
+    pub(super) fn start_what_is_down(&mut self) -> Result<(), Violation> {
         if self.front.is_none() && self.scene.now_ms >= self.front_restart_ms {
             self.boots += 1;
             self.front = Some(Front::new(self.boots, Limits::default()));
@@ -42,8 +44,17 @@ impl World<'_> {
             if place.keeper.is_running() || now_ms < place.restart_ms || place.paused_ms > now_ms {
                 continue;
             }
-            match place.keeper.start() {
+            let started = place.keeper.start();
+            if let Some(seen) = place.keeper.disk().take_found() {
+                return Err(Violation {
+                    invariant: Invariant::Stores,
+                    seen: format!("{service}: {seen}"),
+                    at_ms: now_ms,
+                });
+            }
+            match started {
                 Ok(effects) => {
+                    place.refusals = 0;
                     self.scene.story.tell(now_ms, || {
                         format!("{service} starts; effects to run again: {}", effects.len())
                     });
@@ -55,9 +66,19 @@ impl World<'_> {
                         .story
                         .tell(now_ms, || format!("{service} does not start: {error}"));
                     place.restart_ms = now_ms + 500;
+                    if matches!(error, StoreError::Damaged { .. }) {
+                        place.refusals += 1;
+                    }
+                    if place.refusals >= REFUSALS {
+                        self.scene
+                            .story
+                            .tell(now_ms, || format!("{service}'s log is brought back as it was"));
+                        place.keeper.disk().mend();
+                    }
                 }
             }
         }
+        Ok(())
     }
 
     pub(super) fn front_tick(&mut self) -> bool {
@@ -238,6 +259,9 @@ impl World<'_> {
         let restart_ms = self.scene.now_ms + self.scene.dice.between(20, 4_000);
         if let Some(place) = self.places.get_mut(&service) {
             place.keeper.kill();
+            if std::mem::take(&mut place.power_cut) {
+                place.keeper.disk().cut_power();
+            }
             place.effects.clear();
             place.restart_ms = restart_ms;
         }

@@ -12,7 +12,9 @@
 //! that was cut is found out. Between the headers and the records lies the *turn* block: that the
 //! bringing of this log into sled has begun, and what all rows come to that it leaves alone.
 
+mod alone;
 mod header;
+mod medium;
 mod record;
 mod scan;
 mod turn;
@@ -20,15 +22,20 @@ mod wreck;
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use bytes::Bytes;
-use service::store::StoreError;
+use service::{
+    planted::{self, Mistake},
+    store::StoreError,
+};
 
 use crate::fault::Fault;
 use crate::tally::Tally;
+pub use alone::Log;
 use header::{Generation, Header};
+pub use medium::Medium;
 pub(crate) use record::{Write, size, writes};
 pub(crate) use wreck::{Commit, salvage};
 
@@ -47,11 +54,14 @@ const TARGET_BYTES: u64 = 8 << 20;
 /// The file grows by this much, so that most commits find their blocks allocated.
 const STEP_BYTES: u64 = 256 << 10;
 
+/// What is wrong with a log that lacks commits.
+pub(crate) const ENDS_EARLY: &str = "it ends before the last commit that was acknowledged";
+
 /// One of the two open logs of a store.
 #[derive(Debug)]
-pub(crate) struct Redo {
+pub(crate) struct Redo<M = File> {
     name: &'static str,
-    file: File,
+    file: M,
     header: Header,
     /// The number of the generation's first record.
     first: u64,
@@ -66,11 +76,11 @@ pub(crate) struct Redo {
 }
 
 /// What a log file turned out to be.
-pub(crate) enum Opened {
+pub(crate) enum Opened<M = File> {
     /// There is none, or none that was ever finished or can still be read.
     Unusable(&'static str),
     /// A log, and the bytes of its file, from which [`Redo::replay`] reads.
-    Usable(Redo, Bytes),
+    Usable(Redo<M>, Bytes),
 }
 
 /// Why an append failed.
@@ -91,17 +101,10 @@ impl Redo {
             .truncate(true)
             .mode(0o600)
             .open(folder.join(name))?;
-        let older = Header {
-            generation: Generation::numbered(number),
-            length: STEP_BYTES,
-            offset: 0,
-        };
-        let header = older.succeeded_by(Generation::numbered(number + 1), STEP_BYTES);
-        file.write_all_at(&vec![0; STEP_BYTES as usize], 0)?;
-        file.write_all_at(&older.encode(), older.offset)?;
-        file.write_all_at(&header.encode(), header.offset)?;
-        file.sync_all()?;
-        Ok(Redo::from_parts(name, file, header, STEP_BYTES))
+        let generations = [Generation::numbered(number), Generation::numbered(number + 1)];
+        let redo = Redo::create_on(file, name, generations)?;
+        redo.file.sync_all()?;
+        Ok(redo)
     }
 
     /// Opens the log of this name in `folder`.
@@ -113,7 +116,29 @@ impl Redo {
             }
             Err(error) => return Err(error.into()),
         };
-        let bytes = Bytes::from(read_whole(&file)?);
+        Redo::open_on(file, name)
+    }
+}
+
+impl<M: Medium> Redo<M> {
+    /// Makes an empty log of the second generation, the first one void.
+    fn create_on(file: M, name: &'static str, [void, generation]: [Generation; 2]) -> io::Result<Redo<M>> {
+        let older = Header {
+            generation: void,
+            length: STEP_BYTES,
+            offset: 0,
+        };
+        let header = older.succeeded_by(generation, STEP_BYTES);
+        file.write_at(&vec![0; STEP_BYTES as usize], 0)?;
+        file.write_at(&older.encode(), older.offset)?;
+        file.write_at(&header.encode(), header.offset)?;
+        file.sync()?;
+        Ok(Redo::from_parts(name, file, header, STEP_BYTES))
+    }
+
+    /// The log in a file that is open.
+    fn open_on(file: M, name: &'static str) -> Result<Opened<M>, Fault> {
+        let bytes = Bytes::from(file.read_all()?);
         let Some(header) = header::newest(name, &bytes, RECORDS)? else {
             return Ok(Opened::Unusable("both of its headers are damaged"));
         };
@@ -125,7 +150,7 @@ impl Redo {
         Ok(Opened::Usable(redo, bytes))
     }
 
-    fn from_parts(name: &'static str, file: File, header: Header, length: u64) -> Redo {
+    fn from_parts(name: &'static str, file: M, header: Header, length: u64) -> Redo<M> {
         Redo {
             name,
             file,
@@ -151,7 +176,7 @@ impl Redo {
 
     /// Checks that this log goes on where `older` ends. Generations alternate, so one that is not the
     /// next has been read from a header that was void.
-    pub(crate) fn check_follows(&self, older: &Redo) -> Result<(), StoreError> {
+    pub(crate) fn check_follows(&self, older: &Redo<M>) -> Result<(), StoreError> {
         if self.number() != older.number() + 1 {
             return Err(damaged(older.name, "one of its headers is damaged"));
         }
@@ -206,7 +231,7 @@ impl Redo {
         let record = record::encode(self.header.generation, self.next(), writes);
         let end = self.end + record.len() as u64;
         let written = self.grow(end);
-        match written.and_then(|()| self.file.write_all_at(&record, self.end)) {
+        match written.and_then(|()| self.file.write_at(&record, self.end)) {
             Ok(()) => {
                 self.end = end;
                 self.records += 1;
@@ -224,19 +249,19 @@ impl Redo {
         }
         let length = end.next_multiple_of(STEP_BYTES);
         // In one step, so that no crash leaves a length in between.
-        self.file.set_len(length)?;
+        self.file.set_length(length)?;
         let zeros = vec![0; (length - self.length) as usize];
-        self.file.write_all_at(&zeros, self.length)?;
-        self.file.sync_data()?;
+        self.file.write_at(&zeros, self.length)?;
+        self.file.sync()?;
         self.length = length;
         self.write_header(self.header.generation, length)
     }
 
     /// Voids what a failed write may have left.
     fn undo(&self, error: io::Error) -> AppendError {
-        let undone = self.file.set_len(self.length).and_then(|()| {
+        let undone = self.file.set_length(self.length).and_then(|()| {
             let stale = self.length.saturating_sub(self.end).min(record::HEADER as u64);
-            self.file.write_all_at(&vec![0; stale as usize], self.end)
+            self.file.write_at(&vec![0; stale as usize], self.end)
         });
         match undone {
             Ok(()) => AppendError::Undone(error.into()),
@@ -246,7 +271,10 @@ impl Redo {
 
     /// Makes what was written outlive a power cut.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        if planted::is(Mistake::SyncSkipped) {
+            return Ok(());
+        }
+        self.file.sync()
     }
 
     /// What all rows come to that this log leaves alone; `None` until [`Self::begin_turn`].
@@ -258,7 +286,7 @@ impl Redo {
     /// all `rest` of its rows are to stay as they are.
     pub(crate) fn begin_turn(&mut self, rest: Tally) -> io::Result<()> {
         self.file
-            .write_all_at(&turn::encode(self.header.generation, rest), TURN)?;
+            .write_at(&turn::encode(self.header.generation, rest), TURN)?;
         self.sync()?;
         self.turn = Some(rest);
         Ok(())
@@ -278,7 +306,7 @@ impl Redo {
 
     fn write_header(&mut self, generation: Generation, length: u64) -> io::Result<()> {
         let header = self.header.succeeded_by(generation, length);
-        self.file.write_all_at(&header.encode(), header.offset)?;
+        self.file.write_at(&header.encode(), header.offset)?;
         self.header = header;
         Ok(())
     }
@@ -286,7 +314,7 @@ impl Redo {
     /// Gives back what a record larger than the log has taken. Only after a synced [`Self::renew`].
     pub(crate) fn trim(&mut self) -> io::Result<()> {
         if self.length > TARGET_BYTES {
-            self.file.set_len(TARGET_BYTES)?;
+            self.file.set_length(TARGET_BYTES)?;
             self.length = TARGET_BYTES;
         }
         Ok(())
@@ -294,7 +322,7 @@ impl Redo {
 
     /// Reads the file again and checks that it holds what was written.
     pub(crate) fn verify(&self) -> Result<(), Fault> {
-        let bytes = read_whole(&self.file)?;
+        let bytes = self.file.read_all()?;
         let newest = header::newest(self.name, &bytes, RECORDS)?;
         if newest.map(|header| header.generation) != Some(self.header.generation) {
             return Err(damaged(self.name, "its header is not what was written").into());
@@ -314,10 +342,4 @@ pub(crate) fn damaged(name: &str, reason: &'static str) -> StoreError {
         key: name.to_owned(),
         reason,
     }
-}
-
-fn read_whole(file: &File) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; file.metadata()?.len() as usize];
-    file.read_exact_at(&mut bytes, 0)?;
-    Ok(bytes)
 }

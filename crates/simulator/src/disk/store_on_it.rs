@@ -1,0 +1,73 @@
+//! The store as a service has it, and its rows as whoever looks from outside sees them.
+
+use service::store::{Batch, Durable, Pair, Read, Store, StoreError};
+
+use super::{Disk, State, closed, full};
+
+/// The store on a [`Disk`].
+pub(crate) struct SimStore(pub(super) Disk);
+
+impl SimStore {
+    fn live<T>(&self, work: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
+        let mut state = self.0.0.lock();
+        if state.log.is_none() {
+            return Err(closed());
+        }
+        Ok(work(&mut state))
+    }
+}
+
+impl Read for SimStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.live(|state| state.rows.get(key).cloned())
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        self.live(|state| state.scan(prefix, after, limit))
+    }
+}
+
+impl Store for SimStore {
+    fn commit(&self, batch: &Batch) -> Result<Durable, StoreError> {
+        // What no engine takes this one does not take either.
+        store::check_batch(batch)?;
+        self.live(|state| state.commit(batch))?
+    }
+
+    fn has_room(&self) -> Result<(), StoreError> {
+        self.live(|state| if state.full { Err(full()) } else { Ok(()) })?
+    }
+
+    fn epoch(&self) -> u64 {
+        self.0.epoch()
+    }
+
+    fn verify(&self) -> Result<u64, StoreError> {
+        self.live(|state| state.rows.len() as u64)
+    }
+
+    fn size_on_disk(&self) -> Result<u64, StoreError> {
+        let bytes = |state: &mut State| state.rows.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>();
+        self.live(bytes).map(|bytes| bytes as u64)
+    }
+}
+
+/// The rows of a disk, for whoever looks from outside.
+pub(crate) struct Rows(pub(super) Disk);
+
+impl Rows {
+    /// The history's name.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.0.epoch()
+    }
+}
+
+impl Read for Rows {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.0.0.lock().rows.get(key).cloned())
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
+        Ok(self.0.0.lock().scan(prefix, after, limit))
+    }
+}
