@@ -355,7 +355,7 @@ pub const VERBS: &[Verb] = &[
     query(Registry, Row("people", &[VIEWER], "ListPeople", "PeopleListed", SMALL, "Operators and integrators.")),
     command(Registry, Row("put-token", &[ADMIN], "PutToken", "TokenMade", SMALL, "Lets an operator or an integrator log in with a token, for a time.")),
     query(Registry, Row("tokens", &[VIEWER], "ListTokens", "TokensListed", SMALL, "The tokens of one person, without what opens.")),
-    command(Registry, Row("revoke-token", &[ADMIN], "RevokeToken", "TokensRevoked", SMALL, "Takes tokens of one person back, and ends the sessions over them.")),
+    command(Registry, Row("revoke-token", &[SECURITY], "RevokeToken", "TokensRevoked", SMALL, "Takes tokens of one person back, and ends the sessions over them.")),
     command(Registry, Row("put-password", &[ADMIN], "PutPassword", "Changed", SMALL, "Gives an operator or an integrator another password to log in with, or none.")),
     query(Registry, Row("password", &[FRONT_DOOR], "ShowPassword", "PasswordShown", SMALL, "What a password is compared with at a login.")),
     command(Registry, Row("put-four-eyes", &[SECURITY], "PutFourEyes", "Changed", SMALL, "Says which requests another person must approve.")),
@@ -677,11 +677,13 @@ mod tests {
                 "provisioning/put-secret",
                 "provisioning/renew-server",
                 "provisioning/revoke",
+                "provisioning/revoke-many",
                 "provisioning/turn-away",
                 "registry/audit",
                 "registry/put-four-eyes",
                 "registry/quarantine",
                 "registry/release",
+                "registry/revoke-token",
                 "registry/suspend",
                 "rollout/audit"
             ]
@@ -694,8 +696,9 @@ mod tests {
             assert!(verb.allows(Role::Admin), "{}/{}", verb.service, verb.name);
             assert!(!verb.allows(Role::Unspecified));
         }
-        // Whoever issues a person's certificate can be that person.
-        for (service, name) in [(Registry, "put-person"), (Provisioning, "issue")] {
+        // Whoever issues what a person shows can be that person.
+        let people = ["put-person", "put-token", "put-password"].map(|name| (Registry, name));
+        for (service, name) in people.into_iter().chain([(Provisioning, "issue")]) {
             assert_eq!(Verb::find(service, name).unwrap().roles(), [Role::Admin]);
         }
     }
