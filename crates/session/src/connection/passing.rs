@@ -91,9 +91,7 @@ impl Connection {
         }
         let phase = std::mem::replace(&mut self.phase, Phase::Over(cause));
         let Phase::Open(mut open) = phase else { return };
-        // Whose CONNACK may be lost takes the next session present for the one that it had before this.
-        let known = open.flight.as_ref().is_some_and(|flight| flight.is_known());
-        let outlives = open.expiry_s > 0 && known;
+        let outlives = open.expiry_s > 0;
         // Who is taken over by itself has not been lost.
         let will = open.will.take().filter(|_| cause != Cause::Takeover);
         let (later, now) = will.map_or((None, None), |will| match will.delay_s > 0 && outlives {
@@ -182,6 +180,7 @@ impl Open {
         let mut queue = self.queue;
         queue.retain(|delivery| delivery.quality.is_acknowledged());
         Remains {
+            known: self.flight.as_ref().is_some_and(|flight| flight.is_known()),
             acks,
             flight: self.flight.map(|flight| flight.into_left()).unwrap_or_default(),
             queue,

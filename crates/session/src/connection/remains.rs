@@ -8,6 +8,8 @@ use crate::protocol::{Delivery, Will};
 /// What is left when a connection is over.
 #[derive(Debug, Default)]
 pub(crate) struct Remains {
+    /// The client knows of its session: it was heard after a CONNACK.
+    pub(crate) known: bool,
     /// Publishes of the client that wait, and packet ids that are in use at QoS 2.
     pub(crate) acks: Acks,
     /// Messages to the client that it has not acknowledged.

@@ -98,6 +98,8 @@ impl Door {
                 self.speak(kept.remains.will, &kept.caller, 0, now);
                 None
             }
+            // Nothing is in it yet, and its client may not know of it. Whoever comes back has not been lost.
+            Some((_, kept)) if !kept.remains.known => None,
             Some((former, kept)) => Some(self.go_on(id, former, kept)),
             None => None,
         };

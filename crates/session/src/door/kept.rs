@@ -3,8 +3,8 @@
 //! The promise to such a client: an answer or an order at QoS 1 or 2 that its subscriptions are for is there
 //! when it comes back, or its session is not, which the CONNACK says (session present 0). Events go, the
 //! oldest first, when there is no room: their sequence shows the gap, and a replay fills it. Nothing outlives
-//! the front door's process. A new session is kept once its client has been heard after the CONNACK: one
-//! that was lost on its way would let the client take the new session for its former one.
+//! the front door's process. Of a new session whose client was not heard after the CONNACK nothing is told when it comes
+//! back: that CONNACK may be lost, and the client would take a session present for the one that it had before.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

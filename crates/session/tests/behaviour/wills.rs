@@ -136,3 +136,23 @@ fn a_will_that_its_client_may_not_publish_keeps_it_out() {
         assert_eq!((got[0].kind, got[0].body[1]), (0x20, 0x87));
     }
 }
+
+#[test]
+fn whoever_said_nothing_but_its_will_comes_back_in_time_as_well() {
+    let mut world = World::new();
+    let knock = |world: &mut World| {
+        let device = world.dial(Kind::Device, "pump-7", "01");
+        let connack = world.send(device, &hello(30, 600).packet()).remove(0);
+        assert_eq!((connack.body[0], connack.body[1]), (0, 0));
+        device
+    };
+    let device = knock(&mut world);
+    world.close(device);
+    world.pass_time(1_000);
+    let device = knock(&mut world);
+    world.pass_time(60_000);
+    assert_eq!(spoken(&mut world), 0);
+    world.close(device);
+    world.pass_time(30_000);
+    assert_eq!(spoken(&mut world), 1);
+}
