@@ -115,14 +115,14 @@ towards clients; shared subscriptions for integrators. What differs on purpose:
   rejected it. A repeat joins the request that waits, over the next connection of the same session too.
 - **Clients retain nothing.** A publish with the retain flag is rejected, a will with it keeps its client out. What a
   service retains is marked in [topics.md](topics.md).
-- **Publishes end at services.** Nothing that a client publishes is delivered to a client as it is. Of a request's user
-  properties `traceparent` is passed on.
+- **Requests end at services.** Of what clients publish only devices' own data (`front-door/data`) is delivered to
+  clients, as it is. Of a request's user properties `traceparent` is passed on.
 - **A session is kept in memory**: a day at most, three for a device, four for a person, none for a claim. An answer or an
   order at QoS 1 or 2 is there when the client comes back, or the session is not (session present 0): when too much
-  waits (128 messages or 256 KiB for a device, 2,048 or 4 MiB for a person), the oldest events go first, which a replay
-  brings again; if there is none left to go, the session ends. A restart of the server ends all of them. Whoever is
+  waits (128 messages or 256 KiB for a device, 2,048 or 4 MiB for a person), the oldest events and devices' data
+  go first; a replay brings the events again. If there is none left to go, the session ends. A restart of the server ends all of them. Whoever is
   suspended, revoked or retired leaves no session.
 - **A will is not spoken when its client takes over from itself.**
-- **Shared subscriptions** are an integrator's, on the events that it was granted; a group is its own, whatever the
+- **Shared subscriptions** are an integrator's, on the events and devices' data that it was granted; a group is its own, whatever the
   others' names. Members with a connection come first.
 ";

@@ -137,13 +137,13 @@ form. A verb that may be repeated *by request id* needs a `request_id` in the pa
 repeat within a day gets the first answer again and changes nothing, another payload under the same id is a
 `conflict`. QoS 1 is acknowledged when the request is on disk or finally rejected, unless the table says otherwise.
 
-An operator may be granted a role for some groups only ([security.md](security.md)). A verb that works *by groups* is then
+An operator may be granted a role for some groups only ([operators.md](operators.md)). A verb that works *by groups* is then
 held to their devices; one that is open *with any grant* tells of no device; all others take the role for the whole fleet.
 ";
 
 const FRONT_DOOR_FOOT: &str = "
-These are answered inside the front door, by what is in its memory; no service hears of them. Behind a foreign broker
-nobody answers them.
+All but `data` are answered inside the front door, by what is in its memory; no service hears of them. Behind a foreign
+broker nobody answers them.
 ";
 
 const PUSH_HEAD: &str = "

@@ -65,7 +65,7 @@ fn each_way_in_does_what_its_page_says() {
 fn what_devices_are_set_to_is_as_its_page_says() {
     let said = typed_out(
         "docs/configuration-of-devices.md",
-        ["127.0.0.1:18885", "127.0.0.1:18085"],
+        ["127.0.0.1:18892", "127.0.0.1:18092"],
     );
     promised(
         &said,
@@ -118,7 +118,7 @@ fn what_devices_are_told_is_done_as_its_page_says() {
 #[test]
 #[ignore = "takes long; tests/run runs it"]
 fn reports_say_what_their_page_says() {
-    let said = typed_out("docs/reports.md", ["127.0.0.1:18887", "127.0.0.1:18087"]);
+    let said = typed_out("docs/reports.md", ["127.0.0.1:18890", "127.0.0.1:18090"]);
     promised(
         &said,
         &[
@@ -136,7 +136,7 @@ fn reports_say_what_their_page_says() {
 #[test]
 #[ignore = "takes long; tests/run runs it"]
 fn the_audit_log_does_what_its_page_says() {
-    let said = typed_out("docs/audit.md", ["127.0.0.1:18885", "127.0.0.1:18085"]);
+    let said = typed_out("docs/audit.md", ["127.0.0.1:18891", "127.0.0.1:18091"]);
     promised(
         &said,
         &[
@@ -180,7 +180,7 @@ fn people_log_in_as_the_page_says() {
 #[test]
 #[ignore = "takes long; tests/run runs it"]
 fn operators_may_do_what_their_page_says() {
-    let said = typed_out("docs/operators.md", ["127.0.0.1:18887", "127.0.0.1:18087"]);
+    let said = typed_out("docs/operators.md", ["127.0.0.1:18889", "127.0.0.1:18089"]);
     promised(
         &said,
         &[

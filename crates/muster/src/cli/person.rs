@@ -9,18 +9,18 @@ use contract::{
     v1::{Changed, ListPeople, PeopleListed, Person as Listed, PutPerson, Role},
 };
 
-use super::{Global, list::Limit, password, print, token, words};
+use super::{Global, global, list::Limit, password, print, token, whole, words};
 use crate::exit::Failure;
 
 /// Operators and integrators and what they may do.
 #[derive(clap::Subcommand)]
 pub(super) enum Person {
-    /// Make an operator or an integrator, or replace what they may do
+    /// Make an operator or an integrator, or change what they may do; what is not said stays
     #[command(after_help = "Examples:
   muster person put operator ada --role operator
   muster person put integrator billing --events 'registry/devices/#'
   muster person put integrator plant --data +
-  muster person put operator ada --role operator --disable")]
+  muster person put operator ada --disable")]
     Put(Put),
     /// List operators and integrators
     #[command(after_help = "Examples:\n  muster person list")]
@@ -58,8 +58,8 @@ pub(super) struct Put {
     kind: Kind,
     /// Their id; their certificate names it
     id: Id,
-    /// What an operator may do (docs/security.md has the table)
-    #[arg(long, value_parser = words::parser::<Role>(), required_if_eq_any([("kind", "operator"), ("kind", "operators")]))]
+    /// What an operator may do in the whole fleet (docs/security.md has the table) [default: as it is]
+    #[arg(long, value_parser = words::parser::<Role>())]
     role: Option<Role>,
     /// Events they may follow: an MQTT filter below `events/`; may be given several times
     #[arg(long = "events", value_name = "FILTER")]
@@ -106,19 +106,51 @@ impl Put {
         if self.kind == Kind::Integrator && self.role.is_some() {
             return Err(Failure::usage("an integrator has no role; give --events and --data").into());
         }
-        let request = PutPerson {
+        let changed: Changed = global.block_on(async {
+            let (client, _inbox) = global.connect().await?;
+            let people = whole::people(&client).await?;
+            let id = self.id.to_string();
+            let known = people
+                .into_iter()
+                .find(|person| person.kind == self.kind.word() && person.id == id);
+            let request = self.request(known)?;
+            let changed = global::ask(&client, ServiceName::Registry, "put-person", &request).await;
+            client.disconnect().await;
+            changed
+        })?;
+        print::changed(global.json, &changed)
+    }
+
+    /// Whoever is disabled and enabled again may do what he might before: what is not said stays.
+    fn request(self, known: Option<Listed>) -> Result<PutPerson> {
+        let is_new = known.is_none();
+        let known = known.unwrap_or_default();
+        if is_new && self.kind == Kind::Operator && self.role.is_none() {
+            return Err(
+                Failure::usage("say which role a new operator has: --role, for example `viewer`").into(),
+            );
+        }
+        let (mut events, mut data) = (known.event_filters, known.data_devices);
+        if !(self.events.is_empty() && self.data.is_empty()) {
+            events = self.events.iter().map(Filter::to_string).collect();
+            data = self.data;
+        }
+        // Nobody else has changed it meanwhile; a new one is not there yet.
+        let expected_version = match self.expected_version {
+            0 => known.version,
+            version => version,
+        };
+        Ok(PutPerson {
             request_id: String::new(),
             id: self.id.to_string(),
             kind: self.kind.word().to_owned(),
-            role: self.role.unwrap_or_default().into(),
-            event_filters: self.events.iter().map(Filter::to_string).collect(),
-            data_devices: self.data,
+            role: self.role.map_or(known.role, Into::into),
+            event_filters: events,
+            data_devices: data,
             disabled: self.disable,
-            expected_version: self.expected_version,
-            grants: Vec::new(),
-        };
-        let changed: Changed = global.ask(ServiceName::Registry, "put-person", &request)?;
-        print::changed(global.json, &changed)
+            expected_version,
+            grants: known.grants,
+        })
     }
 }
 
@@ -155,4 +187,71 @@ fn row(person: &Listed) -> Vec<String> {
         print::yes(person.disabled),
         person.version.to_string(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::v1::Grant;
+
+    use super::*;
+
+    fn put(kind: Kind, role: Option<Role>, events: &[&str], disable: bool) -> Put {
+        Put {
+            kind,
+            id: "bob".parse().unwrap(),
+            role,
+            events: events.iter().map(|filter| filter.parse().unwrap()).collect(),
+            data: Vec::new(),
+            disable,
+            expected_version: 0,
+        }
+    }
+
+    #[test]
+    fn who_is_disabled_and_enabled_again_may_do_what_he_might() {
+        let bob = Listed {
+            id: "bob".into(),
+            kind: "operators".into(),
+            version: 3,
+            grants: vec![Grant {
+                role: Role::Operator.into(),
+                groups: vec!["berlin".into()],
+                ..Grant::default()
+            }],
+            ..Listed::default()
+        };
+        let off = put(Kind::Operator, None, &[], true)
+            .request(Some(bob.clone()))
+            .unwrap();
+        assert_eq!((off.role, &off.grants, off.expected_version), (0, &bob.grants, 3));
+        let viewer = put(Kind::Operator, Some(Role::Viewer), &[], false);
+        let viewer = viewer.request(Some(bob.clone())).unwrap();
+        assert_eq!((viewer.role(), &viewer.grants), (Role::Viewer, &bob.grants));
+        assert!(
+            put(Kind::Operator, None, &[], false).request(None).is_err(),
+            "a new one has a role"
+        );
+    }
+
+    #[test]
+    fn what_an_integrator_may_follow_is_said_anew_or_stays() {
+        let erp = Listed {
+            event_filters: vec!["registry/#".into()],
+            data_devices: vec!["+".into()],
+            ..Listed::default()
+        };
+        let kept = put(Kind::Integrator, None, &[], true)
+            .request(Some(erp.clone()))
+            .unwrap();
+        assert_eq!(
+            (&kept.event_filters, &kept.data_devices),
+            (&erp.event_filters, &erp.data_devices)
+        );
+        let anew = put(Kind::Integrator, None, &["monitoring/#"], false);
+        let anew = anew.request(Some(erp)).unwrap();
+        assert_eq!(
+            (anew.event_filters, anew.data_devices.len()),
+            (vec!["monitoring/#".to_owned()], 0)
+        );
+    }
 }

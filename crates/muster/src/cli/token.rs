@@ -44,7 +44,7 @@ pub(super) struct Revoke {
     /// Which, as `muster person tokens` names it
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     token: Option<String>,
-    /// All of this person
+    /// All of this person's tokens
     #[arg(long)]
     all: bool,
     #[command(flatten)]

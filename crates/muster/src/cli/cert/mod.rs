@@ -99,7 +99,7 @@ pub(super) enum Cert {
   muster cert revoke --of-batch line-7 --reason keyCompromise
   muster cert revoke --issuer 4c07e1d9 --reason cACompromise --timeout 10m")]
     Revoke(revoke::Revoke),
-    /// The roots to trust, the issuing CA and the newest revocation list
+    /// The roots to trust, the issuing CAs and the newest revocation lists
     #[command(after_help = "Examples:
   muster cert authorities
   muster cert authorities --out ./trust && openssl crl -in trust/crl.pem -noout -text")]
