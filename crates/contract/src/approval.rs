@@ -23,6 +23,8 @@ pub struct Touched {
     pub devices: u64,
     /// How much the one that matters most does.
     pub criticality: Criticality,
+    /// The request makes a device matter less.
+    pub lowers: bool,
 }
 
 impl Touched {
@@ -33,9 +35,19 @@ impl Touched {
     }
 }
 
+/// Verbs by which a device can be made to matter less.
+const LOWERING: [(crate::ServiceName, &str); 2] = [(Registry, "change"), (Registry, "replace")];
+
+fn may_lower(settings: &FourEyes, verb: &Verb) -> bool {
+    let by_criticality = |rule: &FourEyesRule| rule.criticality() != Criticality::Unspecified;
+    LOWERING.contains(&(verb.service, verb.name)) && settings.rules.iter().any(by_criticality)
+}
+
 /// Whether the rules look at a verb at all.
 pub fn concerns(settings: &FourEyes, verb: &Verb) -> bool {
-    is_always(settings, verb) || settings.rules.iter().any(|rule| names(rule, verb))
+    is_always(settings, verb)
+        || may_lower(settings, verb)
+        || settings.rules.iter().any(|rule| names(rule, verb))
 }
 
 /// Why a request waits for another person, if it does.
@@ -43,21 +55,37 @@ pub fn demand(settings: &FourEyes, verb: &Verb, touched: Touched) -> Option<Stri
     if is_always(settings, verb) {
         return Some("the rules themselves, people and what they log in with are under four eyes".into());
     }
+    // Else one person would make a device matter less, and do then what the rule is about.
+    let held = |rule: &FourEyesRule| {
+        rule.criticality() != Criticality::Unspecified && touched.criticality >= rule.criticality()
+    };
+    if touched.lowers && may_lower(settings, verb) && settings.rules.iter().any(held) {
+        return Some("a device that a rule is about would matter less".into());
+    }
     let rule = settings.rules.iter().find(|rule| fits(rule, verb, touched))?;
     Some(words(rule))
 }
 
-/// A waiting request as others may see it: without what a password could be guessed by.
+/// What others must not see of a request: what a password is compared with, and signatures that are not used yet.
+const SECRETS: [&str; 3] = ["verifier", "warrant", "warrants"];
+
+/// A waiting request as others may see it.
 #[must_use]
 pub fn shown(asked: Approval) -> Approval {
     let read = serde_json::from_str(&asked.request);
     let Ok(serde_json::Value::Object(mut request)) = read else {
         return asked;
     };
-    let Some(secret) = request.get_mut("verifier").filter(|value| *value != "") else {
+    let mut hidden = false;
+    for name in SECRETS {
+        if let Some(secret) = request.get_mut(name).filter(|value| *value != "") {
+            *secret = "(not shown)".into();
+            hidden = true;
+        }
+    }
+    if !hidden {
         return asked;
-    };
-    *secret = "(not shown)".into();
+    }
     Approval {
         request: serde_json::Value::Object(request).to_string(),
         ..asked
@@ -86,7 +114,11 @@ fn names(rule: &FourEyesRule, verb: &Verb) -> bool {
     rule.verbs.iter().any(|pattern| grant::names(pattern, verb))
 }
 
+/// Of a request that names no devices nobody knows how many it reaches, nor how much they matter: the rule holds.
 fn fits(rule: &FourEyesRule, verb: &Verb, touched: Touched) -> bool {
+    if touched.devices == 0 {
+        return names(rule, verb);
+    }
     let matters = rule.criticality() == Criticality::Unspecified || touched.criticality >= rule.criticality();
     names(rule, verb) && matters && (rule.over_devices == 0 || touched.devices > u64::from(rule.over_devices))
 }
@@ -106,6 +138,44 @@ mod tests {
         for plain in [r#"{"id":"ada","verifier":""}"#, r#"{"id":"ada"}"#, "no json"] {
             assert_eq!(shown(asked(plain)).request, plain);
         }
+    }
+
+    #[test]
+    fn nobody_lowers_alone_what_a_rule_goes_by() {
+        let settings = FourEyes {
+            rules: vec![rule(&["registry/retire"], Criticality::High, 0)],
+            ..FourEyes::default()
+        };
+        let change = Verb::find(Registry, "change").unwrap();
+        assert!(concerns(&settings, change));
+        for (criticality, lowers, held) in [
+            (Criticality::Critical, true, true),
+            (Criticality::Critical, false, false),
+            (Criticality::Medium, true, false),
+        ] {
+            let touched = Touched {
+                devices: 1,
+                criticality,
+                lowers,
+            };
+            assert_eq!(demand(&settings, change, touched).is_some(), held, "{touched:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_names_no_devices_falls_under_a_rule_about_them() {
+        let settings = FourEyes {
+            rules: vec![rule(&["registry/job-run"], Criticality::High, 10)],
+            ..FourEyes::default()
+        };
+        let job = Verb::find(Registry, "job-run").unwrap();
+        assert!(demand(&settings, job, Touched::default()).is_some());
+        let few = Touched {
+            devices: 2,
+            criticality: Criticality::Critical,
+            lowers: false,
+        };
+        assert!(demand(&settings, job, few).is_none());
     }
 
     fn rule(verbs: &[&str], criticality: Criticality, over_devices: u32) -> FourEyesRule {
@@ -141,7 +211,11 @@ mod tests {
         ] {
             let (service, name) = verb.split_once('/').unwrap();
             let verb = Verb::find(crate::ServiceName::from_word(service).unwrap(), name).unwrap();
-            let touched = Touched { devices, criticality };
+            let touched = Touched {
+                devices,
+                criticality,
+                lowers: false,
+            };
             assert_eq!(
                 demand(&settings, verb, touched).is_some(),
                 expected,

@@ -56,6 +56,7 @@ mod told;
 
 use contract::{
     Refusal,
+    approval::Touched,
     id::{Principal, ServiceName},
     verb::Verb,
     wire::Reply,
@@ -143,6 +144,10 @@ impl Service for Registry {
 
     fn devices<'a>(&self, request: &'a Request) -> Vec<&'a str> {
         request::devices(request)
+    }
+
+    fn touched(&self, view: &View<'_>, request: &Request) -> Result<Touched, Fault> {
+        request::touched(view, request)
     }
 
     fn decide(

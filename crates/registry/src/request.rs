@@ -18,6 +18,13 @@ use contract::v1::{
 };
 use contract::v1::{ListTokens, PutPassword, PutToken, RevokeToken, ShowPassword};
 use contract::v1::{PutFourEyes, ShowFourEyes};
+use contract::{approval::Touched, v1::Criticality};
+use service::{Fault, View};
+
+use crate::{
+    choice::{self, Choice},
+    state,
+};
 
 service::requests! {
     /// A request to the registry, by verb.
@@ -111,8 +118,39 @@ pub(crate) fn devices(request: &Request) -> Vec<&str> {
         Request::ConfigSet(m) => vec![&m.device_id],
         Request::ConfigExplain(m) => vec![&m.device_id],
         Request::CommandRun(m) => vec![&m.device_id],
+        Request::JobRun(m) => m.device_ids.iter().map(String::as_str).collect(),
         _ => Vec::new(),
     }
+}
+
+/// How many devices a request is about, how much they matter, and whether they would matter less after it.
+pub(crate) fn touched(view: &View<'_>, request: &Request) -> Result<Touched, Fault> {
+    let mut touched = Touched::default();
+    for id in devices(request) {
+        let device = state::device_or_twin(view, id)?;
+        touched.add(device.map(|device| device.criticality()).unwrap_or_default());
+    }
+    let of = |id: &str| -> Result<Criticality, Fault> {
+        let device = state::device_or_twin(view, id)?;
+        Ok(device.map(|device| device.criticality()).unwrap_or_default())
+    };
+    touched.lowers = match request {
+        Request::Change(m) => {
+            let said = m.set.get("criticality").map(|word| wanted(word));
+            let wanted = said.or((m.criticality != 0).then(|| m.criticality()));
+            wanted.is_some_and(|wanted| wanted < touched.criticality)
+        }
+        // The successor takes the place, and with it how much that matters.
+        Request::Replace(m) => of(&m.device_id)? < of(&m.successor_id)?,
+        _ => false,
+    };
+    Ok(touched)
+}
+
+/// A word that is none is refused later; until then it counts as the least.
+fn wanted(word: &str) -> Criticality {
+    let named = |value: &&Criticality| choice::word(value.name()) == word;
+    Criticality::ALL.iter().find(named).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

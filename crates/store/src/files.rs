@@ -201,9 +201,15 @@ fn open_plain(path: &Path, access: Access) -> io::Result<Option<File>> {
 }
 
 fn open_or_create(path: &Path) -> io::Result<File> {
-    match open_plain(path, Access::Write)? {
-        Some(file) => Ok(file),
-        None => create(path),
+    if let Some(file) = open_plain(path, Access::Write)? {
+        return Ok(file);
+    }
+    match create(path) {
+        // The first blocks of a blob may come side by side.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            open_plain(path, Access::Write)?.ok_or(error)
+        }
+        created => created,
     }
 }
 

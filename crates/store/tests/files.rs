@@ -95,3 +95,19 @@ fn parts_and_sealed_blobs_survive_reopening() {
     assert_eq!(files.digest_part("fw").unwrap().unwrap().0, 3);
     assert_eq!(files.read("done", 0, 10).unwrap().unwrap(), b"two");
 }
+
+#[test]
+fn the_first_blocks_of_a_blob_may_come_side_by_side() {
+    let root = tempfile::tempdir().unwrap();
+    let files = Files::open(root.path()).unwrap();
+    for round in 0..50 {
+        let name = format!("fw-{round}");
+        std::thread::scope(|scope| {
+            for block in 0..4u64 {
+                let (files, name) = (&files, &name);
+                scope.spawn(move || files.write_part(name, block * 2, &[block as u8; 2]).unwrap());
+            }
+        });
+        assert_eq!(files.digest_part(&name).unwrap().unwrap().0, 8);
+    }
+}

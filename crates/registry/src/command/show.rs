@@ -7,8 +7,13 @@ use super::state;
 use crate::{choice, state as records};
 
 pub(crate) fn show(view: &View<'_>, sight: &Sight, m: &ShowCommand) -> Result<CommandShown, Fault> {
+    // A signature that its device has not used would be good for somebody who cannot sign.
+    let command = DeviceCommand {
+        warrant: None,
+        ..state::seen(view, sight, &m.command_id)?
+    };
     Ok(CommandShown {
-        command: Some(state::seen(view, sight, &m.command_id)?),
+        command: Some(command),
         ..CommandShown::default()
     })
 }

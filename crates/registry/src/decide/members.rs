@@ -7,13 +7,13 @@ use contract::{
     v1::{ChangeMembers, Device, MembersChanged, Stage},
 };
 use serde_json::json;
-use service::{Fault, Outcome};
+use service::{Fault, Outcome, Sight};
 
 use super::{Situation, act::Act};
 use crate::{event, lifecycle, policy, roster::Roster, state};
 
-pub(super) fn join(s: &Situation<'_>, m: ChangeMembers) -> Result<Outcome, Fault> {
-    decide(s, m, |roster, outcome, device, group| {
+pub(super) fn join(s: &Situation<'_>, sight: &Sight, m: ChangeMembers) -> Result<Outcome, Fault> {
+    decide(s, sight, m, |roster, outcome, device, group| {
         if device.stage() == Stage::Retired {
             let what = format!("`{}` cannot join a group", device.device_id);
             return Err(lifecycle::refusal(device, &what).at("device_ids").into());
@@ -24,16 +24,21 @@ pub(super) fn join(s: &Situation<'_>, m: ChangeMembers) -> Result<Outcome, Fault
     })
 }
 
-pub(super) fn leave(s: &Situation<'_>, m: ChangeMembers) -> Result<Outcome, Fault> {
-    decide(s, m, |roster, outcome, device, group| {
+pub(super) fn leave(s: &Situation<'_>, sight: &Sight, m: ChangeMembers) -> Result<Outcome, Fault> {
+    decide(s, sight, m, |roster, outcome, device, group| {
         Ok(roster.leave(outcome, device, group))
     })
 }
 
 type Step = fn(&mut Roster, &mut Outcome, &mut Device, &str) -> Result<bool, Fault>;
 
-fn decide(s: &Situation<'_>, m: ChangeMembers, step: Step) -> Result<Outcome, Fault> {
+fn decide(s: &Situation<'_>, sight: &Sight, m: ChangeMembers, step: Step) -> Result<Outcome, Fault> {
     policy::rows("device_ids", m.device_ids.len())?;
+    // Who may do something for some groups brings no device to others, and takes none from them.
+    if !sight.has_group(&m.group_id) {
+        let message = format!("your grants are for other groups than `{}`", m.group_id);
+        return Err(Refusal::new(Code::Denied, message).at("group_id").into());
+    }
     let mut act = Act::new(s);
     let group = state::group(s.view, "group_id", &m.group_id)?;
     if group.settling || !group.query.is_empty() {

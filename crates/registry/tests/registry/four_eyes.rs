@@ -325,7 +325,8 @@ fn rules_that_make_no_sense_are_refused_and_nobody_is_alone_with_them() {
     }
     let put = rules(&["registry/register"], Criticality::Unspecified);
     w.ask::<Changed>(ADA, "put-four-eyes", &put).unwrap();
-    for n in 0..256 {
+    // So many of one person: nobody keeps the others' from being asked.
+    for n in 0..32 {
         let refused = w
             .ask::<Changed>(ADA, "register", &register(&format!("d{n}")))
             .unwrap_err();

@@ -78,7 +78,7 @@ const ABOUT_A_DEVICE: &[(&str, &str)] = &[
         "join-group",
         r#"{"group_id":"berlin","device_ids":["in-1","ID"]}"#,
     ),
-    ("leave-group", r#"{"group_id":"rome","device_ids":["ID"]}"#),
+    ("leave-group", r#"{"group_id":"berlin","device_ids":["ID"]}"#),
     ("config-show", r#"{"device_id":"ID"}"#),
     (
         "config-set",
@@ -130,6 +130,15 @@ fn every_verb_on_a_device_of_another_group_is_denied_and_told() {
         }
         let found = code(&mut world(), 9, verb.name, &json.replace("ID", "in-1"));
         assert_ne!(found, "denied", "{}", verb.name);
+    }
+}
+
+#[test]
+fn a_device_of_mine_joins_no_group_of_others_and_leaves_none() {
+    let mut w = world();
+    for (n, verb) in ["join-group", "leave-group"].into_iter().enumerate() {
+        let json = r#"{"group_id":"rome","device_ids":["in-1"]}"#;
+        assert_eq!(code(&mut w, n, verb, json), "denied", "{verb}");
     }
 }
 

@@ -27,6 +27,8 @@ use crate::{
 
 /// Requests that wait at one service.
 const HELD_MAX: usize = 256;
+/// Of one person, so that nobody keeps the others' from being asked.
+const HELD_OF_ONE: usize = 32;
 /// Bytes of one of them as JSON.
 const HELD_BYTES: usize = 32 * 1024;
 /// How often those whose time is over are looked for, milliseconds.
@@ -124,6 +126,41 @@ impl HeldRecord {
     }
 }
 
+/// Whether there is room for another one. The same request is not held twice, also when its answer is forgotten.
+fn demand_room(call: &Call, view: &View<'_>) -> Result<(), Fault> {
+    let (who, verb) = (
+        call.caller.principal.to_string(),
+        format!("{}/{}", call.verb.service, call.verb.name),
+    );
+    let (mut all, mut own) = (0, 0);
+    for (key, value) in view.scan_raw(keys::HELD, None, HELD_MAX)? {
+        let held = decode(&key, &value)?;
+        let asked = held.approval.unwrap_or_default();
+        if asked.who == who && asked.verb == verb && asked.asked_as == call.request_id {
+            let (code, message) = match held.body == call.digest() {
+                true => (
+                    Code::AwaitingApproval,
+                    format!("it waits for another person already, as `{}`", asked.approval_id),
+                ),
+                false => (
+                    Code::Conflict,
+                    "another request of this name waits for another person".to_owned(),
+                ),
+            };
+            return Err(Refusal::new(code, message).into());
+        }
+        all += 1;
+        own += usize::from(asked.who == who);
+    }
+    if all >= HELD_MAX || own >= HELD_OF_ONE {
+        let message = format!(
+            "{own} of your requests and {all} in all wait for approval already; decide some of them first"
+        );
+        return Err(Refusal::new(Code::Limit, message).into());
+    }
+    Ok(())
+}
+
 impl<S: Service> HostLoop<S> {
     /// The request as it would wait, if another person must approve it.
     pub(super) fn waiting(
@@ -152,10 +189,7 @@ impl<S: Service> HostLoop<S> {
                 format!("a request that waits for approval has at most {HELD_BYTES} bytes; split it");
             return Err(Refusal::new(Code::TooLarge, message).into());
         }
-        if view.scan_raw(keys::HELD, None, HELD_MAX)?.len() >= HELD_MAX {
-            let message = format!("{HELD_MAX} requests wait for approval already; decide some of them first");
-            return Err(Refusal::new(Code::Limit, message).into());
-        }
+        demand_room(call, &view)?;
         let within = match settings.within_ms {
             0 => WITHIN_MS,
             ms => ms,
@@ -211,7 +245,7 @@ impl<S: Service> HostLoop<S> {
             self.refuse(&call, &Refusal::new(Code::Internal, message), group);
             return Ok(());
         }
-        let found = self.allowed(&mut call, &ask, &View::new(base, &group.batch));
+        let found = self.allowed(&mut call, &ask, cx.now.wall_ms, &View::new(base, &group.batch));
         let held = match found {
             Ok(held) => held,
             Err(Fault::Refused(_)) if kept.is_some() => {
@@ -260,11 +294,25 @@ impl<S: Service> HostLoop<S> {
     }
 
     /// The held request, if this person may decide on it.
-    fn allowed(&self, call: &mut Call, ask: &DecideApproval, view: &View<'_>) -> Result<HeldRecord, Fault> {
+    fn allowed(
+        &self,
+        call: &mut Call,
+        ask: &DecideApproval,
+        now_ms: i64,
+        view: &View<'_>,
+    ) -> Result<HeldRecord, Fault> {
         rights::judge::<S>(call, &[], view)?;
         let absent = || Refusal::not_found("request that waits", &ask.approval_id).at("approval_id");
         let key = keys::held(ask.approval_id.parse::<Id>().map_err(|_| absent())?.as_str());
         let held = decode(&key, &view.raw(&key)?.ok_or_else(absent)?)?;
+        // Its time may be over, and nobody has looked yet.
+        if held
+            .approval
+            .as_ref()
+            .is_none_or(|asked| asked.expires_ms <= now_ms)
+        {
+            return Err(absent().into());
+        }
         if ask.reason.len() > contract::limits::TEXT_CHARS || ask.reason.contains(char::is_control) {
             return Err(Refusal::invalid("reason", "a reason is one line of text").into());
         }
