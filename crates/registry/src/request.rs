@@ -22,6 +22,7 @@ use contract::{approval::Touched, v1::Criticality};
 use service::{Fault, View};
 
 use crate::{
+    Registry,
     choice::{self, Choice},
     state,
 };
@@ -125,11 +126,7 @@ pub(crate) fn devices(request: &Request) -> Vec<&str> {
 
 /// How many devices a request is about, how much they matter, and whether they would matter less after it.
 pub(crate) fn touched(view: &View<'_>, request: &Request) -> Result<Touched, Fault> {
-    let mut touched = Touched::default();
-    for id in devices(request) {
-        let device = state::device_or_twin(view, id)?;
-        touched.add(device.map(|device| device.criticality()).unwrap_or_default());
-    }
+    let mut touched = service::touched::<Registry>(view, &devices(request))?;
     let of = |id: &str| -> Result<Criticality, Fault> {
         let device = state::device_or_twin(view, id)?;
         Ok(device.map(|device| device.criticality()).unwrap_or_default())

@@ -16,6 +16,7 @@ mod global;
 mod group;
 mod init;
 mod list;
+mod matching;
 mod monitor;
 mod operator;
 mod order;

@@ -51,7 +51,9 @@ pub(super) fn list<S: Service>(
     let page = page::fill(prefix, &ask.page, ask.page_size, |after, limit| {
         let rows = view.scan_raw(keys::HELD, after, limit)?.into_iter();
         let row = |(key, value): (Vec<u8>, Vec<u8>)| {
-            let held = decode(&key, &value)?;
+            let Ok(held) = decode(&key, &value) else {
+                return Ok((key, None));
+            };
             let asked = held.approval.clone().unwrap_or_default();
             let shown =
                 asked.who == caller.principal.to_string() || may::<S>(&caller.principal, &held, view)?;
@@ -134,7 +136,11 @@ fn demand_room(call: &Call, view: &View<'_>) -> Result<(), Fault> {
     );
     let (mut all, mut own) = (0, 0);
     for (key, value) in view.scan_raw(keys::HELD, None, HELD_MAX)? {
-        let held = decode(&key, &value)?;
+        all += 1;
+        // One that does not decode is told of when those whose time is over are looked for.
+        let Ok(held) = decode(&key, &value) else {
+            continue;
+        };
         let asked = held.approval.unwrap_or_default();
         if asked.who == who && asked.verb == verb && asked.asked_as == call.request_id {
             let (code, message) = match held.body == call.digest() {
@@ -149,7 +155,6 @@ fn demand_room(call: &Call, view: &View<'_>) -> Result<(), Fault> {
             };
             return Err(Refusal::new(code, message).into());
         }
-        all += 1;
         own += usize::from(asked.who == who);
     }
     if all >= HELD_MAX || own >= HELD_OF_ONE {

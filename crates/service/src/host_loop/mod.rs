@@ -27,7 +27,7 @@ use contract::{
 };
 use prost::Message;
 
-pub(crate) use self::rights::touched;
+pub use self::rights::touched;
 use self::{call::Call, facts::Following};
 pub use self::{
     group::{Effect, Group, Released},

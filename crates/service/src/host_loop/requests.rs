@@ -104,6 +104,10 @@ impl<S: Service> HostLoop<S> {
         let waiting = match self.waiting(call, &request, group, base, cx) {
             Ok(waiting) => waiting,
             Err(Fault::Refused(refusal)) => return Ok(approvals::refused(refusal)),
+            Err(Fault::Store(error @ StoreError::Damaged { .. })) => {
+                let refusal = Refusal::new(Code::Internal, error.to_string());
+                return Ok(approvals::refused(refusal));
+            }
             Err(Fault::Store(error)) => return Err(error),
         };
         let outcome = self.outcome_of(call, request, group, base, cx)?;

@@ -73,7 +73,7 @@ pub(super) fn judge<S: Service>(call: &mut Call, devices: &[&str], view: &View<'
 }
 
 /// How many devices these are, and how much they matter.
-pub(crate) fn touched<S: Service>(view: &View<'_>, devices: &[&str]) -> Result<Touched, StoreError> {
+pub fn touched<S: Service>(view: &View<'_>, devices: &[&str]) -> Result<Touched, StoreError> {
     let mut touched = Touched::default();
     for device in devices {
         let fact = registry_fact::<S, DeviceFact>(view, "device", device)?;

@@ -10,9 +10,11 @@ use contract::{
 use host::clock::wall_ms;
 use serde_json::json;
 
-use super::super::{Global, list::Page, print, whole, words};
+use super::{
+    super::{Global, list::Page, print, whole, words},
+    when::DAY_MS,
+};
 
-const DAY_MS: i64 = 86_400_000;
 const WEEK_MS: i64 = 7 * DAY_MS;
 /// 1970 began on a Thursday.
 const FIRST_MONDAY_MS: i64 = 4 * DAY_MS;

@@ -16,7 +16,7 @@ mod when;
 
 use anyhow::Result;
 
-pub(in crate::cli) use self::when::{FORMS, When, day_ms};
+pub(in crate::cli) use self::when::{DAY_MS, FORMS, When, day_ms};
 use super::Global;
 
 /// Claims, certificates and revocation.

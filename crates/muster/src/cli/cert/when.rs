@@ -4,6 +4,8 @@ use std::{str::FromStr, time::UNIX_EPOCH};
 
 use host::clock::wall_ms;
 
+/// Milliseconds of a day.
+pub(in crate::cli) const DAY_MS: i64 = 86_400_000;
 /// Names the two forms in the help.
 pub(in crate::cli) const FORMS: &str = "TIME|DATE";
 

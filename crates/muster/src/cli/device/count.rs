@@ -8,18 +8,12 @@ use contract::{
     v1::{CountDevices, DeviceCount, DevicesCounted},
 };
 
-use super::super::{Global, global, print};
+use super::super::{Global, global, matching::Matching, print};
 
 #[derive(clap::Args)]
 pub(crate) struct Count {
-    /// Only devices that fit this query, see docs/registry.md
-    #[arg(
-        long = "where",
-        value_name = "QUERY",
-        default_value = "",
-        hide_default_value = true
-    )]
-    query: String,
+    #[command(flatten)]
+    matching: Matching,
     /// By the values of this field
     #[arg(long, value_name = "FIELD", default_value = "", hide_default_value = true)]
     by: String,
@@ -67,7 +61,7 @@ impl Count {
         let mut page = String::new();
         loop {
             let request = CountDevices {
-                r#where: self.query.clone(),
+                r#where: self.matching.query.clone(),
                 by: self.by.clone(),
                 page,
                 ..CountDevices::default()

@@ -14,7 +14,7 @@ use contract::{
 };
 
 use super::{
-    super::{Global, list::Limit, print},
+    super::{Global, list::Limit, matching::Matching, print},
     rows::{self, Format},
 };
 
@@ -25,19 +25,13 @@ pub(crate) struct Export {
     /// Its form [default: csv if it is named so, else ndjson]
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Only devices that fit this query, see docs/registry.md
-    #[arg(
-        long = "where",
-        value_name = "QUERY",
-        default_value = "",
-        hide_default_value = true
-    )]
-    query: String,
+    #[command(flatten)]
+    matching: Matching,
 }
 
 impl Export {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let (devices, dynamic) = global.block_on(read(global, &self.query))?;
+        let (devices, dynamic) = global.block_on(read(global, &self.matching.query))?;
         let (retired, living): (Vec<_>, Vec<_>) = devices.iter().partition(|d| d.stage() == Stage::Retired);
         let mut devices: Vec<_> = living
             .into_iter()

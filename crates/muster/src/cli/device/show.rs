@@ -13,6 +13,7 @@ use contract::{
 use super::super::{
     Global,
     list::Limit,
+    matching::Matching,
     print,
     words::{self, say},
 };
@@ -49,14 +50,8 @@ pub(crate) struct List {
     /// Whose id begins with this
     #[arg(long)]
     prefix: Option<String>,
-    /// That fit this query, see docs/registry.md
-    #[arg(
-        long = "where",
-        value_name = "QUERY",
-        default_value = "",
-        hide_default_value = true
-    )]
-    query: String,
+    #[command(flatten)]
+    matching: Matching,
     /// In the order of this field of docs/registry.md; `-FIELD` turns it round
     #[arg(
         long,
@@ -97,7 +92,7 @@ impl List {
             firmware_version: self.firmware.unwrap_or_default(),
             site: self.site.unwrap_or_default(),
             prefix: self.prefix.unwrap_or_default(),
-            r#where: self.query,
+            r#where: self.matching.query,
             sort: self.order_by,
             ..ListDevices::default()
         };

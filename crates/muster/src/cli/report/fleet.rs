@@ -12,7 +12,7 @@ use contract::{
     },
 };
 
-use super::super::{list::Page, whole};
+use super::super::{cert::DAY_MS, list::Page, whole};
 
 /// What monitoring, provisioning and the rollout service say.
 #[derive(Debug, Default)]
@@ -32,8 +32,6 @@ pub(crate) struct Seen {
     pub(crate) last_ms: i64,
     pub(crate) alerts: u32,
 }
-
-pub(crate) const DAY_MS: i64 = 86_400_000;
 
 impl Beside {
     /// Asks monitoring.

@@ -23,7 +23,7 @@ use contract::{
 };
 
 use self::{fleet::Beside, table::Table, tally::Topic};
-use super::{Global, global, print, progress};
+use super::{Global, global, matching::Matching, print, progress};
 
 /// Reports on the fleet: as tables, JSON, tables with commas, or a page with charts.
 #[derive(clap::Args)]
@@ -39,14 +39,8 @@ pub(super) struct Report {
     /// Which reports [default: all]
     #[arg(value_enum)]
     topics: Vec<Topic>,
-    /// Only devices that fit this query, see docs/registry.md
-    #[arg(
-        long = "where",
-        value_name = "QUERY",
-        default_value = "",
-        hide_default_value = true
-    )]
-    query: String,
+    #[command(flatten)]
+    matching: Matching,
     /// Idle is whoever was not seen for so long
     #[arg(long, default_value = "30d", value_parser = humantime::parse_duration, value_name = "TIME")]
     idle: Duration,
@@ -69,7 +63,7 @@ impl Report {
             let site = global
                 .config()
                 .map_or_else(|_| String::new(), |config| config.site.to_string());
-            return write_page(file, &page::page(&site, &self.query, now_ms, &tables)?);
+            return write_page(file, &page::page(&site, &self.matching.query, now_ms, &tables)?);
         }
         if global.json {
             return tables.iter().try_for_each(print::json);
@@ -132,7 +126,7 @@ impl Report {
         let mut page = String::new();
         loop {
             let request = ListDevices {
-                r#where: self.query.clone(),
+                r#where: self.matching.query.clone(),
                 page_size: limits::PAGE_MAX as u32,
                 page,
                 ..ListDevices::default()

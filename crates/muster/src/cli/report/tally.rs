@@ -75,7 +75,7 @@ mod tests {
     use contract::v1::{Criticality, Money};
 
     use super::*;
-    use crate::cli::report::fleet::{DAY_MS, Seen};
+    use crate::cli::{cert::DAY_MS, report::fleet::Seen};
 
     /// 2026-06-01.
     const NOW_MS: i64 = 1_780_272_000_000;

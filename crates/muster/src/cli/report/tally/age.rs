@@ -6,8 +6,8 @@ use contract::v1::Device;
 
 use super::{
     super::{
-        super::cert::day_ms,
-        fleet::{Beside, DAY_MS},
+        super::cert::{DAY_MS, day_ms},
+        fleet::Beside,
         table::{Chart, NONE, Table},
     },
     Tally, is_owned,

@@ -6,8 +6,11 @@ use contract::v1::{Criticality, Device};
 
 use super::{
     super::{
-        super::{cert::day_ms, words::say},
-        fleet::{Beside, DAY_MS},
+        super::{
+            cert::{DAY_MS, day_ms},
+            words::say,
+        },
+        fleet::Beside,
         table::{Chart, Table},
     },
     Tally, is_in_use,

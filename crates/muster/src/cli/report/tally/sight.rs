@@ -4,8 +4,8 @@ use contract::v1::{Device, Stage};
 
 use super::{
     super::{
-        super::{print, words::say},
-        fleet::{Beside, DAY_MS},
+        super::{cert::DAY_MS, print, words::say},
+        fleet::Beside,
         table::Table,
     },
     Tally, is_in_use, is_owned,
