@@ -168,12 +168,21 @@ fn each_kind_of_damage_is_named_and_nothing_is_changed() {
         fs::write(&bad, &bytes[..cut]).unwrap();
         both(&bad, 7, &["damaged"]);
     }
+    // Some bits of Zstandard's headers mean nothing: what unpacks to the very same is no damage.
+    let unpacked = |bytes: &[u8]| zstd::decode_all(bytes).ok();
+    let whole = unpacked(&bytes);
+    let mut damaged = 0;
     for at in (8..bytes.len()).step_by(bytes.len() / 12) {
         let mut flipped = bytes.clone();
         flipped[at] ^= 0x10;
+        if unpacked(&flipped) == whole {
+            continue;
+        }
+        damaged += 1;
         fs::write(&bad, &flipped).unwrap();
         both(&bad, 7, &["damaged"]);
     }
+    assert!(damaged >= 10, "{damaged}");
     fs::write(&bad, [&bytes[..], b"more"].concat()).unwrap();
     both(&bad, 7, &["damaged"]);
 
