@@ -21,8 +21,8 @@ use tokio::task::LocalSet;
 use crate::{
     machine::Machine,
     measures::{
-        connects::Connects, fan::Fans, latency::Latency, provisioning::Provisioning, requests::Requests,
-        revocations::Revocations, scale::Scale, space::Space,
+        connects::Connects, devices::Devices, fan::Fans, latency::Latency, provisioning::Provisioning,
+        requests::Requests, revocations::Revocations, scale::Scale, space::Space,
     },
     programs::Options,
 };
@@ -53,6 +53,7 @@ enum Measure {
     Connects(Connects),
     Latency(Latency),
     Fan(Fans),
+    Devices(Devices),
     Space(Space),
 }
 
@@ -92,6 +93,7 @@ async fn measure(cli: Cli) -> Result<()> {
         Measure::Scale(scale) => output::print(&scale.run(&programs).await?, &machine, json),
         Measure::Connects(connects) => output::print(&connects.run(&programs).await?, &machine, json),
         Measure::Fan(fans) => output::print(&fans.run(&programs).await?, &machine, json),
+        Measure::Devices(devices) => output::print(&devices.run(&programs).await?, &machine, json),
         Measure::Latency(latency) => output::print(&latency.run(&programs).await?, &machine, json),
     }
 }

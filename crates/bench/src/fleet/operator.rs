@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The most that one `register-many` takes.
-const BATCH: usize = 500;
+pub(crate) const BATCH: usize = 500;
 const CLAIM: &str = "bench";
 /// How long what the registry says takes to provisioning, and more.
 const FACTS: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const HOUR_MS: i64 = 3_600_000;
 
 /// A connected operator.
 pub(crate) struct Operator {
-    client: Client,
+    pub(crate) client: Client,
     trust: Trust,
     _inbox: Inbox,
 }

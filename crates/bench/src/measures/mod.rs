@@ -1,6 +1,7 @@
 //! What can be measured, one subcommand a file, and the raw limits beside it.
 
 pub(crate) mod connects;
+pub(crate) mod devices;
 pub(crate) mod fan;
 pub(crate) mod latency;
 pub(crate) mod provisioning;

@@ -3,6 +3,7 @@
 pub(crate) mod health;
 pub(crate) mod mosquitto;
 pub(crate) mod muster;
+pub(crate) mod postgres;
 mod process;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ pub(crate) use self::{
     health::{Counters, Work},
     mosquitto::Mosquitto,
     muster::Muster,
+    postgres::Postgres,
     process::Process,
 };
 
