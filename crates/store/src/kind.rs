@@ -17,6 +17,9 @@ use crate::swap;
 
 /// What a store may take whatever its rows have: the redo logs, segments begun, and pages half full.
 const SMALL_BYTES: u64 = 64 << 20;
+/// Rows of more bytes than this are not written anew while a start waits for it: it would take minutes, and a
+/// supervisor that loses its patience would end each attempt.
+const LARGE_BYTES: u64 = 256 << 20;
 
 /// An engine behind the store trait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,11 +66,20 @@ impl Engine {
     /// on a disk that has no room for it twice, is no reason not to serve from it.
     fn open_slim(self, options: OpenOptions) -> Result<Arc<dyn Database>, StoreError> {
         let store = self.open_as_it_is(options.clone())?;
-        if !is_bloated(&*store, options.compact_above)? {
-            return Ok(store);
+        let (live, size) = (store.live_bytes(), store.size_on_disk()?);
+        let path = options.path.display();
+        match space(live, size, options.compact_above) {
+            Space::Fits => return Ok(store),
+            Space::TooLarge => {
+                tracing::warn!(
+                    %path, live, size,
+                    "the database takes much more room than its records and is too large to be written anew at a start; run `muster store compact` while the service is down"
+                );
+                return Ok(store);
+            }
+            Space::Bloated => tracing::info!(%path, live, size, "the database is written anew first"),
         }
         drop(store);
-        let path = options.path.display();
         match (Stopped {
             options: options.clone(),
             engine: self,
@@ -91,10 +103,25 @@ impl Engine {
     }
 }
 
-/// Whether a store takes more than `above` bytes on disk for each of its rows', and enough for that to matter.
-fn is_bloated(store: &dyn Database, above: u32) -> Result<bool, StoreError> {
-    let allowed = SMALL_BYTES + store.live_bytes().saturating_mul(u64::from(above));
-    Ok(above > 0 && store.size_on_disk()? > allowed)
+/// What is to be said of the room that a store takes.
+#[derive(Debug, PartialEq, Eq)]
+enum Space {
+    Fits,
+    /// Worth to be written anew.
+    Bloated,
+    /// It would be, and would take too long.
+    TooLarge,
+}
+
+/// Judges a store of `size` bytes on disk with `live` bytes of rows; `above` for each of them is too much, 0 never.
+fn space(live: u64, size: u64, above: u32) -> Space {
+    if above == 0 || size <= SMALL_BYTES + live.saturating_mul(u64::from(above)) {
+        Space::Fits
+    } else if live > LARGE_BYTES {
+        Space::TooLarge
+    } else {
+        Space::Bloated
+    }
 }
 
 impl fmt::Display for Engine {
@@ -112,5 +139,21 @@ impl FromStr for Engine {
             "redb" => Ok(Engine::Redb),
             _ => Err(format!("`{word}` is no engine; there are `sled` and `redb`")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_waits_for_a_small_store_to_be_written_anew_and_for_no_large_one() {
+        let mib = |n: u64| n << 20;
+        assert_eq!(space(0, mib(64), 4), Space::Fits);
+        assert_eq!(space(0, mib(65), 4), Space::Bloated);
+        assert_eq!(space(mib(100), mib(464), 4), Space::Fits);
+        assert_eq!(space(mib(100), mib(465), 4), Space::Bloated);
+        assert_eq!(space(mib(257), mib(4_000), 4), Space::TooLarge);
+        assert_eq!(space(mib(257), u64::MAX, 0), Space::Fits);
     }
 }

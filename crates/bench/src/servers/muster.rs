@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use store::Engine;
 
 use super::{Place, Process, mosquitto::TlsFiles};
 
@@ -62,12 +63,18 @@ pub(crate) fn init(program: &Path, folder: &Path) -> Result<()> {
 impl Muster {
     /// Starts it, and waits until it lets devices in.
     pub(crate) fn start(program: &Path, folder: &Path) -> Result<Muster> {
+        Muster::start_with(program, folder, Engine::default())
+    }
+
+    /// The same, its stores kept by this engine.
+    pub(crate) fn start_with(program: &Path, folder: &Path, engine: Engine) -> Result<Muster> {
         let mut command = Command::new(program);
         command
             .arg("--dir")
             .arg(folder)
             .args(["--json", "up"])
             .envs(SETTINGS)
+            .env("MUSTER_STORE__ENGINE", engine.word())
             .stdout(Stdio::piped());
         let mut process = Process::spawn("muster", &mut command).with_context(|| missing(program))?;
         let mut stdout = BufReader::new(process.stdout().context("muster has no output")?);

@@ -8,6 +8,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::Result;
 use serde::Serialize;
+use store::Engine;
 
 use self::muster::Effort;
 use super::raw_sled::Records;
@@ -39,12 +40,16 @@ pub(crate) struct Devices {
     /// Changes under way where many are made at once
     #[arg(long, default_value_t = 64)]
     window: usize,
+    /// The engine that keeps Muster's stores: sled or redb
+    #[arg(long, default_value_t, value_parser = str::parse::<Engine>)]
+    engine: Engine,
 }
 
 /// All sizes.
 #[derive(Debug, Serialize)]
 pub(crate) struct DeviceFindings {
     peer: Option<String>,
+    engine: &'static str,
     lines: Vec<Line>,
 }
 
@@ -66,6 +71,7 @@ impl Devices {
         let effort = Effort {
             span: Duration::from_secs_f64(self.seconds),
             window: self.window,
+            engine: self.engine,
         };
         let mut lines = Vec::new();
         for devices in self.sizes {
@@ -73,15 +79,22 @@ impl Devices {
             let place = tempfile::tempdir_in(&programs.work)?;
             let folder = place.path().join("installation");
             let ours = muster::measure(programs, &folder, devices, effort).await?;
-            let raw = Raw::measure(&folder, &programs.work, &ours, devices, effort)?;
+            let raw = match effort.engine {
+                Engine::Sled => Some(Raw::measure(&folder, &programs.work, &ours, devices, effort)?),
+                Engine::Redb => None,
+            };
             let theirs = match &peer {
                 Some(peer) => Some(postgres::measure(peer, devices, effort)?),
                 None => None,
             };
-            lines.extend(compare(devices, &ours, theirs.as_ref(), &raw));
+            lines.extend(compare(devices, &ours, theirs.as_ref(), raw.as_ref()));
         }
         let peer = peer.map(|peer| peer.version()).transpose()?;
-        Ok(DeviceFindings { peer, lines })
+        Ok(DeviceFindings {
+            peer,
+            engine: self.engine.word(),
+            lines,
+        })
     }
 }
 
@@ -115,7 +128,7 @@ fn compare(
     devices: usize,
     ours: &muster::Findings,
     theirs: Option<&postgres::Findings>,
-    raw: &Raw,
+    raw: Option<&Raw>,
 ) -> Vec<Line> {
     let their = |figure: fn(&postgres::Findings) -> f64| theirs.map(figure);
     let line = |what, muster, postgres| Line {
@@ -138,7 +151,7 @@ fn compare(
             "registered/s",
             ours.registered_per_second,
             their(|they| they.registered_per_second),
-            Some(raw.registered),
+            raw.map(|raw| raw.registered),
         ),
         line(
             "bytes on disk each",
@@ -180,7 +193,7 @@ fn compare(
             "changes/s, many at once",
             ours.changes.acks_per_second,
             their(|they| they.changes.per_second),
-            Some(raw.changed),
+            raw.map(|raw| raw.changed),
         ),
         line(
             "a dynamic group made, ms",

@@ -15,6 +15,7 @@ use contract::{
     },
 };
 use rand::Rng as _;
+use store::Engine;
 use tokio::task::spawn_local;
 
 use super::rows::{self, OF_A_SITE};
@@ -62,6 +63,7 @@ pub(super) struct Effort {
     pub(super) span: Duration,
     /// Requests under way when the rate of changes is measured.
     pub(super) window: usize,
+    pub(super) engine: Engine,
 }
 
 /// Everything at one size, on an installation in `folder`.
@@ -72,7 +74,7 @@ pub(super) async fn measure(
     effort: Effort,
 ) -> Result<Findings> {
     muster::init(&programs.muster, folder)?;
-    let site = Site::open(programs, folder, devices).await?;
+    let site = Site::open(programs, folder, devices, effort.engine).await?;
     let before = Counters::read(site.server.http)?;
     let begun = Instant::now();
     site.register().await?;
@@ -84,7 +86,7 @@ pub(super) async fn measure(
 
     let disk_bytes = size_of_folder(&folder.join("state/registry"))?;
     let begun = Instant::now();
-    let site = Site::open(programs, folder, devices).await?;
+    let site = Site::open(programs, folder, devices, effort.engine).await?;
     let start = begun.elapsed();
     let memory_bytes = site.server.process.resident()?.saturating_sub(empty_bytes);
     let query = site.queries(effort.span).await?;
@@ -116,8 +118,8 @@ pub(super) async fn measure(
 }
 
 impl Site {
-    async fn open(programs: &Programs, folder: &Path, devices: usize) -> Result<Site> {
-        let server = Muster::start(&programs.muster, folder)?;
+    async fn open(programs: &Programs, folder: &Path, devices: usize, engine: Engine) -> Result<Site> {
+        let server = Muster::start_with(&programs.muster, folder, engine)?;
         let empty_bytes = server.process.resident()?;
         let operator = Operator::connect(folder, server.place).await?;
         Ok(Site {
@@ -263,7 +265,11 @@ fn ranked(number: usize) -> ChangeDevice {
 }
 
 impl Operator {
-    async fn ask<Reply: contract::wire::Wire>(&self, verb: &str, request: &impl contract::wire::Wire) -> Result<Reply> {
+    async fn ask<Reply: contract::wire::Wire>(
+        &self,
+        verb: &str,
+        request: &impl contract::wire::Wire,
+    ) -> Result<Reply> {
         Ok(self.client.ask(ServiceName::Registry, verb, request).await?)
     }
 }
