@@ -69,6 +69,9 @@ pub(crate) struct HeldRecord {
     /// The devices that it names.
     #[prost(string, repeated, tag = "9")]
     pub(crate) devices: Vec<String>,
+    /// What its sender had logged in with.
+    #[prost(string, tag = "10")]
+    pub(crate) login: String,
 }
 
 /// An own fact.

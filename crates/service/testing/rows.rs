@@ -9,8 +9,9 @@
 use std::{cell::Cell, sync::Arc};
 
 use contract::{
-    Principal, Root, ServiceName,
-    v1::{Frame, PrincipalFact, Purpose, RequestNumber, Role},
+    Leaf, Principal, Root, ServiceName, Topic,
+    v1::{FactsAfter, FactsPage, Frame, PrincipalFact, Purpose, RequestNumber, Role},
+    wire::{self, Encoding},
 };
 use falsify::{falsify, mutated};
 use proptest::{prelude::*, sample::Index};
@@ -165,8 +166,35 @@ impl<S: Service> Life<S> {
             site,
             named: 0,
         };
-        life.round(vec![Input::Connected]);
+        life.follow();
         life
+    }
+
+    /// Connects, and hears that it knows all that others have told.
+    fn follow(&mut self) {
+        for asked in self.round(vec![Input::Connected]) {
+            let Some(Topic::Up { who, verb }) = Root::default().parse_topic(&asked.topic) else {
+                continue;
+            };
+            let Ok(asked) = wire::decode::<FactsAfter>(&asked.payload, "") else {
+                continue;
+            };
+            let page = FactsPage {
+                request_id: asked.request_id,
+                epoch: asked.epoch,
+                last: asked.after,
+                complete: true,
+                ..FactsPage::default()
+            };
+            let mut frame = Frame {
+                topic: Root::default().down(&who, verb.service, verb.name, Leaf::Accepted),
+                payload: wire::encode(&page, Encoding::Protobuf),
+                ..Frame::default()
+            };
+            frame.set_purpose(Purpose::Reply);
+            self.round(vec![Input::Frame(frame)]);
+        }
+        assert!(self.host.is_whole());
     }
 
     fn ask(&mut self, n: usize, (who, verb, payload): &(&str, &str, &str)) {

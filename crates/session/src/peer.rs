@@ -77,6 +77,15 @@ impl Caller {
         }
     }
 
+    /// What it logged in with, for services: `token ID` or `password NUMBER`; empty where it shows a certificate.
+    pub(crate) fn login(&self) -> String {
+        match &self.credential {
+            Credential::Token { id, .. } => format!("token {id}"),
+            Credential::Password { password } => format!("password {password}"),
+            Credential::Certificate { .. } | Credential::Nothing => String::new(),
+        }
+    }
+
     /// When what it is taken for itself by ends, milliseconds since 1970.
     pub fn not_after_ms(&self) -> Option<i64> {
         match self.credential {

@@ -71,3 +71,120 @@ fn issue() -> v1::Issue {
         ..Default::default()
     }
 }
+
+/// Bob, a critical device's certificate, and a service that has lost the thread of the registry's facts.
+fn behind() -> (World, String) {
+    let mut w = World::new();
+    w.tell_role("operators", "bob", Role::SecurityOfficer, false);
+    w.tell_critical("pump-7", Criticality::Critical);
+    w.claim("lot", 5);
+    let serial = w.sign("pump-7", "lot").unwrap().serial;
+    w.round(vec![service::Input::Disconnected]);
+    (w, serial)
+}
+
+fn revoke(serial: &str) -> v1::Revoke {
+    v1::Revoke {
+        serial: serial.into(),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn whoever_asks_before_the_rules_have_come_waits_for_them() {
+    let (mut w, serial) = behind();
+    let before = w.frames.len();
+    let early = w.ask_as::<v1::Revoked>("early", ADA, "", "", "revoke", &revoke(&serial));
+    assert!(early.is_none(), "{early:?}");
+    w.tell_four_eyes(&["provisioning/revoke"], Criticality::High);
+    assert!(w.answer_since::<v1::Revoked>(before, "early").is_none());
+    w.follow();
+    let refused = w
+        .answer_since::<v1::Revoked>(before, "early")
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(refused.code, "awaiting-approval");
+    assert_ne!(w.status(&serial), CertificateStatus::Revoked);
+    // So does whoever approves: he may have been shut out meanwhile.
+    let listed: v1::ApprovalsListed = w.ask(BOB, "approvals", &v1::ListApprovals::default()).unwrap();
+    let decide = v1::DecideApproval {
+        approval_id: listed.approvals[0].approval_id.clone(),
+        ..Default::default()
+    };
+    w.round(vec![service::Input::Disconnected]);
+    let before = w.frames.len();
+    let early = w.ask_as::<v1::ApprovalDecided>("bob-1", BOB, "", "", "approve", &decide);
+    assert!(early.is_none(), "{early:?}");
+    w.tell_role("operators", "bob", Role::SecurityOfficer, true);
+    w.follow();
+    let refused = w.answer_since::<v1::ApprovalDecided>(before, "bob-1").unwrap();
+    assert_eq!(refused.unwrap_err().code, "denied");
+    assert_ne!(w.status(&serial), CertificateStatus::Revoked);
+}
+
+#[test]
+fn those_who_wait_for_the_rules_are_bounded() {
+    let (mut w, _) = behind();
+    let ask = |w: &mut World, n: usize| {
+        let name = format!("early-{n}");
+        w.ask_as::<v1::Revoked>(&name, ADA, "", "", "revoke", &revoke("0a0b"))
+    };
+    for n in 0..1_024 {
+        assert!(ask(&mut w, n).is_none(), "{n}");
+    }
+    let refused = ask(&mut w, 1_024).unwrap().unwrap_err();
+    assert_eq!((refused.code.as_str(), refused.retry_after_ms), ("busy", 1_000));
+    w.follow();
+    let again = ask(&mut w, 1_024).unwrap().unwrap_err();
+    assert_eq!(
+        again.code, "not-found",
+        "what said when to try again is not the last word"
+    );
+    // Large ones fill it sooner.
+    w.round(vec![service::Input::Disconnected]);
+    let large = v1::Revoke {
+        reason: "x".repeat(1024 * 1024),
+        ..revoke("0a0b")
+    };
+    let taken = (0..12)
+        .take_while(|n| {
+            let name = format!("large-{n}");
+            w.ask_as::<v1::Revoked>(&name, ADA, "", "", "revoke", &large)
+                .is_none()
+        })
+        .count();
+    assert_eq!(taken, 7);
+}
+
+#[test]
+fn what_was_asked_with_a_certificate_that_is_revoked_is_not_done() {
+    const EVE: &str = "operators/eve";
+    let mut w = World::new();
+    w.tell_role("operators", "bob", Role::SecurityOfficer, false);
+    w.tell_role("operators", "eve", Role::SecurityOfficer, false);
+    let serial = w.issue("operators", "eve").serial;
+    w.tell_four_eyes(&["provisioning/put-claim"], Criticality::Unspecified);
+    let request = v1::PutClaim {
+        batch: "lot".into(),
+        csr: crate::world::key_and_csr("lot").1,
+        uses: 5,
+        per_minute: 60,
+        expires_ms: w.now_ms + 3_600_000,
+        id_prefix: "pump-".into(),
+        ..Default::default()
+    };
+    let held = w.ask_over::<v1::ClaimMade>(EVE, &serial, "", "put-claim", &request);
+    assert_eq!(held.unwrap().unwrap_err().code, "awaiting-approval");
+    let listed: v1::ApprovalsListed = w.ask(BOB, "approvals", &v1::ListApprovals::default()).unwrap();
+    w.ask_over::<v1::Revoked>(BOB, "", "", "revoke", &revoke(&serial));
+    assert_eq!(w.status(&serial), CertificateStatus::Revoked);
+    let decide = v1::DecideApproval {
+        approval_id: listed.approvals[0].approval_id.clone(),
+        ..Default::default()
+    };
+    let done: v1::ApprovalDecided = w.ask(BOB, "approve", &decide).unwrap();
+    assert_eq!(done.outcome, "denied");
+    assert!(done.detail.contains("certificate"), "{}", done.detail);
+    let claims: v1::ClaimsListed = w.ask(ADA, "claims", &v1::ListClaims::default()).unwrap();
+    assert!(claims.claims.is_empty());
+}

@@ -146,3 +146,25 @@ fn a_signature_that_fails_frees_no_key_that_another_certificate_has() {
     let answer = world.ask_over::<v1::Signed>("claims/pump-8", "", "lot", "sign", &stolen);
     assert_eq!(answer.unwrap().unwrap_err().code, "untrusted");
 }
+
+#[test]
+fn a_promised_answer_is_kept_from_the_moment_it_is_given() {
+    const HOUR: u64 = 3_600_000;
+    let mut world = World::new();
+    let request = v1::Issue {
+        kind: "operators".into(),
+        id: "ada".into(),
+        csr: key_and_csr("ada").1,
+        ..Default::default()
+    };
+    let ask = |world: &mut World| world.ask_as::<v1::Signed>("issue-1", ADA, "", "", "issue", &request);
+    world.hold_effects = true;
+    assert!(ask(&mut world).is_none(), "it is promised");
+    world.wait(23 * HOUR);
+    world.hold_effects = false;
+    world.wait(1);
+    let first = ask(&mut world).unwrap().unwrap();
+    world.wait(2 * HOUR);
+    world.wait(20 * HOUR);
+    assert_eq!(ask(&mut world).unwrap().unwrap(), first);
+}

@@ -205,7 +205,8 @@ impl World {
         self.round(vec![Input::Woken(ISSUERS_CHANGED.into())]);
     }
 
-    fn follow(&mut self) {
+    /// Connects, and hears that it knows all that was told.
+    pub(crate) fn follow(&mut self) {
         let before = self.frames.len();
         self.round(vec![Input::Connected]);
         let asked = self.frames[before..]

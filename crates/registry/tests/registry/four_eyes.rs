@@ -236,6 +236,140 @@ fn rights_and_state_are_looked_at_again_when_it_is_done() {
 }
 
 #[test]
+fn the_answer_is_kept_from_the_moment_it_is_given() {
+    let mut w = world();
+    let id = held(&mut w);
+    w.wait(DAY_MS - 3_600_000);
+    let done: ApprovalDecided = w.ask(BOB, "approve", &decide(&id)).unwrap();
+    assert_eq!(done.outcome, "accepted");
+    let first: Changed = w.ask_as("r-held", EVE, "retire", &retire("pump-1")).unwrap();
+    names(&mut w);
+    // A day after the question, and a day after the answer.
+    w.wait(2 * 3_600_000);
+    for _ in 0..21 {
+        w.wait(3_600_000);
+    }
+    assert_eq!(w.ask_as("r-held", EVE, "retire", &retire("pump-1")), Ok(first));
+    assert_eq!(names(&mut w), Vec::<String>::new(), "a repeat does nothing");
+    w.wait(3 * 3_600_000);
+    let other = RetireDevice {
+        reason: "another body".into(),
+        ..retire("pump-1")
+    };
+    let refused = w.ask_as::<Changed>("r-held", EVE, "retire", &other).unwrap_err();
+    assert_eq!(refused.code, "not-allowed", "the name is free again");
+}
+
+/// Eve asks, with this shown.
+fn held_over(w: &mut World, over: Frame) -> String {
+    w.over = over;
+    let id = held(w);
+    w.over = Frame::default();
+    names(w);
+    id
+}
+
+/// What waits is approved, and not done: what it was asked with does not open any more.
+fn is_void(w: &mut World, id: &str, what: &str) {
+    names(w);
+    let done: ApprovalDecided = w.ask(BOB, "approve", &decide(id)).unwrap();
+    assert_eq!(done.outcome, "denied");
+    assert!(done.detail.contains(what), "{}", done.detail);
+    assert_eq!(stage(w, "pump-1"), Stage::Registered);
+    let expected = [
+        "approvals approved by operators/bob",
+        "approvals refused by services/registry",
+    ];
+    assert_eq!(names(w), expected);
+    let again = w.ask_as::<Changed>("r-held", EVE, "retire", &retire("pump-1"));
+    assert_eq!(again.unwrap_err().code, "denied");
+    let log: AuditRead = w.ask(ADA, "audit", &ReadAudit::default()).unwrap();
+    let entry = log.entries.last().unwrap();
+    assert_eq!(
+        (
+            entry.who.as_str(),
+            entry.outcome.as_str(),
+            entry.approved_by.as_str()
+        ),
+        (EVE, "denied", BOB)
+    );
+    assert!(entry.reason.contains(what), "{}", entry.reason);
+}
+
+#[test]
+fn what_was_asked_with_a_certificate_that_is_revoked_is_not_done() {
+    let mut w = world();
+    w.certificate("operators", "eve", CertificateStatus::Active);
+    let over = Frame {
+        serial: "0a".into(),
+        ..Frame::default()
+    };
+    let id = held_over(&mut w, over);
+    w.certificate("operators", "eve", CertificateStatus::Revoked);
+    let told: Vec<CertificateFact> = w.facts("revoked");
+    assert_eq!(told.len(), 1, "who follows the registry alone hears of it");
+    is_void(&mut w, &id, "certificate");
+}
+
+#[test]
+fn what_was_asked_over_a_login_that_was_taken_back_is_not_done() {
+    let mut w = world();
+    let token = PutToken {
+        kind: "operators".into(),
+        id: "eve".into(),
+        sha256: "ab".repeat(32),
+        expires_ms: w.now_ms + DAY_MS,
+        ..PutToken::default()
+    };
+    w.ask::<TokenMade>(ADA, "put-token", &token).unwrap_err();
+    let waits = waiting(&mut w, BOB).remove(0).approval_id;
+    w.ask::<ApprovalDecided>(BOB, "approve", &decide(&waits)).unwrap();
+    let id = held_over(
+        &mut w,
+        Frame {
+            login: format!("token {}", "ab".repeat(6)),
+            until_ms: token.expires_ms,
+            ..Frame::default()
+        },
+    );
+    let revoke = RevokeToken {
+        kind: "operators".into(),
+        id: "eve".into(),
+        all: true,
+        ..RevokeToken::default()
+    };
+    w.ask::<TokensRevoked>(ADA, "revoke-token", &revoke).unwrap();
+    is_void(&mut w, &id, "token");
+    let mut w = world();
+    let id = held_over(
+        &mut w,
+        Frame {
+            login: "password 7".into(),
+            ..Frame::default()
+        },
+    );
+    is_void(&mut w, &id, "password");
+}
+
+#[test]
+fn a_request_waits_no_longer_than_what_it_was_asked_with() {
+    let mut w = world();
+    let over = Frame {
+        serial: "0a".into(),
+        until_ms: w.now_ms + 60_000,
+        ..Frame::default()
+    };
+    let id = held_over(&mut w, over);
+    assert_eq!(waiting(&mut w, BOB)[0].expires_ms, w.now_ms + 60_000);
+    w.wait(59_000);
+    assert_eq!(waiting(&mut w, BOB).len(), 1);
+    w.wait(2_000);
+    assert!(waiting(&mut w, BOB).is_empty());
+    let refused = w.ask::<ApprovalDecided>(BOB, "approve", &decide(&id));
+    assert_eq!(refused.unwrap_err().code, "not-found");
+}
+
+#[test]
 fn what_nobody_approves_in_time_is_over() {
     let mut w = world();
     let id = held(&mut w);

@@ -38,6 +38,8 @@ pub(crate) struct World {
     pub(crate) frames: Vec<Frame>,
     /// Records that queries have read.
     pub(crate) reads: usize,
+    /// What whoever asks has shown: the serial, the login, and when it ends.
+    pub(crate) over: Frame,
     number: u64,
     fact_sequence: u64,
 }
@@ -89,6 +91,7 @@ impl World {
             now_ms: 1_000_000,
             frames: Vec::new(),
             reads: 0,
+            over: Frame::default(),
             number: 0,
             fact_sequence: 0,
         };
@@ -161,7 +164,7 @@ impl World {
             payload: payload.into(),
             correlation: id.as_bytes().to_vec().into(),
             request: Some(number),
-            ..Frame::default()
+            ..self.over.clone()
         };
         frame.set_purpose(Purpose::Request);
         let before = self.frames.len();

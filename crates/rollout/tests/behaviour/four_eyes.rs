@@ -76,3 +76,24 @@ fn a_rollout_to_few_does_not_wait() {
     w.create("one", &artifact, one).unwrap();
     w.steer("pause", "one").unwrap();
 }
+
+#[test]
+fn what_was_asked_with_a_certificate_that_is_revoked_is_not_done() {
+    let (mut w, artifact) = world();
+    w.serial = "0a".into();
+    w.create("all", &artifact, |_| {}).unwrap_err();
+    w.serial.clear();
+    let revoked = CertificateFact {
+        serial: "0a".into(),
+        kind: "operators".into(),
+        id: "ada".into(),
+        status: CertificateStatus::Revoked.into(),
+        ..CertificateFact::default()
+    };
+    w.tell("revoked", "0a", &revoked);
+    let id = waiting(&mut w).remove(0).approval_id;
+    let done: Answered = w.ask_as(&bob(), "approve", &decide(&id), "b-1");
+    assert_eq!(done.unwrap().unwrap().outcome, "denied");
+    let listed: RolloutsListed = w.ask(&bob(), "list", &ListRollouts::default()).unwrap();
+    assert!(listed.rollouts.is_empty());
+}

@@ -43,6 +43,8 @@ pub(crate) struct World {
     /// What was published and is no reply.
     pub(crate) told: Vec<Frame>,
     pub(crate) trusted: Vec<SigningKey>,
+    /// The certificate that whoever asks has shown.
+    pub(crate) serial: String,
 }
 
 pub(crate) type Answer<M> = Result<M, Box<Rejection>>;
@@ -95,6 +97,7 @@ impl World {
             effects_wait: false,
             told: Vec::new(),
             trusted,
+            serial: String::new(),
         };
         world.run(vec![Input::Connected]);
         world
@@ -166,19 +169,24 @@ impl World {
         });
         change(&mut fact);
         self.facts.insert(id.clone(), fact.clone());
+        self.tell("device", &id, &fact);
+    }
+
+    /// The registry tells something.
+    pub(crate) fn tell(&mut self, entity: &str, id: &str, value: &impl Message) {
         self.fact_sequence += 1;
         let message = Fact {
             epoch: 9,
             sequence: self.fact_sequence,
-            entity: "device".into(),
-            id: id.clone(),
-            value: fact.encode_to_vec(),
+            entity: entity.into(),
+            id: id.into(),
+            value: value.encode_to_vec(),
             deleted: false,
         };
         let topic = Topic::Fact {
             service: ServiceName::Registry,
-            entity: "device".into(),
-            id,
+            entity: entity.into(),
+            id: id.into(),
         };
         let mut frame = Frame {
             topic: Root::default().print(&topic),
@@ -207,6 +215,7 @@ impl World {
             topic: Root::default().up(who, ServiceName::Rollout, verb),
             payload: wire::encode(message, Encoding::Protobuf),
             correlation: id.as_bytes().to_vec().into(),
+            serial: self.serial.clone(),
             ..Frame::default()
         };
         frame.set_purpose(Purpose::Request);

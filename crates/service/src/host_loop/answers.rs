@@ -135,7 +135,7 @@ impl<S: Service> HostLoop<S> {
                 rejected: frame.rejected.clone(),
                 reason: frame.reason.clone(),
                 in_progress: matches!(answer, Answer::Later(_)),
-                expires_ms: now.wall_ms + limits::ANSWER_KEPT.as_millis() as i64,
+                expires_ms: kept_until(now),
             };
             keep(&call, key, &record, group, base)?;
         }
@@ -157,6 +157,7 @@ impl<S: Service> HostLoop<S> {
             return Ok(());
         };
         let kept = view.raw_record::<AnswerRecord>(&record.answer_key)?;
+        let answer_key = record.answer_key;
         let encoding = if record.json {
             Encoding::Json
         } else {
@@ -185,12 +186,13 @@ impl<S: Service> HostLoop<S> {
                 rejected: frame.rejected.clone(),
                 reason: frame.reason.clone(),
                 in_progress: false,
+                expires_ms: kept_until(now),
                 ..kept
             };
-            group.batch.put(record.answer_key.clone(), done.encode_to_vec());
+            keep(&call, answer_key.clone(), &done, group, base)?;
         }
         group.batch.delete(keys::ticket(ticket));
-        group.batch.delete(keys::ticket(&in_progress(&record.answer_key)));
+        group.batch.delete(keys::ticket(&in_progress(&answer_key)));
         group.replies.push(frame);
         Ok(())
     }
@@ -211,11 +213,22 @@ impl<S: Service> HostLoop<S> {
             if key >= end {
                 break;
             }
+            // It may have been given anew in this very round.
+            let present = View::new(base, &group.batch).raw(&answer_key)?;
+            let present = present.and_then(|bytes| AnswerRecord::decode(bytes.as_slice()).ok());
             group.batch.delete(key);
-            group.batch.delete(answer_key);
+            if present.is_none_or(|answer| answer.expires_ms <= now.wall_ms) {
+                group.batch.delete(answer_key);
+            }
         }
         Ok(())
     }
+}
+
+/// Until when an answer is kept that is given now, milliseconds since 1970.
+fn kept_until(now: Now) -> i64 {
+    let kept_ms = u64::try_from(limits::ANSWER_KEPT.as_millis()).unwrap_or(u64::MAX);
+    now.wall_ms.saturating_add_unsigned(kept_ms)
 }
 
 /// A refusal that says when to try again is not the last word, so it is not remembered: the same request may
@@ -245,7 +258,8 @@ fn check_name(request_id: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Writes the answer, its expiry and its place in the principal's ring, where it replaces the oldest.
+/// Writes the answer, its expiry and its place in the principal's ring, where it replaces the oldest. An answer that
+/// follows a promise, or the word that another person must approve, is kept from now on.
 fn keep<R>(
     call: &Call,
     key: Vec<u8>,
@@ -254,6 +268,10 @@ fn keep<R>(
     base: &dyn Read,
 ) -> Result<(), StoreError> {
     let who = &call.caller.principal;
+    let former = View::new(base, &group.batch).raw_record::<AnswerRecord>(&key)?;
+    if let Some(former) = former {
+        group.batch.delete(keys::answer_expiry(former.expires_ms, &key));
+    }
     let view = View::new(base, &group.batch);
     let place = view
         .raw_record::<Number>(&keys::ring(who))?

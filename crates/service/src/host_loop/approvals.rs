@@ -13,7 +13,7 @@ use contract::{
 };
 use prost::Message;
 
-use super::{Call, Group, HostLoop, rights};
+use super::{Call, Group, HostLoop, requests, rights};
 use crate::{
     keys,
     outcome::{Answer, AuditDraft, EventDraft, Outcome},
@@ -113,6 +113,7 @@ impl HeldRecord {
             correlation: self.correlation.clone().into(),
             response_topic: self.response_topic.clone(),
             serial: self.serial.clone(),
+            login: self.login.clone(),
             address: self.address.clone(),
             connection: self.connection,
             ..Frame::default()
@@ -199,13 +200,18 @@ impl<S: Service> HostLoop<S> {
             0 => WITHIN_MS,
             ms => ms,
         };
+        let mut expires_ms = cx.now.wall_ms.saturating_add_unsigned(within);
+        // It does not outlive what it was asked with.
+        if call.until_ms != 0 {
+            expires_ms = expires_ms.min(call.until_ms);
+        }
         let asked = Approval {
             approval_id: fresh(self.heads.event + 1, cx.entropy),
             verb: format!("{}/{}", S::NAME, call.verb.name),
             who: call.caller.principal.to_string(),
             asked_as: call.request_id.clone(),
             asked_at_ms: cx.now.wall_ms,
-            expires_ms: cx.now.wall_ms.saturating_add_unsigned(within),
+            expires_ms,
             subjects: call.subjects.clone(),
             request: json,
             why,
@@ -217,6 +223,7 @@ impl<S: Service> HostLoop<S> {
             correlation: call.correlation.to_vec(),
             response_topic: call.response_topic.clone(),
             serial: call.caller.serial.clone(),
+            login: call.login.clone(),
             address: call.address.clone(),
             connection: call.connection,
             devices: devices.collect(),
@@ -250,13 +257,13 @@ impl<S: Service> HostLoop<S> {
             self.refuse(&call, &Refusal::new(Code::Internal, message), group);
             return Ok(());
         }
+        if let Some(frame) = kept {
+            self.wait_for_facts(&call, frame, group);
+            return Ok(());
+        }
         let found = self.allowed(&mut call, &ask, cx.now.wall_ms, &View::new(base, &group.batch));
         let held = match found {
             Ok(held) => held,
-            Err(Fault::Refused(_)) if kept.is_some() => {
-                self.early.extend(kept);
-                return Ok(());
-            }
             Err(Fault::Refused(refusal)) => {
                 return self.conclude(call, refused(refusal), group, base, cx.now);
             }
@@ -335,7 +342,8 @@ impl<S: Service> HostLoop<S> {
         }
     }
 
-    /// Decides an approved request as that of whoever asked for it, by the state and the rights as they are now.
+    /// Decides an approved request as that of whoever asked for it, by the state and the rights as they are now, if
+    /// what it was asked with still opens. That it came to nothing is told.
     fn carry_out(
         &mut self,
         held: &HeldRecord,
@@ -354,12 +362,20 @@ impl<S: Service> HostLoop<S> {
             Ok(parsed) => {
                 let service = self.service.clone();
                 let devices = service.devices(&parsed.request);
-                match self.refusal(&mut call, &devices, group, base)? {
+                let refusal = match rights::still_opens::<S>(&call, &View::new(base, &group.batch)) {
+                    Ok(()) => self.refusal(&mut call, &devices, group, base)?,
+                    Err(fault) => Some(requests::refusal_of(fault)?),
+                };
+                match refusal {
                     Some(refusal) => refused(refusal),
                     None => self.outcome_of(&call, parsed.request, group, base, cx)?,
                 }
             }
         };
+        if let (Answer::Refused(refusal), Some(asked)) = (&outcome.answer, &held.approval) {
+            let (told, actor) = (told(asked, "refused", &refusal.message), self.actor());
+            self.log_event(told, &actor, "", group, base, cx.now)?;
+        }
         let word = match &outcome.answer {
             Answer::Done | Answer::Now(_) => ("accepted".to_owned(), String::new()),
             Answer::Later(_) => ("taken".to_owned(), String::new()),

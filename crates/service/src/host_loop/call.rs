@@ -27,6 +27,10 @@ pub(crate) struct Call {
     pub(crate) response_topic: String,
     pub(crate) connection: u64,
     pub(crate) address: String,
+    /// What its sender logged in with, where there is no certificate.
+    pub(crate) login: String,
+    /// When what its sender is known by ends, milliseconds since 1970; 0: never.
+    pub(crate) until_ms: i64,
     /// What it is about; set once the payload has been read.
     pub(crate) subjects: Vec<String>,
     /// Its entry in the audit log; 0 while it has none.
@@ -72,6 +76,8 @@ impl Call {
             response_topic: frame.response_topic,
             connection: frame.connection,
             address: frame.address,
+            login: frame.login,
+            until_ms: frame.until_ms,
             subjects: Vec::new(),
             audit: 0,
             number: frame.request,

@@ -10,6 +10,7 @@ mod audit;
 mod audit_query;
 mod call;
 mod changes;
+mod early;
 mod facts;
 mod group;
 mod query;
@@ -28,7 +29,7 @@ use contract::{
 use prost::Message;
 
 pub use self::rights::touched;
-use self::{call::Call, facts::Following};
+use self::{call::Call, early::Early, facts::Following};
 pub use self::{
     group::{Effect, Group, Released},
     query::{Query, QueryDone},
@@ -93,10 +94,8 @@ pub struct HostLoop<S: Service> {
     taken: u64,
     taken_stored: u64,
     following: Vec<Following>,
-    /// Queries that wait until everything is known of those followed. The front door keeps them too.
-    postponed: Vec<Query<S::Request>>,
-    /// Operators' requests that would be refused now, and wait for the same.
-    early: Vec<Frame>,
+    /// Requests that wait until everything is known of those followed.
+    early: Early,
     approvals_at: u64,
     next_wake: Option<i64>,
     connected: bool,
@@ -138,8 +137,7 @@ impl<S: Service> HostLoop<S> {
             taken,
             taken_stored: taken,
             following,
-            postponed: Vec::new(),
-            early: Vec::new(),
+            early: Early::default(),
             approvals_at: 0,
             next_wake,
             connected: false,
@@ -217,12 +215,7 @@ impl<S: Service> HostLoop<S> {
         for input in inputs {
             self.take(input, &mut group, base, cx)?;
         }
-        if self.is_whole() {
-            group.queries.append(&mut self.postponed);
-            for frame in std::mem::take(&mut self.early) {
-                self.on_request(frame, &mut group, base, cx)?;
-            }
-        }
+        self.take_up_early(&mut group, base, cx)?;
         self.sweep_answers(&mut group, base, cx.now)?;
         self.expire_approvals(&mut group, base, cx.now)?;
         self.tend_audit(&mut group, base, cx.now)?;
@@ -252,13 +245,14 @@ impl<S: Service> HostLoop<S> {
         base: &dyn Read,
         cx: &mut Context<'_>,
     ) -> Result<(), StoreError> {
+        // What waited has come before this.
+        self.take_up_early(group, base, cx)?;
         match input {
             Input::Frame(frame) => self.on_frame(frame, group, base, cx),
             Input::Connected => self.on_connected(group, base),
             Input::Disconnected => {
                 self.connected = false;
                 self.following.iter_mut().for_each(Following::disconnected);
-                self.postponed.clear();
                 self.early.clear();
                 Ok(())
             }
@@ -371,9 +365,12 @@ impl<S: Service> HostLoop<S> {
         cx: &mut Context<'_>,
     ) -> Result<(), StoreError> {
         // Kept whole while it may have to wait; bytes are shared.
-        let kept = self.may_be_early().then(|| frame.clone());
+        let kept = (!self.is_whole()).then(|| frame.clone());
         match Call::read(S::NAME, &self.settings.root, frame) {
-            Ok(call) => self.decide_call(call, kept, group, base, cx),
+            Ok(call) => {
+                let kept = kept.filter(|_| early::may_be::<S>(call.verb));
+                self.decide_call(call, kept, group, base, cx)
+            }
             Err(topic) => {
                 group.warnings.push(format!(
                     "a request on {} is not for this service",

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use contract::{
     Code, Refusal, Topic,
-    id::{Principal, ServiceName},
+    id::{Kind, Principal, ServiceName},
     request_id,
     topic::Leaf,
     v1::{FactsPage, Frame, Purpose},
@@ -33,6 +33,17 @@ pub(super) fn frame(tag: &str, record: RequestRecord) -> Frame {
     };
     frame.set_purpose(Purpose::Request);
     frame
+}
+
+/// What the caller is told of a fault; nothing, where the disk failed.
+pub(super) fn refusal_of(fault: Fault) -> Result<Refusal, StoreError> {
+    match fault {
+        Fault::Refused(refusal) => Ok(refusal),
+        Fault::Store(error @ StoreError::Damaged { .. }) => {
+            Ok(Refusal::new(Code::Internal, error.to_string()))
+        }
+        Fault::Store(error) => Err(error),
+    }
 }
 
 impl<S: Service> HostLoop<S> {
@@ -66,10 +77,10 @@ impl<S: Service> HostLoop<S> {
         let service = self.service.clone();
         let devices = service.devices(&parsed.request);
         let refusal = self.refusal(&mut call, &devices, group, base)?;
-        if refusal.is_some()
-            && let Some(frame) = kept
-        {
-            self.early.push(frame);
+        // Whether it may be decided, and whether another person must approve it, stands in facts that are missing.
+        let waits = refusal.is_some() || (is_command && call.caller.principal.kind == Kind::Operator);
+        if waits && let Some(frame) = kept {
+            self.wait_for_facts(&call, frame, group);
             return Ok(());
         }
         match (is_command, refusal) {
@@ -103,12 +114,7 @@ impl<S: Service> HostLoop<S> {
     ) -> Result<Outcome, StoreError> {
         let waiting = match self.waiting(call, &request, group, base, cx) {
             Ok(waiting) => waiting,
-            Err(Fault::Refused(refusal)) => return Ok(approvals::refused(refusal)),
-            Err(Fault::Store(error @ StoreError::Damaged { .. })) => {
-                let refusal = Refusal::new(Code::Internal, error.to_string());
-                return Ok(approvals::refused(refusal));
-            }
-            Err(Fault::Store(error)) => return Err(error),
+            Err(fault) => return Ok(approvals::refused(refusal_of(fault)?)),
         };
         let outcome = self.outcome_of(call, request, group, base, cx)?;
         match waiting {
@@ -128,9 +134,11 @@ impl<S: Service> HostLoop<S> {
         let refusal = self.refusal(&mut call, &[], group, base)?;
         match (Query::of_the_host(&mut call), refusal, kept) {
             (Err(refusal), ..) => self.refuse_unread(call, &refusal, group),
-            (Ok(_), Some(_), Some(frame)) => self.early.push(frame),
+            (Ok(_), Some(_), Some(frame)) => self.wait_for_facts(&call, frame, group),
             (Ok(_), Some(refusal), None) => self.refuse(&call, &refusal, group),
-            (Ok(query), None, _) if query.asks_for_grants() && !self.is_whole() => self.postponed.push(query),
+            (Ok(query), None, Some(frame)) if query.asks_for_grants() => {
+                self.wait_for_facts(&call, frame, group);
+            }
             (Ok(query), None, _) => group.queries.push(query),
         }
         Ok(())
@@ -146,11 +154,7 @@ impl<S: Service> HostLoop<S> {
     ) -> Result<Option<Refusal>, StoreError> {
         match rights::judge::<S>(call, devices, &View::new(base, &group.batch)) {
             Ok(()) => Ok(None),
-            Err(Fault::Refused(refusal)) => Ok(Some(refusal)),
-            Err(Fault::Store(error @ StoreError::Damaged { .. })) => {
-                Ok(Some(Refusal::new(Code::Internal, error.to_string())))
-            }
-            Err(Fault::Store(error)) => Err(error),
+            Err(fault) => refusal_of(fault).map(Some),
         }
     }
 

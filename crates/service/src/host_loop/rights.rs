@@ -9,12 +9,12 @@ use contract::{
     grant::{Extent, Rights, named},
     id::{Kind, Principal, ServiceName},
     scope::Scope,
-    v1::{DeviceFact, PrincipalFact},
+    v1::{CertificateFact, CertificateStatus, DeviceFact, LoginFact, PrincipalFact},
     verb::Verb,
 };
 use prost::Message;
 
-use super::{Call, HostLoop};
+use super::Call;
 use crate::{
     keys,
     record::FactRecord,
@@ -30,8 +30,18 @@ pub(super) fn registry_fact<S: Service, M: Message + Default>(
     entity: &str,
     id: &str,
 ) -> Result<Option<M>, StoreError> {
-    if S::NAME != ServiceName::Registry {
-        return view.fact(ServiceName::Registry, entity, id);
+    fact::<S, M>(view, ServiceName::Registry, entity, id)
+}
+
+/// What a service says of something, as far as this one knows.
+fn fact<S: Service, M: Message + Default>(
+    view: &View<'_>,
+    owner: ServiceName,
+    entity: &str,
+    id: &str,
+) -> Result<Option<M>, StoreError> {
+    if S::NAME != owner {
+        return view.fact(owner, entity, id);
     }
     let key = keys::fact(entity, id);
     let own = view
@@ -72,6 +82,40 @@ pub(super) fn judge<S: Service>(call: &mut Call, devices: &[&str], view: &View<'
     Ok(())
 }
 
+/// Refuses what was asked with a certificate, a token or a password that was taken back since.
+pub(super) fn still_opens<S: Service>(call: &Call, view: &View<'_>) -> Result<(), Fault> {
+    let gone = |what: &str| {
+        let message = format!("the {what} that this was asked with was taken back since; ask again");
+        Err(Refusal::new(Code::Denied, message).into())
+    };
+    let (who, serial) = (&call.caller.principal, &call.caller.serial);
+    if !serial.is_empty() && is_revoked::<S>(serial, view)? {
+        return gone("certificate");
+    }
+    let Some((what, which)) = call.login.split_once(' ') else {
+        return Ok(());
+    };
+    let login = registry_fact::<S, LoginFact>(view, "login", &format!("{}.{}", who.kind, who.id))?;
+    let login = login.unwrap_or_default();
+    let opens = match what {
+        "token" => login.tokens.iter().any(|token| token.token_id == which),
+        _ => login.password != 0 && login.password.to_string() == which,
+    };
+    if opens { Ok(()) } else { gone(what) }
+}
+
+/// Provisioning says so to the registry, and the registry to the others.
+fn is_revoked<S: Service>(serial: &str, view: &View<'_>) -> Result<bool, StoreError> {
+    use ServiceName::{Provisioning, Registry};
+    for (owner, entity) in [(Provisioning, "certificate"), (Registry, "revoked")] {
+        let known = fact::<S, CertificateFact>(view, owner, entity, serial)?;
+        if known.is_some_and(|known| known.status() == CertificateStatus::Revoked) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// How many devices these are, and how much they matter.
 pub fn touched<S: Service>(view: &View<'_>, devices: &[&str]) -> Result<Touched, StoreError> {
     let mut touched = Touched::default();
@@ -80,13 +124,6 @@ pub fn touched<S: Service>(view: &View<'_>, devices: &[&str]) -> Result<Touched,
         touched.add(fact.map(|fact| fact.criticality()).unwrap_or_default());
     }
     Ok(touched)
-}
-
-impl<S: Service> HostLoop<S> {
-    /// Whether a refusal may only be for want of facts that have not come yet.
-    pub(super) fn may_be_early(&self) -> bool {
-        S::NAME != ServiceName::Registry && !self.is_whole()
-    }
 }
 
 fn devices_in_sight<S: Service>(

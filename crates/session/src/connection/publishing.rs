@@ -5,7 +5,7 @@ use std::sync::Arc;
 use contract::{
     Code, Leaf, Refusal,
     filter::Filter,
-    id::{Principal, ServiceName},
+    id::{Kind, Principal, ServiceName},
     limits,
     v1::{Frame, PublishRejected, Purpose},
     verb::{Audit, Promise, Verb},
@@ -288,6 +288,11 @@ pub(super) fn frame(caller: &Caller, publish: Publish, connection: u64) -> Frame
         serial: caller.serial().to_owned(),
         ..Frame::default()
     };
+    // What may wait for another person must not outlive what it was asked with.
+    if caller.principal.kind == Kind::Operator {
+        frame.login = caller.login();
+        frame.until_ms = caller.not_after_ms().unwrap_or_default();
+    }
     frame.set_purpose(Purpose::Request);
     frame
 }

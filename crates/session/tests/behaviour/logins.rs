@@ -64,12 +64,17 @@ fn notices(world: &mut World) -> Vec<SecurityNotice> {
 #[test]
 fn a_person_logs_in_with_a_token_and_does_what_their_role_allows() {
     let mut world = world(1_000_000);
+    let end = world.now.wall_ms + 1_000_000;
     for v5 in [true, false] {
         let (ada, code) = try_from(&mut world, HERE, v5, ADA, TOKEN);
         assert_eq!(code, 0, "MQTT 5: {v5}");
         let ask = packets::publish(v5, 1, 1, &up(ADA, "registry/list"), b"{}");
         world.send(ada, &ask);
-        assert_eq!(world.requests(ServiceName::Registry).len(), 1);
+        let asked = world.requests(ServiceName::Registry);
+        assert_eq!(asked.len(), 1);
+        // What waits for another person does not outlive the token.
+        assert!(asked[0].login.starts_with("token "), "{}", asked[0].login);
+        assert_eq!(asked[0].until_ms, end);
         let foreign = packets::subscribe(v5, 2, &format!("{ROOT}/integrators/erp/down/#"));
         assert!(
             world.send(ada, &foreign)[0]
