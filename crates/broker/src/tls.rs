@@ -6,18 +6,20 @@ use contract::id::{Id, Kind};
 use parking_lot::RwLock;
 use pki::ClientCertificate;
 use rustls::{
-    ProtocolVersion, ServerConfig, ServerConnection,
+    CommonState, ProtocolVersion, ServerConfig,
     client::verify_server_name,
     crypto::aws_lc_rs,
     server::{NoServerSessionStorage, ParsedCertificate},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use session::Peer;
-use tokio_rustls::TlsAcceptor;
 
+pub(crate) use self::stream::{TlsStream, accept};
 use self::verifier::ClientVerifier;
 use crate::{FrontDoorError, TlsMaterial};
 
+mod records;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod verifier;
@@ -90,13 +92,12 @@ impl Handshakes {
     }
 
     /// What the next handshake is made with.
-    pub(crate) fn acceptor(&self, demand: Demand) -> TlsAcceptor {
+    pub(crate) fn config(&self, demand: Demand) -> Arc<ServerConfig> {
         let current = self.current.read();
-        let config = match demand {
-            Demand::Certificate => &current.certified,
-            Demand::Nothing => &current.open,
-        };
-        TlsAcceptor::from(config.clone())
+        match demand {
+            Demand::Certificate => current.certified.clone(),
+            Demand::Nothing => current.open.clone(),
+        }
     }
 
     /// The CAs that are told to whoever asks over EST, ready to be sent.
@@ -149,7 +150,7 @@ fn authorities(material: &TlsMaterial) -> Result<Arc<str>, FrontDoorError> {
 }
 
 /// The version that a handshake came to.
-pub(crate) fn version(connection: &ServerConnection) -> Option<&'static str> {
+pub(crate) fn version(connection: &CommonState) -> Option<&'static str> {
     match connection.protocol_version()? {
         ProtocolVersion::TLSv1_2 => Some("1.2"),
         ProtocolVersion::TLSv1_3 => Some("1.3"),

@@ -10,18 +10,18 @@ mod websocket;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use rustls::ServerConfig;
 use session::{Connection, Limit, Limits, Listener, Peer, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::{
     EstListener, FrontDoorConfig, FrontDoorError, Shared,
     entrance::{Entrance, Guest, Refusals},
-    tls::{self, Demand, Handshakes},
+    tls::{self, Demand, Handshakes, TlsStream},
 };
 
 /// Connections that the operating system holds until they are accepted.
@@ -200,7 +200,7 @@ impl Porter {
                 deadline,
                 address,
                 &mut guest,
-                shake(handshakes.acceptor(demand), stream),
+                shake(handshakes.config(demand), stream),
             )
             .await
         else {
@@ -209,7 +209,7 @@ impl Porter {
         if let Some(desk) = &self.est {
             return desk.attend(self, shaken, address, deadline, guest).await;
         }
-        let peer = match (shaken.get_ref().1.peer_certificates(), self.login) {
+        let peer = match (shaken.state().peer_certificates(), self.login) {
             (None, true) => Ok(Peer::Nobody),
             (shown, _) => tls::peer(&self.site, shown),
         };
@@ -217,7 +217,7 @@ impl Porter {
             Ok(peer) => peer,
             Err(why) => return refused(address, &why),
         };
-        let connection = self.connection(peer, tls::version(shaken.get_ref().1), address);
+        let connection = self.connection(peer, tls::version(shaken.state()), address);
         if self.listener != Listener::WebSocket {
             tokio::spawn(task::run(shaken, connection, shared, guest));
             return;
@@ -279,8 +279,11 @@ impl Porter {
     }
 }
 
-pub(crate) async fn shake(acceptor: TlsAcceptor, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
-    match acceptor.accept(stream).into_fallible().await {
+pub(crate) async fn shake(
+    config: Arc<ServerConfig>,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>, String> {
+    match tls::accept(config, stream).await {
         Ok(shaken) => Ok(shaken),
         Err((error, stream)) => {
             see_out(stream).await;

@@ -16,10 +16,9 @@ use tokio::{
     net::TcpStream,
     time::{Instant, Sleep},
 };
-use tokio_rustls::server::TlsStream;
 use tracing::{debug, info};
 
-use crate::{entrance::Guest, mailbox::Mailbox, shared::Shared};
+use crate::{entrance::Guest, mailbox::Mailbox, shared::Shared, tls::TlsStream};
 
 /// How long the last words may take to reach the client.
 const LAST_WORDS: Duration = Duration::from_millis(500);

@@ -6,9 +6,11 @@ use pki::{Authority, Charter, Host, KeyKind, NewAuthority, Plan, Profile, Public
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio_rustls::{TlsConnector, server::TlsStream};
+use tokio_rustls::TlsConnector;
 
 use super::*;
+
+mod streams;
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
@@ -120,7 +122,7 @@ async fn a_client_that_is_refused_hears_why() {
             stream.read(&mut [0]).await
         });
         assert!(
-            crate::principals::shake(handshakes.acceptor(Demand::Certificate), far)
+            crate::principals::shake(handshakes.config(Demand::Certificate), far)
                 .await
                 .is_err()
         );
@@ -152,14 +154,14 @@ fn client_config(site: &Site, client: &(String, String)) -> ClientConfig {
 /// A whole handshake of a client with a server of this site: who it is for the front door, or why not.
 async fn shake(site: &Site, grace: i64, client: &(String, String)) -> Result<Peer, String> {
     let server = Handshakes::new(&site.material(), grace as u64).unwrap();
-    let stream = shaken(site, server.acceptor(Demand::Certificate), client).await?;
-    peer("hq", stream.get_ref().1.peer_certificates())
+    let stream = shaken(site, server.config(Demand::Certificate), client).await?;
+    peer("hq", stream.state().peer_certificates())
 }
 
 /// A whole handshake of a client that trusts this site; the client sends a byte after it.
 async fn shaken(
     site: &Site,
-    acceptor: TlsAcceptor,
+    server: Arc<ServerConfig>,
     client: &(String, String),
 ) -> Result<TlsStream<DuplexStream>, String> {
     let config = client_config(site, client);
@@ -170,7 +172,7 @@ async fn shaken(
         stream.write_all(b"x").await?;
         stream.read(&mut [0]).await
     });
-    acceptor.accept(far).await.map_err(|e| e.to_string())
+    accept(server, far).await.map_err(|(error, _)| error.to_string())
 }
 
 #[tokio::test]
@@ -242,11 +244,11 @@ async fn other_files_are_for_the_handshakes_to_come() {
     let (former, next) = (Site::found(1), Site::found(11));
     let [of_former, of_next] = [&former, &next].map(|site| site.client("devices", site.now + DAY));
     let handshakes = Handshakes::new(&former.material(), 0).unwrap();
-    let mut lasting = shaken(&former, handshakes.acceptor(Demand::Certificate), &of_former)
+    let mut lasting = shaken(&former, handshakes.config(Demand::Certificate), &of_former)
         .await
         .unwrap();
     assert!(
-        shaken(&next, handshakes.acceptor(Demand::Certificate), &of_next)
+        shaken(&next, handshakes.config(Demand::Certificate), &of_next)
             .await
             .is_err()
     );
@@ -258,19 +260,19 @@ async fn other_files_are_for_the_handshakes_to_come() {
     assert!(handshakes.change(&unfit).is_err());
     let told = handshakes.authorities();
     assert!(
-        shaken(&former, handshakes.acceptor(Demand::Certificate), &of_former)
+        shaken(&former, handshakes.config(Demand::Certificate), &of_former)
             .await
             .is_ok()
     );
 
     handshakes.change(&next.material()).unwrap();
     assert!(
-        shaken(&next, handshakes.acceptor(Demand::Certificate), &of_next)
+        shaken(&next, handshakes.config(Demand::Certificate), &of_next)
             .await
             .is_ok()
     );
     assert!(
-        shaken(&former, handshakes.acceptor(Demand::Certificate), &of_former)
+        shaken(&former, handshakes.config(Demand::Certificate), &of_former)
             .await
             .is_err()
     );

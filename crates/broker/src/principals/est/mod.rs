@@ -24,7 +24,6 @@ use tokio::{
     net::TcpStream,
     time::Instant,
 };
-use tokio_rustls::server::TlsStream;
 
 use self::{
     exchange::Exchange,
@@ -35,7 +34,7 @@ use super::{Porter, refused, task};
 use crate::{
     Shared,
     entrance::Guest,
-    tls::{self, Handshakes},
+    tls::{self, Handshakes, TlsStream},
 };
 
 /// Between the request and the connection that stands for it.
@@ -72,13 +71,13 @@ impl Desk {
         deadline: Instant,
         mut guest: Guest,
     ) {
-        let shown = stream.get_ref().1.peer_certificates();
+        let shown = stream.state().peer_certificates();
         let visitor = match shown.map(|_| tls::peer(&porter.site, shown)) {
             None => Visitor::Nobody,
             Some(Ok(peer)) => Visitor::Known(peer),
             Some(Err(why)) => return refused(address, &why),
         };
-        let version = tls::version(stream.get_ref().1);
+        let version = tls::version(stream.state());
         let mut exchange = Exchange::over(stream);
         let Some(question) = porter
             .in_time(deadline, address, &mut guest, exchange.question())
