@@ -93,6 +93,12 @@ impl Folder {
         synced.map_err(|source| self.failure("", "erasing", source))
     }
 
+    /// Overwrites what a file says, and leaves it its name; one that is not there needs nothing.
+    pub(crate) fn blank(&self, name: &str) -> Result<(), Error> {
+        absent_is_fine(self.0.open(name).and_then(overwrite))
+            .map_err(|source| self.failure(name, "erasing", source))
+    }
+
     /// Removes a file that holds no secret.
     pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
         absent_is_fine(self.0.remove(name)).map_err(|source| self.failure(name, "removing", source))

@@ -52,7 +52,8 @@
 //!   and never falls.
 //! - The end of an update is reported until the server has acknowledged it.
 //! - Keys are erased only after the server has acknowledged the receipt, or refuses a device that it had ordered
-//!   to retire; then they go, whatever else fails.
+//!   to retire; then they go, whatever else fails. What marks this takes no room on the disk, and a device whose
+//!   key went before that could be marked is retired all the same.
 //! - A configuration is on disk before it is applied, and what became of it is told until the server knows. It is
 //!   applied at each start, before there is a server; applying the same again must be harmless.
 //! - A command is noted on the disk before it begins, and is begun once at most; its end is told until the server

@@ -19,7 +19,8 @@ use crate::{
     warrant::Guard,
 };
 
-const BOOTS: &str = "boots";
+/// How often the device was started; nothing rests on it.
+pub(super) const BOOTS: &str = "boots";
 /// No device is to keep its server busy by a slip of the pen.
 const HEARTBEAT_LEAST: Duration = Duration::from_millis(100);
 

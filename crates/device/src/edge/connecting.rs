@@ -41,7 +41,7 @@ pub(crate) async fn run<P: Platform>(
     mut body: Body<P>,
     shutdown: CancellationToken,
 ) -> Result<Ending, Error> {
-    if retiring::is_done(&body.folder)? {
+    if retiring::is_done(&body)? {
         retiring::finish(&mut body)?;
         return Ok(Ending::Retired);
     }

@@ -1,6 +1,9 @@
 //! The end: the order is kept, the receipt sent, and only then the keys go.
+//!
+//! What marks this is the mere name of a file. So a full disk does not stop it: a file that is there already can be
+//! given another name where there is no room for a new one.
 
-use super::body::Body;
+use super::body::{BOOTS, Body};
 use crate::{command, configuration::Kept, error::Error, event::Event, files::Folder, platform::Platform};
 
 /// There once the device has been ordered to retire.
@@ -31,9 +34,11 @@ pub(crate) fn wipe<P: Platform>(body: &mut Body<P>) -> Result<(), Error> {
     body.folder.remove(WIPES)
 }
 
-/// Keeps the order: it outlives a restart.
+/// Keeps the order: it outlives a restart. On a full disk the count of starts gives its name for it.
 pub(crate) fn order(folder: &Folder) -> Result<(), Error> {
-    folder.write(ORDERED, b"")
+    folder
+        .write(ORDERED, b"")
+        .or_else(|full| folder.move_file(BOOTS, ORDERED).map_err(|_| full))
 }
 
 /// The order was a mistake: the server does not know of it.
@@ -45,19 +50,45 @@ pub(crate) fn is_ordered(folder: &Folder) -> Result<bool, Error> {
     Ok(folder.read(ORDERED)?.is_some())
 }
 
-pub(crate) fn is_done(folder: &Folder) -> Result<bool, Error> {
+/// Whether the device's life is over: it is marked; or its key is unreadable for a reason that is known. Such a key
+/// lets nobody in, and is no damage that somebody could mend.
+pub(crate) fn is_done<P: Platform>(body: &Body<P>) -> Result<bool, Error> {
+    if is_marked(&body.folder)? {
+        return Ok(true);
+    }
+    let is_unreadable = matches!(body.keys.current(), Err(Error::Damaged { .. }));
+    let is_over = body.keys.is_half_erased()? || (is_unreadable && is_ordered(&body.folder)?);
+    if is_over {
+        body.problem("the key is unreadable; the device was ordered to retire, and erases what is left");
+    }
+    Ok(is_over)
+}
+
+fn is_marked(folder: &Folder) -> Result<bool, Error> {
     Ok(folder.read(DONE)?.is_some())
 }
 
-/// Erases the keys. The mark comes first: a device that is cut off here goes on erasing when it starts again. A
-/// full disk may have no room for it until the keys are gone; they go in any case.
+/// Erases the keys. The mark comes first: a device that is cut off here goes on erasing when it starts again. They
+/// go in any case, also where nothing can be marked.
 pub(crate) fn finish<P: Platform>(body: &mut Body<P>) -> Result<(), Error> {
-    let marked = body.folder.write(DONE, b"");
-    let erased = body.keys.erase();
+    let marked = mark(body);
+    let erased = body.keys.erase().and(body.folder.blank(DONE));
     let (settings, order) = (Kept::erase(&body.folder), command::Kept::erase(&body.folder));
     let tidied = body.slots.tidy(None).and(settings).and(order);
     marked.or_else(|_| body.folder.write(DONE, b""))?;
     erased.and(tidied)?;
     body.tell(Event::Retired);
     Ok(())
+}
+
+/// The mark needs no room: on a full disk the order becomes it, or else the key itself, which is blanked then.
+fn mark<P: Platform>(body: &Body<P>) -> Result<(), Error> {
+    let folder = &body.folder;
+    if is_marked(folder)? {
+        return Ok(());
+    }
+    folder
+        .write(DONE, b"")
+        .or_else(|full| folder.move_file(ORDERED, DONE).map_err(|_| full))
+        .or_else(|full| body.keys.become_mark(DONE).map_err(|_| full))
 }

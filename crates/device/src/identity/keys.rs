@@ -118,6 +118,19 @@ impl Keys {
         erased.into_iter().collect()
     }
 
+    /// Whether the erasing of the identity has begun: no key begins with a zero.
+    pub(crate) fn is_half_erased(&self) -> Result<bool, Error> {
+        Ok(self
+            .0
+            .read(IDENTITY)?
+            .is_some_and(|bytes| bytes.first() == Some(&0)))
+    }
+
+    /// The identity takes the name of a mark, which takes no room; whoever marks with it erases what it says.
+    pub(crate) fn become_mark(&self, mark: &str) -> Result<(), Error> {
+        self.0.move_file(IDENTITY, mark)
+    }
+
     /// What there is to erase.
     pub(crate) fn names(&self) -> Result<Vec<String>, Error> {
         let mut names = Vec::new();

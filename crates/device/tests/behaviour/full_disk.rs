@@ -8,7 +8,7 @@ use contract::{
     id::ServiceName,
     v1::{RetireOrder, UpdateState},
 };
-use device::{Event, UpdateStep};
+use device::{Ending, Event, UpdateStep};
 
 use crate::{
     pump::{Pump, Watch},
@@ -182,19 +182,48 @@ async fn it_gets_its_first_certificate_once_there_is_room() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ordered_to_retire_it_notes_that_and_ends_though_there_is_no_room() {
+    // Also where it has no count of its starts to note the order with: its key becomes the mark then.
+    for has_boots in [true, false] {
+        let (world, watch) = (World::new().await, Watch::default());
+        let settings = world.settings("pump-7");
+        let pump = Pump::start(&settings, &watch).await;
+        world.until("it reports", |s| !s.reports.is_empty()).await;
+        for name in ["retire", "retired", "boots"] {
+            fill(&settings.folder, name);
+        }
+        if !has_boots {
+            fs::remove_file(settings.folder.join("boots")).unwrap();
+        }
+        let key = settings.folder.join("identity.pem");
+        let length = fs::metadata(&key).unwrap().len();
+        world.push("pump-7", ServiceName::Registry, "retire", &RetireOrder::default());
+        assert_eq!(pump.end().await.unwrap(), Ending::Retired);
+        assert_eq!(world.state.lock().erased.len(), 1);
+        no_key_is_left(&settings.folder);
+        let mark = fs::read(settings.folder.join("retired")).unwrap();
+        assert!(mark.iter().all(|byte| *byte == 0 || has_boots), "{mark:?}");
+        assert_eq!(mark.len() as u64 == length, !has_boots);
+        let pump = Pump::start(&settings, &watch).await;
+        assert_eq!(pump.end().await.unwrap(), Ending::Retired);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ordered_to_retire_it_erases_its_keys_though_nothing_can_be_noted() {
     let (world, watch) = (World::new().await, Watch::default());
     let settings = world.settings("pump-7");
     let pump = Pump::start(&settings, &watch).await;
     world.until("it reports", |s| !s.reports.is_empty()).await;
-    for name in ["retire", "retired"] {
-        fill(&settings.folder, name);
-    }
+    fs::create_dir_all(settings.folder.join("retired/full")).unwrap();
     world.push("pump-7", ServiceName::Registry, "retire", &RetireOrder::default());
-    // The mark that it is retired cannot be written, and that is told.
+    // The mark that it is retired cannot be made, and that is told.
     pump.end().await.unwrap_err();
-    assert_eq!(world.state.lock().erased.len(), 1);
+    no_key_is_left(&settings.folder);
+}
+
+fn no_key_is_left(folder: &Path) {
     for name in ["identity.pem", "next.pem", "request.pem"] {
-        assert!(!settings.folder.join(name).exists(), "{name}");
+        assert!(!folder.join(name).exists(), "{name}");
     }
 }

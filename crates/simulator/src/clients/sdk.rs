@@ -534,7 +534,14 @@ impl Client for Port {
     fn waits_for(&self, witness: &Witness) -> Option<String> {
         let device = self.device.borrow();
         let id = device.id.as_str();
-        if self.place > 0 || device.is_gone || witness.is_shut_out(id) || !witness.is_registered(id) {
+        if self.place > 0 || device.is_gone || !witness.is_registered(id) {
+            return None;
+        }
+        // It knows of its order, and has been let in or refused since: it goes, whatever its disk took.
+        if device.is_retiring && witness.is_retired(id) {
+            return Some(format!("{id} is retired, and still has its key"));
+        }
+        if witness.is_shut_out(id) {
             return None;
         }
         witness.batch()?;

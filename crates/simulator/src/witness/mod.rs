@@ -426,6 +426,12 @@ impl Witness {
         })
     }
 
+    /// Whether a device is at the end of its life.
+    pub(crate) fn is_retired(&self, device: &str) -> bool {
+        let known = self.device(device, 0).ok().flatten();
+        known.is_some_and(|fact| fact.stage() == Stage::Retired)
+    }
+
     fn device(&self, device: &str, at_ms: u64) -> Result<Option<DeviceFact>, Violation> {
         let facts = self.facts(ServiceName::Registry, at_ms)?;
         let found = facts
