@@ -217,7 +217,7 @@ impl<S: Service> HostLoop<S> {
         for input in inputs {
             self.take(input, &mut group, base, cx)?;
         }
-        if self.is_whole() {
+        if !self.may_be_early() {
             group.queries.append(&mut self.postponed);
             for frame in std::mem::take(&mut self.early) {
                 self.on_request(frame, &mut group, base, cx)?;

@@ -130,7 +130,9 @@ impl<S: Service> HostLoop<S> {
             (Err(refusal), ..) => self.refuse_unread(call, &refusal, group),
             (Ok(_), Some(_), Some(frame)) => self.early.push(frame),
             (Ok(_), Some(refusal), None) => self.refuse(&call, &refusal, group),
-            (Ok(query), None, _) if query.asks_for_grants() && !self.is_whole() => self.postponed.push(query),
+            (Ok(query), None, _) if query.asks_for_grants() && self.may_be_early() => {
+                self.postponed.push(query)
+            }
             (Ok(query), None, _) => group.queries.push(query),
         }
         Ok(())
