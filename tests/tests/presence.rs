@@ -74,3 +74,131 @@ async fn a_device_that_is_sent_away_is_told_of_with_the_reason() {
         assert_eq!(session, (&online["boot"], &online["session"]), "{said}");
     }
 }
+
+/// Waits until the devices that fit a query are these.
+async fn until_found(admin: &Person, query: &str, expected: &[&str]) {
+    let request = v1::ListDevices {
+        r#where: query.into(),
+        ..Default::default()
+    };
+    let found = async {
+        loop {
+            let listed: v1::DevicesListed = admin.ask(ServiceName::Registry, "list", &request).await;
+            let ids: Vec<_> = listed
+                .devices
+                .into_iter()
+                .map(|device| device.device_id)
+                .collect();
+            if ids == expected {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let patience = tokio::time::timeout(PATIENCE, found);
+    patience
+        .await
+        .unwrap_or_else(|_| panic!("`{query}` does not come to {expected:?}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_away_or_alarmed_is_found_by_a_query_and_belongs_to_a_dynamic_group() {
+    let mut world = World::with(&[("MUSTER_MONITORING__GRACE", "1s")]).await;
+    let admin = world.admin().await;
+    world.register(&admin, &["pump-7", "pump-8"]).await;
+    let erp = world.integrator(&admin, "erp", &["registry/#"]).await;
+    let mut erp = world.connect(&world.identity(&erp), "").await;
+    erp.client
+        .subscribe("muster/v1/events/registry/groups/#")
+        .await
+        .unwrap();
+    for (group, query) in [("away", "connectivity = offline"), ("alarmed", "alert = hot")] {
+        let put = v1::PutGroup {
+            group_id: group.into(),
+            query: Some(query.into()),
+            ..Default::default()
+        };
+        let _: v1::Changed = admin.ask(ServiceName::Registry, "put-group", &put).await;
+    }
+    let rule = v1::Rule {
+        rule_id: "hot".into(),
+        metric: "temperature".into(),
+        comparison: v1::Comparison::Above.into(),
+        threshold: 80.0,
+        severity: v1::Severity::High.into(),
+        ..Default::default()
+    };
+    let put = v1::PutRule {
+        rule: Some(rule),
+        ..Default::default()
+    };
+    let _: v1::Changed = admin.ask(ServiceName::Monitoring, "put-rule", &put).await;
+
+    let pump = world.device(&admin, "pump-7").await;
+    until_found(
+        &admin,
+        "connectivity = online and certificate_until > now+1d",
+        &["pump-7"],
+    )
+    .await;
+    until_found(
+        &admin,
+        "connectivity = never and not has certificate_until",
+        &["pump-8"],
+    )
+    .await;
+    let version = world.shown(&admin, "pump-7").await.version;
+    let heartbeat = v1::Heartbeat {
+        metrics: [("temperature".to_owned(), 95.0)].into(),
+        ..Default::default()
+    };
+    let _: v1::Done = pump.ask(ServiceName::Monitoring, "heartbeat", &heartbeat).await;
+    until_found(&admin, "group = alarmed and alert_severity = high", &["pump-7"]).await;
+    pump.client.disconnect().await;
+    until_found(&admin, "group = away and last_seen > now-1h", &["pump-7"]).await;
+    let shown = world.shown(&admin, "pump-7").await;
+    assert_eq!(
+        (shown.groups, shown.version),
+        (vec!["alarmed".to_owned(), "away".to_owned()], version)
+    );
+    let joined = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let delivery = erp.inbox.recv().await.expect("it stays connected");
+            let event: Value = serde_json::from_slice(&delivery.payload).unwrap();
+            if event["data"]["group_id"] == "away" && event["data"]["joined"][0] == "pump-7" {
+                return event;
+            }
+        }
+    });
+    assert_eq!(joined.await.unwrap()["data"]["members"], "1");
+
+    // Nothing of it rests on memory.
+    world.kill();
+    world.start().await;
+    let admin = world.admin().await;
+    until_found(
+        &admin,
+        "group = away and group = alarmed and alert = hot",
+        &["pump-7"],
+    )
+    .await;
+    let server = format!("127.0.0.1:{}", world.endpoint().port);
+    let settings = [("MUSTER_SERVER", server.as_str())];
+    let command = [
+        "device",
+        "list",
+        "--where",
+        "connectivity != online and has certificate_until",
+    ];
+    let said = Process::command(world.folder(), &command, &settings)
+        .output()
+        .unwrap();
+    let said = (
+        String::from_utf8_lossy(&said.stdout),
+        String::from_utf8_lossy(&said.stderr),
+    );
+    assert!(
+        said.0.contains("pump-7") && !said.0.contains("pump-8"),
+        "{said:?}"
+    );
+}

@@ -2,7 +2,7 @@
 
 use contract::{
     ServiceName,
-    v1::{Alert, DeviceStatus, Response, RestrictDevice, Restriction, Rule, Severity},
+    v1::{Alert, DeviceStatus, OpenAlert, Response, RestrictDevice, Restriction, Rule, Severity},
 };
 use service::Fault;
 
@@ -92,6 +92,7 @@ impl Decision<'_> {
         self.counters.open_alerts = self.counters.open_alerts.saturating_sub(1);
         if let Some(status) = status {
             status.open_alerts = status.open_alerts.saturating_sub(1);
+            status.open.retain(|open| open.rule_id != alert.rule_id);
         }
         event::cleared(&mut self.out, &alert, detail);
         self.keep_cleared(&alert)
@@ -140,6 +141,7 @@ impl Decision<'_> {
             raised_at_ms: self.now,
             ..alert
         };
+        note_open(status, &alert);
         let points = Points {
             alert_id: alert.alert_id.clone(),
             ..Points::default()
@@ -163,4 +165,17 @@ impl Decision<'_> {
         }
         Ok(())
     }
+}
+
+/// Writes an alert down in its device's status.
+fn note_open(status: &mut DeviceStatus, alert: &Alert) {
+    let place = status
+        .open
+        .binary_search_by(|open| open.rule_id.cmp(&alert.rule_id))
+        .unwrap_or_else(|place| place);
+    let open = OpenAlert {
+        rule_id: alert.rule_id.clone(),
+        severity: alert.severity,
+    };
+    status.open.insert(place, open);
 }

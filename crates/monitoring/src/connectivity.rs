@@ -30,6 +30,7 @@ impl Decision<'_> {
         }
         let since = status.since_ms;
         self.enter(status, Connectivity::Online);
+        status.last_seen_ms = 0;
         status.cause.clear();
         status.reason.clear();
         if was == Connectivity::Grace {
@@ -51,6 +52,7 @@ impl Decision<'_> {
             return;
         }
         self.enter(status, Connectivity::Grace);
+        status.last_seen_ms = self.now;
         status.cause = request::cut(end.cause);
         status.reason = request::cut(end.reason);
         let graces = policy::graces(end.cause);

@@ -9,7 +9,7 @@ use prost::Message;
 use service::{Fault, Outcome, View};
 
 use crate::{
-    Settings, policy,
+    Settings, event, policy,
     sessions::Seen,
     state::{self, Counters},
 };
@@ -78,8 +78,10 @@ impl<'a> Decision<'a> {
         self.load(state::status(device))
     }
 
+    /// Writes a status, and tells others what they need to know of it.
     pub(crate) fn save(&mut self, status: &DeviceStatus) {
         self.out.put(state::status(&status.device_id), status);
+        event::status(&mut self.out, status);
     }
 
     pub(crate) fn seen(&self, device: &str) -> Result<Seen, Fault> {

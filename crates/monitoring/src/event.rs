@@ -1,9 +1,9 @@
-//! The only place where events are made. Data is in the form of the contract's JSON: enums by name, 64-bit
+//! The only place where events and facts are made. Data is in the form of the contract's JSON: enums by name, 64-bit
 //! numbers as strings.
 
-use contract::v1::{Alert, Connectivity, DeviceStatus, Presence, Rule, SecurityNotice};
+use contract::v1::{Alert, Connectivity, DeviceStatus, Presence, Rule, SecurityNotice, StatusFact};
 use serde_json::json;
-use service::Outcome;
+use service::{FactDraft, Outcome};
 
 use crate::request::cut;
 
@@ -106,6 +106,35 @@ pub(crate) fn rule_changed(out: &mut Outcome, rule: &Rule, removed: bool) {
         "removed": removed,
     });
     out.event(format!("rules/{}", rule.rule_id), "changed", data);
+}
+
+/// What others need to know of a device. One in its grace counts as online, so that a short break of a fleet is
+/// told to nobody.
+pub(crate) fn fact_of(status: &DeviceStatus) -> StatusFact {
+    let (connectivity, last_seen_ms) = match status.connectivity() {
+        Connectivity::Grace => (Connectivity::Online, 0),
+        other => (other, status.last_seen_ms),
+    };
+    StatusFact {
+        device_id: status.device_id.clone(),
+        connectivity: connectivity.into(),
+        last_seen_ms,
+        alerts: status.open.clone(),
+    }
+}
+
+/// Tells it; what is known already is not told again.
+pub(crate) fn status(out: &mut Outcome, status: &DeviceStatus) {
+    out.fact("status", status.device_id.as_str(), &fact_of(status));
+}
+
+/// A device is watched no longer.
+pub(crate) fn forgotten(out: &mut Outcome, device: &str) {
+    out.facts.push(FactDraft {
+        entity: "status",
+        id: device.into(),
+        value: None,
+    });
 }
 
 fn device(status: &DeviceStatus) -> String {

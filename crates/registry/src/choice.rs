@@ -2,7 +2,10 @@
 
 use contract::{
     Refusal,
-    v1::{CheckKind, CommandState, ConfigMode, ConfigScope, Criticality, JobState, Restriction, Role, Stage},
+    v1::{
+        CheckKind, CommandState, ConfigMode, ConfigScope, Connectivity, Criticality, JobState, Restriction,
+        Role, Severity, Stage,
+    },
 };
 
 /// An enum of the contract, without its `UNSPECIFIED`.
@@ -37,6 +40,9 @@ choices! {
     Stage: Planned Registered Provisioned Active Maintenance Retiring Retired;
     Restriction: None Suspended Quarantined;
     Criticality: Low Medium High Critical;
+    Severity: Low Medium High Critical;
+    // As it is told: a device in its grace counts as online.
+    Connectivity: Never Online Offline;
     Role: Viewer Operator ReleaseManager SecurityOfficer Admin;
     ConfigMode: Merge Replace;
     ConfigScope: Type Group;

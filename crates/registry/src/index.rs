@@ -1,11 +1,15 @@
 //! The keys beside a device's record, as a function of it: what no two devices share, and what devices are
 //! found by. They are never written otherwise, so they cannot go astray.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use contract::v1::{Device, Restriction, Stage};
 
-use crate::{choice::Choice, state};
+use crate::{
+    choice::Choice,
+    field::{Field, Value},
+    state,
+};
 
 /// The most of a value that stands in a key; whoever reads the index looks at the device again.
 const VALUE_BYTES: usize = 64;
@@ -38,7 +42,7 @@ pub(crate) fn keys(device: &Device) -> BTreeMap<Vec<u8>, Vec<u8>> {
     });
     let found_by = values(device).map(|(field, value)| {
         let key = [
-            range(&field, value).as_slice(),
+            range(&field, &value).as_slice(),
             state::fold(&device.device_id).as_bytes(),
         ]
         .concat();
@@ -59,6 +63,9 @@ pub(crate) fn of(field: &str, value: &str) -> Option<Vec<u8>> {
         "firmware",
         "parent",
         "order",
+        "connectivity",
+        "alert",
+        "alert_severity",
     ];
     let indexed = plain.contains(&field) || field.starts_with("tags.");
     // Most devices carry none, so that value has no index.
@@ -66,8 +73,27 @@ pub(crate) fn of(field: &str, value: &str) -> Option<Vec<u8>> {
     (indexed && !common && !value.is_empty()).then(|| range(field, value))
 }
 
+/// Fields whose values stand in an index in their order; all of them are times.
+const ORDERED: [&str; 2] = ["certificate_until", "last_seen"];
+
+/// The index of a field whose values stand in their order, without the values.
+pub(crate) fn ordered(field: &str) -> Option<Vec<u8>> {
+    ORDERED.contains(&field).then(|| beginning(field))
+}
+
+/// All keys of a field that few devices have, whichever the value.
+pub(crate) fn whole(field: &str) -> Option<Vec<u8>> {
+    let few = ["alert", "alert_severity", "last_seen", "certificate_until"];
+    few.contains(&field).then(|| beginning(field))
+}
+
+/// A time as it stands in a key: in the order of time.
+pub(crate) fn time(ms: i64) -> Vec<u8> {
+    format!("{:016x}", ms.max(0)).into_bytes()
+}
+
 /// By what a device is found.
-fn values(device: &Device) -> impl Iterator<Item = (String, &str)> {
+fn values(device: &Device) -> impl Iterator<Item = (String, Cow<'_, str>)> {
     let restriction = match device.restriction() {
         Restriction::None | Restriction::Unspecified => "",
         other => other.name(),
@@ -91,6 +117,31 @@ fn values(device: &Device) -> impl Iterator<Item = (String, &str)> {
         .into_iter()
         .chain(tags)
         .filter(|(_, value)| !value.is_empty())
+        .map(|(field, value)| (field, Cow::Borrowed(value)))
+        .chain(live(device))
+}
+
+/// By what of others' knowledge it is found.
+fn live(device: &Device) -> Vec<(String, Cow<'_, str>)> {
+    let names = ["connectivity", "alert", "alert_severity"]
+        .into_iter()
+        .chain(ORDERED);
+    let fields = names.filter_map(|name| Some((name, Field::find(name).ok()?)));
+    let mut found = Vec::new();
+    for (name, field) in fields.filter(|_| device.live.is_some()) {
+        let texts = match field.read(device) {
+            Value::Name(name) => vec![Cow::Borrowed(name)],
+            Value::List(list) => list.into_iter().map(Cow::Borrowed).collect(),
+            Value::Time(ms) => vec![Cow::Owned(String::from_utf8_lossy(&time(ms)).into_owned())],
+            _ => Vec::new(),
+        };
+        found.extend(texts.into_iter().map(|text| (name.to_owned(), text)));
+    }
+    found
+}
+
+fn beginning(field: &str) -> Vec<u8> {
+    format!("x{field}\0").into_bytes()
 }
 
 fn range(field: &str, value: &str) -> Vec<u8> {

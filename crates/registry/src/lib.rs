@@ -27,6 +27,8 @@
 //!   as it exists.
 //! - A device's `groups`, the membership index and each group's number of members agree. Once a dynamic
 //!   group has settled, its members are the devices that fit its query, retired ones left out.
+//! - What other services know of a device stands beside its record (`live.rs`): the record and its version stay as they
+//!   are when that changes.
 //! - The keys of `index.rs` are those that follow from the records. No two living devices share a serial
 //!   number, a hardware address or a key's fingerprint.
 //! - Each transition and restriction leaves its evidence, which is not changed afterwards.
@@ -44,6 +46,7 @@ mod field;
 mod index;
 mod language;
 mod lifecycle;
+mod live;
 mod policy;
 mod query;
 mod request;
@@ -126,7 +129,7 @@ impl Service for Registry {
     type Request = Request;
 
     fn follows(&self) -> &'static [ServiceName] {
-        &[ServiceName::Provisioning]
+        &[ServiceName::Provisioning, ServiceName::Monitoring]
     }
 
     fn parse(

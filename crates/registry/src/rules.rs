@@ -30,7 +30,15 @@ pub(crate) struct RuleRecord {
 /// The list as it is applied.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
-    rules: Vec<(String, Query)>,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    group: String,
+    query: Query,
+    /// The query asks what other services know.
+    live: bool,
 }
 
 /// What was read last: parsing depends on the stored bytes alone, so that it need not be done again.
@@ -55,7 +63,14 @@ impl Rules {
     fn parse(bytes: &[u8]) -> Result<Rules, Fault> {
         let record = RulesRecord::decode(bytes)
             .map_err(|_| Refusal::new(Code::Internal, "the list of dynamic groups does not decode"))?;
-        let parse = |rule: RuleRecord| Ok((rule.group_id, Query::parse_lasting(&rule.query)?));
+        let parse = |rule: RuleRecord| {
+            let query = Query::parse_lasting(&rule.query)?;
+            Ok(Rule {
+                group: rule.group_id,
+                live: query.is_live(),
+                query,
+            })
+        };
         let rules = record
             .rules
             .into_iter()
@@ -66,14 +81,29 @@ impl Rules {
 
     /// The dynamic groups, each with whether the device belongs to it.
     pub(crate) fn judge<'a>(&'a self, device: &'a Device) -> impl Iterator<Item = (&'a str, bool)> {
-        let living = device.stage() != Stage::Retired;
-        let verdict =
-            move |(group, query): &'a (String, Query)| (group.as_str(), living && query.matches(device));
-        self.rules.iter().map(verdict)
+        self.rules.iter().map(|rule| rule.judge(device))
+    }
+
+    /// The same, of those alone whose members follow from what other services know.
+    pub(crate) fn judge_live<'a>(&'a self, device: &'a Device) -> impl Iterator<Item = (&'a str, bool)> {
+        let live = self.rules.iter().filter(|rule| rule.live);
+        live.map(|rule| rule.judge(device))
+    }
+
+    /// Whether the members of a group follow from what other services know.
+    pub(crate) fn is_live(&self, group: &str) -> bool {
+        self.rules.iter().any(|rule| rule.live && rule.group == group)
     }
 
     /// Whether a device belongs to this group; false if it is none of these.
     pub(crate) fn fits(&self, group: &str, device: &Device) -> bool {
         self.judge(device).any(|(of, fits)| of == group && fits)
+    }
+}
+
+impl Rule {
+    fn judge(&self, device: &Device) -> (&str, bool) {
+        let living = device.stage() != Stage::Retired;
+        (&self.group, living && self.query.matches(device))
     }
 }

@@ -18,16 +18,19 @@
 //! | `c…` | configuration, see `config/state.rs` |
 //! | `k…` | commands and jobs, see `command/state.rs` and `command/job/state.rs` |
 //! | `u{kind} NUL {value}` | the device that has it, see `index.rs` |
+//! | `y{device}` | [`DeviceLive`]: what other services know of it, see `live.rs` |
 //! | `x{field} NUL {value} NUL {device}` | empty: the device is found by it, see `index.rs` |
+
+use std::collections::BTreeMap;
 
 use contract::{
     Code, Refusal,
-    v1::{Device, DeviceType, Group, Login, Order, Person, SavedQuery, Supplier},
+    v1::{Device, DeviceLive, DeviceType, Group, Login, Order, Person, SavedQuery, Supplier},
 };
 use prost::Message;
 use service::{Fault, Sight, View, store::StoreError};
 
-use crate::policy;
+use crate::{live, policy};
 
 /// All devices.
 pub(crate) const DEVICES: &str = "d";
@@ -50,8 +53,11 @@ pub(crate) const FOUR_EYES: &str = "e";
 /// The queries of the dynamic groups.
 pub(crate) const RULES: &str = "r";
 
+/// What other services know of all devices.
+pub(crate) const LIVE: &str = "y";
+
 /// What the records are, by how their keys begin; the longer ones first.
-pub const KINDS: [(&str, &str); 28] = [
+pub const KINDS: [(&str, &str); 29] = [
     ("cd", "devices' configuration"),
     ("ct", "configuration templates"),
     ("cw", "walks of configuration templates"),
@@ -80,6 +86,7 @@ pub const KINDS: [(&str, &str); 28] = [
     (SUPPLIERS, "suppliers"),
     ("w", "searches for members of dynamic groups"),
     ("x", "devices by field"),
+    (LIVE, "what other services know of devices"),
 ];
 
 /// The form of an id in keys.
@@ -137,7 +144,43 @@ pub(crate) fn unique_key(kind: &str, value: &str) -> Vec<u8> {
 
 /// The device of this id or of its twin.
 pub(crate) fn device_or_twin(view: &View<'_>, id: &str) -> Result<Option<Device>, StoreError> {
-    view.load(device_key(id))
+    match view.load::<Device>(device_key(id))? {
+        Some(device) => {
+            let live = view.load(live::key(id))?;
+            Ok(Some(live::whole(device, live)))
+        }
+        None => Ok(None),
+    }
+}
+
+/// Up to `limit` devices whose folded ids begin so, after one of them, with those ids.
+pub(crate) fn devices(
+    view: &View<'_>,
+    beginning: &[u8],
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, Device)>, Fault> {
+    let at = |table: &str, id: &[u8]| [table.as_bytes(), id].concat();
+    let key = |table: &str| after.map(|id| at(table, id));
+    let rows = view.list::<Device>(at(DEVICES, beginning), key(DEVICES).as_deref(), limit)?;
+    // Nearly every device has one, so that both tables are read side by side.
+    let live = view.list::<DeviceLive>(at(LIVE, beginning), key(LIVE).as_deref(), limit)?;
+    let more = live.len() == limit;
+    let mut live: BTreeMap<_, _> = live
+        .into_iter()
+        .map(|(key, live)| (key[1..].to_vec(), live))
+        .collect();
+    let read_to = live.keys().next_back().cloned().unwrap_or_default();
+    let mut devices = Vec::with_capacity(rows.len());
+    for (key, device) in rows {
+        let id = key[DEVICES.len()..].to_vec();
+        let beside = match live.remove(&id) {
+            None if more && id > read_to => view.load(at(LIVE, &id))?,
+            found => found,
+        };
+        devices.push((id, live::whole(device, beside)));
+    }
+    Ok(devices)
 }
 
 /// The person of this id or of its twin.

@@ -3,7 +3,7 @@
 use contract::{Refusal, v1::Heartbeat};
 use service::{Caller, Fault};
 
-use crate::{decision::Decision, policy, request};
+use crate::{decision::Decision, policy, request, state};
 
 pub(super) fn decide(
     decision: &mut Decision<'_>,
@@ -18,6 +18,7 @@ pub(super) fn decide(
     if policy::is_old(&status, &heartbeat) {
         return Ok(());
     }
+    let known = status.open.clone();
     status.heartbeat_ms = decision.now;
     status.uptime_ms = heartbeat.uptime_ms;
     status.boot_count = heartbeat.boot_count;
@@ -25,6 +26,11 @@ pub(super) fn decide(
     for (metric, value) in status.metrics.clone() {
         decision.observe(&mut status, &metric, value)?;
     }
-    decision.save(&status);
+    if status.open == known {
+        // The hot path: there is nothing that others need to know.
+        decision.out.put(state::status(device), &status);
+    } else {
+        decision.save(&status);
+    }
     Ok(())
 }

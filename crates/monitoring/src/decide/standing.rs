@@ -12,7 +12,7 @@ use crate::{
     alerting::RULES_MAX,
     connectivity::grace_key,
     decision::Decision,
-    policy,
+    event, policy,
     state::{self, FrontDoor},
 };
 
@@ -62,6 +62,7 @@ fn forget(decision: &mut Decision<'_>, mut status: DeviceStatus) -> Result<(), F
     }
     decision.leave(&status);
     decision.out.delete(state::status(&device));
+    event::forgotten(&mut decision.out, &device);
     decision.out.delete(state::violations(&device));
     // Sessions that are still there are forgotten when they end.
     if !decision.seen(&device)?.is_there() {

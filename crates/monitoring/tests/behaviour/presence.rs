@@ -253,3 +253,51 @@ fn a_login_that_failed_is_told_of_whom_it_named_and_is_nobodys_doing() {
         )
     );
 }
+
+#[test]
+fn others_are_told_who_is_there_and_whose_alerts_are_open_and_no_more() {
+    let mut world = World::new(2);
+    world.told.clear();
+    world.connect(0, 1);
+    for session in 1..20 {
+        world.disconnect(0, session);
+        world.later(GRACE / 2);
+        world.connect(0, session + 1);
+    }
+    for _ in 0..50 {
+        let _: Done = world.heartbeat(0, &[("temperature", 20.0)]).unwrap();
+    }
+    let online = StatusFact {
+        device_id: "d0".into(),
+        connectivity: Connectivity::Online.into(),
+        ..StatusFact::default()
+    };
+    assert_eq!(
+        world.facts(),
+        [("d0".to_owned(), Some(online.clone()))],
+        "short breaks are not told"
+    );
+
+    world.rule("hot", |_| {}).unwrap();
+    for _ in 0..5 {
+        let _: Done = world.heartbeat(0, &[("temperature", 95.0)]).unwrap();
+    }
+    world.disconnect(0, 20);
+    let left = world.now;
+    world.later(GRACE + 1);
+    let told = world.facts().pop().unwrap().1.unwrap();
+    let rules: Vec<_> = told.alerts.iter().map(|alert| alert.rule_id.as_str()).collect();
+    assert_eq!(
+        (told.connectivity(), told.last_seen_ms, rules),
+        (Connectivity::Offline, left, vec!["hot", "offline"])
+    );
+    world.remove_rule("hot").unwrap();
+    let told = world.facts().pop().unwrap().1.unwrap();
+    assert_eq!(told.alerts.len(), 1);
+    world.device(0, |fact| fact.set_stage(Stage::Retired));
+    assert_eq!(
+        world.facts().pop().unwrap(),
+        ("d0".to_owned(), None),
+        "nobody watches it any more"
+    );
+}

@@ -135,6 +135,7 @@ fn inspect(world: &mut World) {
     for status in &statuses {
         let its = open.iter().filter(|a| a.device_id == status.device_id).count();
         assert_eq!(status.open_alerts as usize, its, "{status:?}");
+        assert_eq!(status.open.len(), its, "{status:?}");
     }
     assert!(
         open.iter()

@@ -275,6 +275,17 @@ impl World {
         by_sequence.into_values().collect()
     }
 
+    /// The facts of devices' status so far.
+    pub(crate) fn facts(&self) -> Vec<(String, Option<StatusFact>)> {
+        let facts = self.told.iter().filter(|frame| frame.purpose() == Purpose::Fact);
+        let facts = facts.map(|frame| Fact::decode(frame.payload.as_ref()).unwrap());
+        let read = |fact: Fact| {
+            let value = (!fact.deleted).then(|| StatusFact::decode(fact.value.as_slice()).unwrap());
+            (fact.id, value)
+        };
+        facts.map(read).collect()
+    }
+
     /// What the newest event of this name says.
     pub(crate) fn event_data(&self, name: &str) -> serde_json::Value {
         let events = self.told.iter().filter(|frame| frame.purpose() == Purpose::Event);

@@ -13,6 +13,7 @@ use crate::{
     choice::Choice,
     command, config, event, index,
     lifecycle::{Effect, Transition},
+    live,
     roster::Roster,
     state,
 };
@@ -125,17 +126,54 @@ impl<'a> Act<'a> {
 
     /// Writes the device, lets it join and leave dynamic groups, and tells others what they need to know.
     pub(super) fn save(&mut self, before: Option<&Device>, device: &mut Device) -> Result<(), Fault> {
+        if before.is_none() {
+            // Others may have heard of it first.
+            device.live = self.view().load(live::key(&device.device_id))?;
+        }
         let rules = self.s.rules.clone();
-        let verdicts: Vec<_> = rules
-            .judge(device)
-            .map(|(group, fits)| (group.to_owned(), fits))
-            .collect();
+        let verdicts = rules.judge(device).map(|(group, fits)| (group.to_owned(), fits));
+        self.assign(device, verdicts.collect())?;
+        let (record, live) = live::parts(before, device, |group| rules.is_live(group));
+        self.outcome.put(state::device_key(&device.device_id), &record);
+        device.live = live;
+        self.beside(before, device)
+    }
+
+    /// What others know of the device has changed, and with it the groups that follow from that: its own record is
+    /// written only if it names one of them.
+    pub(super) fn follow(&mut self, before: &Device, device: &mut Device) -> Result<(), Fault> {
+        let rules = self.s.rules.clone();
+        let verdicts = rules
+            .judge_live(device)
+            .map(|(group, fits)| (group.to_owned(), fits));
+        self.assign(device, verdicts.collect())?;
+        let (record, live) = live::parts(Some(before), device, |group| rules.is_live(group));
+        let beside = live::groups(before);
+        let held = before.groups.iter().filter(|group| !beside.contains(group));
+        if !held.eq(&record.groups) {
+            self.outcome.put(state::device_key(&device.device_id), &record);
+        }
+        device.live = live;
+        self.beside(Some(before), device)
+    }
+
+    fn assign(&mut self, device: &mut Device, verdicts: Vec<(String, bool)>) -> Result<(), Fault> {
         for (group, fits) in verdicts {
-            if device.groups.contains(&group) == fits {
-                continue;
+            if device.groups.contains(&group) != fits {
+                self.roster.find(self.s.view, "query", &group)?;
+                self.roster.assign(&mut self.outcome, device, &group, fits);
             }
-            self.roster.find(self.s.view, "query", &group)?;
-            self.roster.assign(&mut self.outcome, device, &group, fits);
+        }
+        Ok(())
+    }
+
+    /// Writes what stands beside the device's record.
+    fn beside(&mut self, before: Option<&Device>, device: &Device) -> Result<(), Fault> {
+        let known = before.and_then(|before| before.live.as_ref());
+        match &device.live {
+            live if live.as_ref() == known => {}
+            Some(live) => self.outcome.put(live::key(&device.device_id), live),
+            None => self.outcome.delete(live::key(&device.device_id)),
         }
         let (former, present) = (before.map(index::keys).unwrap_or_default(), index::keys(device));
         for key in former.keys().filter(|key| !present.contains_key(*key)) {
@@ -146,7 +184,6 @@ impl<'a> Act<'a> {
                 self.outcome.changes.put(key, value);
             }
         }
-        self.outcome.put(state::device_key(&device.device_id), device);
         config::note(self.s, &mut self.outcome, before, device)?;
         command::note(self.s, &mut self.outcome, before, device)?;
         let known = before.map(event::fact_of);

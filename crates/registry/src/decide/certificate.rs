@@ -1,7 +1,7 @@
-//! Provisioning's facts of certificates: a device that was issued one is provisioned; that an operator's is revoked is
-//! told on to those who follow the registry alone.
+//! Provisioning's facts of certificates: what is known of a device's follows them, and one that was issued makes its
+//! device provisioned; that an operator's is revoked is told on to those who follow the registry alone.
 
-use contract::v1::{CertificateFact, CertificateStatus};
+use contract::v1::{CertificateFact, CertificateStatus, Device};
 use contract::{id::Kind, id::ServiceName};
 use prost::Message;
 use service::{FactChange, FactDraft, Fault, Outcome};
@@ -9,50 +9,55 @@ use service::{FactChange, FactDraft, Fault, Outcome};
 use super::{
     Situation,
     act::{Act, Why},
-    active,
+    active, hear,
 };
 use crate::{
     lifecycle::{self, Cause},
-    state,
+    live,
 };
 
 pub(super) fn decide(s: &Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, Fault> {
-    if fact.owner != ServiceName::Provisioning || fact.entity != "certificate" {
-        return Ok(Outcome::default());
-    }
-    let Some(certificate) = usable(&fact) else {
+    let present = fact.value.and_then(|value| CertificateFact::decode(value).ok());
+    // What is gone does not say any more whose it was.
+    let of = match &present {
+        Some(certificate) => Some(certificate.clone()),
+        None => s
+            .view
+            .fact::<CertificateFact>(ServiceName::Provisioning, "certificate", fact.id)?,
+    };
+    let Some(of) = of.filter(|certificate| certificate.kind == Kind::Device.word()) else {
         return tell_on(s, &fact);
     };
-    let Some(mut device) = state::device_or_twin(s.view, &certificate.id)? else {
-        return Ok(Outcome::default());
-    };
-    let transition = lifecycle::find(&device, Cause::Certificate, &s.ground(&device)?);
-    let (Some(transition), true) = (transition, device.device_id == certificate.id) else {
-        return Ok(Outcome::default());
-    };
-    let before = device.clone();
-    let mut act = Act::new(s);
-    let reason = format!("certificate {} was issued", fact.id);
-    let why = Why {
-        reason: &reason,
-        grounds: [("certificate".to_owned(), fact.id.to_owned())].into(),
-        ..Why::default()
-    };
-    act.enter(&mut device, transition, &why)?;
-    // A report can overtake the fact of the certificate it came over.
-    active::if_it_had_reported(&mut act, &mut device)?;
-    act.save(Some(&before), &mut device)?;
-    Ok(act.finish())
+    let usable = present.filter(is_usable);
+    let heard = |live: &mut _| live::hear_certificate(live, fact.id, usable.as_ref());
+    hear::news(s, &of.id, heard, |act, device| match &usable {
+        Some(_) => provision(act, device, fact.id),
+        None => Ok(false),
+    })
 }
 
-/// The fact, if it is a device's certificate that can be used.
-fn usable(fact: &FactChange<'_>) -> Option<CertificateFact> {
-    let certificate = CertificateFact::decode(fact.value?).ok()?;
-    let usable = matches!(
+/// A certificate was issued. Whether that changes the device's own record.
+fn provision(act: &mut Act<'_>, device: &mut Device, serial: &str) -> Result<bool, Fault> {
+    let Some(transition) = lifecycle::find(device, Cause::Certificate, &act.s.ground(device)?) else {
+        return Ok(false);
+    };
+    let reason = format!("certificate {serial} was issued");
+    let why = Why {
+        reason: &reason,
+        grounds: [("certificate".to_owned(), serial.to_owned())].into(),
+        ..Why::default()
+    };
+    act.enter(device, transition, &why)?;
+    // A report can overtake the fact of the certificate it came over.
+    active::if_it_had_reported(act, device)?;
+    Ok(true)
+}
+
+fn is_usable(certificate: &CertificateFact) -> bool {
+    matches!(
         certificate.status(),
         CertificateStatus::Issued | CertificateStatus::Active
-    );
-    (usable && certificate.kind == Kind::Device.word()).then_some(certificate)
+    )
 }
 
 /// What was asked for with an operator's certificate, and waits for another person, must not be done once it is revoked.

@@ -89,8 +89,13 @@ pub(super) fn size(device: &Device) -> Result<(), Fault> {
     if device.encoded_len() <= SMALL_BYTES {
         return Ok(());
     }
+    // What others know of it stands in a record of its own.
+    let record = Device {
+        live: None,
+        ..device.clone()
+    };
     json(
-        device,
+        &record,
         "the device's record would have",
         "shorten its notes and attributes",
     )

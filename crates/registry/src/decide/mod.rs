@@ -9,6 +9,7 @@ mod check;
 mod deadline;
 mod erased;
 mod four_eyes;
+mod hear;
 mod members;
 mod move_stage;
 mod order;
@@ -159,9 +160,9 @@ pub(crate) fn decide(
     }
 }
 
-/// Follows provisioning: an issued certificate moves its device.
+/// Follows what other services know of devices; an issued certificate moves its device.
 pub(crate) fn fact(s: &Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, Fault> {
-    certificate::decide(s, fact)
+    hear::decide(s, fact)
 }
 
 /// A wake-up: the deadline of a retiring device, the next page for a dynamic group, a configuration, a

@@ -40,10 +40,8 @@ pub(super) fn decide(s: &Situation<'_>, group: &str) -> Result<Outcome, Fault> {
     let Some(walk) = s.view.load::<Walk>(walk_key(group))? else {
         return Ok(Outcome::default());
     };
-    let after = (!walk.after.is_empty()).then(|| state::device_key(&walk.after));
-    let page = s
-        .view
-        .list::<Device>(state::DEVICES, after.as_deref().map(str::as_bytes), PAGE)?;
+    let after = (!walk.after.is_empty()).then(|| state::fold(&walk.after));
+    let page = state::devices(s.view, b"", after.as_deref().map(str::as_bytes), PAGE)?;
     let mut act = Act::new(s);
     let last = page.last().map(|(_, device)| device.device_id.clone());
     let more = page.len() == PAGE;
@@ -69,7 +67,7 @@ fn judge(act: &mut Act<'_>, group: &str, mut device: Device) -> Result<(), Fault
     let before = device.clone();
     act.roster.find(act.s.view, "group_id", group)?;
     act.roster.assign(&mut act.outcome, &mut device, group, fits);
-    act.save(Some(&before), &mut device)
+    act.follow(&before, &mut device)
 }
 
 fn done(s: &Situation<'_>, outcome: &mut Outcome, id: &str) -> Result<(), Fault> {

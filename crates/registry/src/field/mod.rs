@@ -63,6 +63,11 @@ impl Field {
         }
     }
 
+    /// Whether it is what other services know of the device, which changes beside its record.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self, Field::Plain(plain) if plain.live)
+    }
+
     /// Its name.
     pub(crate) fn name(&self) -> String {
         match self {

@@ -1,6 +1,6 @@
 //! The fields that have a name of their own.
 
-use contract::v1::{Device, Location};
+use contract::v1::{Device, DeviceLive, Location};
 
 use super::value::Value;
 use crate::choice::Choice;
@@ -49,6 +49,8 @@ pub(crate) struct Plain {
     pub(super) writer: Writer,
     /// It belongs to the device's identity: it is set once.
     pub(super) once: bool,
+    /// It is what other services know of the device.
+    pub(super) live: bool,
 }
 
 impl Plain {
@@ -66,6 +68,7 @@ macro_rules! line {
             read: |d| Value::of_text(&d.$($path).+),
             writer: Writer::Text(Form::$form, |d| &mut d.$($path).+),
             once: false,
+            live: false,
         }
     };
 }
@@ -78,6 +81,7 @@ macro_rules! day {
             read: |d| Value::of_day(&d.$field),
             writer: Writer::Text(Form::Day, |d| &mut d.$field),
             once: false,
+            live: false,
         }
     };
 }
@@ -90,6 +94,7 @@ macro_rules! told {
             read: $read,
             writer: Writer::Nobody,
             once: false,
+            live: false,
         }
     };
 }
@@ -98,11 +103,15 @@ const fn once(plain: Plain) -> Plain {
     Plain { once: true, ..plain }
 }
 
+const fn live(plain: Plain) -> Plain {
+    Plain { live: true, ..plain }
+}
+
 fn words<C: Choice>() -> Vec<&'static str> {
     C::ALL.iter().map(|value| value.name()).collect()
 }
 
-use contract::v1::{Criticality, Restriction, Stage};
+use contract::v1::{Connectivity, Criticality, OpenAlert, Restriction, Severity, Stage};
 
 const TABLE: &[Plain] = &[
     told!("id", Sort::Text, |d| Value::of_text(&d.device_id)),
@@ -114,6 +123,7 @@ const TABLE: &[Plain] = &[
         read: |d| Value::of_list(&d.addresses),
         writer: Writer::Addresses,
         once: true,
+        live: false,
     }),
     once(line!("key_fingerprint", Digest, key_fingerprint)),
     line!("type", Id, device_type),
@@ -126,6 +136,7 @@ const TABLE: &[Plain] = &[
         read: |d| Value::Name(d.criticality().name()),
         writer: Writer::Criticality,
         once: false,
+        live: false,
     },
     line!("owner", Line, owner),
     line!("site", Line, site),
@@ -136,6 +147,7 @@ const TABLE: &[Plain] = &[
         read: |d| Value::of_text(d.position.as_ref().map_or("", |p| &p.place)),
         writer: Writer::Text(Form::Line, |d| &mut d.position.get_or_insert_default().place),
         once: false,
+        live: false,
     },
     Plain {
         name: "latitude",
@@ -143,6 +155,7 @@ const TABLE: &[Plain] = &[
         read: |d| coordinate(d.position.as_ref(), |p| p.latitude),
         writer: Writer::Latitude,
         once: false,
+        live: false,
     },
     Plain {
         name: "longitude",
@@ -150,6 +163,7 @@ const TABLE: &[Plain] = &[
         read: |d| coordinate(d.position.as_ref(), |p| p.longitude),
         writer: Writer::Longitude,
         once: false,
+        live: false,
     },
     told!("reported_place", Sort::Text, |d| {
         Value::of_text(d.location.as_ref().map_or("", |l| &l.place))
@@ -163,6 +177,7 @@ const TABLE: &[Plain] = &[
         read: |d| d.price.as_ref().map_or(Value::Absent, Value::Money),
         writer: Writer::Price,
         once: false,
+        live: false,
     },
     day!(purchased_on),
     day!(warranty_until),
@@ -191,7 +206,54 @@ const TABLE: &[Plain] = &[
     } else {
         Value::Absent
     }),
+    live(told!(
+        "connectivity",
+        Sort::Words(words::<Connectivity>),
+        |d| match watched(d) {
+            Some(live) => Value::Name(live.connectivity().name()),
+            None => Value::Absent,
+        }
+    )),
+    live(told!("last_seen", Sort::Time, |d| Value::of_time(
+        d.live.as_ref().map_or(0, |live| live.last_seen_ms)
+    ))),
+    live(told!("certificate_until", Sort::Time, |d| Value::of_time(
+        certificate_until(d)
+    ))),
+    live(told!("alert", Sort::Text, |d| {
+        let alerts = d.live.iter().flat_map(|live| &live.alerts);
+        Value::of_texts(alerts.map(|alert| alert.rule_id.as_str()).collect())
+    })),
+    live(told!("alert_severity", Sort::Words(words::<Severity>), |d| {
+        let alerts = d.live.iter().flat_map(|live| &live.alerts);
+        match alerts
+            .map(OpenAlert::severity)
+            .max_by_key(|severity| *severity as i32)
+        {
+            Some(severity) => Value::Name(severity.name()),
+            None => Value::Absent,
+        }
+    })),
+    live(told!("open_alerts", Sort::Number, |d| match watched(d) {
+        Some(live) => Value::Number(live.alerts.len() as f64),
+        None => Value::Absent,
+    })),
 ];
+
+/// What monitoring has told of a device.
+fn watched(device: &Device) -> Option<&DeviceLive> {
+    let live = device.live.as_ref()?;
+    (live.connectivity() != Connectivity::Unspecified).then_some(live)
+}
+
+/// When the last of its certificates ends, milliseconds since 1970; 0: it has none.
+fn certificate_until(device: &Device) -> i64 {
+    let certificates = device.live.iter().flat_map(|live| &live.certificates);
+    certificates
+        .map(|certificate| certificate.not_after_ms)
+        .max()
+        .unwrap_or(0)
+}
 
 /// The row of this name.
 pub(super) fn find(name: &str) -> Option<&'static Plain> {

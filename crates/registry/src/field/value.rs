@@ -45,10 +45,14 @@ impl<'a> Value<'a> {
     }
 
     pub(super) fn of_list(list: &'a [String]) -> Value<'a> {
+        Value::of_texts(list.iter().map(String::as_str).collect())
+    }
+
+    pub(super) fn of_texts(list: Vec<&'a str>) -> Value<'a> {
         if list.is_empty() {
             return Value::Absent;
         }
-        Value::List(list.iter().map(String::as_str).collect())
+        Value::List(list)
     }
 
     pub(crate) fn is_absent(&self) -> bool {

@@ -59,7 +59,7 @@ fn compare(value: &Value<'_>, operand: &Operand) -> Option<Ordering> {
             (Some(mine), Some(other)) => mine.cmp(other),
             _ => text.cmp(&other.as_str()),
         }),
-        (Value::Name(name), Operand::Name(_, place)) => Some(place_of(name).cmp(&(place + 1))),
+        (Value::Name(name), Operand::Name(other)) => Some(place_of(name).cmp(&place_of(other))),
         (Value::Number(number), Operand::Number(other)) => number.partial_cmp(other),
         (Value::Money(money), Operand::Number(other)) => (money.cents as f64 / 100.0).partial_cmp(other),
         (Value::Time(ms), Operand::Time(other)) => Some(ms.cmp(other)),
@@ -78,11 +78,13 @@ fn compare_texts(one: &str, other: &str) -> Ordering {
 
 /// The number on the wire, which begins with 1.
 pub(crate) fn place_of(name: &str) -> usize {
-    use contract::v1::{Criticality, Restriction, Stage};
+    use contract::v1::{Connectivity, Criticality, Restriction, Severity, Stage};
     let number = Stage::from_str_name(name)
         .map(i32::from)
         .or_else(|| Criticality::from_str_name(name).map(i32::from))
-        .or_else(|| Restriction::from_str_name(name).map(i32::from));
+        .or_else(|| Restriction::from_str_name(name).map(i32::from))
+        .or_else(|| Connectivity::from_str_name(name).map(i32::from))
+        .or_else(|| Severity::from_str_name(name).map(i32::from));
     number.and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
 }
 

@@ -23,6 +23,18 @@ pub(crate) enum Expr {
     Near(f64, f64, f64),
 }
 
+impl Expr {
+    /// Whether it asks what other services know.
+    pub(super) fn is_live(&self) -> bool {
+        match self {
+            Expr::Or(parts) | Expr::And(parts) => parts.iter().any(Expr::is_live),
+            Expr::Not(part) => part.is_live(),
+            Expr::Test(field, _) => field.is_live(),
+            Expr::Near(..) => false,
+        }
+    }
+}
+
 /// What is asked of a field.
 #[derive(Debug, Clone)]
 pub(crate) enum Test {
@@ -37,8 +49,8 @@ pub(crate) enum Test {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Operand {
     Text(String),
-    /// A value of an enum: its name, and its place among the others.
-    Name(&'static str, usize),
+    /// A value of an enum.
+    Name(&'static str),
     Number(f64),
     /// Milliseconds since 1970.
     Time(i64),
@@ -193,9 +205,9 @@ impl<'a> Reader<'a> {
                 _ => return Err(wrong("`yes` or `no`").into()),
             }),
             Sort::Words(words) => {
-                let (n, name) = find_word(&words(), value)
+                let name = find_word(&words(), value)
                     .ok_or_else(|| wrong("a word of the list").allowing(words().into_iter().map(said)))?;
-                Operand::Name(name, n)
+                Operand::Name(name)
             }
             Sort::Time => {
                 if self.lasting && value.starts_with("now") {
@@ -211,7 +223,7 @@ impl<'a> Reader<'a> {
 /// What a dynamic group's query may not rest on.
 pub(super) fn not_lasting(what: &str) -> Refusal {
     let message = format!(
-        "the query of a dynamic group may not rest on {what}: its members follow from the devices' own records"
+        "the query of a dynamic group may not rest on {what}: its members follow from each device alone"
     );
     Refusal::invalid("query", message)
 }
@@ -221,11 +233,9 @@ fn said(name: &str) -> String {
     crate::choice::word(name)
 }
 
-fn find_word(names: &[&'static str], value: &str) -> Option<(usize, &'static str)> {
-    let found = names
-        .iter()
-        .position(|name| name.eq_ignore_ascii_case(value) || said(name).eq_ignore_ascii_case(value))?;
-    Some((found, names[found]))
+fn find_word(names: &[&'static str], value: &str) -> Option<&'static str> {
+    let is = |name: &&&str| name.eq_ignore_ascii_case(value) || said(name).eq_ignore_ascii_case(value);
+    names.iter().find(is).copied()
 }
 
 /// A version that can be ordered; people leave the last numbers out.

@@ -61,8 +61,8 @@ impl Query {
         Ok(Query { expr })
     }
 
-    /// Reads the query of a dynamic group: it must depend on the device's own record alone, so that it
-    /// need be asked again only when the device changes.
+    /// Reads the query of a dynamic group: it must depend on the device alone, so that it need be asked again only
+    /// when its record changes or what other services know of it.
     pub(crate) fn parse_lasting(text: &str) -> Result<Query, Refusal> {
         if text.trim().is_empty() {
             let message = "the query of a dynamic group may not be empty; `has id` fits every device";
@@ -83,6 +83,11 @@ impl Query {
     /// Whether a device fits.
     pub(crate) fn matches(&self, device: &Device) -> bool {
         self.expr.as_ref().is_none_or(|expr| eval::matches(expr, device))
+    }
+
+    /// Whether it asks what other services know.
+    pub(crate) fn is_live(&self) -> bool {
+        self.expr.as_ref().is_some_and(Expr::is_live)
     }
 
     /// What the query asks, if it asks anything.

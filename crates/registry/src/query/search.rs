@@ -24,37 +24,58 @@ pub(super) fn within(sight: &Sight) -> Option<Ranges> {
     }
 }
 
+/// The most ids that are gathered from an index that is not in their order.
+const SPAN_MAX: usize = 4_096;
+
+/// Keys of such an index that are read at a time.
+const CHUNK: usize = 64;
+
 /// Where to look.
 pub(super) struct Search<'a> {
     view: &'a View<'a>,
-    ranges: Ranges,
+    sources: Vec<Source>,
+}
+
+/// Ids in their order.
+enum Source {
+    Keys { prefix: Vec<u8>, id_at: usize },
+    Ids(Vec<Vec<u8>>),
 }
 
 impl<'a> Search<'a> {
     /// By the narrowest of these ways.
     pub(super) fn new(view: &'a View<'a>, ways: Vec<Ranges>) -> Result<Search<'a>, Fault> {
-        let mut best: Option<(usize, Ranges)> = None;
-        for ranges in ways {
-            let keys = size(view, &ranges)?;
-            if best.as_ref().is_none_or(|(least, _)| keys < *least) {
-                best = Some((keys, ranges));
+        let is_span = |range: &Range| matches!(range, Range::Span { .. });
+        let (spans, straight): (Vec<_>, Vec<_>) =
+            ways.into_iter().partition(|ranges| ranges.iter().any(is_span));
+        let mut best: Option<(usize, Vec<Source>)> = None;
+        for ranges in straight.into_iter().chain(spans) {
+            // What was probed to its end is known to be wide, and no more.
+            let least = best
+                .as_ref()
+                .map(|(least, _)| *least)
+                .filter(|least| *least < PROBE);
+            let most = least.unwrap_or(SPAN_MAX);
+            if let Some((keys, sources)) = open(view, ranges, most)?
+                && (best.is_none() || keys < most)
+            {
+                best = Some((keys, sources));
             }
         }
-        let ranges = best.map_or_else(|| vec![Range::ids("")], |(_, ranges)| ranges);
-        Ok(Search { view, ranges })
+        let all = || {
+            let (prefix, id_at) = (state::DEVICES.into(), state::DEVICES.len());
+            vec![Source::Keys { prefix, id_at }]
+        };
+        let sources = best.map_or_else(all, |(_, sources)| sources);
+        Ok(Search { view, sources })
     }
 
     /// Up to `limit` devices after a folded id. Fewer mean that there are no more.
     pub(super) fn read(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<(Vec<u8>, Device)>, Fault> {
-        if let [range] = self.ranges.as_slice()
-            && range.prefix.starts_with(state::DEVICES.as_bytes())
+        if let [Source::Keys { prefix, id_at }] = self.sources.as_slice()
+            && prefix.starts_with(state::DEVICES.as_bytes())
         {
-            let after = after.map(|id| key(range, id));
-            let rows = self.view.list::<Device>(&range.prefix, after.as_deref(), limit)?;
-            return Ok(rows
-                .into_iter()
-                .map(|(key, device)| (key[range.id_at..].to_vec(), device))
-                .collect());
+            return state::devices(self.view, &prefix[*id_at..], after, limit);
         }
         let ids = self.ids(after, limit)?;
         ids.into_iter()
@@ -64,10 +85,8 @@ impl<'a> Search<'a> {
 
     fn ids(&self, after: Option<&[u8]>, limit: usize) -> Result<BTreeSet<Vec<u8>>, Fault> {
         let mut ids = BTreeSet::new();
-        for range in &self.ranges {
-            let after = after.map(|id| key(range, id));
-            let keys = self.view.scan(&range.prefix, after.as_deref(), limit)?;
-            ids.extend(keys.into_iter().map(|(key, _)| key[range.id_at..].to_vec()));
+        for source in &self.sources {
+            ids.extend(source.read(self.view, after, limit)?);
             while ids.len() > limit {
                 ids.pop_last();
             }
@@ -86,17 +105,70 @@ impl<'a> Search<'a> {
     }
 }
 
-fn key(range: &Range, id: &[u8]) -> Vec<u8> {
-    [&range.prefix[..range.id_at], id].concat()
+impl Source {
+    fn read(&self, view: &View<'_>, after: Option<&[u8]>, limit: usize) -> Result<Vec<Vec<u8>>, Fault> {
+        match self {
+            Source::Keys { prefix, id_at } => {
+                let after = after.map(|id| [&prefix[..*id_at], id].concat());
+                let keys = view.scan(prefix, after.as_deref(), limit)?;
+                Ok(keys.into_iter().map(|(key, _)| key[*id_at..].to_vec()).collect())
+            }
+            Source::Ids(ids) => {
+                let from = after.map_or(0, |after| ids.partition_point(|id| id.as_slice() <= after));
+                Ok(ids[from..].iter().take(limit).cloned().collect())
+            }
+        }
+    }
 }
 
-fn size(view: &View<'_>, ranges: &Ranges) -> Result<usize, Fault> {
-    let mut keys = 0;
+/// Opens a way, with about how many keys it has: those of straight ranges are counted up to `PROBE` each. `None`: an
+/// index that is not in the order of the ids has more than `most`.
+fn open(view: &View<'_>, ranges: Ranges, most: usize) -> Result<Option<(usize, Vec<Source>)>, Fault> {
+    let (mut keys, mut sources) = (0, Vec::new());
     for range in ranges {
-        keys += view.scan(&range.prefix, None, PROBE)?.len();
-        if keys >= PROBE {
+        sources.push(match range {
+            Range::Keys { prefix, id_at } => {
+                if keys < PROBE {
+                    keys += view.scan(&prefix, None, PROBE)?.len();
+                }
+                Source::Keys { prefix, id_at }
+            }
+            Range::Span { prefix, low, high } => {
+                let Some(ids) = gather(view, &prefix, &low, &high, most)? else {
+                    return Ok(None);
+                };
+                keys += ids.len();
+                Source::Ids(ids.into_iter().collect())
+            }
+        });
+    }
+    Ok(Some((keys, sources)))
+}
+
+/// The ids behind the values from one to another.
+fn gather(
+    view: &View<'_>,
+    prefix: &[u8],
+    low: &[u8],
+    high: &[u8],
+    most: usize,
+) -> Result<Option<BTreeSet<Vec<u8>>>, Fault> {
+    let (mut ids, mut after) = (BTreeSet::new(), [prefix, low].concat());
+    while ids.len() <= most {
+        let page = view.scan(prefix, Some(&after), CHUNK)?;
+        let ended = page.len() < CHUNK;
+        for (key, _) in page {
+            let rest = key.get(prefix.len()..).unwrap_or_default();
+            if rest.get(..high.len()).unwrap_or(rest) > high {
+                return Ok((ids.len() <= most).then_some(ids));
+            }
+            let id = rest.rsplit(|byte| *byte == 0).next().unwrap_or_default();
+            ids.insert(id.to_vec());
+            after = key;
+        }
+        if ended {
             break;
         }
     }
-    Ok(keys)
+    Ok((ids.len() <= most).then_some(ids))
 }

@@ -15,6 +15,7 @@ mod four_eyes;
 mod groups_and_people;
 mod inventory;
 mod jobs;
+mod knowing;
 mod life;
 mod lifecycle;
 mod listing;

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contract::v1::{Device, DeviceFact, Event, Fact, Group, Person, Purpose, Role, Stage};
+use contract::v1::{
+    Connectivity, Device, DeviceFact, DeviceLive, Event, Fact, Group, Person, Purpose, Role, Stage,
+};
 use proptest::prelude::*;
 use prost::Message;
 
@@ -55,7 +57,7 @@ impl Witness {
 
     /// The records are what the events and facts said.
     fn compare(&mut self, w: &World) {
-        let devices: Vec<Device> = records(w, "d");
+        let devices = devices(w);
         assert_eq!(devices.len(), self.stages.len());
         let mut members = BTreeSet::new();
         for device in &devices {
@@ -126,6 +128,18 @@ fn found_by(device: &Device) -> Vec<String> {
         ("firmware", &device.firmware_version),
     ];
     let plain = plain.into_iter().map(|(field, value)| (field.to_owned(), value));
+    let live = device.live.iter().flat_map(|live| {
+        let alerts = live.alerts.iter().flat_map(|alert| {
+            let severity = ("alert_severity".to_owned(), alert.severity().as_str_name());
+            [("alert".to_owned(), alert.rule_id.as_str()), severity]
+        });
+        let connectivity = match live.connectivity() {
+            Connectivity::Unspecified => "",
+            other => other.as_str_name(),
+        };
+        alerts.chain([("connectivity".to_owned(), connectivity)])
+    });
+    let plain = plain.chain(live);
     let all = plain.chain(tags).filter(|(_, value)| !value.is_empty());
     all.map(|(field, value)| format!("{field}\0{value}\0{}", device.device_id.to_lowercase()))
         .collect()
@@ -136,6 +150,24 @@ fn records<M: Message + Default>(w: &World, prefix: &str) -> Vec<M> {
         .into_iter()
         .map(|(_, bytes)| M::decode(bytes.as_slice()).unwrap())
         .collect()
+}
+
+/// The devices with what others know of them.
+fn devices(w: &World) -> Vec<Device> {
+    let mut live: BTreeMap<_, _> = w.records("y").into_iter().collect();
+    let join = |(key, bytes): (String, Vec<u8>)| {
+        let mut device = Device::decode(bytes.as_slice()).unwrap();
+        assert_eq!(device.live, None, "it stands in a record of its own");
+        device.live = live
+            .remove(&key)
+            .map(|bytes| DeviceLive::decode(bytes.as_slice()).unwrap());
+        let beside = device.live.iter().flat_map(|live| live.groups.clone());
+        let all: Vec<String> = device.groups.iter().cloned().chain(beside).collect();
+        device.groups = all.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect();
+        assert_eq!(device.groups.len(), all.len(), "a group stands in one of the two");
+        device
+    };
+    w.records("d").into_iter().map(join).collect()
 }
 
 fn split(key: &str) -> (String, String) {
@@ -155,6 +187,14 @@ fn take(w: &mut World, n: usize, step: Step) {
         Step::Wait(ms) => w.wait(ms),
         Step::Restart => w.restart(),
         Step::Certificate { id, status } => w.certificate("devices", id, status),
+        Step::Status { id, online, alarmed } => {
+            let connectivity = if online {
+                Connectivity::Online
+            } else {
+                Connectivity::Offline
+            };
+            w.status(id, connectivity, 0, if alarmed { &["hot"] } else { &[] });
+        }
         Step::Ask { who, verb, payload } => {
             rest(w);
             let before = w.records("");
@@ -182,10 +222,14 @@ fn dynamic_groups_have_who_fits(w: &World) {
         .into_iter()
         .filter(|group| !group.query.is_empty())
     {
-        for device in records::<Device>(w, "d") {
+        for device in devices(w) {
+            let live = device.live.clone().unwrap_or_default();
             let fits = match group.query.as_str() {
                 "site = s1" => device.site == "s1",
                 "has serial_number" => !device.serial_number.is_empty(),
+                "connectivity = offline or alert = hot" => {
+                    live.connectivity() == Connectivity::Offline || !live.alerts.is_empty()
+                }
                 _ => {
                     device.tags.get("line").is_some_and(|line| line == "1") || device.firmware_version == "1"
                 }

@@ -24,6 +24,11 @@ pub(crate) enum Step {
         id: &'static str,
         status: CertificateStatus,
     },
+    Status {
+        id: &'static str,
+        online: bool,
+        alarmed: bool,
+    },
     Wait(i64),
     Restart,
 }
@@ -185,7 +190,7 @@ fn speaking() -> impl Strategy<Value = Step> {
 
 fn grouping() -> impl Strategy<Value = Step> {
     let ids = prop::collection::vec(device_id().prop_map(str::to_owned), 0..3);
-    (group_id(), ids, 0..4u64, 0..7).prop_map(|(group, device_ids, n, what)| {
+    (group_id(), ids, 0..5u64, 0..7).prop_map(|(group, device_ids, n, what)| {
         let group_id = group.to_owned();
         let members = ChangeMembers {
             group_id: group.into(),
@@ -199,6 +204,7 @@ fn grouping() -> impl Strategy<Value = Step> {
                     "tags.line = 1 or firmware >= 1",
                     "",
                     "has serial_number",
+                    "connectivity = offline or alert = hot",
                 ];
                 let put = v1::PutGroup {
                     group_id,
@@ -282,6 +288,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => staffing(),
         1 => looking(),
         3 => (device_id(), status).prop_map(|(id, status)| Step::Certificate { id, status }),
+        3 => (device_id(), any::<bool>(), any::<bool>())
+            .prop_map(|(id, online, alarmed)| Step::Status { id, online, alarmed }),
         1 => (verb, junk).prop_map(|(verb, payload)| Step::Ask { who: ADA.into(), verb, payload }),
         1 => (0..2_000i64).prop_map(Step::Wait),
         1 => Just(Step::Restart),

@@ -1,6 +1,6 @@
 //! A registry in its host loop, on a store in memory.
 
-use std::{cell::Cell, sync::Arc};
+use std::{cell::Cell, collections::BTreeMap, sync::Arc};
 
 use contract::{
     Leaf, Principal, Root, ServiceName, Topic,
@@ -41,7 +41,8 @@ pub(crate) struct World {
     /// What whoever asks has shown: the serial, the login, and when it ends.
     pub(crate) over: Frame,
     number: u64,
-    fact_sequence: u64,
+    /// The last fact of each owner.
+    fact_sequences: BTreeMap<ServiceName, u64>,
 }
 
 /// A store that counts what is read from it.
@@ -93,7 +94,7 @@ impl World {
             reads: 0,
             over: Frame::default(),
             number: 0,
-            fact_sequence: 0,
+            fact_sequences: BTreeMap::new(),
         };
         world.follow();
         world
@@ -192,24 +193,70 @@ impl World {
 
     /// Provisioning's fact about a device's certificate.
     pub(crate) fn certificate(&mut self, kind: &str, id: &str, status: CertificateStatus) {
+        self.certified(kind, id, "0a", status, 0);
+    }
+
+    /// The same of a certificate that ends some time.
+    pub(crate) fn certified(
+        &mut self,
+        kind: &str,
+        id: &str,
+        serial: &str,
+        status: CertificateStatus,
+        not_after_ms: i64,
+    ) {
         let mut certificate = CertificateFact {
-            serial: "0a".into(),
+            serial: serial.into(),
             kind: kind.into(),
             id: id.into(),
+            not_after_ms,
             ..Default::default()
         };
         certificate.set_status(status);
-        self.fact_sequence += 1;
+        let value = certificate.encode_to_vec();
+        self.fact(ServiceName::Provisioning, "certificate", serial, Some(value));
+    }
+
+    /// Monitoring's fact about a device; the rules are those whose alerts are open.
+    pub(crate) fn status(
+        &mut self,
+        id: &str,
+        connectivity: v1::Connectivity,
+        last_seen_ms: i64,
+        rules: &[&str],
+    ) {
+        let alert = |rule: &&str| v1::OpenAlert {
+            rule_id: (*rule).to_owned(),
+            severity: v1::Severity::High.into(),
+        };
+        let status = v1::StatusFact {
+            device_id: id.into(),
+            connectivity: connectivity.into(),
+            last_seen_ms,
+            alerts: rules.iter().map(alert).collect(),
+        };
+        self.fact(
+            ServiceName::Monitoring,
+            "status",
+            id,
+            Some(status.encode_to_vec()),
+        );
+    }
+
+    /// Another service's fact.
+    pub(crate) fn fact(&mut self, owner: ServiceName, entity: &str, id: &str, value: Option<Vec<u8>>) {
+        let sequence = self.fact_sequences.entry(owner).or_default();
+        *sequence += 1;
         let fact = Fact {
             epoch: 3,
-            sequence: self.fact_sequence,
-            entity: "certificate".into(),
-            id: "0a".into(),
-            value: certificate.encode_to_vec(),
-            deleted: false,
+            sequence: *sequence,
+            entity: entity.into(),
+            id: id.into(),
+            deleted: value.is_none(),
+            value: value.unwrap_or_default(),
         };
         let topic = Topic::Fact {
-            service: ServiceName::Provisioning,
+            service: owner,
             entity: fact.entity.clone(),
             id: fact.id.clone(),
         };
@@ -278,29 +325,48 @@ impl World {
             .unwrap();
     }
 
-    /// Connects, and answers the question for provisioning's facts.
+    /// Connects, and answers the questions for others' facts: there are none but those that were told.
     fn follow(&mut self) {
+        self.follow_from(|_, page| page);
+    }
+
+    /// Everything in memory is lost, and an owner answers with a whole copy.
+    pub(crate) fn restart_with(&mut self, owner: ServiceName, facts: Vec<Fact>) {
+        self.host = open(&self.store);
+        self.follow_from(|of, page| match of == owner {
+            true => FactsPage {
+                whole: true,
+                facts: facts.clone(),
+                ..page
+            },
+            false => page,
+        });
+    }
+
+    fn follow_from(&mut self, answer: impl Fn(ServiceName, FactsPage) -> FactsPage) {
         let (fresh, _) = self.round_of(vec![Input::Connected]);
-        let question = fresh
-            .iter()
-            .find(|f| f.topic.ends_with("/up/provisioning/facts"))
-            .unwrap();
-        let question: v1::FactsAfter = wire::decode(&question.payload, "").unwrap();
-        let page = FactsPage {
-            request_id: question.request_id,
-            epoch: 3,
-            last: self.fact_sequence,
-            complete: true,
-            ..Default::default()
-        };
-        let me = Principal::from(ServiceName::Registry);
-        let mut frame = Frame {
-            topic: Root::default().down(&me, ServiceName::Provisioning, "facts", Leaf::Accepted),
-            payload: wire::encode(&page, Encoding::Protobuf),
-            ..Frame::default()
-        };
-        frame.set_purpose(Purpose::Reply);
-        self.round(vec![Input::Frame(frame)]);
+        for owner in [ServiceName::Provisioning, ServiceName::Monitoring] {
+            let question = fresh
+                .iter()
+                .find(|f| f.topic.ends_with(&format!("/up/{owner}/facts")))
+                .unwrap();
+            let question: v1::FactsAfter = wire::decode(&question.payload, "").unwrap();
+            let page = FactsPage {
+                request_id: question.request_id,
+                epoch: 3,
+                last: self.fact_sequences.get(&owner).copied().unwrap_or(0),
+                complete: true,
+                ..Default::default()
+            };
+            let me = Principal::from(ServiceName::Registry);
+            let mut frame = Frame {
+                topic: Root::default().down(&me, owner, "facts", Leaf::Accepted),
+                payload: wire::encode(&answer(owner, page), Encoding::Protobuf),
+                ..Frame::default()
+            };
+            frame.set_purpose(Purpose::Reply);
+            self.round(vec![Input::Frame(frame)]);
+        }
     }
 
     fn round(&mut self, inputs: Vec<Input>) {

@@ -68,7 +68,7 @@ impl<S: Service> HostLoop<S> {
         base: &dyn Read,
         cx: &mut Context<'_>,
     ) -> Result<(), StoreError> {
-        if self.early.frames.is_empty() || !self.is_whole() {
+        if self.early.frames.is_empty() || self.rights_are_open() {
             return Ok(());
         }
         for frame in std::mem::take(&mut self.early).frames {

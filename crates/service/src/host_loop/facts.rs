@@ -45,6 +45,11 @@ impl Following {
     pub(super) fn is_whole(&self) -> bool {
         self.follower.is_whole()
     }
+
+    /// Whether it lacks anything by which requests are judged: monitoring says nothing of who may do what.
+    pub(super) fn leaves_rights_open(&self) -> bool {
+        self.follower.owner() != ServiceName::Monitoring && !self.is_whole()
+    }
 }
 
 impl<S: Service> HostLoop<S> {

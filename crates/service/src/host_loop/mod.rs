@@ -201,6 +201,10 @@ impl<S: Service> HostLoop<S> {
         self.following.iter().all(Following::is_whole)
     }
 
+    fn rights_are_open(&self) -> bool {
+        self.following.iter().any(Following::leaves_rights_open)
+    }
+
     /// Decides everything that has arrived and everything whose time has come. After an error the
     /// loop's memory is ahead of the store: open both anew.
     pub fn decide(
@@ -365,7 +369,7 @@ impl<S: Service> HostLoop<S> {
         cx: &mut Context<'_>,
     ) -> Result<(), StoreError> {
         // Kept whole while it may have to wait; bytes are shared.
-        let kept = (!self.is_whole()).then(|| frame.clone());
+        let kept = self.rights_are_open().then(|| frame.clone());
         match Call::read(S::NAME, &self.settings.root, frame) {
             Ok(call) => {
                 let kept = kept.filter(|_| early::may_be::<S>(call.verb));

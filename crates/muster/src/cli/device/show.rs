@@ -5,8 +5,8 @@ use contract::{
     Id,
     id::ServiceName,
     v1::{
-        Criticality, Device, DeviceShown, DevicesListed, ListDevices, Location, Restriction, ShowDevice,
-        Stage,
+        Connectivity, Criticality, Device, DeviceShown, DevicesListed, ListDevices, Location, Restriction,
+        ShowDevice, Stage,
     },
 };
 
@@ -163,6 +163,9 @@ fn print_device(device: &Device) -> Result<()> {
         ("components", pairs(components)),
         ("system", system),
         ("checks", checks(device)),
+        ("connectivity", connectivity(device)),
+        ("certificate until", certificate(device)),
+        ("open alerts", alerts(device)),
         ("registered", print::time(device.registered_at_ms)),
         ("reported", print::time(device.reported_at_ms)),
         ("changed by", device.changed_by.clone()),
@@ -195,6 +198,28 @@ fn checks(device: &Device) -> String {
         format!("{name} {word}, says {}", result.by)
     });
     said.collect::<Vec<_>>().join("; ")
+}
+
+/// As the registry has heard last.
+fn connectivity(device: &Device) -> String {
+    let live = device.live.clone().unwrap_or_default();
+    match live.connectivity() {
+        Connectivity::Unspecified => String::new(),
+        Connectivity::Offline => format!("offline since {}", print::time(live.last_seen_ms)),
+        other => say(other),
+    }
+}
+
+fn certificate(device: &Device) -> String {
+    let certificates = device.live.iter().flat_map(|live| &live.certificates);
+    let last = certificates.map(|certificate| certificate.not_after_ms).max();
+    last.map(print::time).unwrap_or_default()
+}
+
+fn alerts(device: &Device) -> String {
+    let alerts = device.live.iter().flat_map(|live| &live.alerts);
+    let said = alerts.map(|alert| format!("{} ({})", alert.rule_id, say(alert.severity())));
+    said.collect::<Vec<_>>().join(", ")
 }
 
 fn restriction(device: &Device) -> String {
