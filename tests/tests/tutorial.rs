@@ -117,6 +117,25 @@ fn what_devices_are_told_is_done_as_its_page_says() {
 
 #[test]
 #[ignore = "takes long; tests/run runs it"]
+fn the_later_life_of_a_device_is_as_its_page_says() {
+    let said = typed_out("docs/life.md", ["127.0.0.1:18893", "127.0.0.1:18093"]);
+    promised(
+        &said,
+        &[
+            ("muster device retire pump-7", "pump-7.retirement is written"),
+            ("muster device retire pump-7", "sold to Recycling Ltd"),
+            ("muster device retire pump-7", "(cessationOfOperation)"),
+            ("retirement verify pump-7.retirement", "holds: signed by key"),
+            ("verify forged.retirement", "do not belong together"),
+            ("verify forged.retirement", "exit code 7"),
+            ("openssl pkeyutl", "Signature Verified Successfully"),
+            ("openssl pkeyutl", "ERASURE_CONFIRMED"),
+        ],
+    );
+}
+
+#[test]
+#[ignore = "takes long; tests/run runs it"]
 fn reports_say_what_their_page_says() {
     let said = typed_out("docs/reports.md", ["127.0.0.1:18890", "127.0.0.1:18090"]);
     promised(

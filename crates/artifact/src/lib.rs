@@ -29,5 +29,5 @@ pub use key::{KeyError, KeyId, PublicKey, SigningKey};
 pub use keyring::{
     KeyState, Keyring, KeyringError, MANIFEST_MAX_BYTES, SIGNATURES_MAX, TrustedKey, VerifyError,
 };
-pub use pae::{COMMAND_TYPE, MANIFEST_TYPE, pae};
+pub use pae::{COMMAND_TYPE, MANIFEST_TYPE, RETIREMENT_TYPE, pae};
 pub use signature::{Signature, sign};

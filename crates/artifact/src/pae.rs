@@ -6,6 +6,9 @@ pub const MANIFEST_TYPE: &str = "application/vnd.muster.firmware.v1+protobuf";
 /// What the signatures of a command say they sign.
 pub const COMMAND_TYPE: &str = "application/vnd.muster.command.v1+protobuf";
 
+/// What the signature under the record of a device's retirement says it signs.
+pub const RETIREMENT_TYPE: &str = "application/vnd.muster.retirement.v1+json";
+
 /// Encodes type and body so that no other pair of type and body gives the same bytes.
 ///
 /// ```

@@ -27,6 +27,7 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
             "show",
             "history",
             "why",
+            "retirement",
             "change",
             "move",
             "suspend",

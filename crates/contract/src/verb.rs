@@ -135,6 +135,7 @@ const RELEASE: Who = Who::Operator(role::FIRMWARE);
 const SECURITY: Who = Who::Operator(role::SECURITY);
 const ADMIN: Who = Who::Operator(role::PEOPLE);
 const FRONT_DOOR: Who = Who::Service(ServiceName::FrontDoor);
+const REGISTRY: Who = Who::Service(ServiceName::Registry);
 const MONITOR: Who = Who::Service(ServiceName::Monitoring);
 
 const SMALL: usize = 8 * 1024;
@@ -320,6 +321,7 @@ pub const VERBS: &[Verb] = &[
     query(Registry, Row("count", &[VIEWER], "CountDevices", "DevicesCounted", SMALL, "How many devices fit a query, by a field's value.")),
     query(Registry, Row("history", &[VIEWER], "ShowHistory", "HistoryShown", SMALL, "What happened to a device, and on what grounds.")),
     query(Registry, Row("why", &[VIEWER], "AskWhy", "Why", SMALL, "The way to a stage, and what stands in it.")),
+    query(Registry, Row("retirement", &[VIEWER], "ShowRetirement", "RetirementShown", SMALL, "The signed record of a device's end, or what it waits for.")),
     command(Registry, Row("change", &[OPERATOR], "ChangeDevice", "Changed", MEDIUM, "Changes what operators write down about a device.")),
     command(Registry, Row("move", &[OPERATOR], "MoveDevice", "Changed", SMALL, "Moves a device to another stage of its life.")),
     command(Registry, Row("suspend", &[SAFETY, MONITOR], "RestrictDevice", "Changed", SMALL, "Shuts a device out until it is released.")),
@@ -404,7 +406,7 @@ pub const VERBS: &[Verb] = &[
     command(Provisioning, Row("revoke", &[SECURITY], "Revoke", "Revoked", SMALL, "Revokes certificates and closes their sessions; answers when they are closed.")),
     command(Provisioning, Row("revoke-many", &[SECURITY], "RevokeMany", "ManyRevoked", SMALL, "Revokes all certificates of a batch's devices or of an issuing CA; answers when their sessions are closed.")),
     query(Provisioning, Row("show", &[VIEWER], "ShowCertificate", "CertificateShown", SMALL, "One certificate.")),
-    query(Provisioning, Row("list", &[VIEWER], "ListCertificates", "CertificatesListed", SMALL, "Certificates by owner, status and expiry, in pages.")),
+    query(Provisioning, Row("list", &[VIEWER, REGISTRY], "ListCertificates", "CertificatesListed", SMALL, "Certificates by owner, status and expiry, in pages.")),
     repair(query(Provisioning, Row("authorities", &[VIEWER, Who::Device, Who::Claim, Who::Integrator], "GetAuthorities", "Authorities", SMALL, "The roots to trust and the newest revocation list."))),
     harmless(Provisioning, Row("used", &[FRONT_DOOR], "CertificateUsed", "Done", SMALL, "A certificate was used for the first time.")),
     harmless(Provisioning, Row("kicked", &[FRONT_DOOR], "Kicked", "Done", SMALL, "The front door's receipt for sessions it closed.")),
@@ -499,6 +501,7 @@ pub const EVENTS: &[EventKind] = &[
     event(Registry, "devices", "configured", "A device is to have another configuration."),
     event(Registry, "devices", "config-reported", "A device applied its configuration, or said why not."),
     event(Registry, "devices", "commanded", "A device was given a command, or a command went a step on."),
+    event(Registry, "retirements", "signed", "The record of a device's end is signed; `+` is the device."),
     event(Registry, "jobs", "created", "Many devices are to do something."),
     event(Registry, "jobs", "progressed", "Devices of a job went a step on; told once a second at most."),
     event(Registry, "jobs", "ended", "Every device of a job has come to an end."),

@@ -1,5 +1,5 @@
 //! Making an installation: certificate authorities, the server's certificate, the first operator, the
-//! firmware signing key, and the requests that tell the empty services of them.
+//! firmware signing key, the key under the records of retirements, and the requests that tell the empty services of them.
 
 use std::{io::IsTerminal, path::Path};
 
@@ -57,6 +57,7 @@ pub fn init(folder: &Folder, plans: &Plans) -> Result<()> {
     let server = certify_server(folder, plans, &authorities, now)?;
     let operator = certify_operator(folder, plans, &authorities, now)?;
     make_release_key(folder)?;
+    make_retirement_key(folder, plans)?;
     write_bootstrap(folder, plans, &server, &operator)?;
     write_public(&folder.config(), config_text(plans).as_bytes())
 }
@@ -205,6 +206,18 @@ fn make_release_key(folder: &Folder) -> Result<()> {
     write_secret(&folder.release("release.key"), key.to_pem()?.as_bytes())?;
     write_public(
         &folder.release("release.pub"),
+        key.public_key().to_pem()?.as_bytes(),
+    )
+}
+
+/// The key that signs the records of retirements; it lies as the CAs' keys do.
+fn make_retirement_key(folder: &Folder, plans: &Plans) -> Result<()> {
+    let seed = Zeroizing::new(rand::random::<[u8; 32]>());
+    let key = artifact::SigningKey::from_seed(&seed);
+    let sealed = pki::seal_key(&key.to_pem()?, &protection(plans.passphrase.as_ref()))?;
+    write_secret(&folder.pki("retirement.key"), &sealed)?;
+    write_public(
+        &folder.pki("retirement.pub"),
         key.public_key().to_pem()?.as_bytes(),
     )
 }

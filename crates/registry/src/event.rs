@@ -5,7 +5,7 @@ use contract::{
     id::{Kind, Principal},
     v1::{
         CheckResult, Device, DeviceFact, Group, Login, LoginFact, LoginToken, Person, PrincipalFact,
-        Restriction, RetireOrder, Stage,
+        Restriction, RetireOrder, Retirement, Stage,
     },
 };
 use prost::Message;
@@ -141,6 +141,18 @@ pub(crate) fn retire_order(outcome: &mut Outcome, device: &Device) {
         };
         outcome.push(Principal::new(Kind::Device, id), "retire", order);
     }
+}
+
+/// The record of a device's end is signed.
+pub(crate) fn retirement_signed(outcome: &mut Outcome, retirement: &Retirement) {
+    let key_id = retirement.signed.as_ref().map(|signed| signed.key_id.as_str());
+    let data = json!({
+        "device_id": retirement.device_id,
+        "version": retirement.version.to_string(),
+        "key_id": key_id,
+    });
+    let subject = format!("retirements/{}", retirement.device_id);
+    outcome.event(subject, "signed", data);
 }
 
 /// What became of a group.

@@ -31,6 +31,8 @@
 //!   are when that changes.
 //! - The keys of `index.rs` are those that follow from the records. No two living devices share a serial
 //!   number, a hardware address or a key's fingerprint.
+//! - A retired device has a record of its end, which is signed when none of its certificates counts any more; what is
+//!   signed is not changed.
 //! - Each transition and restriction leaves its evidence, which is not changed afterwards.
 //! - While anybody is an enabled admin, somebody stays one.
 //! - A report that says nothing new writes nothing.
@@ -51,6 +53,7 @@ mod policy;
 mod query;
 mod request;
 mod restriction;
+mod retirement;
 mod roster;
 mod rules;
 mod schema;
@@ -58,7 +61,7 @@ mod state;
 mod told;
 
 use contract::{
-    Refusal,
+    Code, Refusal,
     approval::Touched,
     id::{Principal, ServiceName},
     verb::Verb,
@@ -67,7 +70,7 @@ use contract::{
 use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
 
 use crate::{decide::Situation, rules::RulesCache, schema::SchemaCache};
-pub use crate::{field::written, request::Request, state::KINDS};
+pub use crate::{field::written, request::Request, retirement::SIGN, state::KINDS};
 
 /// What can be configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,5 +187,25 @@ impl Service for Registry {
 
     fn on_wake(&self, view: &View<'_>, key: &str, cx: &mut Context<'_>) -> Result<Outcome, Fault> {
         decide::wake(&self.own(view, cx.now.wall_ms)?, key)
+    }
+
+    fn on_answer(
+        &self,
+        view: &View<'_>,
+        tag: &str,
+        answer: Result<&[u8], Code>,
+        cx: &mut Context<'_>,
+    ) -> Result<Outcome, Fault> {
+        retirement::answered(view, tag, answer, (cx.now.wall_ms, cx.site))
+    }
+
+    fn on_effect(
+        &self,
+        view: &View<'_>,
+        id: &str,
+        result: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Result<Outcome, Fault> {
+        retirement::signed(view, id, result, cx.now.wall_ms)
     }
 }

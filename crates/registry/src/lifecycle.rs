@@ -60,6 +60,10 @@ pub(crate) enum Effect {
     LiftDeadline,
     /// Notes that the receipt came.
     KeepReceipt,
+    /// Begins the record of the device's end.
+    OpenRecord,
+    /// The end has come: what the record still lacks is asked for.
+    CloseRecord,
     /// Takes the device out of all its groups.
     LeaveGroups,
     /// Forgets the former life's receipt, reports and checks.
@@ -86,7 +90,9 @@ const fn row(from: Stage, cause: Cause, guard: Guard, to: Stage, effects: &'stat
     }
 }
 
-use Effect::{BeginAgain, KeepReceipt, LeaveGroups, LiftDeadline, OrderErasure, SetDeadline};
+use Effect::{
+    BeginAgain, CloseRecord, KeepReceipt, LeaveGroups, LiftDeadline, OpenRecord, OrderErasure, SetDeadline,
+};
 use Guard::{Accepted, Always, DeadlineReached};
 
 #[rustfmt::skip]
@@ -98,13 +104,13 @@ const TABLE: &[Transition] = &[
     row(Active,      Cause::Operator,    Always,          Maintenance, &[]),
     row(Maintenance, Cause::Operator,    Accepted,        Active,      &[]),
     // What never had a certificate has nothing to erase.
-    row(Planned,     Cause::Retire,      Always,          Retired,     &[LeaveGroups]),
-    row(Registered,  Cause::Retire,      Always,          Retired,     &[LeaveGroups]),
-    row(Provisioned, Cause::Retire,      Always,          Retiring,    &[SetDeadline, OrderErasure]),
-    row(Active,      Cause::Retire,      Always,          Retiring,    &[SetDeadline, OrderErasure]),
-    row(Maintenance, Cause::Retire,      Always,          Retiring,    &[SetDeadline, OrderErasure]),
-    row(Retiring,    Cause::Receipt,     Always,          Retired,     &[LiftDeadline, KeepReceipt, LeaveGroups]),
-    row(Retiring,    Cause::Deadline,    DeadlineReached, Retired,     &[LeaveGroups]),
+    row(Planned,     Cause::Retire,      Always,          Retired,     &[OpenRecord, CloseRecord, LeaveGroups]),
+    row(Registered,  Cause::Retire,      Always,          Retired,     &[OpenRecord, CloseRecord, LeaveGroups]),
+    row(Provisioned, Cause::Retire,      Always,          Retiring,    &[OpenRecord, SetDeadline, OrderErasure]),
+    row(Active,      Cause::Retire,      Always,          Retiring,    &[OpenRecord, SetDeadline, OrderErasure]),
+    row(Maintenance, Cause::Retire,      Always,          Retiring,    &[OpenRecord, SetDeadline, OrderErasure]),
+    row(Retiring,    Cause::Receipt,     Always,          Retired,     &[LiftDeadline, KeepReceipt, CloseRecord, LeaveGroups]),
+    row(Retiring,    Cause::Deadline,    DeadlineReached, Retired,     &[CloseRecord, LeaveGroups]),
     // The only way back, and an explicit act.
     row(Retired,     Cause::Readmit,     Always,          Registered,  &[BeginAgain]),
 ];

@@ -1,5 +1,6 @@
 //! What the registry is asked: the only place where wire messages come in.
 
+use contract::v1::ShowRetirement;
 use contract::v1::{
     Annotate, AskWhy, Attest, ChangeDevice, ChangeMembers, CountDevices, DeprecateType, Erased,
     ExpectDevices, GetStanding, ListDevices, ListGroups, ListOrders, ListPeople, ListQueries, ListSuppliers,
@@ -37,6 +38,7 @@ service::requests! {
         "count" => Count(CountDevices),
         "history" => History(ShowHistory),
         "why" => Why(AskWhy),
+        "retirement" => Retirement(ShowRetirement),
         "change" => Change(ChangeDevice),
         "move" => Move(MoveDevice),
         "suspend" => Suspend(RestrictDevice),
@@ -108,6 +110,7 @@ pub(crate) fn devices(request: &Request) -> Vec<&str> {
         Request::Show(m) => vec![&m.device_id],
         Request::History(m) => vec![&m.device_id],
         Request::Why(m) => vec![&m.device_id],
+        Request::Retirement(m) => vec![&m.device_id],
         Request::Change(m) => vec![&m.device_id],
         Request::Move(m) => vec![&m.device_id],
         Request::Suspend(m) | Request::Quarantine(m) | Request::Release(m) => vec![&m.device_id],

@@ -17,8 +17,9 @@
 //! | `h{device} NUL {version, 16 hex digits}` | [`contract::v1::Evidence`] |
 //! | `c…` | configuration, see `config/state.rs` |
 //! | `k…` | commands and jobs, see `command/state.rs` and `command/job/state.rs` |
+//! | `y{device} NUL {version, counted down, 16 hex digits}` | [`contract::v1::Retirement`], the last one first |
 //! | `u{kind} NUL {value}` | the device that has it, see `index.rs` |
-//! | `y{device}` | [`DeviceLive`]: what other services know of it, see `live.rs` |
+//! | `n{device}` | [`DeviceLive`]: what other services know of it, see `live.rs` |
 //! | `x{field} NUL {value} NUL {device}` | empty: the device is found by it, see `index.rs` |
 
 use std::collections::BTreeMap;
@@ -52,12 +53,14 @@ pub(crate) const QUERIES: &str = "q";
 pub(crate) const FOUR_EYES: &str = "e";
 /// The queries of the dynamic groups.
 pub(crate) const RULES: &str = "r";
+/// Begins the keys of retirements.
+pub(crate) const RETIREMENTS: &str = "y";
 
 /// What other services know of all devices.
-pub(crate) const LIVE: &str = "y";
+pub(crate) const LIVE: &str = "n";
 
 /// What the records are, by how their keys begin; the longer ones first.
-pub const KINDS: [(&str, &str); 29] = [
+pub const KINDS: [(&str, &str); 30] = [
     ("cd", "devices' configuration"),
     ("ct", "configuration templates"),
     ("cw", "walks of configuration templates"),
@@ -87,6 +90,7 @@ pub const KINDS: [(&str, &str); 29] = [
     ("w", "searches for members of dynamic groups"),
     ("x", "devices by field"),
     (LIVE, "what other services know of devices"),
+    (RETIREMENTS, "records of retirements"),
 ];
 
 /// The form of an id in keys.
@@ -132,6 +136,16 @@ pub(crate) fn history(device: &str) -> String {
 
 pub(crate) fn evidence_key(device: &str, version: u64) -> String {
     format!("{}{version:016x}", history(device))
+}
+
+/// Begins the keys of one device's retirements.
+pub(crate) fn retirements(device: &str) -> String {
+    format!("{RETIREMENTS}{}\0", fold(device))
+}
+
+/// The key of the one that began with this version of the device.
+pub(crate) fn retirement_key(device: &str, version: u64) -> String {
+    format!("{}{:016x}", retirements(device), u64::MAX - version)
 }
 
 pub(crate) fn unique_key(kind: &str, value: &str) -> Vec<u8> {

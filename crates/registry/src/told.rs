@@ -39,6 +39,8 @@ pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
             let (group, device) = rest.split_once('\0')?;
             Some((format!("groups/{group}"), json!({ "members": { device: "yes" } })))
         }
+        // It follows from the device's record, and says of itself who signed it.
+        state::RETIREMENTS => None,
         _ => None,
     }
 }

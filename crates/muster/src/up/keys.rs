@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use artifact::{KeyState, Keyring, PublicKey, TrustedKey};
+use artifact::{KeyState, Keyring, PublicKey, SigningKey, TrustedKey};
 use host::clock::wall_ms;
 use pki::Authority;
 use tracing::warn;
@@ -129,4 +129,20 @@ pub(super) fn release_keys(config: &Config) -> Result<Keyring> {
         });
     }
     Keyring::new(keys, config.release_threshold).context("rollout.release_keys")
+}
+
+/// The key that signs the records of retirements. Without it everything else goes on, and the records wait.
+pub(super) fn retirement_key(config: &Config) -> Result<Option<SigningKey>> {
+    let path = config.folder.pki("retirement.key");
+    if !path.exists() {
+        warn!(path = %path.display(), "there is no key for the records of retirements; they wait to be signed");
+        return Ok(None);
+    }
+    let file = read_secret(&path)?;
+    let passphrase = passphrase(config, &path, &file)?;
+    let unfit = |why: String| Failure::usage(format!("cannot open {}: {why}", path.display()));
+    let pem = pki::open_key(&file, passphrase.as_deref().map(String::as_str))
+        .map_err(|error| unfit(error.to_string()))?;
+    let key = SigningKey::from_pem(&pem).map_err(|error| unfit(error.to_string()))?;
+    Ok(Some(key))
 }

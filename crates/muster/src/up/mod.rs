@@ -8,6 +8,7 @@ mod http;
 mod issuers;
 pub(crate) mod keys;
 mod pki_folder;
+mod sealing;
 mod server_files;
 pub(crate) mod services;
 mod telemetry;

@@ -19,6 +19,7 @@ use super::{
     copies::{Desk, Shelf},
     issuers, keys,
     pki_folder::Look,
+    sealing::Sealing,
     server_files::ServerFiles,
 };
 use crate::{config::Config, folder::read_secret};
@@ -46,7 +47,10 @@ pub(super) fn start(
         end,
     };
     match name {
-        ServiceName::Registry => place.start(registry(config), |_| Arc::new(NoEffects)),
+        ServiceName::Registry => {
+            let sealing = Sealing::with(keys::retirement_key(config)?);
+            place.start(registry(config), |_| Arc::new(sealing))
+        }
         ServiceName::Provisioning => {
             let seen = Look::at(&config.folder);
             let issuers = issuers::open(config)?;

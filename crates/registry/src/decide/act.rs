@@ -12,8 +12,8 @@ use super::Situation;
 use crate::{
     choice::Choice,
     command, config, event, index,
-    lifecycle::{Effect, Transition},
-    live,
+    lifecycle::{Cause, Effect, Transition},
+    live, retirement,
     roster::Roster,
     state,
 };
@@ -65,7 +65,7 @@ impl<'a> Act<'a> {
         device.changed_by.clone_from(&self.s.actor);
         device.change_reason = why.reason.to_owned();
         for effect in transition.effects {
-            self.effect(*effect, device, why)?;
+            self.effect(*effect, device, transition.cause, why)?;
         }
         event::moved(
             &mut self.outcome,
@@ -91,7 +91,13 @@ impl<'a> Act<'a> {
         Ok(())
     }
 
-    fn effect(&mut self, effect: Effect, device: &mut Device, why: &Why<'_>) -> Result<(), Fault> {
+    fn effect(
+        &mut self,
+        effect: Effect,
+        device: &mut Device,
+        cause: Cause,
+        why: &Why<'_>,
+    ) -> Result<(), Fault> {
         match effect {
             Effect::SetDeadline => {
                 device.retire_deadline_ms = why.deadline_ms;
@@ -100,6 +106,12 @@ impl<'a> Act<'a> {
             Effect::OrderErasure => event::retire_order(&mut self.outcome, device),
             Effect::LiftDeadline => self.outcome.no_wake(wake_key(device)),
             Effect::KeepReceipt => device.erased = true,
+            Effect::OpenRecord => retirement::open(&mut self.outcome, device, self.s.now_ms),
+            Effect::CloseRecord => {
+                let opened = retirement::opened(&self.view(), device)?;
+                let how = (cause, why.receipt);
+                retirement::close(&mut self.outcome, opened, device, how, self.s.now_ms);
+            }
             Effect::LeaveGroups => self.roster.leave_all(self.s.view, &mut self.outcome, device)?,
             Effect::BeginAgain => {
                 // What it was and said before its end does not count for its new life.

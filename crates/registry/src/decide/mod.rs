@@ -40,6 +40,7 @@ use crate::{
     Request, Settings, acceptance, command, config,
     lifecycle::{self, Ground},
     restriction::Measure,
+    retirement,
     rules::Rules,
     schema::SchemaCache,
     state,
@@ -135,6 +136,7 @@ pub(crate) fn decide(
         | Request::Count(_)
         | Request::History(_)
         | Request::Why(_)
+        | Request::Retirement(_)
         | Request::Standing(_)
         | Request::ShowType(_)
         | Request::Types(_)
@@ -166,7 +168,7 @@ pub(crate) fn fact(s: &Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, F
 }
 
 /// A wake-up: the deadline of a retiring device, the next page for a dynamic group, a configuration, a
-/// command or a job, the end of a token.
+/// command or a job, the end of a token, a record that is to be signed.
 pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     if let Some(rest) = key.strip_prefix(config::WAKE) {
         return config::wake(s, rest);
@@ -179,6 +181,9 @@ pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     }
     if let Some(rest) = key.strip_prefix(command::JOB_WAKE) {
         return command::wake_job(s, rest);
+    }
+    if let Some(rest) = key.strip_prefix(retirement::NAME) {
+        return retirement::wake(s.view, rest);
     }
     match key.strip_prefix(settle::WAKE) {
         Some(group) => settle::decide(s, group),

@@ -20,7 +20,7 @@ use service::{Caller, Fault, View};
 use crate::{
     Request, command, config,
     language::{Query, Surroundings},
-    state,
+    retirement, state,
 };
 
 /// Answers a query.
@@ -38,6 +38,7 @@ pub(crate) fn answer(
         Request::Count(m) => Box::new(count::devices(view, sight, now_ms, &m)?),
         Request::History(m) => Box::new(history::device(view, &m)?),
         Request::Why(m) => Box::new(why::device(view, now_ms, &m)?),
+        Request::Retirement(m) => Box::new(retirement::show(view, &m)?),
         Request::ShowType(m) => Box::new(catalogue::kind(view, &m)?),
         Request::Types(m) => Box::new(catalogue::types(view, &m)?),
         Request::Suppliers(m) => Box::new(catalogue::suppliers(view, &m)?),

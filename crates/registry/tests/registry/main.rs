@@ -22,6 +22,7 @@ mod listing;
 mod registering;
 mod reporting;
 mod retention;
+mod retirement;
 mod rows;
 mod scopes;
 mod sequences;

@@ -10,7 +10,7 @@ use contract::{
 use prost::Message;
 use registry::{Registry, Settings};
 use service::{
-    Context, Entropy, HostLoop, Input, Now, QueryContext, Released,
+    Context, Effect, Entropy, HostLoop, Input, Now, QueryContext, Released,
     store::{Batch, Pair, Read, Store, StoreError},
 };
 use store::{MemoryBlobs, MemoryStore};
@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) now_ms: i64,
     /// What the registry has published and not been read yet.
     pub(crate) frames: Vec<Frame>,
+    /// What it has ordered to be done in the world.
+    pub(crate) effects: Vec<Effect>,
     /// Records that queries have read.
     pub(crate) reads: usize,
     /// What whoever asks has shown: the serial, the login, and when it ends.
@@ -91,6 +93,7 @@ impl World {
             store,
             now_ms: 1_000_000,
             frames: Vec::new(),
+            effects: Vec::new(),
             reads: 0,
             over: Frame::default(),
             number: 0,
@@ -369,6 +372,42 @@ impl World {
         }
     }
 
+    /// Takes what the registry has asked provisioning, the names of its questions with them.
+    pub(crate) fn questions(&mut self) -> Vec<Frame> {
+        let (asked, others) = std::mem::take(&mut self.frames)
+            .into_iter()
+            .partition(|frame| frame.topic.ends_with("/up/provisioning/list"));
+        self.frames = others;
+        asked
+    }
+
+    /// Provisioning answers one of them.
+    pub(crate) fn answer(&mut self, question: &Frame, answer: Result<&v1::CertificatesListed, &str>) {
+        let me = Principal::from(ServiceName::Registry);
+        let leaf = if answer.is_ok() {
+            Leaf::Accepted
+        } else {
+            Leaf::Rejected
+        };
+        let mut frame = Frame {
+            topic: Root::default().down(&me, ServiceName::Provisioning, "list", leaf),
+            correlation: question.correlation.clone(),
+            payload: answer
+                .map(|listed| wire::encode(listed, Encoding::Protobuf))
+                .unwrap_or_default(),
+            rejected: answer.err().unwrap_or_default().into(),
+            ..Frame::default()
+        };
+        frame.set_purpose(Purpose::Reply);
+        self.round(vec![Input::Frame(frame)]);
+    }
+
+    /// An effect has come to this.
+    pub(crate) fn done(&mut self, effect: &Effect, result: Vec<u8>) {
+        let id = effect.id.clone();
+        self.round(vec![Input::EffectDone { id, result }]);
+    }
+
     fn round(&mut self, inputs: Vec<Input>) {
         let (frames, warnings) = self.round_of(inputs);
         assert_eq!(warnings, Vec::<String>::new());
@@ -391,8 +430,10 @@ impl World {
             mut frames,
             queries,
             mut warnings,
+            effects,
             ..
         } = group.committed(&durable);
+        self.effects.extend(effects);
         let (service, settings) = self.host.shared();
         let blobs = MemoryBlobs::default();
         for query in queries {

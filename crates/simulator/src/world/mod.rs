@@ -9,6 +9,7 @@ mod services;
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
 
 use contract::{Root, ServiceName};
+use prost::Message;
 use service::{Effect, Now};
 use store::MemoryBlobs;
 
@@ -439,13 +440,17 @@ fn keeper(service: ServiceName, disk: Disk, genesis: &'static Genesis) -> Box<dy
         }
         ServiceName::Registry | ServiceName::FrontDoor => {
             let service = registry::Registry::new(registry::Settings::default());
-            Box::new(Process::new(
-                service,
-                disk,
-                blobs,
-                nothing(),
-                genesis.registry.clone(),
-            ))
+            let key = artifact::SigningKey::from_seed(&[9; 32]);
+            let run = Box::new(move |effect: &Effect| {
+                let made = artifact::sign(artifact::RETIREMENT_TYPE, &effect.payload, &key);
+                let signature = contract::v1::RetirementSignature {
+                    key_id: made.keyid,
+                    signature: made.sig,
+                    payload_type: artifact::RETIREMENT_TYPE.into(),
+                };
+                signature.encode_to_vec()
+            });
+            Box::new(Process::new(service, disk, blobs, run, genesis.registry.clone()))
         }
     }
 }

@@ -7,6 +7,7 @@ mod import;
 mod life;
 mod record;
 mod register;
+mod retirement;
 mod rows;
 mod show;
 
@@ -65,9 +66,15 @@ pub(super) enum Device {
     /// What happened to a device, and on what grounds
     #[command(after_help = "Examples:\n  muster device history pump-7")]
     History(life::History),
-    /// A device's record and history as one JSON document with its digest, to be filed when it is retired
+    /// A device's record and history as one JSON document with its digest
     #[command(after_help = "Examples:\n  muster device record pump-7 > pump-7.json")]
     Record(record::Record),
+    /// The signed record of a device's end, to be filed and checked by others
+    #[command(after_help = "Examples:
+  muster device retirement pump-7
+  muster device retirement pump-7 --out pump-7.retirement
+  muster device retirement verify pump-7.retirement")]
+    Retirement(retirement::Retirement),
     /// What stands in the way of a device's next stage
     #[command(after_help = "Examples:\n  muster device why pump-7 active")]
     Why(life::Why),
@@ -126,6 +133,7 @@ impl Device {
             Device::History(command) => command.run(global),
             Device::Why(command) => command.run(global),
             Device::Record(command) => command.run(global),
+            Device::Retirement(command) => command.run(global),
             Device::Replace(command) => command.run(global),
             Device::Readmit(command) => command.run(global),
             Device::Attest(command) => command.run(global),

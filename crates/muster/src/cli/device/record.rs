@@ -4,7 +4,10 @@ use anyhow::Result;
 use contract::{
     Id,
     id::ServiceName,
-    v1::{Device, DeviceShown, Evidence, HistoryShown, ShowDevice, ShowHistory},
+    v1::{
+        Device, DeviceShown, Evidence, HistoryShown, Retirement, RetirementShown, ShowDevice, ShowHistory,
+        ShowRetirement,
+    },
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -22,6 +25,8 @@ pub(crate) struct Record {
 struct Document {
     device: Device,
     history: Vec<Evidence>,
+    /// The record of its end, where it has come.
+    retirement: Option<Retirement>,
 }
 
 /// The document and what identifies it.
@@ -64,10 +69,16 @@ impl Record {
             |reply: HistoryShown| (reply.entries, reply.next_page),
         );
         let history = history.await?.items;
+        let ask = ShowRetirement {
+            device_id: self.id.to_string(),
+            ..ShowRetirement::default()
+        };
+        let end: RetirementShown = global::ask(&client, ServiceName::Registry, "retirement", &ask).await?;
         client.disconnect().await;
         Ok(Document {
             device: shown.device.unwrap_or_default(),
             history,
+            retirement: end.retirement,
         })
     }
 }
