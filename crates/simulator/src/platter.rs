@@ -27,6 +27,10 @@ struct State {
     steps: Option<u64>,
     /// How much of the step that fails first is done, parts of 256.
     torn: u64,
+    /// There is no room beyond its present length.
+    full: bool,
+    /// It says that it has synced, and has not.
+    lies: bool,
 }
 
 #[derive(Debug)]
@@ -36,6 +40,14 @@ enum Step {
 }
 
 impl Step {
+    /// How long what it is done to is at least, then.
+    fn end(&self) -> usize {
+        match self {
+            Step::Length(length) => *length,
+            Step::Write(at, bytes) => at + bytes.len(),
+        }
+    }
+
     fn apply(&self, bytes: &mut Vec<u8>) {
         match self {
             Step::Length(length) => bytes.resize(*length, 0),
@@ -63,6 +75,9 @@ impl Step {
 
 impl State {
     fn go(&mut self, step: Step) -> io::Result<()> {
+        if self.full && step.end() > self.seen.len() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let allowed = self.allow();
         let done = match allowed {
             true => Some(step),
@@ -158,6 +173,22 @@ impl Platter {
     }
 }
 
+#[allow(
+    dead_code,
+    reason = "for the tests of the store, which play redb's file with this one"
+)]
+impl Platter {
+    /// There is no room to grow, or there is again.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.0.lock().full = full;
+    }
+
+    /// From now on it says that it has synced, and has not. A planted mistake.
+    pub(crate) fn lie(&self) {
+        self.0.lock().lies = true;
+    }
+}
+
 impl Medium for Platter {
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.lock().seen.len() as u64)
@@ -171,6 +202,16 @@ impl Medium for Platter {
         self.0.lock().go(Step::Write(at as usize, bytes.to_vec()))
     }
 
+    fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
+        let state = self.0.lock();
+        let found = state
+            .seen
+            .get(at as usize..)
+            .and_then(|rest| rest.get(..bytes.len()));
+        bytes.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
     fn read_all(&self) -> io::Result<Vec<u8>> {
         Ok(self.copy())
     }
@@ -179,6 +220,9 @@ impl Medium for Platter {
         let mut state = self.0.lock();
         if !state.allow() {
             return Err(failed());
+        }
+        if state.lies {
+            return Ok(());
         }
         let State { synced, unsynced, .. } = &mut *state;
         unsynced.drain(..).for_each(|step| step.apply(synced));

@@ -39,6 +39,11 @@ const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 /// What a key may cost on disk besides its bytes: the pages from its leaf to the root, written anew.
 const PAGES_A_KEY: u64 = 2 * 4096;
 
+/// What opens a database that is there, or makes it.
+trait Opener: Fn(&mut redb::Builder) -> Result<redb::Database, redb::DatabaseError> {}
+
+impl<T: Fn(&mut redb::Builder) -> Result<redb::Database, redb::DatabaseError>> Opener for T {}
+
 /// The rows, as a reader sees them at one moment.
 type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
@@ -52,6 +57,9 @@ pub struct RedbStore {
     /// What the rows had when the store was opened.
     live_bytes: u64,
     path: PathBuf,
+    /// Where the rows lie, if not in a file of the folder.
+    #[cfg(any(test, feature = "conformance"))]
+    medium: Option<std::sync::Arc<dyn crate::Medium + Send + Sync>>,
     _lock: FolderLock,
 }
 
@@ -66,10 +74,15 @@ struct Writer {
 impl RedbStore {
     /// Opens the store, or makes it, as [`crate::SledStore::open`] does.
     pub fn open(options: OpenOptions) -> Result<RedbStore, StoreError> {
+        let file = options.path.join(FILE);
+        RedbStore::open_by(options, |builder| builder.create(&file))
+    }
+
+    fn open_by(options: OpenOptions, open: impl Opener) -> Result<RedbStore, StoreError> {
         let path = options.path.as_path();
         let lock = FolderLock::acquire(path)?;
         let mut ballast = Ballast::of(path);
-        let db = open_with_ballast(&options, &lock, &mut ballast).map_err(|fault| fault.told(path))?;
+        let db = open_with_ballast(&options, &lock, &mut ballast, open).map_err(|fault| fault.told(path))?;
         let (stored, reached) = own_records(&db).map_err(|fault| fault.told(path))?;
         check_acknowledged(reached, Committed::read(path))?;
         if options.check == StartCheck::EveryRow {
@@ -92,6 +105,8 @@ impl RedbStore {
             meta,
             live_bytes: reached.tally.bytes(),
             path: options.path.clone(),
+            #[cfg(any(test, feature = "conformance"))]
+            medium: None,
             _lock: lock,
         };
         if stored.is_none() {
@@ -218,8 +233,9 @@ fn open_with_ballast(
     options: &OpenOptions,
     lock: &FolderLock,
     ballast: &mut Ballast,
+    open: impl Opener,
 ) -> Result<redb::Database, Fault> {
-    let open = || caught(|| Ok(open_file(&options.path, options.cache_bytes)?));
+    let open = || caught(|| Ok(open(&mut builder(options.cache_bytes))?));
     match patiently(|| lock.is_again(), open) {
         Err(Fault::Full) => {
             tracing::error!(path = %options.path.display(), "the disk is full; opening with the ballast's space");
@@ -230,10 +246,10 @@ fn open_with_ballast(
     }
 }
 
-fn open_file(folder: &Path, cache_bytes: u64) -> Result<redb::Database, redb::DatabaseError> {
+fn builder(cache_bytes: u64) -> redb::Builder {
     let mut builder = redb::Builder::new();
     builder.set_cache_size(usize::try_from(cache_bytes).unwrap_or(usize::MAX));
-    builder.create(folder.join(FILE))
+    builder
 }
 
 /// Walks all rows, and checks that none is missing and none is an older one.
@@ -295,7 +311,7 @@ pub(crate) struct Wreck(redb::Database);
 impl Wreck {
     /// Opens a copy, which redb may change.
     pub(crate) fn open(folder: &Path, cache_bytes: u64) -> Result<Wreck, Fault> {
-        caught(|| Ok(open_file(folder, cache_bytes)?)).map(Wreck)
+        caught(|| Ok(builder(cache_bytes).create(folder.join(FILE))?)).map(Wreck)
     }
 
     /// The store's own records, where they can be read.
@@ -387,6 +403,10 @@ impl Store for RedbStore {
 
     fn size_on_disk(&self) -> Result<u64, StoreError> {
         let told = |error: io::Error| Fault::from(error).told(&self.path);
+        #[cfg(any(test, feature = "conformance"))]
+        if let Some(medium) = &self.medium {
+            return medium.length().map_err(told);
+        }
         Ok(fs::metadata(self.path.join(FILE)).map_err(told)?.len())
     }
 }
@@ -425,4 +445,56 @@ impl From<redb::Error> for Fault {
 /// Runs a call into redb; a panic in there becomes a fault.
 fn caught<T>(call: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, Fault> {
     contained(call)?.map_err(Fault::from)
+}
+
+#[cfg(any(test, feature = "conformance"))]
+mod over_a_medium {
+    use std::io;
+    use std::sync::Arc;
+
+    use service::store::StoreError;
+
+    use super::RedbStore;
+    use crate::{Medium, OpenOptions};
+
+    /// redb's way to a medium.
+    #[derive(Debug)]
+    struct Backend<M>(M);
+
+    impl<M: Medium + Send + Sync + 'static> redb::StorageBackend for Backend<M> {
+        fn len(&self) -> io::Result<u64> {
+            self.0.length()
+        }
+
+        fn read(&self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+            self.0.read_at(bytes, at)
+        }
+
+        fn set_len(&self, length: u64) -> io::Result<()> {
+            self.0.set_length(length)
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            self.0.sync()
+        }
+
+        fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+            self.0.write_at(bytes, at)
+        }
+    }
+
+    impl RedbStore {
+        /// The same over another medium than a file. What lies beside the rows is in the folder all the same.
+        pub fn open_over<M>(options: OpenOptions, medium: M) -> Result<RedbStore, StoreError>
+        where
+            M: Medium + Clone + Send + Sync + 'static,
+        {
+            let rows = medium.clone();
+            let mut store = RedbStore::open_by(options, move |builder| {
+                builder.create_with_backend(Backend(rows.clone()))
+            })?;
+            store.medium = Some(Arc::new(medium));
+            Ok(store)
+        }
+    }
 }

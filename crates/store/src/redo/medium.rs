@@ -16,6 +16,9 @@ pub trait Medium: Debug {
     /// Writes all of `bytes` at this place. It is on the disk only after [`Self::sync`].
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
 
+    /// Fills `bytes` with what lies at this place; all of it must be there.
+    fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()>;
+
     /// All that is in it.
     fn read_all(&self) -> io::Result<Vec<u8>>;
 
@@ -34,6 +37,10 @@ impl Medium for File {
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         self.write_all_at(bytes, at)
+    }
+
+    fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
+        self.read_exact_at(bytes, at)
     }
 
     fn read_all(&self) -> io::Result<Vec<u8>> {
