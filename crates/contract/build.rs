@@ -26,6 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut config = Config::new();
     config.bytes([".muster.v1.Frame.payload", ".muster.v1.Frame.correlation"]);
+    // Few frames have one.
+    config.boxed(".muster.v1.Frame.factory");
     config.btree_map(["."]).compile_fds(descriptors)?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use device::{About, Claim, Endpoint, Id, Location, PublicKey, Root, Settings};
+use device::{About, Claim, Endpoint, Factory, Id, Location, PublicKey, Root, Settings};
 
 use crate::{health::HealthCheck, metrics::Metrics};
 
@@ -21,6 +21,8 @@ pub struct Config {
     pub roots_pem: String,
     /// What it asks for its first certificate with. Needed only until it has one.
     pub claim: Option<Claim>,
+    /// What its manufacturer gave it. Asked with in place of a claim.
+    pub factory: Option<Factory>,
     /// The keys whose signatures release firmware. With none, every update is refused.
     pub release_keys: Vec<PublicKey>,
     /// The keys of operators whose signatures count on commands.
@@ -72,6 +74,7 @@ impl Config {
             root,
             roots_pem,
             claim: None,
+            factory: None,
             release_keys: Vec::new(),
             command_keys: Vec::new(),
             signed_commands: vec!["wipe".to_owned()],
@@ -98,6 +101,7 @@ impl Config {
         let settings = Settings {
             root: self.root,
             claim: self.claim,
+            factory: self.factory,
             release_keys: self.release_keys,
             command_keys: self.command_keys,
             signed_commands: self.signed_commands,

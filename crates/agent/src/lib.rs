@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 pub use device::{
-    About, Claim, CommandStep, Ending, Endpoint, Error, Event, Id, Image, Location, PublicKey, Root,
+    About, Claim, CommandStep, Ending, Endpoint, Error, Event, Factory, Id, Image, Location, PublicKey, Root,
     UpdateStep,
 };
 pub use health::{HealthCheck, Judge};

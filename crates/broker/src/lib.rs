@@ -124,10 +124,16 @@ pub async fn start(mut config: FrontDoorConfig, end: CancellationToken) -> Resul
     let [principals, websocket, est, insecure] = Listener::ALL.map(address);
     let (opened, open) = watch::channel(false);
     let entrance = Entrance::new(&config.limits);
-    tokio::spawn(keep_time(shared.clone(), entrance.clone(), end.clone()));
+    tokio::spawn(keep_time(
+        shared.clone(),
+        handshakes.clone(),
+        entrance.clone(),
+        end.clone(),
+    ));
     tokio::spawn(passwords::compare(shared.clone(), checks, end.clone()));
     tokio::spawn(open_when_whole(
         shared.clone(),
+        handshakes.clone(),
         config,
         entrance,
         gates,
@@ -213,7 +219,12 @@ impl FrontDoor {
 }
 
 /// Lets the door look at the time, and tells its counts.
-async fn keep_time(shared: Arc<Shared>, entrance: Arc<Entrance>, end: CancellationToken) {
+async fn keep_time(
+    shared: Arc<Shared>,
+    handshakes: Option<Arc<Handshakes>>,
+    entrance: Arc<Entrance>,
+    end: CancellationToken,
+) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // Before the first facts there is nothing to be stale.
@@ -229,6 +240,7 @@ async fn keep_time(shared: Arc<Shared>, entrance: Arc<Entrance>, end: Cancellati
             door.tell_lobby(met);
             door.tick(now);
         });
+        tell_manufacturers(&shared, handshakes.as_deref());
         let status = shared.status();
         shared.tell_metrics(&status);
         if status.stale != stale {
@@ -242,8 +254,22 @@ async fn keep_time(shared: Arc<Shared>, entrance: Arc<Entrance>, end: Cancellati
     }
 }
 
+/// Handshakes trust the manufacturers that the facts name, within a tick. Whom they let in no more, the door knows at
+/// once.
+fn tell_manufacturers(shared: &Shared, handshakes: Option<&Handshakes>) {
+    let Some(handshakes) = handshakes else { return };
+    let known = handshakes.change_known();
+    let Some((change, manufacturers)) = shared.with_door(|door, _| door.manufacturers_since(known)) else {
+        return;
+    };
+    if let Err(error) = handshakes.trust(change, manufacturers) {
+        tracing::error!(%error, "the manufacturers cannot be changed");
+    }
+}
+
 async fn open_when_whole(
     shared: Arc<Shared>,
+    handshakes: Option<Arc<Handshakes>>,
     config: FrontDoorConfig,
     entrance: Arc<Entrance>,
     gates: Vec<Gate>,
@@ -256,6 +282,7 @@ async fn open_when_whole(
             () = tokio::time::sleep(Duration::from_millis(20)) => {}
         }
     }
+    tell_manufacturers(&shared, handshakes.as_deref());
     for gate in gates {
         if let Err(error) = gate.open(&config, shared.clone(), entrance.clone(), end.clone()) {
             shared.die(error.to_string());

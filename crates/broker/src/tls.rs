@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use contract::id::{Id, Kind};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use pki::ClientCertificate;
 use rustls::{
     CommonState, ProtocolVersion, ServerConfig,
     client::verify_server_name,
-    crypto::aws_lc_rs,
+    crypto::{CryptoProvider, aws_lc_rs},
     server::{NoServerSessionStorage, ParsedCertificate},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use session::Peer;
 
+use self::factories::Factories;
 pub(crate) use self::stream::{TlsStream, accept};
-use self::verifier::ClientVerifier;
+pub(crate) use self::verifier::ClientVerifier;
 use crate::{FrontDoorError, TlsMaterial};
 
+mod factories;
 mod records;
 mod stream;
 #[cfg(test)]
@@ -46,21 +48,19 @@ pub(crate) enum Demand {
     Nothing,
 }
 
-/// The configuration of a listener for principals. A device's certificate may have ended so long ago.
+/// The configuration of a listener for principals.
 fn server_config(
     material: &TlsMaterial,
-    renew_after_ms: u64,
-    demand: Demand,
+    clients: Arc<ClientVerifier>,
+    provider: &Arc<CryptoProvider>,
 ) -> Result<ServerConfig, FrontDoorError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = ClientVerifier::new(material, renew_after_ms, demand, provider.clone())?;
     let chain = certificates("the server's certificate", &material.server_chain_pem)?;
     let key = PrivateKeyDer::from_pem_slice(material.server_key_pem.as_bytes());
     let key = key.map_err(|e| unfit("the server's key", &e))?;
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|e| unfit("TLS", &e))?
-        .with_client_cert_verifier(Arc::new(verifier))
+        .with_client_cert_verifier(clients)
         .with_single_cert(chain, key)
         .map_err(|e| unfit("the server's certificate and key", &e))?;
     // A resumed session would skip the client's certificate: a revoked one would come back.
@@ -72,12 +72,23 @@ fn server_config(
 /// What handshakes are made with. It can be changed while connections go on: they have had theirs.
 pub(crate) struct Handshakes {
     current: RwLock<Configs>,
+    /// Held while others are made, so that of two changes none is lost.
+    making: Mutex<Made>,
     renew_after_ms: u64,
+}
+
+/// What the current ones were made of.
+struct Made {
+    material: TlsMaterial,
+    factories: Arc<Factories>,
+    /// The number of the manufacturers' change.
+    change: u64,
 }
 
 struct Configs {
     certified: Arc<ServerConfig>,
     open: Arc<ServerConfig>,
+    clients: Arc<ClientVerifier>,
     authorities: Arc<str>,
     /// The server's own.
     certificate: Option<CertificateDer<'static>>,
@@ -85,19 +96,26 @@ struct Configs {
 
 impl Handshakes {
     pub(crate) fn new(material: &TlsMaterial, renew_after_ms: u64) -> Result<Handshakes, FrontDoorError> {
+        let made = Made {
+            material: material.clone(),
+            factories: Arc::default(),
+            change: 0,
+        };
         Ok(Handshakes {
-            current: RwLock::new(Configs::of(material, renew_after_ms)?),
+            current: RwLock::new(Configs::of(material, &made.factories, renew_after_ms)?),
+            making: Mutex::new(made),
             renew_after_ms,
         })
     }
 
-    /// What the next handshake is made with.
-    pub(crate) fn config(&self, demand: Demand) -> Arc<ServerConfig> {
+    /// What the next handshake is made with, and what says afterwards who it was with.
+    pub(crate) fn next(&self, demand: Demand) -> (Arc<ServerConfig>, Arc<ClientVerifier>) {
         let current = self.current.read();
-        match demand {
-            Demand::Certificate => current.certified.clone(),
-            Demand::Nothing => current.open.clone(),
-        }
+        let config = match demand {
+            Demand::Certificate => &current.certified,
+            Demand::Nothing => &current.open,
+        };
+        (config.clone(), current.clients.clone())
     }
 
     /// The CAs that are told to whoever asks over EST, ready to be sent.
@@ -123,18 +141,53 @@ impl Handshakes {
 
     /// Takes other certificates and keys for the handshakes to come; where they do not fit, what was is kept.
     pub(crate) fn change(&self, material: &TlsMaterial) -> Result<(), FrontDoorError> {
-        let configs = Configs::of(material, self.renew_after_ms)?;
+        let mut making = self.making.lock();
+        let configs = Configs::of(material, &making.factories, self.renew_after_ms)?;
+        making.material = material.clone();
+        *self.current.write() = configs;
+        Ok(())
+    }
+
+    /// Which of the manufacturers' changes is known here.
+    pub(crate) fn change_known(&self) -> u64 {
+        self.making.lock().change
+    }
+
+    /// Takes other manufacturers, by name and CAs in PEM form, as they are since a change of this number.
+    pub(crate) fn trust(
+        &self,
+        change: u64,
+        manufacturers: Vec<(String, String)>,
+    ) -> Result<(), FrontDoorError> {
+        let mut making = self.making.lock();
+        if change <= making.change {
+            return Ok(());
+        }
+        let factories = Arc::new(Factories::of(manufacturers));
+        let configs = Configs::of(&making.material, &factories, self.renew_after_ms)?;
+        making.factories = factories;
+        making.change = change;
         *self.current.write() = configs;
         Ok(())
     }
 }
 
 impl Configs {
-    fn of(material: &TlsMaterial, renew_after_ms: u64) -> Result<Configs, FrontDoorError> {
-        let config = |demand| server_config(material, renew_after_ms, demand).map(Arc::new);
+    fn of(
+        material: &TlsMaterial,
+        factories: &Arc<Factories>,
+        renew_after_ms: u64,
+    ) -> Result<Configs, FrontDoorError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = |demand| {
+            ClientVerifier::new(material, factories, renew_after_ms, demand, provider.clone()).map(Arc::new)
+        };
+        let (certified, open) = (verifier(Demand::Certificate)?, verifier(Demand::Nothing)?);
+        let config = |clients| server_config(material, clients, &provider).map(Arc::new);
         Ok(Configs {
-            certified: config(Demand::Certificate)?,
-            open: config(Demand::Nothing)?,
+            certified: config(certified.clone())?,
+            open: config(open)?,
+            clients: certified,
             authorities: authorities(material)?,
             certificate: certificates("the server's certificate", &material.server_chain_pem)?
                 .into_iter()
@@ -158,12 +211,9 @@ pub(crate) fn version(connection: &CommonState) -> Option<&'static str> {
     }
 }
 
-/// Who the other end's certificate names. The handshake has proved the chain, the key, and the time as far as
+/// Who a certificate of this installation names. The handshake has proved the chain, the key, and the time as far as
 /// TLS looks at it; the whole client profile is demanded here.
-pub(crate) fn peer(site: &str, certificates: Option<&[CertificateDer<'_>]>) -> Result<Peer, String> {
-    let first = certificates
-        .and_then(<[_]>::first)
-        .ok_or("there is no client certificate")?;
+fn certified(site: &str, first: &CertificateDer<'_>) -> Result<Peer, String> {
     let certificate = ClientCertificate::parse(first).map_err(|e| e.to_string())?;
     let subject = &certificate.subject;
     if subject.site() != site {

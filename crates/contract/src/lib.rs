@@ -9,6 +9,7 @@ pub mod audit;
 pub mod code;
 pub mod document;
 pub mod event;
+mod factory;
 pub mod filter;
 pub mod grant;
 pub mod id;

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Neither a certificate nor a claim to ask for one with.
-    #[error("the device has no certificate and no claim to ask for one with")]
+    /// Neither a certificate nor anything to ask for one with.
+    #[error(
+        "the device has no certificate, and neither a claim nor a factory certificate to ask for one with"
+    )]
     NoIdentity,
-    /// The certificate in the folder is of no use, and there is no claim to ask for another one with.
+    /// The certificate in the folder is of no use, and there is nothing to ask for another one with.
     #[error("the device's certificate is of no use: {why}")]
     Identity {
         /// Why not.

@@ -92,4 +92,4 @@ pub use error::Error;
 pub use event::{CommandStep, Ending, Event, UpdateStep};
 pub use ground::{Disk, DiskFile, Ground};
 pub use platform::{Boot, Ended, Image, Order, Platform, Progress};
-pub use settings::{About, Claim, Location, Settings};
+pub use settings::{About, Claim, Factory, Location, Settings};

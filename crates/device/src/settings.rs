@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use artifact::PublicKey;
-use client::Endpoint;
+use client::{Endpoint, Identity};
 use contract::{Id, Root, limits};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
@@ -27,6 +27,8 @@ pub struct Settings {
     pub roots_pem: String,
     /// What the device asks for its first certificate with. Needed only until it has one.
     pub claim: Option<Claim>,
+    /// What its manufacturer gave it. Asked with in place of a claim.
+    pub factory: Option<Factory>,
     /// The keys whose signatures release firmware. With none, every update is refused.
     pub release_keys: Vec<PublicKey>,
     /// How many of these keys must have signed; one unless set.
@@ -55,6 +57,15 @@ pub struct Claim {
     pub key_pem: String,
     /// The device's own one-time secret, where the batch wants one.
     pub secret: Option<String>,
+}
+
+/// The certificate and key that a manufacturer put into the device (IDevID, IEEE 802.1AR).
+#[derive(Clone)]
+pub struct Factory {
+    /// The certificate and the CAs between it and the manufacturer's, PEM.
+    pub certificate_pem: String,
+    /// Its key, PEM.
+    pub key_pem: String,
 }
 
 /// What a device says of itself.
@@ -98,6 +109,7 @@ impl Settings {
             root: Root::default(),
             roots_pem: roots_pem.into(),
             claim: None,
+            factory: None,
             release_keys: Vec::new(),
             release_threshold: 1,
             command_keys: Vec::new(),
@@ -111,6 +123,32 @@ impl Settings {
 }
 
 impl Settings {
+    /// Whether there is anything that a first certificate can be asked for with.
+    pub(crate) fn has_way_in(&self) -> bool {
+        self.factory.is_some() || self.claim.is_some()
+    }
+
+    /// Who the device is until it has its first certificate; `None`: there is nothing to ask with.
+    pub(crate) fn way_in(&self) -> Option<Result<Identity, Error>> {
+        let (roots, id) = (&self.roots_pem, &self.device_id);
+        let (setting, read) = match (&self.factory, &self.claim) {
+            (Some(own), _) => (
+                "factory",
+                Identity::factory(&own.certificate_pem, &own.key_pem, roots, id.clone()),
+            ),
+            (None, Some(claim)) => (
+                "claim",
+                Identity::from_pem(&claim.certificate_pem, &claim.key_pem, roots)
+                    .map(|identity| identity.hoping_for(id.clone())),
+            ),
+            (None, None) => return None,
+        };
+        Some(read.map_err(|e| Error::Setting {
+            setting,
+            why: e.to_string(),
+        }))
+    }
+
     /// Whether these make sense. What the server would refuse of them for ever is refused here, at once.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let wrong = |setting, why: &str| {
@@ -160,6 +198,12 @@ impl About {
             ));
         }
         Ok(())
+    }
+}
+
+impl std::fmt::Debug for Factory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Factory").finish_non_exhaustive()
     }
 }
 

@@ -16,6 +16,8 @@
 //! tells whether a certificate that is there already came from step 4.
 //! [`Authority::revocation_list`] signs the list of what no longer counts.
 //!
+//! [`FactoryTrust`] judges the certificates that manufacturers put into their devices, each against its own CAs.
+//!
 //! [`est_request`] and [`certificates_only`] read and write the bodies of EST.
 //!
 //! Authorities come from [`create_root`] and [`create_issuing`]; [`seal_key`] and [`open_key`] guard their
@@ -32,6 +34,7 @@ mod ca_certificate;
 mod certificate;
 mod csr;
 mod est;
+mod factory;
 mod founding;
 mod inspect;
 mod key;
@@ -55,6 +58,7 @@ pub use authority::{
 pub use certificate::{ClientCertificate, ServerCertificate};
 pub use csr::{CSR_MAX_BYTES, Csr, CsrError, CsrNameError};
 pub use est::{EST_BODY_MAX_BYTES, EstAnswerError, EstRequest, certificates_only, est_request};
+pub use factory::{FACTORY_CA_MAX_BYTES, FactoryCertificate, FactoryError, FactoryTrust, names_issuer};
 pub use founding::{Charter, FoundingError, create_issuing, create_root};
 pub use inspect::Deviation;
 pub use key::{KeyError, KeyKind, PublicKey, generate_key};

@@ -1,6 +1,7 @@
 //! The only place where events and facts are made.
 
-use contract::v1::{Certificate, CertificateFact, Claim, WaitingDevice};
+use contract::v1::{Certificate, CertificateFact, Claim, FactoryCertificate, Manufacturer, WaitingDevice};
+use pki::FactoryTrust;
 use serde_json::{Value, json};
 use service::{FactDraft, Outcome};
 
@@ -145,6 +146,61 @@ pub(crate) fn claim_made(outcome: &mut Outcome, claim: &Claim) {
         "serial": claim.serial,
     });
     outcome.event(format!("claims/{}", claim.batch), "made", data);
+}
+
+/// What the front door needs to let a manufacturer's devices in. The count of its uses is left out, as a batch's is.
+pub(crate) fn manufacturer_fact(outcome: &mut Outcome, manufacturer: &Manufacturer) {
+    let fact = Manufacturer {
+        version: 0,
+        used: 0,
+        types: Vec::new(),
+        ..manufacturer.clone()
+    };
+    outcome.fact("manufacturer", manufacturer.name.clone(), &fact);
+}
+
+fn about_manufacturer(name: &str) -> String {
+    format!("manufacturers/{name}")
+}
+
+/// A manufacturer's certificates let devices in.
+pub(crate) fn manufacturer_changed(outcome: &mut Outcome, manufacturer: &Manufacturer, trust: &FactoryTrust) {
+    let data = json!({
+        "name": manufacturer.name,
+        "types": manufacturer.types,
+        "identity": manufacturer.identity().as_str_name(),
+        "ca_keys": trust.keys().collect::<Vec<_>>(),
+    });
+    outcome.event(about_manufacturer(&manufacturer.name), "changed", data);
+}
+
+/// A manufacturer's certificates let nobody in any more.
+pub(crate) fn manufacturer_removed(outcome: &mut Outcome, manufacturer: &Manufacturer) {
+    let data = json!({ "name": manufacturer.name, "used": manufacturer.used.to_string() });
+    outcome.event(about_manufacturer(&manufacturer.name), "removed", data);
+}
+
+/// A device's factory certificate opens nothing any more, or does again.
+pub(crate) fn factory_refused(outcome: &mut Outcome, manufacturer: &str, device: &str, lift: bool) {
+    let data = json!({ "name": manufacturer, "serial_number": device, "refused": !lift });
+    outcome.event(about_manufacturer(manufacturer), "refused", data);
+}
+
+/// A device asks for its first certificate with its factory certificate.
+pub(crate) fn factory_used(
+    outcome: &mut Outcome,
+    shown: &FactoryCertificate,
+    device: &str,
+    next: &Certificate,
+) {
+    let data = json!({
+        "name": shown.manufacturer,
+        "serial_number": device,
+        "fingerprint": shown.fingerprint,
+        "device_id": next.id,
+        "serial": next.serial,
+    });
+    outcome.event(about_manufacturer(&shown.manufacturer), "used", data);
 }
 
 /// A device was given a one-time secret; who gave it is the event's actor.

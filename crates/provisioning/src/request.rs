@@ -2,8 +2,8 @@
 
 use contract::v1::{
     CertificateUsed, DecideAdmission, GetAuthorities, Issue, Kicked, ListAdmissions, ListCertificates,
-    ListClaims, PutClaim, PutSecret, RecordCertificate, RenewServer, Revoke, RevokeMany, ShowCertificate,
-    Sign, TakeRevocations,
+    ListClaims, ListManufacturers, PutClaim, PutManufacturer, PutSecret, RecordCertificate, RefuseFactory,
+    RemoveManufacturer, RenewServer, Revoke, RevokeMany, ShowCertificate, Sign, TakeRevocations,
 };
 
 service::requests! {
@@ -19,6 +19,10 @@ service::requests! {
         "admissions" => Admissions(ListAdmissions),
         "admit" => Admit(DecideAdmission),
         "turn-away" => TurnAway(DecideAdmission),
+        "put-manufacturer" => PutManufacturer(PutManufacturer),
+        "manufacturers" => Manufacturers(ListManufacturers),
+        "remove-manufacturer" => RemoveManufacturer(RemoveManufacturer),
+        "refuse-factory" => RefuseFactory(RefuseFactory),
         "issue" => Issue(Issue),
         "renew-server" => RenewServer(RenewServer),
         "revoke" => Revoke(Revoke),

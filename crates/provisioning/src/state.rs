@@ -9,6 +9,8 @@
 //! | `b{batch, folded}` | the claim |
 //! | `s{device}` | [`Secret`]: its one-time secret |
 //! | `a{device} NUL {SHA-256 of the key}` | the device that waits for an operator's word |
+//! | `M{manufacturer, folded}` | the manufacturer |
+//! | `D{manufacturer, folded} NUL {name, folded}` | [`FactoryUse`]: the device that its factory certificate let in |
 //! | `q{batch, folded}` | [`Pace`]: how fast the batch is used |
 //! | `r{serial}` | [`RevokedEntry`]: in the revocation list until it ends |
 //! | `v{revocation}` | [`Revocation`]: waiting for the front door's receipt |
@@ -22,7 +24,7 @@
 
 use contract::{
     Kind,
-    v1::{Certificate, CertificateStatus, Claim},
+    v1::{Certificate, CertificateStatus, Claim, Manufacturer},
 };
 use prost::Message;
 use service::{Sight, View, store::StoreError};
@@ -52,8 +54,11 @@ pub(crate) const MANY: &str = "j";
 /// The issuing authorities, as they were last told.
 pub(crate) const TRUSTED: &str = "i";
 
+/// All manufacturers.
+pub(crate) const MANUFACTURERS: &str = "M";
+
 /// What each record is, by the letter of its key.
-pub const KINDS: [(&str, &str); 14] = [
+pub const KINDS: [(&str, &str); 16] = [
     (CERTIFICATES, "certificates"),
     ("o", "certificates by owner"),
     (ENDS, "certificates by end"),
@@ -66,6 +71,8 @@ pub const KINDS: [(&str, &str); 14] = [
     (CLOCK, "the latest time"),
     (PURGE, "the search for what ended"),
     (RENEWAL, "the server's next certificate"),
+    (MANUFACTURERS, "manufacturers"),
+    ("D", "factory certificates that were used"),
     (MANY, "bulk revocations under way"),
     (TRUSTED, "the issuing CAs as last told"),
 ];
@@ -244,6 +251,19 @@ pub(crate) struct Pace {
     pub(crate) due_us: i64,
 }
 
+/// The device that a factory certificate let in.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct FactoryUse {
+    #[prost(string, tag = "1")]
+    pub(crate) device_id: String,
+    /// The last time.
+    #[prost(int64, tag = "2")]
+    pub(crate) at_ms: i64,
+    /// SHA-256 of the factory certificate, hex.
+    #[prost(string, tag = "3")]
+    pub(crate) fingerprint: String,
+}
+
 /// The latest time at which something was issued.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(crate) struct Clock {
@@ -383,6 +403,19 @@ pub(crate) fn pace_key(batch: &str) -> String {
     format!("q{}", batch.to_ascii_lowercase())
 }
 
+pub(crate) fn manufacturer_key(name: &str) -> String {
+    format!("{MANUFACTURERS}{}", name.to_ascii_lowercase())
+}
+
+/// By what names the device in its manufacturer's certificate.
+pub(crate) fn factory_key(manufacturer: &str, name: &str) -> String {
+    format!(
+        "D{}\0{}",
+        manufacturer.to_ascii_lowercase(),
+        name.to_ascii_lowercase()
+    )
+}
+
 pub(crate) fn secret_key(device: &str) -> String {
     format!("s{device}")
 }
@@ -432,6 +465,11 @@ pub(crate) fn record(view: &View<'_>, serial: &str) -> Result<Option<Record>, St
 pub(crate) fn batch(view: &View<'_>, batch: &str) -> Result<Option<Claim>, StoreError> {
     let found: Option<Claim> = view.load(batch_key(batch))?;
     Ok(found.filter(|claim| claim.batch == batch))
+}
+
+/// A manufacturer, in whichever case its name is written.
+pub(crate) fn manufacturer(view: &View<'_>, name: &str) -> Result<Option<Manufacturer>, StoreError> {
+    view.load(manufacturer_key(name))
 }
 
 /// Up to `limit` certificates of a party.

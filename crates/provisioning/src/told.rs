@@ -1,6 +1,6 @@
-//! What the audit log tells of provisioning's records: certificates and batches, and nothing that is a secret.
+//! What the audit log tells of provisioning's records: certificates, batches and manufacturers, and nothing that is a secret.
 
-use contract::v1::{Certificate, Claim};
+use contract::v1::{Certificate, Claim, Manufacturer};
 use prost::Message;
 use serde_json::Value;
 
@@ -14,6 +14,7 @@ pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
             service::told("certificates", |c: &Certificate| &c.serial, &certificate)
         }
         state::BATCHES => service::told("claims", |claim: &Claim| &claim.batch, record),
+        state::MANUFACTURERS => service::told("manufacturers", |made: &Manufacturer| &made.name, record),
         _ => None,
     }
 }

@@ -95,6 +95,8 @@ pub(crate) fn fact_of(device: &Device) -> DeviceFact {
         firmware_version: device.firmware_version.clone(),
         site: device.site.clone(),
         key_fingerprint: device.key_fingerprint.clone(),
+        serial_number: device.serial_number.clone(),
+        device_type: device.device_type.clone(),
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Caller {
     pub principal: Principal,
     /// For a claim: the batch its certificate names.
     pub batch: Option<Id>,
+    /// For a device that shows no claim but its factory certificate: that.
+    pub factory: Option<contract::v1::FactoryCertificate>,
     /// The serial of its certificate, hex; empty when it has none.
     pub serial: String,
     /// The devices that the request may touch or tell of.

@@ -47,7 +47,7 @@ pub use bucket::{Bucket, Rate};
 pub use cause::{Cause, Farewell};
 pub use connection::{Admission, Connection, Post, Verified};
 pub use door::{Check, Counts, Door, DoorSettings, DoorStatus};
-pub use facts::{Change, Copies, KnownBatch, KnownCertificate, KnownDevice, KnownPerson};
+pub use facts::{Change, Copies, KnownBatch, KnownCertificate, KnownDevice, KnownManufacturer, KnownPerson};
 pub use judge::{Admitted, Judge, NotGranted};
 pub use lane::Leaving;
 pub use limits::{Hoard, Limits};

@@ -1,6 +1,9 @@
 //! Who a connection comes from, as the transport vouches for it.
 
-use contract::id::{Id, Kind, Principal};
+use contract::{
+    id::{Id, Kind, Principal},
+    v1::FactoryCertificate,
+};
 
 /// What the transport knows of the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +16,13 @@ pub enum Peer {
         id: Id,
         /// The serial number, hex.
         serial: String,
+        /// The last instant of validity, milliseconds since 1970.
+        not_after_ms: i64,
+    },
+    /// A manufacturer's certificate, verified with that manufacturer's CAs: of a device that has no identity yet.
+    Factory {
+        /// What it says.
+        certificate: Box<FactoryCertificate>,
         /// The last instant of validity, milliseconds since 1970.
         not_after_ms: i64,
     },
@@ -29,6 +39,13 @@ pub enum Credential {
     Certificate {
         /// Its serial number, hex.
         serial: String,
+        /// When it ends, milliseconds since 1970.
+        not_after_ms: i64,
+    },
+    /// A certificate of a manufacturer.
+    Factory {
+        /// What it says.
+        certificate: Box<FactoryCertificate>,
         /// When it ends, milliseconds since 1970.
         not_after_ms: i64,
     },
@@ -69,7 +86,8 @@ impl Caller {
         }
     }
 
-    /// The serial of the certificate, hex; empty where there is none.
+    /// The serial of the certificate, hex; empty where there is none of this installation: a manufacturer numbers its own
+    /// as it likes.
     pub fn serial(&self) -> &str {
         match &self.credential {
             Credential::Certificate { serial, .. } => serial,
@@ -82,16 +100,26 @@ impl Caller {
         match &self.credential {
             Credential::Token { id, .. } => format!("token {id}"),
             Credential::Password { password } => format!("password {password}"),
-            Credential::Certificate { .. } | Credential::Nothing => String::new(),
+            Credential::Certificate { .. } | Credential::Factory { .. } | Credential::Nothing => {
+                String::new()
+            }
+        }
+    }
+
+    /// The manufacturer's certificate that it shows in place of a claim.
+    pub fn factory(&self) -> Option<&FactoryCertificate> {
+        match &self.credential {
+            Credential::Factory { certificate, .. } => Some(certificate),
+            _ => None,
         }
     }
 
     /// When what it is taken for itself by ends, milliseconds since 1970.
     pub fn not_after_ms(&self) -> Option<i64> {
         match self.credential {
-            Credential::Certificate { not_after_ms, .. } | Credential::Token { not_after_ms, .. } => {
-                Some(not_after_ms)
-            }
+            Credential::Certificate { not_after_ms, .. }
+            | Credential::Factory { not_after_ms, .. }
+            | Credential::Token { not_after_ms, .. } => Some(not_after_ms),
             Credential::Password { .. } | Credential::Nothing => None,
         }
     }
@@ -113,6 +141,22 @@ impl Peer {
         let (kind, id, serial, not_after_ms) = match self {
             Peer::Nobody => return Err("without a certificate somebody has to log in"),
             Peer::Believed => return believed(named),
+            Peer::Factory {
+                certificate,
+                not_after_ms,
+            } => {
+                if named.is_some_and(|named| named.kind != Kind::Claim) {
+                    return Err(
+                        "a factory certificate asks for a device's first certificate, and is nobody's name",
+                    );
+                }
+                let credential = Credential::Factory {
+                    certificate: certificate.clone(),
+                    not_after_ms: *not_after_ms,
+                };
+                let principal = Principal::new(Kind::Claim, hoped_for(client_id)?);
+                return Ok(Caller::new(principal, credential));
+            }
             Peer::Certified {
                 kind: Kind::Service, ..
             } => {
@@ -194,6 +238,35 @@ mod tests {
         assert_eq!(caller.principal.to_string(), "claims/pump-7");
         assert_eq!(caller.batch, Some("lot-4".parse().unwrap()));
         assert!(batch.caller("+", None).is_err());
+    }
+
+    #[test]
+    fn a_factory_certificate_makes_a_claim_and_nothing_else() {
+        let peer = Peer::Factory {
+            certificate: Box::new(FactoryCertificate {
+                manufacturer: "acme".into(),
+                common_name: "operators/ada".into(),
+                serial_number: "0a".into(),
+                ..FactoryCertificate::default()
+            }),
+            not_after_ms: 9,
+        };
+        let caller = peer.caller("ada", None).unwrap();
+        assert_eq!(caller.principal.to_string(), "claims/ada");
+        assert_eq!((caller.batch.as_ref(), caller.serial()), (None, ""));
+        assert_eq!(
+            caller.factory().map(|shown| shown.manufacturer.as_str()),
+            Some("acme")
+        );
+        for name in [
+            "operators/ada",
+            "devices/ada",
+            "integrators/ada",
+            "services/registry",
+        ] {
+            assert!(peer.caller("ada", Some(name)).is_err(), "{name}");
+        }
+        assert!(peer.caller("+", None).is_err());
     }
 
     #[test]

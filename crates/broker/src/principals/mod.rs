@@ -195,28 +195,22 @@ impl Porter {
             _ => Demand::Certificate,
         };
         let deadline = Instant::now() + Duration::from_millis(self.limits.connect_ms);
-        let Some(shaken) = self
-            .in_time(
-                deadline,
-                address,
-                &mut guest,
-                shake(handshakes.config(demand), stream),
-            )
-            .await
-        else {
+        let (config, clients) = handshakes.next(demand);
+        let shaking = shake(config, stream);
+        let Some(shaken) = self.in_time(deadline, address, &mut guest, shaking).await else {
             return;
         };
-        if let Some(desk) = &self.est {
-            return desk.attend(self, shaken, address, deadline, guest).await;
-        }
-        let peer = match (shaken.state().peer_certificates(), self.login) {
-            (None, true) => Ok(Peer::Nobody),
-            (shown, _) => tls::peer(&self.site, shown),
+        let peer = match shaken.state().peer_certificates() {
+            None if demand == Demand::Nothing => Ok(Peer::Nobody),
+            shown => clients.peer(&self.site, shown, shared.now().wall_ms),
         };
         let peer = match peer {
             Ok(peer) => peer,
             Err(why) => return refused(address, &why),
         };
+        if let Some(desk) = &self.est {
+            return desk.attend(self, (shaken, peer), address, deadline, guest).await;
+        }
         let connection = self.connection(peer, tls::version(shaken.state()), address);
         if self.listener != Listener::WebSocket {
             tokio::spawn(task::run(shaken, connection, shared, guest));

@@ -121,11 +121,7 @@ async fn a_client_that_is_refused_hears_why() {
             }
             stream.read(&mut [0]).await
         });
-        assert!(
-            crate::principals::shake(handshakes.config(Demand::Certificate), far)
-                .await
-                .is_err()
-        );
+        assert!(crate::principals::shake(config(&handshakes), far).await.is_err());
         let heard = connecting.await.unwrap().unwrap_err();
         let inner = heard.get_ref().and_then(|inner| inner.downcast_ref());
         assert!(
@@ -151,11 +147,16 @@ fn client_config(site: &Site, client: &(String, String)) -> ClientConfig {
         .unwrap()
 }
 
+fn config(handshakes: &Handshakes) -> Arc<ServerConfig> {
+    handshakes.next(Demand::Certificate).0
+}
+
 /// A whole handshake of a client with a server of this site: who it is for the front door, or why not.
 async fn shake(site: &Site, grace: i64, client: &(String, String)) -> Result<Peer, String> {
     let server = Handshakes::new(&site.material(), grace as u64).unwrap();
-    let stream = shaken(site, server.config(Demand::Certificate), client).await?;
-    peer("hq", stream.state().peer_certificates())
+    let (config, clients) = server.next(Demand::Certificate);
+    let stream = shaken(site, config, client).await?;
+    clients.peer("hq", stream.state().peer_certificates(), now_ms())
 }
 
 /// A whole handshake of a client that trusts this site; the client sends a byte after it.
@@ -244,14 +245,8 @@ async fn other_files_are_for_the_handshakes_to_come() {
     let (former, next) = (Site::found(1), Site::found(11));
     let [of_former, of_next] = [&former, &next].map(|site| site.client("devices", site.now + DAY));
     let handshakes = Handshakes::new(&former.material(), 0).unwrap();
-    let mut lasting = shaken(&former, handshakes.config(Demand::Certificate), &of_former)
-        .await
-        .unwrap();
-    assert!(
-        shaken(&next, handshakes.config(Demand::Certificate), &of_next)
-            .await
-            .is_err()
-    );
+    let mut lasting = shaken(&former, config(&handshakes), &of_former).await.unwrap();
+    assert!(shaken(&next, config(&handshakes), &of_next).await.is_err());
 
     let unfit = TlsMaterial {
         server_key_pem: next.material().server_key_pem,
@@ -259,27 +254,85 @@ async fn other_files_are_for_the_handshakes_to_come() {
     };
     assert!(handshakes.change(&unfit).is_err());
     let told = handshakes.authorities();
-    assert!(
-        shaken(&former, handshakes.config(Demand::Certificate), &of_former)
-            .await
-            .is_ok()
-    );
+    assert!(shaken(&former, config(&handshakes), &of_former).await.is_ok());
 
     handshakes.change(&next.material()).unwrap();
-    assert!(
-        shaken(&next, handshakes.config(Demand::Certificate), &of_next)
-            .await
-            .is_ok()
-    );
-    assert!(
-        shaken(&former, handshakes.config(Demand::Certificate), &of_former)
-            .await
-            .is_err()
-    );
+    assert!(shaken(&next, config(&handshakes), &of_next).await.is_ok());
+    assert!(shaken(&former, config(&handshakes), &of_former).await.is_err());
     assert_ne!(handshakes.authorities(), told, "EST tells of the new CAs");
     let mut first = [0];
     lasting.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"x", "who is connected stays so");
+}
+
+/// The manufacturer here is another installation: its certificates have the shape of ours, which must not help them.
+#[tokio::test]
+async fn a_manufacturers_certificates_are_its_devices_and_nobody_elses_whatever_they_say() {
+    let (site, maker, other) = (Site::found(1), Site::found(21), Site::found(31));
+    let handshakes = Handshakes::new(&site.material(), GRACE as u64).unwrap();
+    let meet = async |client: (String, String)| {
+        let (acceptor, clients) = handshakes.next(Demand::Certificate);
+        let stream = shaken(&site, acceptor, &client).await?;
+        clients.peer("hq", stream.state().peer_certificates(), site.now)
+    };
+    let of_maker = |kind: &str, end: i64| maker.client(kind, maker.now + end);
+    assert!(
+        meet(of_maker("devices", DAY)).await.is_err(),
+        "nobody is trusted yet"
+    );
+
+    let trusted = vec![("acme".to_owned(), maker.issuing.certificate_pem())];
+    handshakes.trust(7, trusted.clone()).unwrap();
+    assert_eq!(handshakes.change_known(), 7);
+    for kind in ["devices", "operators", "integrators", "claims"] {
+        let met = meet(of_maker(kind, DAY)).await;
+        let Ok(Peer::Factory { certificate, .. }) = met else {
+            panic!("{kind}: {met:?}")
+        };
+        assert_eq!(
+            (
+                certificate.manufacturer.as_str(),
+                certificate.common_name.as_str()
+            ),
+            ("acme", "pump-7")
+        );
+    }
+    // The grace is for our own devices.
+    assert!(meet(of_maker("devices", -5_000)).await.is_err());
+    assert!(meet(other.client("devices", other.now + DAY)).await.is_err());
+    // Ours are what they were, also those that no manufacturer would make.
+    for (kind, end) in [("operators", DAY), ("devices", -5_000)] {
+        let met = meet(site.client(kind, site.now + end)).await;
+        assert!(matches!(met, Ok(Peer::Certified { .. })), "{kind}: {met:?}");
+    }
+    // A CA of the manufacturer's that has the name of ours.
+    let twin = Site {
+        issuing: named_alike(&site, &maker),
+        ..Site::found(41)
+    };
+    let forged = twin.client("operators", twin.now + DAY);
+    assert!(meet(forged).await.is_err());
+
+    // What an older change says is not heard; files that change leave the manufacturers.
+    handshakes.trust(6, Vec::new()).unwrap();
+    handshakes.change(&site.material()).unwrap();
+    assert!(meet(of_maker("devices", DAY)).await.is_ok());
+    // One that cannot be read holds up nobody.
+    handshakes
+        .trust(8, [trusted, vec![("bad".into(), "rubbish".into())]].concat())
+        .unwrap();
+    assert!(meet(of_maker("devices", DAY)).await.is_ok());
+    handshakes.trust(9, Vec::new()).unwrap();
+    assert!(meet(of_maker("devices", DAY)).await.is_err());
+    assert!(meet(site.client("operators", site.now + DAY)).await.is_ok());
+}
+
+/// An issuing CA of the manufacturer's under the name of the site's: names follow from the serial.
+fn named_alike(site: &Site, maker: &Site) -> Authority {
+    let twin = pki::create_issuing(&maker.root, &charter(2, site.now - 100 * DAY)).unwrap();
+    let twin = open(&twin, site.now);
+    assert_eq!(twin.id(), site.issuing.id());
+    twin
 }
 
 #[test]

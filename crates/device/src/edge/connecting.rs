@@ -134,14 +134,14 @@ async fn identity<P: Platform>(body: &mut Body<P>) -> Result<Identity, Error> {
     if let Some(identity) = returning::renew(body).await? {
         return Ok(identity);
     }
-    match (body.settings.claim.clone(), why) {
-        (Some(claim), why) => {
+    match (body.settings.way_in(), why) {
+        (Some(hopeful), why) => {
             if let Some(why) = why {
                 body.problem(format!(
                     "{why}; the device asks for a certificate as if it were new"
                 ));
             }
-            enrolling::enrol(body, &claim).await
+            enrolling::enrol(body, &hopeful?).await
         }
         (None, None) => Err(Error::NoIdentity),
         (None, Some(why)) => last_resort(body, why),

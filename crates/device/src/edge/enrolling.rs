@@ -1,4 +1,4 @@
-//! The first certificate: asked for with the claim of the device's batch.
+//! The first certificate: asked for with the claim of the device's batch, or with what its manufacturer gave it.
 
 use std::time::Duration;
 
@@ -19,7 +19,6 @@ use crate::{
     event::Event,
     identity::{Credentials, Request, read_fitting},
     platform::Platform,
-    settings::Claim,
 };
 
 /// Pause after a refusal that says nothing of when to try again: somebody has to register the device first.
@@ -29,19 +28,12 @@ const REFUSED: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Asks until there is a certificate, or the one that is there is of use after all: a clock may have been set.
-pub(crate) async fn enrol<P: Platform>(body: &mut Body<P>, claim: &Claim) -> Result<Identity, Error> {
-    let settings = &body.settings;
-    let claiming = Identity::from_pem(&claim.certificate_pem, &claim.key_pem, &settings.roots_pem)
-        .map_err(|e| Error::Setting {
-            setting: "claim",
-            why: e.to_string(),
-        })?
-        .hoping_for(settings.device_id.clone());
+pub(crate) async fn enrol<P: Platform>(body: &mut Body<P>, claiming: &Identity) -> Result<Identity, Error> {
     body.tell(Event::Claiming);
     let mut pauses = backoff();
     loop {
         let mut pause = pauses.pause(body.chance());
-        match attempt(body, &claiming).await {
+        match attempt(body, claiming).await {
             Ok(Asked::Enrolled(identity)) => return Ok(*identity),
             Ok(Asked::Unfit(why)) => body.problem(why),
             Ok(Asked::Refused(refusal)) => {

@@ -90,7 +90,7 @@ async fn over<P: Platform>(body: &mut Body<P>, ended: &Identity, mut is_next: bo
                     return Ok(Came::Refused);
                 }
                 attempts += 1;
-                if attempts >= ATTEMPTS && body.settings.claim.is_some() {
+                if attempts >= ATTEMPTS && body.settings.has_way_in() {
                     return Ok(Came::Elsewhere);
                 }
             }

@@ -16,6 +16,7 @@ mod global;
 mod group;
 mod init;
 mod list;
+mod manufacturer;
 mod matching;
 mod monitor;
 mod operator;
@@ -113,6 +114,9 @@ enum Command {
     /// Claims, certificates and revocation.
     #[command(subcommand)]
     Cert(cert::Cert),
+    /// Manufacturers whose certificates let devices in.
+    #[command(subcommand)]
+    Manufacturer(manufacturer::Manufacturer),
     /// Sign firmware and add it.
     #[command(subcommand)]
     Firmware(firmware::Firmware),
@@ -194,6 +198,7 @@ impl Cli {
             Command::Operator(command) => command.run(global),
             Command::Ca(command) => command.run(global),
             Command::Cert(command) => command.run(global),
+            Command::Manufacturer(command) => command.run(global),
             Command::Firmware(command) => command.run(global),
             Command::Rollout(command) => command.run(global),
             Command::Events(command) => command.run(global),

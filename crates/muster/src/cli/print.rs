@@ -87,6 +87,7 @@ pub(super) fn word(name: &str) -> String {
         "CERTIFICATE_STATUS",
         "ADMISSION_STATUS",
         "ADMISSION",
+        "FACTORY_IDENTITY",
         "CHECK_KIND",
         "COMMAND_STATE",
         "CONFIG_SCOPE",

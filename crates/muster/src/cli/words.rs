@@ -22,7 +22,7 @@ macro_rules! words {
 }
 
 words! {
-    Admission, AdmissionStatus, CertificateStatus, CheckKind, CommandState, ConfigScope, Comparison, Connectivity, Criticality, Erasure, JobState, Response, RetirementState, Restriction, Role, RolloutState,
+    Admission, AdmissionStatus, CertificateStatus, CheckKind, CommandState, ConfigScope, Comparison, Connectivity, Criticality, Erasure, FactoryIdentity, JobState, Response, RetirementState, Restriction, Role, RolloutState,
     Severity, Stage, UpdateState,
 }
 
@@ -112,6 +112,7 @@ mod tests {
         check::<v1::Role>(5);
         check::<v1::Admission>(3);
         check::<v1::AdmissionStatus>(3);
+        check::<v1::FactoryIdentity>(2);
         check::<v1::CertificateStatus>(5);
         check::<v1::CheckKind>(4);
         check::<v1::ConfigScope>(2);

@@ -6,6 +6,7 @@
 )]
 
 mod csr_refusals;
+mod factory;
 mod front_door;
 mod issuing;
 mod keyfile;

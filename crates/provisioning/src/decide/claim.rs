@@ -26,6 +26,10 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &PutClaim) -> Result<Outcome, Fau
         let message = format!("the batch `{}` exists; choose another name", present.batch);
         return Err(Refusal::new(Code::Exists, message).at("batch").into());
     }
+    if state::manufacturer(s.view, batch.as_str())?.is_some() {
+        let message = format!("`{batch}` is the name of a manufacturer; choose another");
+        return Err(Refusal::new(Code::Exists, message).at("batch").into());
+    }
     let csr = policy::csr(&m.csr, &planning::subject(s, Kind::Claim, batch.as_str())?)?;
     let mut outcome = Outcome::default();
     let wanted = Wanted {

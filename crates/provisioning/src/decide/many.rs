@@ -14,7 +14,7 @@ use contract::{
 };
 use service::{Answer, Fault, Outcome};
 
-use super::{Situation, last_admin, list, revoke};
+use super::{Situation, last_admin, list, manufacturer, revoke};
 use crate::{
     policy,
     state::{self, Many, Record, Revocation},
@@ -52,6 +52,10 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &RevokeMany) -> Result<Outcome, F
 /// may have devices still.
 fn batch(s: &Situation<'_>, outcome: &mut Outcome, name: &str) -> Result<String, Fault> {
     let asked = policy::id("batch", name)?;
+    let manufacturer = state::manufacturer(s.view, name)?;
+    if let Some(manufacturer) = manufacturer.filter(|found| found.name == name) {
+        manufacturer::close(outcome, &manufacturer);
+    }
     let Some(claim) = state::batch(s.view, name)? else {
         return Ok(asked.to_string());
     };

@@ -2,12 +2,14 @@
 
 mod admission;
 mod claim;
+mod factory;
 mod follow;
 mod issue;
 mod issuers;
 mod kicked;
 mod last_admin;
 mod list;
+mod manufacturer;
 mod many;
 mod pace;
 mod planning;
@@ -75,6 +77,9 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
         Request::PutSecret(m) => secret::decide(s, &m),
         Request::Admit(m) => admission::admit(s, caller, &m),
         Request::TurnAway(m) => admission::turn_away(s, caller, &m),
+        Request::PutManufacturer(m) => manufacturer::put(s, &m),
+        Request::RemoveManufacturer(m) => manufacturer::remove(s, &m),
+        Request::RefuseFactory(m) => manufacturer::refuse(s, &m),
         Request::Issue(m) => {
             let decided = issue::decide(s, &m);
             refused::told(s, caller, decided)
@@ -86,6 +91,7 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
         Request::Kicked(m) => kicked::decide(s, &m),
         Request::Claims(_)
         | Request::Admissions(_)
+        | Request::Manufacturers(_)
         | Request::Show(_)
         | Request::List(_)
         | Request::Authorities(_) => Err(Refusal::new(Code::Internal, "this verb is a query").into()),

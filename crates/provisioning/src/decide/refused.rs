@@ -89,10 +89,17 @@ fn described(caller: &Caller, refusal: &Refusal) -> Refusals {
         count: 1,
         kind: caller.principal.kind.word().into(),
         id: caller.principal.id.to_string(),
-        batch: caller.batch.as_ref().map(ToString::to_string).unwrap_or_default(),
+        batch: way_in(caller),
         code: refusal.code.word().into(),
         message: refusal.message.chars().take(limits::TEXT_CHARS).collect(),
     }
+}
+
+/// The batch, or the manufacturer.
+fn way_in(caller: &Caller) -> String {
+    let manufacturer = caller.factory.as_ref().map(|shown| shown.manufacturer.clone());
+    let batch = || caller.batch.as_ref().map(ToString::to_string);
+    manufacturer.or_else(batch).unwrap_or_default()
 }
 
 /// Everybody but a claim has a name that was vouched for.

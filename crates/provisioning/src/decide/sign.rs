@@ -1,4 +1,4 @@
-//! `sign`: a claim asks for a device's first certificate.
+//! `sign`: a claim, or a factory certificate, asks for a device's first certificate.
 
 use contract::{
     Code, Refusal,
@@ -8,13 +8,16 @@ use contract::{
 use service::{Answer, Caller, Fault, Outcome};
 
 use super::{
-    Situation, admission, pace,
+    Situation, admission, factory, pace,
     planning::{self, Wanted},
     secret,
 };
 use crate::{policy, state};
 
 pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result<Outcome, Fault> {
+    if let Some(shown) = &caller.factory {
+        return factory::sign(s, caller, shown, m);
+    }
     let device = caller.principal.id.as_str();
     let batch = caller
         .batch
@@ -61,7 +64,7 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
 
 /// Whoever holds a batch may not put himself in the place of a device that works. One that was issued and
 /// never used does not count: its device may have lost power before it kept it.
-fn nobody_uses_it(s: &Situation<'_>, device: &str) -> Result<(), Fault> {
+pub(super) fn nobody_uses_it(s: &Situation<'_>, device: &str) -> Result<(), Fault> {
     let records = state::records_of(s.view, Kind::Device.word(), device, usize::MAX)?;
     let now = s.now_ms;
     let works =

@@ -4,7 +4,7 @@ use contract::{
     Code, Refusal, limits,
     v1::{
         AdmissionsListed, Authorities, Certificate, CertificateShown, CertificateStatus, CertificatesListed,
-        Claim, ClaimsListed, ListCertificates, WaitingDevice,
+        Claim, ClaimsListed, ListCertificates, Manufacturer, ManufacturersListed, WaitingDevice,
     },
     wire::Reply,
 };
@@ -52,6 +52,15 @@ pub(crate) fn answer(
                 devices: page.rows,
                 next_page: page.next,
                 ..AdmissionsListed::default()
+            }))
+        }
+        Request::Manufacturers(m) => {
+            let page =
+                page::list::<Manufacturer>(view, state::MANUFACTURERS, &m.page, m.page_size, |_| true)?;
+            Ok(Box::new(ManufacturersListed {
+                manufacturers: page.rows,
+                next_page: page.next,
+                ..ManufacturersListed::default()
             }))
         }
         Request::Authorities(_) => Ok(Box::new(authorities(service, view, cx)?)),

@@ -11,6 +11,7 @@ mod four_eyes;
 mod in_flight;
 mod issuing;
 mod late;
+mod manufacturers;
 mod many;
 mod people;
 mod purging;

@@ -58,6 +58,8 @@ pub(crate) struct World {
     /// Effects that were ordered; run at once unless held.
     pub(crate) effects: Vec<Effect>,
     pub(crate) hold_effects: bool,
+    /// The factory certificate over which is asked.
+    pub(crate) shown: Option<v1::FactoryCertificate>,
     number: u64,
     facts: u64,
     /// Holds the server's key.
@@ -157,6 +159,7 @@ impl World {
             frames: Vec::new(),
             effects: Vec::new(),
             hold_effects: false,
+            shown: None,
             number: 0,
             facts: 0,
             server: Arc::default(),
@@ -271,6 +274,18 @@ impl World {
             device_id: id.into(),
             stage: stage as i32,
             restriction: restriction as i32,
+            ..DeviceFact::default()
+        };
+        self.tell("device", id, &fact);
+    }
+
+    /// A device of a type, with a serial number.
+    pub(crate) fn tell_built(&mut self, id: &str, stage: Stage, serial_number: &str, device_type: &str) {
+        let fact = DeviceFact {
+            device_id: id.into(),
+            stage: stage as i32,
+            serial_number: serial_number.into(),
+            device_type: device_type.into(),
             ..DeviceFact::default()
         };
         self.tell("device", id, &fact);
@@ -405,6 +420,7 @@ impl World {
             }),
             serial: serial.into(),
             batch: batch.into(),
+            factory: self.shown.clone().map(Box::new),
             ..Frame::default()
         };
         frame.set_purpose(Purpose::Request);

@@ -63,6 +63,7 @@ impl Call {
             caller: Caller {
                 principal: who,
                 batch,
+                factory: frame.factory.map(|factory| *factory),
                 serial: frame.serial,
                 sight: Sight::default(),
             },

@@ -286,6 +286,7 @@ pub(super) fn frame(caller: &Caller, publish: Publish, connection: u64) -> Frame
         batch: caller.batch.as_ref().map(ToString::to_string).unwrap_or_default(),
         connection,
         serial: caller.serial().to_owned(),
+        factory: caller.factory().cloned().map(Box::new),
         ..Frame::default()
     };
     // What may wait for another person must not outlive what it was asked with.

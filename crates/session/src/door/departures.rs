@@ -16,6 +16,7 @@ use crate::{
     cause::{Cause, Farewell},
     connection::Post,
     facts::Change,
+    peer::Caller,
     policy::{Known, Reach, Standing},
     protocol::Reason,
 };
@@ -73,6 +74,7 @@ impl Door {
                 }
                 Change::Certificate(serial) => self.review_certificate(&serial, now),
                 Change::Batch(id) => self.review_batch(&id, now),
+                Change::Manufacturer(name) => self.review_factories(&name, now),
             }
         }
         self.send_receipts();
@@ -130,6 +132,23 @@ impl Door {
             return;
         };
         for connection in self.directory.over(&serial) {
+            self.review_session(connection, now);
+        }
+    }
+
+    /// Those who came with a manufacturer's certificate. It changes rarely, and they are few: each is gone once it has its
+    /// first certificate.
+    fn review_factories(&mut self, manufacturer: &str, now: Now) {
+        let is_of = |caller: &Caller| {
+            let shown = caller.factory();
+            shown.is_some_and(|shown| shown.manufacturer == manufacturer)
+        };
+        let here = self
+            .directory
+            .iter()
+            .filter(|(_, session)| is_of(&session.caller));
+        let here: Vec<_> = here.map(|(connection, _)| connection).collect();
+        for connection in here {
             self.review_session(connection, now);
         }
     }

@@ -177,6 +177,7 @@ impl Door {
         }
         frame.connection = 0;
         frame.batch.clear();
+        frame.factory = None;
         frame.serial.clear();
         frame.content_type = Encoding::of(&frame.payload).content_type().into();
         let _ = self.lanes[place(verb.service)].push(frame, Origin::Inside, Turn::First);

@@ -23,7 +23,7 @@ use std::{collections::VecDeque, sync::Arc};
 use contract::{
     Root,
     id::{Id, Kind, Principal, ServiceName},
-    v1::{Frame, Purpose},
+    v1::{Frame, Manufacturer, Purpose},
     wire::{self, Encoding, Wire},
 };
 use service::{
@@ -182,6 +182,14 @@ impl Door {
             // Provisioning knows the batch's end.
             not_after_ms: i64::MAX,
         })
+    }
+
+    /// The manufacturers whose certificates let devices in, by name and with their CAs in PEM form, if they have changed
+    /// since the change of this number.
+    pub fn manufacturers_since(&self, change: u64) -> Option<(u64, Vec<(String, String)>)> {
+        let (last, all) = self.copies.manufacturers();
+        let told = |one: &Manufacturer| (one.name.clone(), one.ca.clone());
+        (last != change).then(|| (last, all.map(told).collect()))
     }
 
     /// How it is.

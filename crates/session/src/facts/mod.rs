@@ -7,7 +7,7 @@ use contract::{
     id::{Kind, Principal, ServiceName},
     v1::{
         Admission, Beacon, CertificateFact, CertificateStatus, Claim, DeviceFact, Fact, FactsAfter,
-        FactsPage, Grant, LoginFact, PrincipalFact, Restriction, Role, Stage,
+        FactsPage, Grant, LoginFact, Manufacturer, PrincipalFact, Restriction, Role, Stage,
     },
 };
 use prost::Message;
@@ -78,6 +78,10 @@ impl From<Claim> for KnownBatch {
     }
 }
 
+/// A manufacturer whose certificates let devices in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownManufacturer(pub Manufacturer);
+
 /// Something that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
@@ -89,6 +93,8 @@ pub enum Change {
     Certificate(String),
     /// What a batch of claims opens.
     Batch(String),
+    /// Whom a manufacturer's certificates let in.
+    Manufacturer(String),
 }
 
 /// The copies, kept by one follower for each owner.
@@ -100,6 +106,9 @@ pub struct Copies {
     logins: HashMap<String, KnownLogin>,
     certificates: HashMap<String, KnownCertificate>,
     batches: HashMap<String, KnownBatch>,
+    manufacturers: HashMap<String, KnownManufacturer>,
+    /// Grows whenever these change.
+    manufacturers_change: u64,
 }
 
 struct Copy {
@@ -127,6 +136,8 @@ impl Default for Copies {
             logins: HashMap::new(),
             certificates: HashMap::new(),
             batches: HashMap::new(),
+            manufacturers: HashMap::new(),
+            manufacturers_change: 1,
         }
     }
 }
@@ -151,6 +162,10 @@ impl Known for Copies {
     fn batch(&self, id: &str) -> Option<&KnownBatch> {
         self.batches.get(id)
     }
+
+    fn manufacturer(&self, name: &str) -> Option<&KnownManufacturer> {
+        self.manufacturers.get(name)
+    }
 }
 
 impl Copies {
@@ -166,6 +181,12 @@ impl Copies {
             Some(Topic::Up { who, .. }) if who.kind == Kind::Device => of_device(who.id.as_str()),
             _ => Vec::new(),
         }
+    }
+
+    /// The manufacturers, and the number of their last change.
+    pub(crate) fn manufacturers(&self) -> (u64, impl Iterator<Item = &Manufacturer>) {
+        let all = self.manufacturers.values().map(|known| &known.0);
+        (self.manufacturers_change, all)
     }
 
     /// Whether both copies hold all their owners had when they last answered.
@@ -308,6 +329,12 @@ impl Copies {
                 let known = claim.map(KnownBatch::from);
                 set(&mut self.batches, &id, known).then_some(Change::Batch(id))
             }
+            (ServiceName::Provisioning, "manufacturer") => {
+                let made = value.and_then(|v| Manufacturer::decode(v.as_slice()).ok());
+                let has_changed = set(&mut self.manufacturers, &id, made.map(KnownManufacturer));
+                self.manufacturers_change += u64::from(has_changed);
+                has_changed.then_some(Change::Manufacturer(id))
+            }
             _ => None,
         }
     }
@@ -334,6 +361,8 @@ impl Copies {
             _ => {
                 let mut gone = unnamed("certificate", self.certificates.keys().cloned().collect());
                 gone.extend(unnamed("claim", self.batches.keys().cloned().collect()));
+                let manufacturers = self.manufacturers.keys().cloned().collect();
+                gone.extend(unnamed("manufacturer", manufacturers));
                 gone
             }
         };

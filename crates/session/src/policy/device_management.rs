@@ -6,7 +6,7 @@ use contract::{
     filter::Filter,
     grant::{Extent, Rights},
     id::{Kind, Principal, ServiceName},
-    v1::{CertificateStatus, Restriction, Stage},
+    v1::{CertificateStatus, FactoryCertificate, Restriction, Stage},
     verb::Verb,
 };
 
@@ -70,6 +70,7 @@ fn denied<T>(why: impl Into<String>) -> Result<T, Denial> {
 pub fn standing(caller: &Caller, facts: &dyn Known, root: &Root, moment: Moment) -> Result<Standing, Denial> {
     match &caller.credential {
         Credential::Certificate { serial, .. } => certificate_counts(caller, serial, facts)?,
+        Credential::Factory { certificate, .. } => factory_counts(caller, certificate, facts)?,
         Credential::Token { id, .. } => token_counts(caller, id, facts)?,
         Credential::Password { password } => password_counts(caller, *password, facts)?,
         Credential::Nothing => {}
@@ -146,6 +147,20 @@ fn certificate_counts(caller: &Caller, serial: &str, facts: &dyn Known) -> Resul
         CertificateStatus::Revoked => denied("this certificate is revoked"),
         CertificateStatus::Retired => denied("this certificate was replaced by a newer one"),
         _ => denied("this certificate is not issued yet"),
+    }
+}
+
+/// The manufacturer must be one whose certificates still let devices in, and this device's not refused. Provisioning
+/// looks again, and whether it is the registered device's.
+fn factory_counts(caller: &Caller, shown: &FactoryCertificate, facts: &dyn Known) -> Result<(), Denial> {
+    let Some(manufacturer) = facts.manufacturer(&shown.manufacturer) else {
+        return denied("this manufacturer's certificates open nothing here");
+    };
+    match manufacturer.0.device_in(shown) {
+        _ if caller.principal.kind != Kind::Claim => denied("a factory certificate is nobody's name"),
+        None => denied("this factory certificate does not name its device"),
+        Some(name) if manufacturer.0.refuses(name) => denied("this factory certificate is refused"),
+        Some(_) => Ok(()),
     }
 }
 

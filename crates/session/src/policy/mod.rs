@@ -18,7 +18,7 @@ use contract::{
 pub use self::device_management::{DeviceManagement, standing};
 use crate::{
     cause::Cause,
-    facts::{KnownBatch, KnownCertificate, KnownDevice, KnownPerson},
+    facts::{KnownBatch, KnownCertificate, KnownDevice, KnownManufacturer, KnownPerson},
     login::KnownLogin,
     peer::Caller,
 };
@@ -144,6 +144,11 @@ pub trait Known {
     fn certificate(&self, serial: &str) -> Option<&KnownCertificate>;
     /// A batch of claims.
     fn batch(&self, id: &str) -> Option<&KnownBatch>;
+    /// A manufacturer whose certificates let devices in. Who does not know lets nobody in by them.
+    fn manufacturer(&self, name: &str) -> Option<&KnownManufacturer> {
+        let _ = name;
+        None
+    }
 }
 
 /// Whether a service may ask another.

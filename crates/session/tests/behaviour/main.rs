@@ -8,6 +8,7 @@ mod duplicates;
 mod ended;
 mod events;
 mod exactly_once;
+mod factories;
 mod judging;
 mod kept;
 mod kicks;

@@ -7,8 +7,9 @@ use contract::{
     login::token_digest,
     topic::Leaf,
     v1::{
-        CertificateFact, CertificateStatus, Claim, DeviceFact, Event, Fact, FactsAfter, FactsPage, Frame,
-        LoginFact, LoginToken, PrincipalFact, Purpose, Restriction, Role, Stage,
+        CertificateFact, CertificateStatus, Claim, DeviceFact, Event, Fact, FactoryCertificate, FactsAfter,
+        FactsPage, Frame, LoginFact, LoginToken, Manufacturer, PrincipalFact, Purpose, Restriction, Role,
+        Stage,
     },
     wire,
 };
@@ -274,6 +275,36 @@ impl World {
         });
         self.clients.insert(number, connection);
         number
+    }
+
+    /// A connection of a device that showed a manufacturer's certificate.
+    pub(crate) fn dial_with_factory(&mut self, manufacturer: &str, serial_number: &str) -> u64 {
+        let certificate = FactoryCertificate {
+            manufacturer: manufacturer.into(),
+            serial_number: serial_number.into(),
+            ..FactoryCertificate::default()
+        };
+        let peer = Peer::Factory {
+            certificate: Box::new(certificate),
+            not_after_ms: i64::MAX,
+        };
+        let number = self.next;
+        self.next += 1;
+        let (root, limits) = (self.root(), self.limits.clone());
+        let connection = Connection::new(number, peer, "127.0.0.1:6".into(), root, limits, self.now);
+        self.clients.insert(number, connection);
+        number
+    }
+
+    /// A manufacturer whose certificates let devices in; of these devices not.
+    pub(crate) fn tell_manufacturer(&mut self, name: &str, refused: &[&str]) {
+        let manufacturer = Manufacturer {
+            name: name.into(),
+            ca: "its CAs".into(),
+            refused: refused.iter().map(|one| (*one).to_owned()).collect(),
+            ..Manufacturer::default()
+        };
+        self.tell_fact(ServiceName::Provisioning, "manufacturer", name, &manufacturer);
     }
 
     /// A connection of somebody who showed no certificate.

@@ -30,7 +30,7 @@ use self::{
     question::{Enrolment, Question},
     reply::Reply,
 };
-use super::{Porter, refused, task};
+use super::{Porter, task};
 use crate::{
     Shared,
     entrance::Guest,
@@ -50,13 +50,6 @@ pub(super) struct Desk {
     claim: Option<Id>,
 }
 
-/// Who is at the other end, as far as TLS vouches for it.
-enum Visitor {
-    Known(Peer),
-    /// It showed no certificate, or one that is of no use here.
-    Nobody,
-}
-
 impl Desk {
     pub(super) fn new(handshakes: Arc<Handshakes>, claim: Option<Id>) -> Desk {
         Desk { handshakes, claim }
@@ -66,17 +59,11 @@ impl Desk {
     pub(super) async fn attend(
         &self,
         porter: &Porter,
-        stream: TlsStream<TcpStream>,
+        (stream, peer): (TlsStream<TcpStream>, Peer),
         address: SocketAddr,
         deadline: Instant,
         mut guest: Guest,
     ) {
-        let shown = stream.state().peer_certificates();
-        let visitor = match shown.map(|_| tls::peer(&porter.site, shown)) {
-            None => Visitor::Nobody,
-            Some(Ok(peer)) => Visitor::Known(peer),
-            Some(Err(why)) => return refused(address, &why),
-        };
         let version = tls::version(stream.state());
         let mut exchange = Exchange::over(stream);
         let Some(question) = porter
@@ -91,7 +78,7 @@ impl Desk {
             Err(reply) => return exchange.reply(reply).await,
         };
         let connection = |peer| porter.connection(peer, version, address);
-        let answering = self.answer(porter, visitor, question, connection, guest);
+        let answering = self.answer(porter, peer, question, connection, guest);
         let Some(reply) = exchange.unless_gone(answering).await else {
             return;
         };
@@ -101,7 +88,7 @@ impl Desk {
     async fn answer(
         &self,
         porter: &Porter,
-        visitor: Visitor,
+        peer: Peer,
         question: Question,
         connection: impl FnOnce(Peer) -> Connection,
         guest: Guest,
@@ -111,7 +98,7 @@ impl Desk {
             Question::Attributes => return Reply::no_attributes(),
             Question::Enrol(enrolment) => enrolment,
         };
-        let Some(peer) = self.peer(&porter.shared, visitor) else {
+        let Some(peer) = self.peer(&porter.shared, peer) else {
             return Reply::who_are_you();
         };
         match asked(&peer, enrolment) {
@@ -126,11 +113,11 @@ impl Desk {
     }
 
     /// Whom the front door takes the visitor for.
-    fn peer(&self, shared: &Shared, visitor: Visitor) -> Option<Peer> {
-        match (visitor, &self.claim) {
-            (Visitor::Known(peer), _) => Some(peer),
-            (Visitor::Nobody, Some(batch)) => shared.with_door(|door, _| door.holder_of(batch)),
-            (Visitor::Nobody, None) => None,
+    fn peer(&self, shared: &Shared, shown: Peer) -> Option<Peer> {
+        match (shown, &self.claim) {
+            (Peer::Nobody, Some(batch)) => shared.with_door(|door, _| door.holder_of(batch)),
+            (Peer::Nobody, None) => None,
+            (shown, _) => Some(shown),
         }
     }
 }
@@ -138,12 +125,13 @@ impl Desk {
 /// The request to provisioning. A holder of a batch is known by the name that it hopes for: its user name, or
 /// the request's common name.
 fn asked(peer: &Peer, enrolment: Enrolment) -> Result<Asked, Reply> {
-    let Peer::Certified { kind, id, .. } = peer else {
-        return Err(Reply::who_are_you());
-    };
-    let id = match kind {
-        Kind::Claim => enrolment.device().map_err(Reply::bad_request)?,
-        _ => id.clone(),
+    let (kind, id) = match peer {
+        Peer::Factory { .. }
+        | Peer::Certified {
+            kind: Kind::Claim, ..
+        } => (Kind::Claim, enrolment.device().map_err(Reply::bad_request)?),
+        Peer::Certified { kind, id, .. } => (*kind, id.clone()),
+        Peer::Nobody | Peer::Believed => return Err(Reply::who_are_you()),
     };
     let request = v1::Sign {
         request_id: name_of(&enrolment),
@@ -152,7 +140,7 @@ fn asked(peer: &Peer, enrolment: Enrolment) -> Result<Asked, Reply> {
     };
     Ok(Asked {
         client_id: format!("{id}:est"),
-        who: Principal::new(*kind, id),
+        who: Principal::new(kind, id),
         service: ServiceName::Provisioning,
         verb: enrolment.verb,
         payload: wire::encode(&request, Encoding::Protobuf),

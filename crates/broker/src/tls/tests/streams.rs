@@ -23,7 +23,7 @@ async fn connected(site: &Site, config: ClientConfig, pipe: usize) -> (Client, T
             .connect(name, near)
             .into_future(),
     );
-    let accepted = accept(server.config(Demand::Certificate), far).await;
+    let accepted = accept(server.next(Demand::Certificate).0, far).await;
     let accepted = accepted.map_err(|(error, _)| error).unwrap();
     (connecting.await.unwrap().unwrap(), accepted)
 }
@@ -178,7 +178,7 @@ async fn a_handshakes_message_that_never_ends_is_not_collected() {
     let handshakes = Handshakes::new(&Site::found(25).material(), 0).unwrap();
     let (mut near, far) = tokio::io::duplex(1_000);
     // Its end is dropped with it.
-    let accepting = accept(handshakes.config(Demand::Certificate), far);
+    let accepting = accept(handshakes.next(Demand::Certificate).0, far);
     let refused = tokio::spawn(async move { accepting.await.is_err() });
     // Records of a handshake; the first says that its message, a ClientHello, has fifteen million bytes.
     let mut record = vec![22, 3, 1, 0x10, 0];

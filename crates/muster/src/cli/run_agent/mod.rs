@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use agent::{Claim, Config, Ending, Endpoint, HealthCheck, Location, PublicKey};
+use agent::{Claim, Config, Ending, Endpoint, Factory, HealthCheck, Location, PublicKey};
 use anyhow::{Context, Result};
 use contract::Id;
 use tokio::sync::mpsc;
@@ -26,13 +26,14 @@ const HEALTH_CHECK_WITHIN: Duration = Duration::from_secs(60);
 
 /// Run the reference device agent.
 ///
-/// It asks for its first certificate with a claim, reports what it is, sends heartbeats with the machine's
+/// It asks for its first certificate with a claim or its factory certificate, reports what it is, sends heartbeats with the machine's
 /// load and memory, installs the firmware it is assigned and erases its keys when it is retired. A new image
 /// is put into its slot and judged, but not executed. Without --server it looks for the installation in --dir.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   muster agent pump-7 --claim muster-data/claims/line-7 --model p200
   muster --server muster.example.com agent pump-7 --state /var/lib/pump --claim /etc/pump
+  muster agent pump-4 --factory /etc/idevid --roots roots.pem --state /var/lib/pump
   muster agent pump-9 --claim muster-data/claims/field --secret ./pump-9.secret
   muster agent pump-8 --claim muster-data/claims/line-7 --health-check ./is-well --place hall-3")]
 pub(super) struct RunAgent {
@@ -44,10 +45,14 @@ pub(super) struct RunAgent {
     /// What it asks for its first certificate with: the folder that `muster cert claim` made
     #[arg(long, value_name = "FOLDER")]
     claim: Option<PathBuf>,
+    /// What its manufacturer gave it, in place of a claim: a folder with certificate.pem (its own, then those up to the
+    /// manufacturer's CA) and key.pem
+    #[arg(long, value_name = "FOLDER", conflicts_with = "claim")]
+    factory: Option<PathBuf>,
     /// A file that holds its one-time secret (`muster cert secret`), where the claim's batch wants one
     #[arg(long, value_name = "FILE", requires = "claim")]
     secret: Option<PathBuf>,
-    /// The roots it trusts [default: the claim's roots.pem, else the installation's]
+    /// The roots it trusts [default: roots.pem beside the claim or the factory certificate, else the installation's]
     #[arg(long, value_name = "FILE")]
     roots: Option<PathBuf>,
     /// A key that may sign its firmware; may be given several times [default: the installation's]
@@ -124,6 +129,7 @@ impl RunAgent {
         Ok(Config {
             root: global.root(),
             claim: self.claim()?,
+            factory: self.factory()?,
             release_keys,
             command_keys: self
                 .command_keys
@@ -152,10 +158,14 @@ impl RunAgent {
 
     fn roots(&self, global: &Global) -> Result<String> {
         let of_the_claim = self.claim.as_ref().map(|folder| folder.join("roots.pem"));
+        // A manufacturer does not know them; whoever delivers the device may put them beside it.
+        let of_the_factory = self.factory.as_ref().map(|folder| folder.join("roots.pem"));
+        let of_the_factory = of_the_factory.filter(|path| path.exists());
         let path = self
             .roots
             .clone()
             .or(of_the_claim)
+            .or(of_the_factory)
             .unwrap_or_else(|| global.folder().pki("root.pem"));
         read_text(&path).context("which roots does the device trust? give --roots FILE")
     }
@@ -169,6 +179,17 @@ impl RunAgent {
             certificate_pem: read_text(&folder.join("certificate.pem"))?,
             key_pem: String::from_utf8(key).context("the claim's key is no PEM")?,
             secret: self.secret()?,
+        }))
+    }
+
+    fn factory(&self) -> Result<Option<Factory>> {
+        let Some(folder) = &self.factory else {
+            return Ok(None);
+        };
+        let key = read_secret(&folder.join("key.pem"))?;
+        Ok(Some(Factory {
+            certificate_pem: read_text(&folder.join("certificate.pem"))?,
+            key_pem: String::from_utf8(key).context("the factory key is no PEM")?,
         }))
     }
 
@@ -237,7 +258,7 @@ fn explain(error: agent::Error) -> anyhow::Error {
     let exit = match error {
         agent::Error::NoIdentity | agent::Error::Identity { .. } => {
             return Failure::usage(format!(
-                "{error}; give --claim FOLDER, made with `muster cert claim`"
+                "{error}; give --claim FOLDER, made with `muster cert claim`, or --factory FOLDER"
             ))
             .into();
         }

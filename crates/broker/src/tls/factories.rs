@@ -1,0 +1,68 @@
+//! The manufacturers whose certificates let devices in that have no identity yet.
+
+use contract::v1;
+use pki::{FactoryError, FactoryTrust};
+use rustls::DistinguishedName;
+use rustls_pki_types::CertificateDer;
+use session::Peer;
+
+/// All of them, each by its name and trusted for its own devices alone.
+#[derive(Debug, Default)]
+pub(crate) struct Factories(Vec<(String, FactoryTrust)>);
+
+impl Factories {
+    /// Of names and CAs in PEM form. One that cannot be read opens nothing and holds up nobody.
+    pub(crate) fn of(manufacturers: Vec<(String, String)>) -> Factories {
+        let mut read = Vec::new();
+        for (name, ca_pem) in manufacturers {
+            match FactoryTrust::read(&ca_pem) {
+                Ok(trust) => read.push((name, trust)),
+                Err(error) => {
+                    tracing::error!(manufacturer = name, %error, "its certificates let nobody in");
+                }
+            }
+        }
+        read.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Factories(read)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The names of their CAs, by which some clients choose what they show.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = DistinguishedName> {
+        let subjects = self.0.iter().flat_map(|(_, trust)| trust.subjects());
+        subjects.map(|subject| DistinguishedName::from(subject.to_vec()))
+    }
+
+    /// Whose device shows this, its own certificate first.
+    pub(crate) fn peer(&self, shown: &[CertificateDer<'_>], now_ms: i64) -> Result<Peer, FactoryError> {
+        let mut refused = None;
+        for (name, trust) in &self.0 {
+            match trust.verify(shown, now_ms) {
+                Ok(read) => {
+                    let certificate = v1::FactoryCertificate {
+                        manufacturer: name.clone(),
+                        serial_number: read.serial_number,
+                        common_name: read.common_name,
+                        fingerprint: read.fingerprint_sha256,
+                        key_fingerprint: read.key_fingerprint_sha256,
+                    };
+                    return Ok(Peer::Factory {
+                        certificate: Box::new(certificate),
+                        not_after_ms: read.not_after_ms,
+                    });
+                }
+                // What one says against a certificate of its own tells more than that it is not another's.
+                Err(error) if is_of_another(&error) => drop(refused.get_or_insert(error)),
+                Err(error) => refused = Some(error),
+            }
+        }
+        Err(refused.unwrap_or(FactoryError::NotACertificate))
+    }
+}
+
+fn is_of_another(error: &FactoryError) -> bool {
+    matches!(error, FactoryError::Untrusted(why) if why == "UnknownIssuer")
+}
