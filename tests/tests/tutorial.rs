@@ -209,6 +209,8 @@ fn operators_may_do_what_their_page_says() {
             ("muster operator add eve", "pump-1"),
             ("muster operator add eve", "`pump-2` is not among them"),
             ("muster operator add eve", "exit code 5"),
+            ("muster operator add eve", "look-1"),
+            ("muster operator add eve", "`rome` is not among them"),
             ("group put munich", "reaches beyond groups"),
             (
                 "quarantine pump-2 --reason \"strange traffic\"",

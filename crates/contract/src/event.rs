@@ -2,10 +2,13 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{id::ServiceName, v1::Event};
+use crate::{
+    id::{Kind, ServiceName},
+    v1::Event,
+};
 
 /// Who writes the events of an installation: becomes `source` and part of `id`.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +68,49 @@ pub fn to_cloud_event(source: Source<'_>, event: &Event) -> Vec<u8> {
     serde_json::to_vec(&cloud_event).unwrap_or_default()
 }
 
+/// Subjects that bear a device's name.
+const NAMED_BY_DEVICE: [&str; 3] = ["devices", "secrets", "admissions"];
+/// Subjects whose events' data says which device they are about, if they are about one.
+const ABOUT_DEVICES: [&str; 3] = ["alerts", "certificates", "clients"];
+
+/// What an event's data may say of a device.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct About {
+    device_id: String,
+    kind: String,
+    id: String,
+}
+
+/// The device that an event is about, for those who see the events of some devices only. `data` is asked for where the
+/// subject does not say.
+pub fn device_of(subject: &str, data: impl FnOnce() -> Option<Vec<u8>>) -> Option<String> {
+    let (kind, id) = subject.split_once('/')?;
+    if NAMED_BY_DEVICE.contains(&kind) {
+        return Some(id.to_owned());
+    }
+    if !ABOUT_DEVICES.contains(&kind) {
+        return None;
+    }
+    let about: About = serde_json::from_slice(&data()?).ok()?;
+    let named = match about.kind == Kind::Device.word() {
+        true => about.id,
+        false => about.device_id,
+    };
+    Some(named).filter(|id| !id.is_empty())
+}
+
+/// The data of an event as integrators get it.
+pub fn data_of(cloud_event: &[u8]) -> Option<Vec<u8>> {
+    #[derive(Deserialize)]
+    struct Told<'a> {
+        #[serde(borrow)]
+        data: &'a RawValue,
+    }
+    let told: Told<'_> = serde_json::from_slice(cloud_event).ok()?;
+    Some(told.data.get().as_bytes().to_vec())
+}
+
 /// `devices/pump-7` → `device`.
 fn singular(subject: &str) -> &str {
     let (kind, _) = subject.split_once('/').unwrap_or((subject, ""));
@@ -88,6 +134,54 @@ pub fn rfc3339(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_says_which_device_it_is_about() {
+        for (subject, data, expected) in [
+            ("devices/pump-7", "", Some("pump-7")),
+            ("secrets/pump-7", "", Some("pump-7")),
+            ("admissions/pump-7", "", Some("pump-7")),
+            (
+                "certificates/0a",
+                r#"{"kind":"devices","id":"pump-7"}"#,
+                Some("pump-7"),
+            ),
+            ("certificates/0a", r#"{"kind":"operators","id":"pump-7"}"#, None),
+            (
+                "clients/devices.pump-7",
+                r#"{"kind":"devices","id":"pump-7"}"#,
+                Some("pump-7"),
+            ),
+            (
+                "alerts/hot.pump-7",
+                r#"{"rule_id":"hot","device_id":"pump-7"}"#,
+                Some("pump-7"),
+            ),
+            ("alerts/many", r#"{"rule_id":"many","device_id":""}"#, None),
+            ("people/operators.ada", r#"{"device_id":"pump-7"}"#, None),
+            ("groups/berlin", "", None),
+            ("certificates/0a", "no JSON", None),
+            ("nothing", "", None),
+        ] {
+            let found = device_of(subject, || Some(data.as_bytes().to_vec()));
+            assert_eq!(found.as_deref(), expected, "{subject}");
+            let event = Event {
+                subject: subject.into(),
+                data: data.into(),
+                ..Event::default()
+            };
+            let source = Source {
+                site: "hq",
+                service: ServiceName::Provisioning,
+            };
+            let told = to_cloud_event(source, &event);
+            assert_eq!(
+                device_of(subject, || data_of(&told)).as_deref(),
+                expected,
+                "{subject}"
+            );
+        }
+    }
 
     #[test]
     fn every_time_can_be_told() {

@@ -36,3 +36,5 @@ pub const COMMAND_OUTPUT_BYTES: usize = 4 * 1024;
 pub const COMMAND_WHOLE_BYTES: usize = 256 * 1024;
 /// Bytes of such a piece.
 pub const COMMAND_PIECE_BYTES: usize = 16 * 1024;
+/// Devices of a job that are under way at once, where nobody says.
+pub const JOB_AT_ONCE: u32 = 20;

@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::Refusal;
+
 /// What each token begins with, so that it is known for one wherever it turns up.
 pub const TOKEN_PREFIX: &str = "mst_";
 /// Random bytes of a token: nobody guesses them, so their digest may travel and be kept.
@@ -36,6 +38,15 @@ pub fn read_digest(hex: &str) -> Option<TokenDigest> {
     let mut digest = TokenDigest::default();
     hex::decode_to_slice(hex, &mut digest).ok()?;
     Some(digest)
+}
+
+/// A SHA-256 as people write it, in the one form in which it is kept.
+pub fn sha256(field: &str, text: &str) -> Result<String, Refusal> {
+    let digest = text.to_ascii_lowercase();
+    match read_digest(&digest) {
+        Some(_) => Ok(digest),
+        None => Err(Refusal::invalid(field, "a SHA-256 is written in 64 hex digits")),
+    }
 }
 
 /// Whether this is what is kept of a password: at the one cost, and no other.

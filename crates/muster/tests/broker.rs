@@ -39,10 +39,22 @@ fn follower(server: &Installation) -> (Follower, String) {
     }
 }
 
+/// Waits until nobody is connected under a client id.
+fn gone(server: &Installation, client: &str) {
+    let begun = Instant::now();
+    loop {
+        let sessions = server.documents(&["broker", "clients", "--kind", "operator", "--prefix", "adm"]);
+        if sessions.iter().all(|session| session["client_id"] != client) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{sessions:?}");
+    }
+}
+
 #[test]
 fn an_operator_sees_who_is_connected_and_sends_one_away() {
     let server = Installation::running();
-    let (_follower, client) = follower(&server);
+    let (following, client) = follower(&server);
     let table = server.ends(&["broker", "clients"], 0);
     assert!(
         table.contains(&client) && table.contains("mqtt-5") && table.contains("1.3"),
@@ -64,6 +76,9 @@ fn an_operator_sees_who_is_connected_and_sends_one_away() {
     assert!(would.contains("would close"), "{would}");
     let kicked = server.documents(&[&kick[..], &["--yes"]].concat());
     assert_eq!(kicked[0]["closed"], 1);
+    // It comes back by itself: it is gone for good once it has ended, and the server has seen that.
+    drop(following);
+    gone(&server, &client);
     let again = server.ends(&[&kick[..], &["--yes"]].concat(), 0);
     assert!(again.contains("no connection was open"), "{again}");
     let told = server.documents(&[

@@ -349,15 +349,6 @@ pub(crate) fn secret_lifetime(expires_ms: i64, now_ms: i64) -> Result<(), Refusa
     }
 }
 
-/// A SHA-256 in the form in which it is kept.
-pub(crate) fn sha256(field: &str, text: &str) -> Result<String, Refusal> {
-    let digest = text.to_ascii_lowercase();
-    if digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Ok(digest);
-    }
-    Err(Refusal::invalid(field, "a SHA-256 is written in 64 hex digits"))
-}
-
 /// What device ids of a batch begin with: itself the beginning of an id.
 pub(crate) fn prefix(text: &str) -> Result<(), Refusal> {
     if text.is_empty() {

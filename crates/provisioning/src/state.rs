@@ -58,12 +58,15 @@ pub(crate) const TRUSTED: &str = "i";
 pub(crate) const MANUFACTURERS: &str = "M";
 
 /// What each record is, by the letter of its key.
-pub const KINDS: [(&str, &str); 16] = [
+pub const KINDS: [(&str, &str); 19] = [
     (CERTIFICATES, "certificates"),
     ("o", "certificates by owner"),
     (ENDS, "certificates by end"),
     ("k", "keys in use"),
     (BATCHES, "claims"),
+    ("q", "how fast claims are used"),
+    ("s", "devices' one-time secrets"),
+    (ADMISSIONS, "devices that wait for an operator's word"),
     (REVOKED, "revocation list entries"),
     ("v", "revocations under way"),
     ("f", "refused requests"),

@@ -254,15 +254,6 @@ pub(crate) fn retire_wait(asked_ms: u64, configured_ms: u64) -> Result<i64, Refu
     i64::try_from(wait).map_err(|_| Refusal::invalid("wait_ms", "the wait is too long"))
 }
 
-/// A digest, as it is written.
-pub(crate) fn sha256(field: &str, text: &str) -> Result<String, Refusal> {
-    let digest = text.to_ascii_lowercase();
-    match login::read_digest(&digest) {
-        Some(_) => Ok(digest),
-        None => Err(Refusal::invalid(field, "a SHA-256 is written in 64 hex digits")),
-    }
-}
-
 /// How long a token lasts from now.
 pub(crate) fn token_lifetime(expires_ms: i64, now_ms: i64) -> Result<(), Refusal> {
     match expires_ms.checked_sub(now_ms) {

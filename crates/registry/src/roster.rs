@@ -134,7 +134,7 @@ impl Roster {
             if joined.is_empty() && left.is_empty() {
                 continue;
             }
-            group.version += 1;
+            group.version = group.version.saturating_add(1);
             group.members = (group.members + joined.len() as u64).saturating_sub(left.len() as u64);
             outcome.put(state::group_key(&group.group_id), &group);
             event::group_changed(outcome, &group, GroupChange::Members, &joined, &left);

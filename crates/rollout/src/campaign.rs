@@ -99,7 +99,7 @@ impl<'a> Campaign<'a> {
     /// Ends the rollout and calls off what does not install yet.
     pub(crate) fn end(&mut self, state: RolloutState, reason: &str) -> Result<(), Fault> {
         self.rollout.set_state(state);
-        self.rollout.version += 1;
+        self.rollout.version = self.rollout.version.saturating_add(1);
         self.rollout.ended_at_ms = self.now;
         self.rollout.end_reason = reason.into();
         self.out.no_wake(assign_key(&self.rollout.rollout_id));
@@ -177,7 +177,7 @@ impl<'a> Campaign<'a> {
         };
         wave.started = true;
         let devices = wave.devices;
-        self.rollout.version += 1;
+        self.rollout.version = self.rollout.version.saturating_add(1);
         event::wave_started(&mut self.out, &self.rollout, number, devices);
         let progress = Progress {
             assigned_to: String::new(),

@@ -31,7 +31,7 @@ pub mod store;
 mod told;
 mod view;
 
-pub use host_loop::{Effect, Group, HostLoop, Input, Query, QueryDone, Released, Settings, touched};
+pub use host_loop::{Effect, Group, HostLoop, Input, Query, QueryDone, Released, Settings, reach, touched};
 pub use outcome::{
     Answer, AuditDraft, Completion, EffectDraft, EventDraft, FactDraft, Outcome, PushDraft, RequestDraft,
     WakeDraft,

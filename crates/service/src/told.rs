@@ -48,7 +48,7 @@ fn named(thing: &Value) -> Vec<String> {
     let mut subjects = Vec::new();
     for (name, kind) in NAMES {
         match thing.get(name) {
-            Some(Value::String(id)) => subjects.push(format!("{kind}/{id}")),
+            Some(Value::String(id)) if !id.is_empty() => subjects.push(format!("{kind}/{id}")),
             Some(Value::Array(ids)) => {
                 subjects.extend(
                     ids.iter()

@@ -31,7 +31,7 @@ pub(super) fn decide(decision: &mut Decision<'_>, request: PutRule) -> Result<()
         Some(_) => {}
         None => demand_place(decision, &rule)?,
     }
-    rule.version = version + 1;
+    rule.version = version.saturating_add(1);
     decision.out.put(state::rule(&rule.rule_id), &rule);
     decision.out.put(state::watch(&rule.metric, &rule.rule_id), &rule);
     event::rule_changed(&mut decision.out, &rule, false);

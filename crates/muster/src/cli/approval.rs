@@ -227,7 +227,7 @@ fn rules(global: &Global) -> Result<()> {
     for rule in &settings.rules {
         print::line(approval::words(rule))?;
     }
-    let within = humantime::format_duration(std::time::Duration::from_millis(settings.within_ms));
+    let within = print::duration(std::time::Duration::from_millis(settings.within_ms));
     print::line(format!("requests wait for {within}"))
 }
 

@@ -1,6 +1,9 @@
 //! How results look: tables for people, JSON for programs.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
@@ -16,6 +19,21 @@ pub(super) fn json(document: &impl Serialize) -> Result<()> {
 pub(super) fn line(text: impl AsRef<str>) -> Result<()> {
     writeln!(io::stdout().lock(), "{}", text.as_ref())?;
     Ok(())
+}
+
+/// A time that something takes: `1 day 2 h`.
+pub(super) fn duration(duration: Duration) -> String {
+    let text = humantime::format_duration(duration).to_string();
+    let mut spaced = String::with_capacity(text.len() + 4);
+    let mut after_digit = false;
+    for letter in text.chars() {
+        if after_digit && letter.is_alphabetic() {
+            spaced.push(' ');
+        }
+        after_digit = letter.is_ascii_digit();
+        spaced.push(letter);
+    }
+    spaced
 }
 
 /// Prints rows under their headings; says so when there are none.

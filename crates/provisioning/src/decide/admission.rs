@@ -107,7 +107,7 @@ fn decide(
     event: &'static str,
 ) -> Result<Outcome, Fault> {
     let device = policy::id("device_id", &m.device_id)?;
-    let fingerprint = policy::sha256("fingerprint", &m.fingerprint)?;
+    let fingerprint = contract::login::sha256("fingerprint", &m.fingerprint)?;
     let key = state::admission_key(device.as_str(), &fingerprint);
     let known: Option<WaitingDevice> = s.view.load(key)?;
     let known = known.ok_or_else(|| {

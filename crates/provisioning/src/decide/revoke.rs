@@ -237,7 +237,7 @@ pub(super) fn close_batch(s: &Situation<'_>, outcome: &mut Outcome, batch: &str)
     if let Some(claim) = state::batch(s.view, batch)? {
         let closed = Claim {
             revoked: true,
-            version: claim.version + 1,
+            version: claim.version.saturating_add(1),
             ..claim
         };
         outcome.put(state::batch_key(batch), &closed);

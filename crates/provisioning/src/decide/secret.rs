@@ -33,7 +33,7 @@ pub(super) fn decide(s: &Situation<'_>, m: &PutSecret) -> Result<Outcome, Fault>
     policy::device(known.as_ref())?;
     let mut outcome = Outcome::default();
     let secret = Secret {
-        sha256: policy::sha256("sha256", &m.sha256)?,
+        sha256: contract::login::sha256("sha256", &m.sha256)?,
         expires_ms: m.expires_ms,
         ..Secret::default()
     };

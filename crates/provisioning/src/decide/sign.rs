@@ -55,7 +55,7 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
     planning::plan(s, &mut outcome, &wanted, &csr)?;
     let claim = Claim {
         used: claim.used + 1,
-        version: claim.version + 1,
+        version: claim.version.saturating_add(1),
         ..claim
     };
     outcome.put(state::batch_key(batch), &claim);

@@ -113,7 +113,7 @@ fn failed(s: &Situation<'_>, record: &Record, why: &str) -> Result<Outcome, Faul
                 key,
                 &Claim {
                     used: claim.used.saturating_sub(1),
-                    version: claim.version + 1,
+                    version: claim.version.saturating_add(1),
                     ..claim
                 },
             ),

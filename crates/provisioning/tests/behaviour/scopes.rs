@@ -75,3 +75,25 @@ fn secrets_are_for_devices_in_sight_and_claims_for_the_whole_fleet() {
     let refused = w.ask::<v1::ClaimMade>(EVE, "put-claim", &v1::PutClaim::default());
     assert_eq!(refused.unwrap_err().code, "denied");
 }
+
+#[test]
+fn replayed_events_are_those_about_devices_in_sight() {
+    let (mut w, inside, _) = world();
+    w.ask::<v1::Done>(crate::world::ADA, "put-secret", &secret("pump-1"))
+        .unwrap();
+    w.ask::<v1::Done>(crate::world::ADA, "put-secret", &secret("pump-2"))
+        .unwrap();
+    let before = w.frames.len();
+    let _: v1::ReplayMarker = w.ask(EVE, "replay", &v1::Replay::default()).unwrap();
+    let replayed = w.frames[before..]
+        .iter()
+        .filter(|frame| frame.topic.ends_with("/replay/event"));
+    let subjects: std::collections::BTreeSet<String> = replayed
+        .map(|frame| {
+            let event: serde_json::Value = serde_json::from_slice(&frame.payload).unwrap();
+            event["subject"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let expected = [format!("certificates/{inside}"), "secrets/pump-1".to_owned()];
+    assert_eq!(subjects, expected.into());
+}

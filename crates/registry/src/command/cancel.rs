@@ -10,7 +10,7 @@ use super::{end, event, report::said, state};
 use crate::decide::Situation;
 
 pub(crate) fn decide(s: &Situation<'_>, sight: &Sight, m: CancelCommand) -> Result<Outcome, Fault> {
-    let mut command = state::seen(s.view, sight, &m.command_id)?;
+    let mut command = state::seen(s.view, sight, &m.device_id, &m.command_id)?;
     let mut outcome = Outcome::default();
     match command.state() {
         CommandState::Cancelled => {}

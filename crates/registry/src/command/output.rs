@@ -14,12 +14,7 @@ use crate::decide::Situation;
 
 pub(crate) fn decide(s: &Situation<'_>, caller: &Principal, m: PutCommandOutput) -> Result<Outcome, Fault> {
     let size = size(&m)?;
-    let mut command = state::find(s.view, &m.command_id)?;
-    if command.device_id != caller.id.as_str() {
-        return Err(Refusal::not_found("command", &m.command_id)
-            .at("command_id")
-            .into());
-    }
+    let mut command = state::find(s.view, caller.id.as_str(), &m.command_id)?;
     if state::is_final(command.state()) {
         let message = format!(
             "the command is {}; its output is not wanted any more",
@@ -78,7 +73,7 @@ pub(crate) fn read(
     sight: &Sight,
     m: &ReadCommandOutput,
 ) -> Result<CommandOutputRead, Fault> {
-    let command = state::seen(view, sight, &m.command_id)?;
+    let command = state::seen(view, sight, &m.device_id, &m.command_id)?;
     let offset = usize::try_from(m.offset).unwrap_or(usize::MAX);
     if !offset.is_multiple_of(COMMAND_PIECE_BYTES) {
         let message = format!("an offset is a multiple of {COMMAND_PIECE_BYTES}");

@@ -17,12 +17,7 @@ use crate::{
 
 pub(crate) fn decide(s: &Situation<'_>, caller: &Principal, m: ReportCommand) -> Result<Outcome, Fault> {
     let told = read(&m)?;
-    let command = state::find(s.view, &m.command_id)?;
-    if command.device_id != caller.id.as_str() {
-        return Err(Refusal::not_found("command", &m.command_id)
-            .at("command_id")
-            .into());
-    }
+    let command = state::find(s.view, caller.id.as_str(), &m.command_id)?;
     if state::is_final(command.state()) {
         return after_the_end(s, command, told);
     }

@@ -27,7 +27,7 @@ pub(crate) fn decide(s: &Situation<'_>, m: RunCommand) -> Result<Outcome, Fault>
     let mut command = read(s, m)?;
     let device = records::device(s.view, "device_id", &command.device_id)?;
     let mut outcome = Outcome::default();
-    if let Some(present) = state::present(s.view, &command.command_id)? {
+    if let Some(present) = state::present(s.view, &device.device_id, &command.command_id)? {
         same(&present, &command)?;
         command = present;
     } else {
@@ -113,7 +113,7 @@ fn same(present: &DeviceCommand, wanted: &DeviceCommand) -> Result<(), Refusal> 
     if what(present) == what(wanted) {
         return Ok(());
     }
-    let message = format!("there is another command `{}` already", present.command_id);
+    let message = format!("the device has another command `{}` already", present.command_id);
     Err(Refusal::new(Code::Exists, message).at("command_id"))
 }
 

@@ -10,7 +10,7 @@ pub(crate) fn show(view: &View<'_>, sight: &Sight, m: &ShowCommand) -> Result<Co
     // A signature that its device has not used would be good for somebody who cannot sign.
     let command = DeviceCommand {
         warrant: None,
-        ..state::seen(view, sight, &m.command_id)?
+        ..state::seen(view, sight, &m.device_id, &m.command_id)?
     };
     Ok(CommandShown {
         command: Some(command),

@@ -3,7 +3,7 @@
 //! | key | record |
 //! |---|---|
 //! | `kd{device} NUL {number, 16 hex digits}` | [`DeviceCommand`] |
-//! | `ki{command}` | [`Place`] |
+//! | `ki{command} NUL {device}` | [`Place`] |
 //! | `ko{device} NUL {number, 16 hex digits}{offset, 8 hex digits}` | a piece of its output |
 //! | `kt{device}` | [`Tray`] |
 
@@ -24,6 +24,9 @@ use crate::{
 
 /// All commands.
 pub(super) const ALL: &str = "kd";
+
+/// Devices that have a command of one id, of which are looked at where none is named.
+const NAMESAKES: usize = 100;
 
 /// Where a command lies.
 #[derive(Clone, PartialEq, Message)]
@@ -60,8 +63,13 @@ fn command_key(device: &str, number: u64) -> String {
     format!("{}{number:016x}", of(device))
 }
 
-fn place_key(id: &str) -> String {
-    format!("ki{}", fold(id))
+/// The devices that have a command of this id.
+fn places(id: &str) -> String {
+    format!("ki{}\0", fold(id))
+}
+
+fn place_key(id: &str, device: &str) -> String {
+    format!("{}{}", places(id), fold(device))
 }
 
 fn tray_key(device: &str) -> String {
@@ -80,28 +88,49 @@ pub(super) fn at(view: &View<'_>, device: &str, number: u64) -> Result<Option<De
     view.load(command_key(device, number))
 }
 
-/// The command of this id or of its twin.
-pub(super) fn present(view: &View<'_>, id: &str) -> Result<Option<DeviceCommand>, StoreError> {
-    match view.load::<Place>(place_key(id))? {
+/// A device's command of this id or of its twin: ids are devices' own.
+pub(super) fn present(view: &View<'_>, device: &str, id: &str) -> Result<Option<DeviceCommand>, StoreError> {
+    match view.load::<Place>(place_key(id, device))? {
         Some(place) => at(view, &place.device_id, place.number),
         None => Ok(None),
     }
 }
 
-/// The command of exactly this id.
-pub(super) fn find(view: &View<'_>, id: &str) -> Result<DeviceCommand, Fault> {
+/// A device's command of exactly this id.
+pub(super) fn find(view: &View<'_>, device: &str, id: &str) -> Result<DeviceCommand, Fault> {
     let id = policy::id("command_id", id)?;
-    let found = present(view, id.as_str())?.filter(|found| found.command_id == id.as_str());
-    Ok(found.ok_or_else(|| Refusal::not_found("command", id.as_str()).at("command_id"))?)
+    let found = present(view, device, id.as_str())?.filter(|found| found.command_id == id.as_str());
+    Ok(found.ok_or_else(|| absent(id.as_str()))?)
 }
 
-/// The command of exactly this id, if its device is in sight.
-pub(super) fn seen(view: &View<'_>, sight: &Sight, id: &str) -> Result<DeviceCommand, Fault> {
-    let found = find(view, id)?;
-    if in_sight(view, sight, &found.device_id)? {
-        return Ok(found);
+/// The command of exactly this id: of the device that is named, or of the only one in sight that has it.
+pub(super) fn seen(view: &View<'_>, sight: &Sight, device: &str, id: &str) -> Result<DeviceCommand, Fault> {
+    if !device.is_empty() {
+        let device = policy::id("device_id", device)?;
+        if !in_sight(view, sight, device.as_str())? {
+            return Err(absent(id).into());
+        }
+        return find(view, device.as_str(), id);
     }
-    Err(Refusal::not_found("command", id).at("command_id").into())
+    let id = policy::id("command_id", id)?;
+    let mut found = Vec::new();
+    for (_, place) in view.list::<Place>(places(id.as_str()), None, NAMESAKES)? {
+        if in_sight(view, sight, &place.device_id)? {
+            found.extend(at(view, &place.device_id, place.number)?);
+        }
+    }
+    found.retain(|command| command.command_id == id.as_str());
+    if found.len() > 1 {
+        let message = format!("several devices have a command `{id}`; say which");
+        let devices = found.iter().map(|command| command.device_id.clone());
+        let refusal = Refusal::invalid("device_id", message).allowing(devices.take(10));
+        return Err(refusal.into());
+    }
+    Ok(found.pop().ok_or_else(|| absent(id.as_str()))?)
+}
+
+fn absent(id: &str) -> Refusal {
+    Refusal::not_found("command", id).at("command_id")
 }
 
 /// A piece of a command's output.
@@ -127,13 +156,13 @@ pub(super) fn save(
     outcome: &mut Outcome,
     command: &mut DeviceCommand,
 ) -> Result<(), Fault> {
-    command.version += 1;
+    command.version = command.version.saturating_add(1);
     if command.version == 1 {
         let place = Place {
             device_id: command.device_id.clone(),
             number: command.number,
         };
-        outcome.put(place_key(&command.command_id), &place);
+        outcome.put(place_key(&command.command_id, &command.device_id), &place);
     }
     put(outcome, command);
     event::changed(outcome, command);
@@ -144,7 +173,7 @@ pub(super) fn forget(outcome: &mut Outcome, command: &DeviceCommand) {
     for offset in pieces(command) {
         outcome.delete(piece_key(command, offset));
     }
-    outcome.delete(place_key(&command.command_id));
+    outcome.delete(place_key(&command.command_id, &command.device_id));
     outcome.delete(command_key(&command.device_id, command.number));
 }
 

@@ -156,7 +156,7 @@ pub(super) fn put_own(
 fn write(s: &Situation<'_>, outcome: &mut Outcome, config: &mut DeviceConfig, whole: &Document, cause: &str) {
     let patch = document::difference(&state::read(&config.desired), whole);
     let base = config.version;
-    config.version += 1;
+    config.version = config.version.saturating_add(1);
     config.desired = document::to_text(whole);
     config.changed_at_ms = s.now_ms;
     config.changed_by.clone_from(&s.actor);

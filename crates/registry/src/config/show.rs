@@ -14,6 +14,7 @@ use service::{Fault, Sight, View, page};
 use super::{
     layers::{self, Layer},
     state,
+    template::is_seen,
 };
 use crate::state as records;
 
@@ -102,8 +103,13 @@ fn drifting(config: DeviceConfig) -> ConfigDrift {
     }
 }
 
-pub(crate) fn templates(view: &View<'_>, m: &ListConfigTemplates) -> Result<ConfigTemplatesListed, Fault> {
-    let page = page::list::<ConfigTemplate>(view, state::TEMPLATES, &m.page, m.page_size, |_| true)?;
+pub(crate) fn templates(
+    view: &View<'_>,
+    sight: &Sight,
+    m: &ListConfigTemplates,
+) -> Result<ConfigTemplatesListed, Fault> {
+    let seen = |of: &ConfigTemplate| is_seen(sight, of.scope(), &of.id);
+    let page = page::list::<ConfigTemplate>(view, state::TEMPLATES, &m.page, m.page_size, seen)?;
     Ok(ConfigTemplatesListed {
         templates: page.rows,
         next_page: page.next,

@@ -7,7 +7,7 @@ use contract::{
         RemoveConfigTemplate,
     },
 };
-use service::{Fault, Outcome, View};
+use service::{Fault, Outcome, Sight, View};
 
 use super::{event, set, state, walk};
 use crate::{choice, decide::Situation, policy, state as records};
@@ -15,8 +15,9 @@ use crate::{choice, decide::Situation, policy, state as records};
 /// The highest priority.
 const PRIORITY_MAX: u32 = 1_000;
 
-pub(crate) fn put(s: &Situation<'_>, m: PutConfigTemplate) -> Result<Outcome, Fault> {
+pub(crate) fn put(s: &Situation<'_>, sight: &Sight, m: PutConfigTemplate) -> Result<Outcome, Fault> {
     let scope: ConfigScope = choice::required("scope", m.scope)?;
+    in_reach(sight, scope, &m.id)?;
     let mode: ConfigMode = choice::required("mode", m.mode)?;
     priority(scope, m.priority)?;
     let change = set::read(mode, &m.document)?;
@@ -35,7 +36,7 @@ pub(crate) fn put(s: &Situation<'_>, m: PutConfigTemplate) -> Result<Outcome, Fa
     };
     let mut outcome = Outcome::default();
     if wanted != present {
-        wanted.version += 1;
+        wanted.version = wanted.version.saturating_add(1);
         wanted.settling = true;
         outcome.put(state::template_key(scope, &wanted.id), &wanted);
         walk::begin(&mut outcome, scope, &wanted.id, s.now_ms);
@@ -49,8 +50,9 @@ pub(crate) fn put(s: &Situation<'_>, m: PutConfigTemplate) -> Result<Outcome, Fa
     Ok(outcome)
 }
 
-pub(crate) fn remove(s: &Situation<'_>, m: RemoveConfigTemplate) -> Result<Outcome, Fault> {
+pub(crate) fn remove(s: &Situation<'_>, sight: &Sight, m: RemoveConfigTemplate) -> Result<Outcome, Fault> {
     let scope: ConfigScope = choice::required("scope", m.scope)?;
+    in_reach(sight, scope, &m.id)?;
     policy::id("id", &m.id)?;
     let found = state::template(s.view, scope, &m.id)?.filter(|found| found.id == m.id);
     let Some(template) = found else {
@@ -66,12 +68,31 @@ pub(crate) fn remove(s: &Situation<'_>, m: RemoveConfigTemplate) -> Result<Outco
 
 pub(super) fn delete(outcome: &mut Outcome, template: &ConfigTemplate) {
     let gone = ConfigTemplate {
-        version: template.version + 1,
+        version: template.version.saturating_add(1),
         document: String::new(),
         ..template.clone()
     };
     outcome.delete(state::template_key(template.scope(), &template.id));
     event::template_changed(outcome, &gone, "removed");
+}
+
+/// Whether whoever asks sees the settings of a type or a group: whoever has some groups only sees those of these.
+pub(super) fn is_seen(sight: &Sight, scope: ConfigScope, id: &str) -> bool {
+    match sight {
+        Sight::Everything => true,
+        Sight::Groups(_) => scope == ConfigScope::Group && sight.has_group(id),
+    }
+}
+
+fn in_reach(sight: &Sight, scope: ConfigScope, id: &str) -> Result<(), Refusal> {
+    if is_seen(sight, scope, id) {
+        return Ok(());
+    }
+    let message = format!(
+        "your grants are for other groups' settings than those of {} `{id}`",
+        state::word(scope)
+    );
+    Err(Refusal::new(Code::Denied, message).at("id"))
 }
 
 fn must_exist(view: &View<'_>, scope: ConfigScope, id: &str) -> Result<(), Fault> {

@@ -60,7 +60,7 @@ impl<'a> Act<'a> {
         why: &Why<'_>,
     ) -> Result<(), Fault> {
         device.set_stage(transition.to);
-        device.version += 1;
+        device.version = device.version.saturating_add(1);
         device.stage_since_ms = self.s.now_ms;
         device.changed_by.clone_from(&self.s.actor);
         device.change_reason = why.reason.to_owned();

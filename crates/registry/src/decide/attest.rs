@@ -25,7 +25,7 @@ pub(super) fn decide(s: &Situation<'_>, m: Attest) -> Result<Outcome, Fault> {
         note: m.note.clone(),
     };
     let mut act = Act::new(s);
-    device.version += 1;
+    device.version = device.version.saturating_add(1);
     event::attested(&mut act.outcome, &device, &m.check, &result);
     let word = if m.passed { "passed" } else { "failed" };
     let evidence = Evidence {

@@ -67,7 +67,7 @@ fn apply(
     let mut act = Act::new(s);
     if !fields.is_empty() {
         check::told(&fields)?;
-        device.version += 1;
+        device.version = device.version.saturating_add(1);
         act.save(Some(&before), &mut device)?;
         event::changed(&mut act.outcome, &device, fields);
     }

@@ -53,7 +53,7 @@ fn put_off(act: &mut Act<'_>, device: &mut Device) -> Result<(), Fault> {
     let former = device.retire_deadline_ms;
     let wait_ms = former.saturating_sub(device.stage_since_ms).clamp(0, ANOTHER_MS);
     device.retire_deadline_ms = act.s.now_ms.saturating_add(wait_ms);
-    device.version += 1;
+    device.version = device.version.saturating_add(1);
     let moved = json!({ "from": former.to_string(), "to": device.retire_deadline_ms.to_string() });
     let fields = event::Fields::from_iter([("retire_deadline_ms".to_owned(), moved)]);
     act.outcome.wake_at(wake_key(device), device.retire_deadline_ms);

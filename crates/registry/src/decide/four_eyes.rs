@@ -33,7 +33,7 @@ pub(super) fn decide(s: &Situation<'_>, m: PutFourEyes) -> Result<Outcome, Fault
         demand_two(s)?;
     }
     let settings = FourEyes {
-        version: present.version + 1,
+        version: present.version.saturating_add(1),
         ..wanted
     };
     outcome.put(state::FOUR_EYES, &settings);

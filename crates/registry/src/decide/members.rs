@@ -54,7 +54,7 @@ fn decide(s: &Situation<'_>, sight: &Sight, m: ChangeMembers, step: Step) -> Res
             continue;
         }
         changed += 1;
-        device.version += 1;
+        device.version = device.version.saturating_add(1);
         let groups = json!({ "from": before.groups, "to": device.groups });
         act.save(Some(&before), &mut device)?;
         event::changed(

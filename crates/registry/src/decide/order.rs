@@ -209,7 +209,7 @@ fn save(outcome: &mut Outcome, present: &Order, mut wanted: Order) -> u64 {
     if wanted == *present && present.version > 0 {
         return present.version;
     }
-    wanted.version += 1;
+    wanted.version = wanted.version.saturating_add(1);
     outcome.put(state::key::<Order>(&wanted.order_id), &wanted);
     event::catalogued(outcome, format!("orders/{}", wanted.order_id), &wanted);
     wanted.version

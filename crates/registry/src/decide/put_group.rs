@@ -42,7 +42,7 @@ pub(super) fn decide(s: &Situation<'_>, m: PutGroup) -> Result<Outcome, Fault> {
         settle::begin(&mut outcome, &group.group_id, s.now_ms);
     }
     if group != present || change == GroupChange::Made {
-        group.version += 1;
+        group.version = group.version.saturating_add(1);
         outcome.put(state::group_key(&group.group_id), &group);
         event::group_changed(&mut outcome, &group, change, &[], &[]);
     }

@@ -41,7 +41,7 @@ pub(super) fn decide(s: &Situation<'_>, m: PutPerson) -> Result<Outcome, Fault> 
         return Err(Refusal::new(Code::Precondition, message).at("role").into());
     }
     let person = Person {
-        version: version + 1,
+        version: version.saturating_add(1),
         ..wanted
     };
     outcome.put(state::person_key(&person.kind, &person.id), &person);

@@ -33,7 +33,7 @@ pub(super) fn decide(s: &Situation<'_>, m: PutSupplier) -> Result<Outcome, Fault
     }
     let mut outcome = Outcome::default();
     if wanted != present || wanted.version == 0 {
-        wanted.version += 1;
+        wanted.version = wanted.version.saturating_add(1);
         outcome.put(state::key::<Supplier>(&wanted.supplier_id), &wanted);
         event::catalogued(&mut outcome, format!("suppliers/{}", wanted.supplier_id), &wanted);
     }

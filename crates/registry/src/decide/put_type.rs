@@ -49,7 +49,7 @@ pub(super) fn deprecate(s: &Situation<'_>, m: DeprecateType) -> Result<Outcome, 
 fn save(present: DeviceType, mut wanted: DeviceType) -> Outcome {
     let mut outcome = Outcome::default();
     if wanted != present || wanted.version == 0 {
-        wanted.version += 1;
+        wanted.version = wanted.version.saturating_add(1);
         outcome.put(state::key::<DeviceType>(&wanted.type_id), &wanted);
         event::catalogued(&mut outcome, format!("types/{}", wanted.type_id), &wanted);
     }

@@ -43,7 +43,7 @@ pub(super) fn decide(s: &Situation<'_>, m: RemoveGroup) -> Result<Outcome, Fault
         );
         return Err(Refusal::new(Code::Precondition, message).at("group_id").into());
     }
-    group.version += 1;
+    group.version = group.version.saturating_add(1);
     let mut outcome = Outcome::default();
     outcome.delete(state::group_key(&group.group_id));
     if !group.query.is_empty() || group.settling {

@@ -73,7 +73,7 @@ fn succeed(act: &mut Act<'_>, mut old: Device, mut new: Device, reason: &str) ->
     }
     check::written(act.s, act.s.view, Some(&before_new), &new)?;
     for (device, before) in [(&mut old, &before_old), (&mut new, &before_new)] {
-        device.version += 1;
+        device.version = device.version.saturating_add(1);
         act.save(Some(before), device)?;
         let fields = field::changes(before, device);
         check::told(&fields)?;
@@ -139,7 +139,7 @@ fn children(s: &Situation<'_>, device: &Device) -> Result<Vec<Device>, Fault> {
 fn follow(act: &mut Act<'_>, mut child: Device, parent: &str) -> Result<(), Fault> {
     let before = child.clone();
     child.parent = parent.to_owned();
-    child.version += 1;
+    child.version = child.version.saturating_add(1);
     act.save(Some(&before), &mut child)?;
     event::changed(&mut act.outcome, &child, field::changes(&before, &child));
     Ok(())

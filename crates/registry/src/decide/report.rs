@@ -27,7 +27,7 @@ pub(super) fn decide(s: &Situation<'_>, caller: &Principal, m: Report) -> Result
     policy::components(&device.components)?;
     if !news.is_empty() || device.reported_at_ms == 0 {
         check::reported(s, &device)?;
-        device.version += 1;
+        device.version = device.version.saturating_add(1);
         device.reported_at_ms = s.now_ms;
         event::reported(&mut act.outcome, &device, news);
     }

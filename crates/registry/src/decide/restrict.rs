@@ -26,7 +26,7 @@ pub(super) fn decide(
     let to = restriction::take(&device, measure, caller)?;
     let (before, from) = (device.clone(), device.restriction());
     device.set_restriction(to);
-    device.version += 1;
+    device.version = device.version.saturating_add(1);
     device.restriction_reason = if to == Restriction::None {
         String::new()
     } else {

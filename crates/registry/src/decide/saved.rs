@@ -26,7 +26,7 @@ pub(super) fn put(s: &Situation<'_>, m: PutQuery) -> Result<Outcome, Fault> {
     understood(s, &wanted)?;
     let mut outcome = Outcome::default();
     if wanted != present || wanted.version == 0 {
-        wanted.version += 1;
+        wanted.version = wanted.version.saturating_add(1);
         outcome.put(state::key::<SavedQuery>(&wanted.query_id), &wanted);
         event::catalogued(&mut outcome, format!("queries/{}", wanted.query_id), &wanted);
     }
@@ -51,7 +51,7 @@ fn understood(s: &Situation<'_>, query: &SavedQuery) -> Result<(), Fault> {
 
 pub(super) fn remove(s: &Situation<'_>, m: RemoveQuery) -> Result<Outcome, Fault> {
     let mut query: SavedQuery = state::find(s.view, "query_id", &m.query_id)?;
-    query.version += 1;
+    query.version = query.version.saturating_add(1);
     query.r#where.clear();
     let mut outcome = Outcome::default();
     outcome.delete(state::key::<SavedQuery>(&query.query_id));

@@ -73,7 +73,7 @@ fn judge(act: &mut Act<'_>, group: &str, mut device: Device) -> Result<(), Fault
 fn done(s: &Situation<'_>, outcome: &mut Outcome, id: &str) -> Result<(), Fault> {
     let mut group: Group = state::find(&s.view.over(&outcome.changes), "group_id", id)?;
     group.settling = false;
-    group.version += 1;
+    group.version = group.version.saturating_add(1);
     outcome.delete(walk_key(id));
     outcome.put(state::group_key(id), &group);
     event::group_changed(outcome, &group, GroupChange::Settled, &[], &[]);

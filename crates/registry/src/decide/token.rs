@@ -6,7 +6,7 @@
 
 use contract::{
     Code, Refusal, event as words,
-    login::{TOKENS_MAX, is_verifier},
+    login::{TOKENS_MAX, is_verifier, sha256},
     v1::{Login, LoginPassword, LoginToken, PutPassword, PutToken, RevokeToken, TokenMade, TokensRevoked},
 };
 use service::{Fault, Outcome};
@@ -20,7 +20,7 @@ pub(super) const WAKE: &str = "login/";
 const NAME_DIGITS: usize = 12;
 
 pub(super) fn put(s: &Situation<'_>, m: PutToken) -> Result<Outcome, Fault> {
-    let sha256 = policy::sha256("sha256", &m.sha256)?;
+    let sha256 = sha256("sha256", &m.sha256)?;
     policy::token_lifetime(m.expires_ms, s.now_ms)?;
     policy::text("note", &m.note)?;
     let person = state::person(s.view, &m.kind, &m.id)?;

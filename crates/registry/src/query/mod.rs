@@ -61,14 +61,14 @@ pub(crate) fn answer(
         Request::ConfigShow(m) => Box::new(config::show(view, &m)?),
         Request::ConfigExplain(m) => Box::new(config::explain(view, &m)?),
         Request::ConfigDrift(m) => Box::new(config::drift(view, sight, &m)?),
-        Request::ConfigTemplates(m) => Box::new(config::templates(view, &m)?),
+        Request::ConfigTemplates(m) => Box::new(config::templates(view, sight, &m)?),
         Request::Config(_) => Box::new(config::current(view, caller)?),
         Request::CommandShow(m) => Box::new(command::show(view, sight, &m)?),
         Request::CommandList(m) => Box::new(command::list(view, sight, &m)?),
         Request::CommandRead(m) => Box::new(command::read_output(view, sight, &m)?),
-        Request::JobShow(m) => Box::new(command::show_job(view, &m)?),
-        Request::JobList(m) => Box::new(command::list_jobs(view, &m)?),
-        Request::JobDevices(m) => Box::new(command::list_job_devices(view, &m)?),
+        Request::JobShow(m) => Box::new(command::show_job(view, by, &m)?),
+        Request::JobList(m) => Box::new(command::list_jobs(view, by, &m)?),
+        Request::JobDevices(m) => Box::new(command::list_job_devices(view, by, &m)?),
         _ => return Err(Refusal::new(Code::Internal, "this verb is a command").into()),
     })
 }

@@ -319,3 +319,260 @@ fn a_device_that_joins_or_leaves_is_in_or_out_of_sight_at_once() {
         "denied"
     );
 }
+
+fn run(w: &mut World, who: &str, id: &str, device: &str) -> Result<Changed, Rejection> {
+    let run = RunCommand {
+        command_id: id.into(),
+        device_id: device.into(),
+        name: "reboot".into(),
+        ..RunCommand::default()
+    };
+    w.ask(who, "command-run", &run)
+}
+
+fn shown(w: &mut World, who: &str, id: &str, device: &str) -> Result<DeviceCommand, Rejection> {
+    let show = ShowCommand {
+        command_id: id.into(),
+        device_id: device.into(),
+        ..ShowCommand::default()
+    };
+    let shown = w.ask::<CommandShown>(who, "command-show", &show)?;
+    Ok(shown.command.unwrap())
+}
+
+#[test]
+fn nobody_learns_by_an_id_of_his_which_commands_others_have() {
+    let mut w = world();
+    run(&mut w, ADA, "c-1", "out-1").unwrap();
+    run(&mut w, EVE, "c-1", "in-1").unwrap();
+    assert_eq!(shown(&mut w, EVE, "c-1", "").unwrap().device_id, "in-1");
+    for device in ["out-1", "nobody"] {
+        assert_eq!(shown(&mut w, EVE, "c-1", device).unwrap_err().code, "not-found");
+    }
+    // Whoever sees both says which.
+    let several = shown(&mut w, ADA, "c-1", "").unwrap_err();
+    assert_eq!(
+        (several.code.as_str(), several.field.as_str()),
+        ("invalid", "device_id")
+    );
+    assert_eq!(several.allowed, ["in-1", "out-1"]);
+    assert_eq!(shown(&mut w, ADA, "c-1", "out-1").unwrap().created_by, ADA);
+    // A device means its own, and has no other.
+    w.activate("in-2");
+    let report = ReportCommand {
+        command_id: "c-1".into(),
+        state: CommandState::Succeeded.into(),
+        ..ReportCommand::default()
+    };
+    let refused = w
+        .ask::<Done>("devices/in-2", "command-report", &report)
+        .unwrap_err();
+    let unknown = ReportCommand {
+        command_id: "c-9".into(),
+        ..report.clone()
+    };
+    let absent = w
+        .ask::<Done>("devices/in-2", "command-report", &unknown)
+        .unwrap_err();
+    assert_eq!(refused.code, absent.code);
+    assert_eq!(refused.message.replace("c-1", "c-9"), absent.message);
+    w.ask::<Done>("devices/in-1", "command-report", &report).unwrap();
+    assert_eq!(
+        shown(&mut w, ADA, "c-1", "in-1").unwrap().state(),
+        CommandState::Succeeded
+    );
+    assert_eq!(
+        shown(&mut w, ADA, "c-1", "out-1").unwrap().state(),
+        CommandState::Queued
+    );
+}
+
+/// A job of two seconds for each device, one at a time.
+fn job(id: &str, group: &str, devices: &[&str]) -> RunJob {
+    RunJob {
+        job_id: id.into(),
+        name: "reboot".into(),
+        group: group.into(),
+        device_ids: devices.iter().map(|id| (*id).to_owned()).collect(),
+        at_once: 1,
+        each_within_ms: 2_000,
+        ..RunJob::default()
+    }
+}
+
+fn run_job(w: &mut World, who: &str, job: &RunJob) -> Result<Changed, Rejection> {
+    let changed = w.ask(who, "job-run", job);
+    (0..5).for_each(|_| w.wait(0));
+    changed
+}
+
+fn job_shown(w: &mut World, who: &str, id: &str, owner: &str) -> Result<CommandJob, Rejection> {
+    let show = ShowJob {
+        job_id: id.into(),
+        owner: owner.into(),
+        ..ShowJob::default()
+    };
+    let shown = w.ask::<JobShown>(who, "job-show", &show)?;
+    Ok(shown.job.unwrap())
+}
+
+fn job_devices(w: &mut World, who: &str, id: &str) -> Vec<(String, CommandState, String)> {
+    let list = ListJobDevices {
+        job_id: id.into(),
+        ..ListJobDevices::default()
+    };
+    let listed: JobDevicesListed = w.ask(who, "job-devices", &list).unwrap();
+    let rows = listed.devices.into_iter();
+    rows.map(|row| (row.device_id.clone(), row.state(), row.error))
+        .collect()
+}
+
+#[test]
+fn whoever_has_groups_orders_to_these_and_has_jobs_of_his_own() {
+    let mut w = world();
+    run_job(&mut w, ADA, &job("look", "", &["out-1"])).unwrap();
+    for (job, field) in [
+        (job("a", "rome", &[]), "group"),
+        (job("b", "oslo", &[]), "group"),
+        (job("c", "", &["in-1", "out-1"]), "device_ids"),
+        (job("d", "", &["in-1", "nobody"]), "device_ids"),
+    ] {
+        let refused = run_job(&mut w, EVE, &job).unwrap_err();
+        assert_eq!((refused.code.as_str(), refused.field.as_str()), ("denied", field));
+        assert!(refused.message.contains("`berlin` only"), "{}", refused.message);
+    }
+    // The id is hers, whatever Ada has.
+    assert_eq!(job_shown(&mut w, EVE, "look", "").unwrap_err().code, "not-found");
+    assert_eq!(job_shown(&mut w, EVE, "look", ADA).unwrap_err().code, "not-found");
+    run_job(&mut w, EVE, &job("look", "berlin", &[])).unwrap();
+    run_job(&mut w, EVE, &job("own", "", &["in-1"])).unwrap();
+    assert_eq!(job_shown(&mut w, EVE, "look", "").unwrap().created_by, EVE);
+    assert_eq!(job_shown(&mut w, EVE, "look", ADA).unwrap_err().code, "not-found");
+    let listed: JobsListed = w.ask(EVE, "job-list", &ListJobs::default()).unwrap();
+    let owners: Vec<_> = listed.jobs.iter().map(|job| job.created_by.as_str()).collect();
+    assert_eq!(owners, [EVE, EVE]);
+    assert_eq!(job_devices(&mut w, EVE, "look")[0].0, "in-1");
+    // Whoever sees all names the owner, where there are two and none is he.
+    assert_eq!(job_shown(&mut w, ADA, "look", "").unwrap().created_by, ADA);
+    assert_eq!(job_shown(&mut w, ADA, "look", EVE).unwrap().created_by, EVE);
+    assert_eq!(job_shown(&mut w, ADA, "own", "").unwrap().created_by, EVE);
+    let several = job_shown(&mut w, "operators/bob", "look", "").unwrap_err();
+    assert_eq!((several.code.as_str(), several.allowed.len()), ("invalid", 2));
+    let cancel = |owner: &str| CancelJob {
+        job_id: "look".into(),
+        owner: owner.into(),
+        ..CancelJob::default()
+    };
+    assert_eq!(
+        w.ask::<Changed>(EVE, "job-cancel", &cancel(ADA))
+            .unwrap_err()
+            .code,
+        "not-found"
+    );
+    w.ask::<Changed>(EVE, "job-cancel", &cancel("")).unwrap();
+    (0..5).for_each(|_| w.wait(0));
+    assert_eq!(
+        job_shown(&mut w, EVE, "look", "").unwrap().state(),
+        JobState::Cancelled
+    );
+    assert_eq!(
+        job_shown(&mut w, ADA, "look", "").unwrap().state(),
+        JobState::Running
+    );
+}
+
+#[test]
+fn two_jobs_of_one_id_both_reach_a_device() {
+    let mut w = world();
+    run_job(&mut w, ADA, &job("nightly", "", &["in-1"])).unwrap();
+    run_job(&mut w, EVE, &job("nightly", "berlin", &[])).unwrap();
+    let listed: CommandsListed = w.ask(ADA, "command-list", &ListCommands::default()).unwrap();
+    let ids: Vec<_> = listed.commands.iter().map(|c| c.command_id.as_str()).collect();
+    assert_eq!(ids, ["nightly-1", "nightly-1.2"]);
+    w.wait(3_000);
+    (0..5).for_each(|_| w.wait(0));
+    for who in [ADA, EVE] {
+        let counts = job_shown(&mut w, who, "nightly", who).unwrap().counts.unwrap();
+        assert_eq!(counts.timed_out, 1, "{who}");
+    }
+}
+
+#[test]
+fn a_device_whose_turn_comes_when_it_is_in_sight_no_more_is_left_out() {
+    let mut w = world();
+    for id in ["in-2", "in-3"] {
+        w.ask::<Changed>(ADA, "register", &register(id)).unwrap();
+        w.ask::<MembersChanged>(ADA, "join-group", &members("berlin", id))
+            .unwrap();
+    }
+    run_job(&mut w, EVE, &job("look", "berlin", &[])).unwrap();
+    w.ask::<MembersChanged>(ADA, "leave-group", &members("berlin", "in-2"))
+        .unwrap();
+    w.wait(2_500);
+    (0..5).for_each(|_| w.wait(0));
+    let rows = job_devices(&mut w, ADA, "look");
+    assert_eq!(
+        (rows[0].1, rows[1].1, rows[2].1),
+        (
+            CommandState::TimedOut,
+            CommandState::Rejected,
+            CommandState::Queued
+        )
+    );
+    assert!(rows[1].2.contains("may not order this"), "{}", rows[1].2);
+    let seen: Vec<_> = job_devices(&mut w, EVE, "look")
+        .into_iter()
+        .map(|row| row.0)
+        .collect();
+    assert_eq!(seen, ["in-1", "in-3"]);
+    // Whoever may nothing any more, or is shut out, has no further turns.
+    run_job(&mut w, EVE, &job("next", "", &["in-1", "in-3"])).unwrap();
+    let out = PutPerson {
+        disabled: true,
+        ..eve(&[grant(Role::Admin, &["berlin"], &[])])
+    };
+    w.ask::<Changed>(ADA, "put-person", &out).unwrap();
+    w.wait(2_500);
+    (0..5).for_each(|_| w.wait(0));
+    let rows = job_devices(&mut w, ADA, "next");
+    assert_eq!(
+        (rows[0].1, rows[1].1),
+        (CommandState::TimedOut, CommandState::Rejected)
+    );
+    assert!(rows[1].2.contains(EVE), "{}", rows[1].2);
+}
+
+#[test]
+fn whoever_has_groups_sees_and_makes_the_settings_of_these() {
+    let mut w = world();
+    let put = |scope: ConfigScope, id: &str| PutConfigTemplate {
+        scope: scope.into(),
+        id: id.into(),
+        mode: ConfigMode::Merge.into(),
+        document: r#"{"pace":1}"#.into(),
+        ..PutConfigTemplate::default()
+    };
+    w.ask::<Changed>(ADA, "put-config-template", &put(ConfigScope::Group, "rome"))
+        .unwrap();
+    w.ask::<Changed>(EVE, "put-config-template", &put(ConfigScope::Group, "berlin"))
+        .unwrap();
+    for (scope, id) in [
+        (ConfigScope::Group, "rome"),
+        (ConfigScope::Group, "oslo"),
+        (ConfigScope::Type, "berlin"),
+    ] {
+        let refused = w.ask::<Changed>(EVE, "put-config-template", &put(scope, id));
+        assert_eq!(refused.unwrap_err().code, "denied", "{id}");
+        let remove = RemoveConfigTemplate {
+            scope: scope.into(),
+            id: id.into(),
+            ..RemoveConfigTemplate::default()
+        };
+        let refused = w.ask::<Done>(EVE, "remove-config-template", &remove);
+        assert_eq!(refused.unwrap_err().code, "denied", "{id}");
+    }
+    let ask = ListConfigTemplates::default();
+    let listed: ConfigTemplatesListed = w.ask(EVE, "config-templates", &ask).unwrap();
+    let ids: Vec<_> = listed.templates.iter().map(|of| of.id.as_str()).collect();
+    assert_eq!(ids, ["berlin"]);
+}

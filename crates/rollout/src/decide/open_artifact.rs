@@ -96,7 +96,7 @@ fn record(
         ..Artifact::default()
     };
     let mut artifact = present.unwrap_or_else(fresh);
-    artifact.version += 1;
+    artifact.version = artifact.version.saturating_add(1);
     artifact.manifest = Some(manifest);
     artifact.signed = Some(signed);
     artifact

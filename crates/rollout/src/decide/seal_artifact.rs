@@ -34,7 +34,7 @@ pub(super) fn decide(view: &View<'_>, request: &SealArtifact) -> Result<Outcome,
         let message = "this image is being checked already; wait for that answer";
         return Err(Refusal::new(Code::Busy, message).retry_after_ms(1_000).into());
     }
-    artifact.version += 1;
+    artifact.version = artifact.version.saturating_add(1);
     let ticket = format!("{TICKET}/{id}/{}/{}", artifact.added_at_ms, artifact.version);
     let order = Order::new(id, &artifact.manifest.clone().unwrap_or_default());
     let mut out = Outcome {
@@ -100,7 +100,7 @@ fn settle(
         return Ok(Err(refusal));
     }
     artifact.complete = true;
-    artifact.version += 1;
+    artifact.version = artifact.version.saturating_add(1);
     artifact.added_at_ms = now;
     let newest = Newest {
         sequence: manifest.sequence,

@@ -64,7 +64,7 @@ pub(super) fn decide(
 
 fn set(campaign: &mut Campaign<'_>, state: RolloutState, event: &'static str, reason: &str) {
     campaign.rollout.set_state(state);
-    campaign.rollout.version += 1;
+    campaign.rollout.version = campaign.rollout.version.saturating_add(1);
     event::steered(&mut campaign.out, &campaign.rollout, event, reason);
 }
 

@@ -28,7 +28,7 @@ use contract::{
 };
 use prost::Message;
 
-pub use self::rights::touched;
+pub use self::rights::{reach, touched};
 use self::{call::Call, early::Early, facts::Following};
 pub use self::{
     group::{Effect, Group, Released},

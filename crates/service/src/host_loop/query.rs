@@ -171,14 +171,14 @@ impl Seen {
             Seen::Filters(filters) => return Ok(filters.iter().any(|f| f.matches(topic))),
             Seen::Devices(sight) => sight,
         };
-        Ok(match event.subject.split_once('/') {
-            Some(("devices", id)) => {
-                let fact = rights::registry_fact::<S, DeviceFact>(view, "device", id)?;
-                fact.is_some_and(|fact| sight.covers(&fact.groups))
-            }
-            Some(("groups", id)) => sight.has_group(id),
-            _ => false,
-        })
+        if let Some(("groups", id)) = event.subject.split_once('/') {
+            return Ok(sight.has_group(id));
+        }
+        let Some(device) = event::device_of(&event.subject, || Some(event.data.clone())) else {
+            return Ok(false);
+        };
+        let fact = rights::registry_fact::<S, DeviceFact>(view, "device", &device)?;
+        Ok(fact.is_some_and(|fact| sight.covers(&fact.groups)))
     }
 }
 

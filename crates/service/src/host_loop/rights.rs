@@ -116,6 +116,27 @@ fn is_revoked<S: Service>(serial: &str, view: &View<'_>) -> Result<bool, StoreEr
     Ok(false)
 }
 
+/// What a verb reaches now in the hands of an operator who asked for something earlier; `None`: nothing any more.
+pub fn reach<S: Service>(view: &View<'_>, who: &str, verb: &Verb) -> Result<Option<Sight>, Fault> {
+    let Some(who) = who
+        .parse()
+        .ok()
+        .filter(|who: &Principal| who.kind == Kind::Operator)
+    else {
+        return Ok(None);
+    };
+    let rights = match person::<S>(view, &who) {
+        Ok(person) => Rights::from(&person),
+        Err(Fault::Refused(_)) => return Ok(None),
+        Err(fault) => return Err(fault),
+    };
+    Ok(match rights.demand(verb) {
+        Ok(Extent::Everything) => Some(Sight::Everything),
+        Ok(Extent::Groups(groups)) => Some(Sight::Groups(groups)),
+        Ok(Extent::Nothing) | Err(_) => None,
+    })
+}
+
 /// How many devices these are, and how much they matter.
 pub fn touched<S: Service>(view: &View<'_>, devices: &[&str]) -> Result<Touched, StoreError> {
     let mut touched = Touched::default();

@@ -1,5 +1,6 @@
 //! Sessions that part from one connection and go on over another.
 
+use contract::event;
 use service::Now;
 
 use super::{Door, kept::KeptSession};
@@ -187,7 +188,10 @@ impl Door {
                 session.standing = standing.clone();
                 let (events, policy, copies) = (format!("{root}/events/"), &self.policy, &self.copies);
                 self.kept.sift(id, |d| {
-                    let (topic, groups) = (&*d.topic, copies.groups_of(&root, &d.topic));
+                    let (topic, groups) = (
+                        &*d.topic,
+                        copies.groups_of(&root, &d.topic, || event::data_of(&d.payload)),
+                    );
                     let groups = &groups[..];
                     let offer = match d.is_passed_on() {
                         true => Offer::Data { topic, groups },

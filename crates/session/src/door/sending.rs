@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use contract::{
     id::{Kind, Principal, ServiceName},
-    v1::{Frame, Purpose},
+    v1::{Event, Frame, Purpose},
     verb::Push,
 };
+use prost::Message as _;
 
 use service::Now;
 
@@ -119,7 +120,8 @@ impl Door {
         payload: impl FnOnce() -> Option<Bytes>,
         now: Now,
     ) {
-        let groups = self.copies.groups_of(self.root(), topic);
+        let data = || Event::decode(frame.payload.as_ref()).ok().map(|event| event.data);
+        let groups = self.copies.groups_of(self.root(), topic, data);
         let offer = Offer::Event {
             topic,
             groups: &groups,
@@ -150,7 +152,7 @@ impl Door {
     pub(super) fn hand_out(&mut self, said: &Delivery, now: Now) -> usize {
         self.counts.handed_out += 1;
         let topic = &*said.topic;
-        let groups = self.copies.groups_of(self.root(), topic);
+        let groups = self.copies.groups_of(self.root(), topic, || None);
         let offer = Offer::Data {
             topic,
             groups: &groups,

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use contract::{
-    Root, Topic,
+    Root, Topic, event,
     id::{Kind, Principal, ServiceName},
     v1::{
         Admission, Beacon, CertificateFact, CertificateStatus, Claim, DeviceFact, Fact, FactsAfter,
@@ -169,14 +169,14 @@ impl Known for Copies {
 }
 
 impl Copies {
-    /// The groups of the device that an event is about, or the group itself; none for all other events.
-    pub fn groups_of(&self, root: &Root, topic: &str) -> Vec<String> {
+    /// The groups of the device that an event is about, or the group itself; none for all other events. `data` is the
+    /// event's, where the topic does not say.
+    pub fn groups_of(&self, root: &Root, topic: &str, data: impl FnOnce() -> Option<Vec<u8>>) -> Vec<String> {
         let of_device = |id: &str| self.devices.get(id).map(|d| d.groups.clone()).unwrap_or_default();
         match root.parse_topic(topic) {
             Some(Topic::Event { subject, .. }) => match subject.split_once('/') {
-                Some(("devices", id)) => of_device(id),
                 Some(("groups", id)) => vec![id.to_owned()],
-                _ => Vec::new(),
+                _ => event::device_of(&subject, data).map_or_else(Vec::new, |id| of_device(&id)),
             },
             Some(Topic::Up { who, .. }) if who.kind == Kind::Device => of_device(who.id.as_str()),
             _ => Vec::new(),

@@ -92,8 +92,26 @@ fn whoever_has_a_group_hears_of_its_devices_alone() {
         heard,
         expected.map(|subject| format!("muster/v1/events/registry/{subject}/changed"))
     );
+    // Others that say which device they are about.
+    for (subject, name, data) in [
+        ("certificates/0a", "issued", r#"{"kind":"devices","id":"in-1"}"#),
+        ("certificates/0b", "issued", r#"{"kind":"devices","id":"pump-7"}"#),
+        ("certificates/0c", "issued", r#"{"kind":"operators","id":"in-1"}"#),
+        ("secrets/in-1", "made", "{}"),
+        ("claims/in-1", "made", "{}"),
+    ] {
+        world.tell_event_with(ServiceName::Provisioning, subject, name, data);
+    }
+    let heard: Vec<_> = world.got(ada).iter().map(|got| got.message(true).0).collect();
+    let expected = ["certificates/0a/issued", "secrets/in-1/made"];
+    assert_eq!(
+        heard,
+        expected.map(|rest| format!("muster/v1/events/provisioning/{rest}"))
+    );
     world.tell_fact(ServiceName::Registry, "device", "in-1", &device("in-1", &[]));
     world.tell_event(ServiceName::Registry, "devices/in-1", "changed");
+    let data = r#"{"kind":"devices","id":"in-1"}"#;
+    world.tell_event_with(ServiceName::Provisioning, "certificates/0a", "revoked", data);
     assert!(world.got(ada).is_empty());
     let topic = crate::world::up("operators/ada", "registry/put-group");
     let got = world.send(ada, &packets::publish(true, 1, 9, &topic, b"{}"));

@@ -476,11 +476,16 @@ impl World {
     }
 
     pub(crate) fn tell_event(&mut self, from: ServiceName, subject: &str, name: &str) {
+        self.tell_event_with(from, subject, name, "{}");
+    }
+
+    /// An event with data, JSON.
+    pub(crate) fn tell_event_with(&mut self, from: ServiceName, subject: &str, name: &str, data: &str) {
         let event = Event {
             sequence: 1,
             subject: subject.into(),
             name: name.into(),
-            data: b"{}".to_vec(),
+            data: data.into(),
             ..Event::default()
         };
         let topic = self.root().event(from, subject, name);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use contract::{
     Id,
-    id::ServiceName,
+    id::{Principal, ServiceName},
     v1::{
         CancelJob, Changed, CommandJob, CommandState, JobDevice, JobDevicesListed, JobShown, JobState,
         JobsListed, ListJobDevices, ListJobs, ShowJob,
@@ -46,12 +46,30 @@ pub(crate) struct List {
 pub(crate) struct Show {
     /// The job
     id: Id,
+    #[command(flatten)]
+    of: Of,
+}
+
+/// Whose job.
+#[derive(clap::Args)]
+struct Of {
+    /// Who made it [default: yourself, else the only one who has a job of this id]
+    #[arg(long, value_name = "operators/NAME")]
+    owner: Option<Principal>,
+}
+
+impl Of {
+    fn text(&self) -> String {
+        self.owner.as_ref().map(Principal::to_string).unwrap_or_default()
+    }
 }
 
 #[derive(clap::Args)]
 pub(crate) struct Devices {
     /// The job
     id: Id,
+    #[command(flatten)]
+    of: Of,
     /// Those in this state only
     #[arg(long, value_parser = words::parser::<CommandState>())]
     state: Option<CommandState>,
@@ -63,6 +81,8 @@ pub(crate) struct Devices {
 pub(crate) struct Cancel {
     /// The job
     id: Id,
+    #[command(flatten)]
+    of: Of,
 }
 
 impl Jobs {
@@ -111,11 +131,12 @@ impl List {
             |reply: JobsListed| (reply.jobs, reply.next_page),
         )?;
         let headings = [
-            "id", "command", "group", "state", "devices", "counts", "created", "ended",
+            "id", "by", "command", "group", "state", "devices", "counts", "created", "ended",
         ];
         listed.print(global, &headings, |job| {
             vec![
                 job.job_id.clone(),
+                job.created_by.clone(),
                 job.name.clone(),
                 job.group.clone(),
                 words::say(job.state()),
@@ -132,6 +153,7 @@ impl Show {
     fn run(self, global: &Global) -> Result<()> {
         let request = ShowJob {
             job_id: self.id.to_string(),
+            owner: self.of.text(),
             ..ShowJob::default()
         };
         let shown: JobShown = global.ask(ServiceName::Registry, "job-show", &request)?;
@@ -148,10 +170,7 @@ impl Show {
             ("devices", job.devices.to_string()),
             ("counts", counted(&job)),
             ("at once", job.at_once.to_string()),
-            (
-                "time for each device",
-                humantime::format_duration(each).to_string(),
-            ),
+            ("time for each device", print::duration(each)),
             ("by", job.created_by.clone()),
             ("created", print::time(job.created_at_ms)),
             ("ended", print::time(job.ended_at_ms)),
@@ -170,6 +189,7 @@ impl Devices {
                 page_size: page.size,
                 page: page.token,
                 job_id: self.id.to_string(),
+                owner: self.of.text(),
                 state: self.state.map(Into::into).unwrap_or_default(),
                 ..ListJobDevices::default()
             },
@@ -192,6 +212,7 @@ impl Cancel {
     fn run(self, global: &Global) -> Result<()> {
         let request = CancelJob {
             job_id: self.id.to_string(),
+            owner: self.of.text(),
             ..CancelJob::default()
         };
         let changed: Changed = global.ask(ServiceName::Registry, "job-cancel", &request)?;

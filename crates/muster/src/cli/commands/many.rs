@@ -7,6 +7,7 @@ use client::{AskError, Client};
 use contract::{
     Id,
     id::ServiceName,
+    limits,
     v1::{Changed, CommandJob, JobShown, JobState, RunJob, ShowJob},
 };
 use host::clock::wall_ms;
@@ -33,7 +34,7 @@ pub(super) struct Many {
     #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
     devices: Vec<Id>,
     /// So many devices at once at most; the next has its turn when one has come to its end
-    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = limits::JOB_AT_ONCE, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     at_once: u32,
     /// How long it may take with all devices
     #[arg(long, default_value = "1d", value_parser = humantime::parse_duration, value_name = "TIME")]

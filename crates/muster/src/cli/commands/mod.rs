@@ -37,6 +37,7 @@ pub(super) enum Commands {
     /// One command, and what came of it
     #[command(after_help = "Examples:
   muster command show restart-2026-11
+  muster command show restart-2026-11 --device pump-7
   muster --json command show restart-2026-11 | jq -r .command.output")]
     Show(show::Show),
     /// The whole output of a command, where it is long; cut off, it goes on where it was

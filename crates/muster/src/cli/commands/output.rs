@@ -16,13 +16,18 @@ use contract::{
 };
 use sha2::{Digest, Sha256};
 
-use super::super::{Global, global, print};
+use super::{
+    super::{Global, global, print},
+    show::Of,
+};
 use crate::exit::{Exit, Failure};
 
 #[derive(clap::Args)]
 pub(crate) struct Output {
     /// The command
     id: Id,
+    #[command(flatten)]
+    of: Of,
     /// Where it is written; FILE.part holds what has come so far
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -79,6 +84,7 @@ impl Output {
     async fn shown(&self, client: &Client) -> Result<DeviceCommand> {
         let request = ShowCommand {
             command_id: self.id.to_string(),
+            device_id: self.of.text(),
             ..ShowCommand::default()
         };
         let shown: CommandShown =
@@ -89,6 +95,7 @@ impl Output {
     async fn piece(&self, client: &Client, offset: usize) -> Result<Vec<u8>> {
         let request = ReadCommandOutput {
             command_id: self.id.to_string(),
+            device_id: self.of.text(),
             offset: offset as u64,
             ..ReadCommandOutput::default()
         };

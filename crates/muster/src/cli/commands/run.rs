@@ -106,7 +106,7 @@ async fn tell(client: &Client, global: &Global, request: &RunCommand, wait: bool
             request.device_id, request.name, changed.id
         ));
     }
-    let command = end_of(client, &changed.id).await?;
+    let command = end_of(client, &request.device_id, &changed.id).await?;
     if global.json {
         print::json(&command)?;
     } else {
@@ -116,9 +116,10 @@ async fn tell(client: &Client, global: &Global, request: &RunCommand, wait: bool
 }
 
 /// Looks until it has ended; its deadline sees to it that it does.
-async fn end_of(client: &Client, id: &str) -> Result<DeviceCommand> {
+async fn end_of(client: &Client, device: &str, id: &str) -> Result<DeviceCommand> {
     let request = ShowCommand {
         command_id: id.to_owned(),
+        device_id: device.to_owned(),
         ..ShowCommand::default()
     };
     loop {

@@ -16,12 +16,30 @@ use super::super::{Global, list::Limit, print, words};
 pub(crate) struct Show {
     /// The command
     id: Id,
+    #[command(flatten)]
+    of: Of,
 }
 
 #[derive(clap::Args)]
 pub(crate) struct Cancel {
     /// The command
     id: Id,
+    #[command(flatten)]
+    of: Of,
+}
+
+/// Whose command.
+#[derive(clap::Args)]
+pub(super) struct Of {
+    /// Its device, where several have a command of this id
+    #[arg(long, value_name = "ID")]
+    device: Option<Id>,
+}
+
+impl Of {
+    pub(super) fn text(&self) -> String {
+        self.device.as_ref().map(Id::to_string).unwrap_or_default()
+    }
 }
 
 #[derive(clap::Args)]
@@ -40,6 +58,7 @@ impl Show {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let request = ShowCommand {
             command_id: self.id.to_string(),
+            device_id: self.of.text(),
             ..ShowCommand::default()
         };
         let shown: CommandShown = global.ask(ServiceName::Registry, "command-show", &request)?;
@@ -89,9 +108,9 @@ pub(super) fn result(command: &DeviceCommand) -> Result<()> {
         print::line(print::clean(line))?;
     }
     if command.whole_size > 0 {
-        let (id, size) = (&command.command_id, command.whole_size);
+        let (id, device, size) = (&command.command_id, &command.device_id, command.whole_size);
         print::note(format!(
-            "that is the beginning; all {size} bytes: muster command output {id} --out FILE"
+            "that is the beginning; all {size} bytes: muster command output {id} --device {device} --out FILE"
         ));
     } else if command.output_cut {
         print::note("the output was longer and is cut");
@@ -137,6 +156,7 @@ impl Cancel {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let request = CancelCommand {
             command_id: self.id.to_string(),
+            device_id: self.of.text(),
             ..CancelCommand::default()
         };
         let changed: Changed = global.ask(ServiceName::Registry, "command-cancel", &request)?;

@@ -127,7 +127,7 @@ fn uptime(ms: u64) -> String {
     if ms == 0 {
         String::new()
     } else {
-        humantime::format_duration(Duration::from_secs(ms / 1_000)).to_string()
+        print::duration(Duration::from_secs(ms / 1_000))
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(since(&status), "never since 1970-01-02 00:00:00Z");
         assert_eq!(
             (uptime(0), uptime(93_784_500)),
-            (String::new(), "1day 2h 3m 4s".to_owned())
+            (String::new(), "1 day 2 h 3 m 4 s".to_owned())
         );
     }
 }

@@ -149,7 +149,7 @@ fn print_rollout(rollout: &Rollout) -> Result<()> {
         ("a wave is good at", format!("{} %", rollout.success_percent)),
         (
             "time for each device",
-            humantime::format_duration(Duration::from_millis(rollout.timeout_ms)).to_string(),
+            print::duration(Duration::from_millis(rollout.timeout_ms)),
         ),
         ("created", print::time(rollout.created_at_ms)),
         ("created by", rollout.created_by.clone()),

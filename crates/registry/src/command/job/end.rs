@@ -4,7 +4,7 @@ use contract::{
     Code, Refusal,
     v1::{CancelJob, Changed, CommandJob, CommandState, JobState},
 };
-use service::{Fault, Outcome};
+use service::{Caller, Fault, Outcome};
 
 use super::{
     super::{end as single, event, state as commands},
@@ -15,8 +15,8 @@ use super::{
 use crate::{choice::Choice, decide::Situation};
 
 /// `job-cancel`: no further device begins, and what was not begun is taken back.
-pub(crate) fn cancel(s: &Situation<'_>, m: CancelJob) -> Result<Outcome, Fault> {
-    let kept = state::find(s.view, &m.job_id)?;
+pub(crate) fn cancel(s: &Situation<'_>, by: &Caller, m: CancelJob) -> Result<Outcome, Fault> {
+    let kept = state::seen(s.view, by, &m.owner, &m.job_id)?;
     let mut outcome = Outcome::default();
     let job = kept.job.clone();
     match job.state() {
@@ -36,9 +36,8 @@ pub(crate) fn cancel(s: &Situation<'_>, m: CancelJob) -> Result<Outcome, Fault> 
             take_back(s, &mut outcome, &job, &reason)?;
         }
     }
-    let version = state::find(&s.view.over(&outcome.changes), &m.job_id)?
-        .job
-        .version;
+    let after = state::present(&s.view.over(&outcome.changes), &state::name_of(&job))?;
+    let version = after.map_or(job.version, |kept| kept.job.version);
     outcome.answer(Changed {
         id: job.job_id,
         version,
@@ -63,7 +62,8 @@ fn stop(
 
 /// Takes back the commands that no device has begun.
 fn take_back(s: &Situation<'_>, outcome: &mut Outcome, job: &CommandJob, reason: &str) -> Result<(), Fault> {
-    let prefix = state::under_way(&job.job_id);
+    let name = state::name_of(job);
+    let prefix = state::under_way(&name);
     let most = usize::try_from(job.at_once).unwrap_or(usize::MAX);
     for (key, _) in s.view.scan(prefix.as_bytes(), None, most)? {
         let digits = key.get(prefix.len()..).unwrap_or_default();
@@ -71,7 +71,10 @@ fn take_back(s: &Situation<'_>, outcome: &mut Outcome, job: &CommandJob, reason:
         let Some(number) = number.and_then(|text| u32::from_str_radix(text, 16).ok()) else {
             continue;
         };
-        let command = commands::present(s.view, &state::command_id(&job.job_id, number))?;
+        let Some(row) = state::row(s.view, &name, number)? else {
+            continue;
+        };
+        let command = commands::present(s.view, &row.device_id, &row.command_id)?;
         let Some(mut command) = command else { continue };
         if matches!(command.state(), CommandState::Queued | CommandState::Sent) {
             let mut tray = commands::tray(s.view, &command.device_id)?;
@@ -90,7 +93,7 @@ pub(super) fn deadline(s: &Situation<'_>, outcome: &mut Outcome, kept: Kept) -> 
         return Ok(());
     }
     if kept.job.deadline_ms > s.now_ms {
-        outcome.wake_at(Wake::Deadline.key(&kept.job.job_id), kept.job.deadline_ms);
+        outcome.wake_at(Wake::Deadline.key(&kept.job), kept.job.deadline_ms);
         return Ok(());
     }
     let reason = "the job's time was over before its turn".to_owned();
@@ -102,16 +105,17 @@ pub(super) fn forget(s: &Situation<'_>, outcome: &mut Outcome, job: &CommandJob)
     if !state::is_final(job.state()) {
         return Ok(());
     }
-    let rows = s.view.scan(state::rows(&job.job_id).as_bytes(), None, PAGE)?;
+    let name = state::name_of(job);
+    let rows = s.view.scan(state::rows(&name).as_bytes(), None, PAGE)?;
     let more = rows.len() == PAGE;
     for (key, _) in rows {
         outcome.delete(key);
     }
     if more {
-        outcome.wake_at(Wake::Forget.key(&job.job_id), s.now_ms);
+        outcome.wake_at(Wake::Forget.key(job), s.now_ms);
     } else {
-        outcome.delete(state::key(&job.job_id));
-        outcome.delete(state::arguments_key(&job.job_id));
+        outcome.delete(state::key(&name));
+        outcome.delete(state::arguments_key(&name));
     }
     Ok(())
 }

@@ -16,7 +16,8 @@ pub(in crate::command) fn follow(
         return Ok(());
     }
     let view = s.view.over(&outcome.changes);
-    let row = state::row(&view, &command.job_id, command.job_number)?;
+    let name = state::name(&command.created_by, &command.job_id);
+    let row = state::row(&view, &name, command.job_number)?;
     let fits = |row: &contract::v1::JobDevice| {
         state::belongs(command, row)
             && row.state() != command.state()
@@ -26,7 +27,7 @@ pub(in crate::command) fn follow(
     let Some(mut row) = row.filter(fits) else {
         return Ok(());
     };
-    let Some(mut kept) = state::present(&view, &command.job_id)? else {
+    let Some(mut kept) = state::present(&view, &name)? else {
         return Ok(());
     };
     kept.turn(s.now_ms, outcome, &mut row, command.state(), &command.error);

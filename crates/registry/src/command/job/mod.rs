@@ -14,6 +14,7 @@
 //! - The counts are those of the rows, and add up to the job's devices.
 //! - The rows before `next` had their turn, those from there on wait; so no device has its turn twice.
 //! - At most `at_once` devices are under way: queued, sent or running. They are those of the keys `kw`.
+//! - A device has its turn only if whoever made the job may still order to it then.
 //! - A final state, of a row or of the job, is never left. A job ends when all its rows have.
 //! - A job that has not ended has a wake-up at its deadline, and one for the next page while there is something to
 //!   write down, to begin or to end.
@@ -26,6 +27,7 @@ mod show;
 mod state;
 mod tally;
 
+use contract::v1::CommandJob;
 use service::{Fault, Outcome};
 
 use crate::decide::Situation;
@@ -64,18 +66,22 @@ impl Wake {
         }
     }
 
-    fn key(self, job: &str) -> String {
-        format!("{WAKE}{job}/{}", self.word())
+    fn key(self, job: &CommandJob) -> String {
+        format!("{WAKE}{}/{}/{}", job.job_id, job.created_by, self.word())
     }
 }
 
 /// A wake-up, by the rest of its name.
 pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     let mut outcome = Outcome::default();
-    let Some((job, word)) = key.split_once('/') else {
+    let name = key.split_once('/').and_then(|(job, rest)| {
+        let (owner, word) = rest.rsplit_once('/')?;
+        Some((state::name(owner, job), word))
+    });
+    let Some((name, word)) = name else {
         return Ok(outcome);
     };
-    let Some(kept) = state::present(s.view, job)? else {
+    let Some(kept) = state::present(s.view, &name)? else {
         return Ok(outcome);
     };
     match Wake::ALL.into_iter().find(|wake| wake.word() == word) {

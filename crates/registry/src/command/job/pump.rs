@@ -2,16 +2,18 @@
 
 use contract::{
     Code, Refusal,
-    v1::{CommandState, DeviceCommand, JobDevice, JobState},
+    id::ServiceName,
+    v1::{CommandJob, CommandState, DeviceCommand, JobDevice, JobState},
+    verb::Verb,
 };
-use service::{Fault, Outcome};
+use service::{Fault, Outcome, Sight};
 
 use super::{
     super::{run as single, state as commands},
     state::{self, Kept, PAGE},
     tally,
 };
-use crate::{decide::Situation, state as records};
+use crate::{Registry, decide::Situation, state as records};
 
 /// The wake-up.
 pub(super) fn go(s: &Situation<'_>, outcome: &mut Outcome, mut kept: Kept) -> Result<(), Fault> {
@@ -47,16 +49,18 @@ pub(super) fn collect(s: &Situation<'_>, outcome: &mut Outcome, kept: &mut Kept)
 
 /// Lets as many devices begin as there is room for.
 fn start(s: &Situation<'_>, outcome: &mut Outcome, kept: &mut Kept) -> Result<(), Fault> {
-    let arguments = state::arguments(s.view, &kept.job.job_id)?;
-    for mut row in state::rows_from(s.view, &kept.job.job_id, kept.next, PAGE)? {
+    let name = state::name_of(&kept.job);
+    let arguments = state::arguments(s.view, &name)?;
+    let reach = reach(s, &kept.job)?;
+    for mut row in state::rows_from(s.view, &name, kept.next, PAGE)? {
         if kept.under_way() >= kept.job.at_once {
             break;
         }
         kept.next = row.number + 1;
-        match tell(s, outcome, kept, &row, &arguments)? {
+        match tell(s, outcome, kept, &row, &arguments, reach.as_ref())? {
             Ok(command_id) => {
                 row.command_id = command_id;
-                let key = state::under_way_key(&kept.job.job_id, row.number);
+                let key = state::under_way_key(&name, row.number);
                 outcome.changes.put(key, Vec::new());
                 kept.turn(s.now_ms, outcome, &mut row, CommandState::Queued, "");
             }
@@ -72,6 +76,14 @@ fn start(s: &Situation<'_>, outcome: &mut Outcome, kept: &mut Kept) -> Result<()
     Ok(())
 }
 
+/// What whoever made the job may order to now.
+fn reach(s: &Situation<'_>, job: &CommandJob) -> Result<Option<Sight>, Fault> {
+    match Verb::find(ServiceName::Registry, "job-run") {
+        Some(verb) => service::reach::<Registry>(s.view, &job.created_by, verb),
+        None => Ok(None),
+    }
+}
+
 /// Gives a device its command, or says why it cannot have it.
 fn tell(
     s: &Situation<'_>,
@@ -79,22 +91,29 @@ fn tell(
     kept: &Kept,
     row: &JobDevice,
     arguments: &str,
+    reach: Option<&Sight>,
 ) -> Result<Result<String, Refusal>, Fault> {
     let job = &kept.job;
     let Some(device) = records::device_or_twin(s.view, &row.device_id)? else {
         return Ok(Err(Refusal::not_found("device", &row.device_id)));
     };
+    if !reach.is_some_and(|sight| sight.covers(&device.groups)) {
+        let message = format!("{} may not order this to it any more", job.created_by);
+        return Ok(Err(Refusal::new(Code::Denied, message)));
+    }
     let mut tray = commands::tray(s.view, &device.device_id)?;
     match single::may(s.view, &device, &tray, &job.name) {
         Ok(()) => {}
         Err(Fault::Refused(refusal)) => return Ok(Err(refusal)),
         Err(fault) => return Err(fault),
     }
-    let command_id = state::command_id(&job.job_id, row.number);
-    if commands::present(s.view, &command_id)?.is_some() {
-        let message = format!("there is another command `{command_id}` already");
+    let Some(command_id) = free_id(s, &device.device_id, job, row.number)? else {
+        let message = format!(
+            "the device has commands of the ids that `{}` gives already",
+            job.job_id
+        );
         return Ok(Err(Refusal::new(Code::Exists, message)));
-    }
+    };
     let mut command = DeviceCommand {
         command_id: command_id.clone(),
         device_id: device.device_id,
@@ -115,11 +134,21 @@ fn tell(
     Ok(Ok(command_id))
 }
 
+/// An id for a device's command of which it has no other.
+fn free_id(s: &Situation<'_>, device: &str, job: &CommandJob, number: u32) -> Result<Option<String>, Fault> {
+    for id in state::command_ids(&job.job_id, number) {
+        if commands::present(s.view, device, &id)?.is_none() {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
 /// Ends devices whose turn does not come any more.
 fn leave_out(s: &Situation<'_>, outcome: &mut Outcome, kept: &mut Kept) -> Result<(), Fault> {
     let how = CommandState::try_from(kept.cause).unwrap_or(CommandState::Cancelled);
     let reason = kept.job.reason.clone();
-    for mut row in state::rows_from(s.view, &kept.job.job_id, kept.next, PAGE)? {
+    for mut row in state::rows_from(s.view, &state::name_of(&kept.job), kept.next, PAGE)? {
         kept.next = row.number + 1;
         kept.turn(s.now_ms, outcome, &mut row, how, &reason);
     }

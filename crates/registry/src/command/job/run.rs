@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    Code, Refusal,
+    Code, Refusal, grant,
+    limits::JOB_AT_ONCE,
     v1::{Changed, CommandJob, CommandWarrant, Group, JobState, RunJob},
 };
-use service::{Fault, Outcome, View};
+use service::{Fault, Outcome, Sight, View};
 
 use super::{
     super::{run as single, warrant},
@@ -17,10 +18,8 @@ use super::{
 use crate::{decide::Situation, policy, state as records};
 
 /// The longest id, so that its devices' commands have one.
-const ID_CHARS: usize = 56;
-/// Devices that may be under way at once, where nobody says.
-const AT_ONCE: u32 = 20;
-/// The most.
+const ID_CHARS: usize = 54;
+/// The most devices that may be under way at once.
 const AT_ONCE_MAX: u32 = 500;
 /// The time that a job has where nobody says: a day.
 const WITHIN_MS: u64 = 24 * 3_600_000;
@@ -29,14 +28,15 @@ const OPEN_MAX: usize = 64;
 /// Devices of one job.
 const DEVICES_MAX: u64 = 1_000_000;
 
-pub(crate) fn decide(s: &Situation<'_>, m: RunJob) -> Result<Outcome, Fault> {
+pub(crate) fn decide(s: &Situation<'_>, sight: &Sight, m: RunJob) -> Result<Outcome, Fault> {
     let job = read(s, &m)?;
     let arguments = single::arguments(&m.arguments)?;
     let named = named(&m)?;
+    in_reach(s, sight, &m.group, &named)?;
     let warrants = warrants(s.now_ms, &m, &named)?;
     let mut outcome = Outcome::default();
     let id = job.job_id.clone();
-    let version = if let Some(present) = state::present(s.view, &id)? {
+    let version = if let Some(present) = state::present(s.view, &state::name_of(&job))? {
         same(s.view, &present.job, &job, &arguments, &named)?;
         present.job.version
     } else {
@@ -81,7 +81,7 @@ fn read(s: &Situation<'_>, m: &RunJob) -> Result<CommandJob, Refusal> {
         let message = format!("a job's id has {ID_CHARS} characters at most");
         return Err(Refusal::invalid("job_id", message));
     }
-    let at_once = if m.at_once == 0 { AT_ONCE } else { m.at_once };
+    let at_once = if m.at_once == 0 { JOB_AT_ONCE } else { m.at_once };
     if at_once > AT_ONCE_MAX {
         let message = format!("{AT_ONCE_MAX} devices at once at most");
         return Err(Refusal::invalid("at_once", message));
@@ -111,6 +111,34 @@ fn named(m: &RunJob) -> Result<BTreeMap<String, String>, Refusal> {
     let ids = m.device_ids.iter();
     ids.map(|id| policy::id("device_ids", id).map(|id| (records::fold(id.as_str()), id.to_string())))
         .collect()
+}
+
+/// Whoever has some groups only orders to these, or to devices of them. What else there is is not said.
+fn in_reach(
+    s: &Situation<'_>,
+    sight: &Sight,
+    group: &str,
+    named: &BTreeMap<String, String>,
+) -> Result<(), Fault> {
+    let Sight::Groups(groups) = sight else {
+        return Ok(());
+    };
+    let denied = |field: &str, what: &str| {
+        let message = format!(
+            "`job-run` was granted to you for {} only; `{what}` is not among them",
+            grant::named(groups)
+        );
+        Err(Refusal::new(Code::Denied, message).at(field).into())
+    };
+    if !group.is_empty() && !sight.has_group(group) {
+        return denied("group", group);
+    }
+    for device in named.values() {
+        if !records::in_sight(s.view, sight, device)? {
+            return denied("device_ids", device);
+        }
+    }
+    Ok(())
 }
 
 /// The signatures, by device: none, or one of each that is named.
@@ -156,17 +184,18 @@ fn may_be_told(group: &Group) -> Result<(), Refusal> {
 /// What stands beside a job's record.
 fn begin(s: &Situation<'_>, outcome: &mut Outcome, kept: &Kept, arguments: &str) -> Result<(), Fault> {
     let mut open = state::open(s.view)?;
-    if open.ids.len() >= OPEN_MAX {
+    if open.names.len() >= OPEN_MAX {
         let message = format!("{OPEN_MAX} jobs have not ended; cancel some, or let them end");
         return Err(Refusal::new(Code::Limit, message).into());
     }
     let job = &kept.job;
-    open.ids.push(job.job_id.clone());
+    let name = state::name_of(job);
+    open.names.push(name.clone());
     outcome.put(state::OPEN, &open);
     outcome
         .changes
-        .put(state::arguments_key(&job.job_id), arguments.as_bytes().to_vec());
-    outcome.wake_at(Wake::Deadline.key(&job.job_id), job.deadline_ms);
+        .put(state::arguments_key(&name), arguments.as_bytes().to_vec());
+    outcome.wake_at(Wake::Deadline.key(job), job.deadline_ms);
     Ok(())
 }
 
@@ -183,14 +212,15 @@ fn same(
         let within_ms = job.deadline_ms - job.created_at_ms;
         (texts, job.at_once, within_ms, job.each_within_ms)
     };
-    let mut fits = what(present) == what(wanted) && state::arguments(view, &present.job_id)? == arguments;
+    let name = state::name_of(present);
+    let mut fits = what(present) == what(wanted) && state::arguments(view, &name)? == arguments;
     if fits && present.group.is_empty() {
-        let rows = state::rows_from(view, &present.job_id, 1, policy::ROWS_MAX + 1)?;
+        let rows = state::rows_from(view, &name, 1, policy::ROWS_MAX + 1)?;
         fits = rows.iter().map(|row| &row.device_id).eq(named.values());
     }
     if fits {
         return Ok(());
     }
-    let message = format!("there is another job `{}` already", present.job_id);
+    let message = format!("you have another job `{}` already", present.job_id);
     Err(Refusal::new(Code::Exists, message).at("job_id").into())
 }

@@ -1,19 +1,19 @@
-//! The queries.
+//! The queries. Whoever sees some groups only sees their own jobs.
 
 use contract::v1::{
     CommandJob, CommandState, JobDevice, JobDevicesListed, JobShown, JobState, JobsListed, ListJobDevices,
     ListJobs, ShowJob,
 };
-use service::{Fault, View, page};
+use service::{Caller, Fault, Sight, View, page};
 
 use super::state::{self, Kept};
-use crate::choice;
+use crate::{choice, state as records};
 
-pub(crate) fn show(view: &View<'_>, m: &ShowJob) -> Result<JobShown, Fault> {
-    let job = state::find(view, &m.job_id)?.job;
+pub(crate) fn show(view: &View<'_>, by: &Caller, m: &ShowJob) -> Result<JobShown, Fault> {
+    let job = state::seen(view, by, &m.owner, &m.job_id)?.job;
     Ok(JobShown {
         job: Some(CommandJob {
-            arguments: state::arguments(view, &job.job_id)?,
+            arguments: state::arguments(view, &state::name_of(&job))?,
             ..job
         }),
         ..JobShown::default()
@@ -21,11 +21,13 @@ pub(crate) fn show(view: &View<'_>, m: &ShowJob) -> Result<JobShown, Fault> {
 }
 
 /// By their ids.
-pub(crate) fn list(view: &View<'_>, m: &ListJobs) -> Result<JobsListed, Fault> {
+pub(crate) fn list(view: &View<'_>, by: &Caller, m: &ListJobs) -> Result<JobsListed, Fault> {
     let wanted: Option<JobState> = choice::optional("state", m.state)?;
+    let me = by.principal.to_string();
     let page = page::fill(state::ALL, &m.page, m.page_size, |after, limit| {
         let rows = view.list::<Kept>(state::ALL, after, limit)?;
-        let fits = |job: &CommandJob| wanted.is_none_or(|state| state == job.state());
+        let seen = |job: &CommandJob| by.sight == Sight::Everything || job.created_by == me;
+        let fits = |job: &CommandJob| seen(job) && wanted.is_none_or(|state| state == job.state());
         let open = |(key, kept): (Vec<u8>, Kept)| (key, Some(kept.job).filter(fits));
         Ok(rows.into_iter().map(open).collect())
     })?;
@@ -37,11 +39,14 @@ pub(crate) fn list(view: &View<'_>, m: &ListJobs) -> Result<JobsListed, Fault> {
 }
 
 /// In the order in which they have their turn.
-pub(crate) fn devices(view: &View<'_>, m: &ListJobDevices) -> Result<JobDevicesListed, Fault> {
-    let job = state::find(view, &m.job_id)?.job;
+pub(crate) fn devices(view: &View<'_>, by: &Caller, m: &ListJobDevices) -> Result<JobDevicesListed, Fault> {
+    let job = state::seen(view, by, &m.owner, &m.job_id)?.job;
     let wanted: Option<CommandState> = choice::optional("state", m.state)?;
-    let fits = |row: &JobDevice| wanted.is_none_or(|state| state == row.state());
-    let page = page::list::<JobDevice>(view, &state::rows(&job.job_id), &m.page, m.page_size, fits)?;
+    let rows = state::rows(&state::name_of(&job));
+    let page = page::list_where::<JobDevice>(view, &rows, &m.page, m.page_size, |row| {
+        let fits = wanted.is_none_or(|state| state == row.state());
+        Ok(fits && records::in_sight(view, &by.sight, &row.device_id)?)
+    })?;
     let short = |row| JobDevice { warrant: None, ..row };
     Ok(JobDevicesListed {
         devices: page.rows.into_iter().map(short).collect(),

@@ -2,19 +2,22 @@
 //!
 //! | key | record |
 //! |---|---|
-//! | `kj{job}` | [`Kept`] |
-//! | `ka{job}` | the arguments, a JSON object as text |
-//! | `kr{job} NUL {number, 8 hex digits}` | [`JobDevice`] |
-//! | `kw{job} NUL {number, 8 hex digits}` | empty: the device is under way |
+//! | `kj{name}` | [`Kept`] |
+//! | `ka{name}` | the arguments, a JSON object as text |
+//! | `kr{name} NUL {number, 8 hex digits}` | [`JobDevice`] |
+//! | `kw{name} NUL {number, 8 hex digits}` | empty: the device is under way |
 //! | `kn` | [`Open`] |
+//!
+//! A job's name is `{job} NUL {owner}`: its id is its owner's own, so that nobody learns of others' jobs by a refusal.
 
 use contract::{
     Refusal,
+    id::Principal,
     v1::{CommandJob, CommandState, CommandWarrant, DeviceCommand, JobCounts, JobDevice, JobState},
 };
 use prost::Message;
 use serde_json::{Value, json};
-use service::{Fault, Outcome, View, store::StoreError};
+use service::{Caller, Fault, Outcome, Sight, View, store::StoreError};
 
 use super::super::state as commands;
 use crate::{policy, state::fold};
@@ -50,69 +53,109 @@ pub(super) struct Kept {
 /// The jobs that have not ended.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Open {
+    /// Their names.
     #[prost(string, repeated, tag = "1")]
-    pub(super) ids: Vec<String>,
+    pub(super) names: Vec<String>,
 }
 
 /// All jobs.
 pub(super) const ALL: &str = "kj";
+/// Jobs of one id, of which are looked at where no owner is named.
+const NAMESAKES: usize = 10;
 
-pub(super) fn key(job: &str) -> String {
-    format!("{ALL}{}", fold(job))
+/// A job's name in keys.
+pub(super) fn name(owner: &str, job: &str) -> String {
+    format!("{}\0{}", fold(job), fold(owner))
 }
 
-pub(super) fn arguments_key(job: &str) -> String {
-    format!("ka{}", fold(job))
+/// The name of this job.
+pub(super) fn name_of(job: &CommandJob) -> String {
+    name(&job.created_by, &job.job_id)
+}
+
+pub(super) fn key(name: &str) -> String {
+    format!("{ALL}{name}")
+}
+
+pub(super) fn arguments_key(name: &str) -> String {
+    format!("ka{name}")
 }
 
 /// The devices of a job.
-pub(super) fn rows(job: &str) -> String {
-    format!("kr{}\0", fold(job))
+pub(super) fn rows(name: &str) -> String {
+    format!("kr{name}\0")
 }
 
-pub(super) fn row_key(job: &str, number: u32) -> String {
-    format!("{}{number:08x}", rows(job))
+pub(super) fn row_key(name: &str, number: u32) -> String {
+    format!("{}{number:08x}", rows(name))
 }
 
 /// The devices of a job that are under way.
-pub(super) fn under_way(job: &str) -> String {
-    format!("kw{}\0", fold(job))
+pub(super) fn under_way(name: &str) -> String {
+    format!("kw{name}\0")
 }
 
-pub(super) fn under_way_key(job: &str, number: u32) -> String {
-    format!("{}{number:08x}", under_way(job))
+pub(super) fn under_way_key(name: &str, number: u32) -> String {
+    format!("{}{number:08x}", under_way(name))
 }
 
-/// The job of this id or of its twin.
-pub(super) fn present(view: &View<'_>, id: &str) -> Result<Option<Kept>, StoreError> {
-    view.load(key(id))
+/// The job of this name.
+pub(super) fn present(view: &View<'_>, name: &str) -> Result<Option<Kept>, StoreError> {
+    view.load(key(name))
 }
 
-/// The job of exactly this id.
-pub(super) fn find(view: &View<'_>, id: &str) -> Result<Kept, Fault> {
+/// The job of exactly this id: of the owner who is named, else of whoever asks, else of the only one who has one.
+/// Whoever sees some groups only has no jobs but their own.
+pub(super) fn seen(view: &View<'_>, by: &Caller, owner: &str, id: &str) -> Result<Kept, Fault> {
     let id = policy::id("job_id", id)?;
-    let found = present(view, id.as_str())?.filter(|found| found.job.job_id == id.as_str());
-    Ok(found.ok_or_else(|| Refusal::not_found("job", id.as_str()).at("job_id"))?)
+    let (me, sees_all) = (by.principal.to_string(), by.sight == Sight::Everything);
+    let whose: Principal = match owner {
+        "" => by.principal.clone(),
+        owner => owner
+            .parse()
+            .map_err(|_| Refusal::invalid("owner", "a person, for example `operators/ada`"))?,
+    };
+    let whose = whose.to_string();
+    let exact = |kept: &Kept| kept.job.job_id == id.as_str();
+    if whose == me || sees_all {
+        let found = present(view, &name(&whose, id.as_str()))?.filter(exact);
+        if let Some(found) = found {
+            return Ok(found);
+        }
+    }
+    let mut others = Vec::new();
+    if owner.is_empty() && sees_all {
+        let prefix = format!("{ALL}{}\0", fold(id.as_str()));
+        others = view.list::<Kept>(prefix, None, NAMESAKES)?;
+        others.retain(|(_, kept)| exact(kept));
+    }
+    if others.len() > 1 {
+        let message = format!("several people have a job `{id}`; say whose");
+        let owners = others.into_iter().map(|(_, kept)| kept.job.created_by);
+        return Err(Refusal::invalid("owner", message).allowing(owners).into());
+    }
+    let absent = || Refusal::not_found("job", id.as_str()).at("job_id");
+    Ok(others.pop().map(|(_, kept)| kept).ok_or_else(absent)?)
 }
 
-pub(super) fn arguments(view: &View<'_>, job: &str) -> Result<String, StoreError> {
-    let bytes = view.get(arguments_key(job).as_bytes())?.unwrap_or_default();
+pub(super) fn arguments(view: &View<'_>, name: &str) -> Result<String, StoreError> {
+    let bytes = view.get(arguments_key(name).as_bytes())?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-pub(super) fn row(view: &View<'_>, job: &str, number: u32) -> Result<Option<JobDevice>, StoreError> {
-    view.load(row_key(job, number))
+pub(super) fn row(view: &View<'_>, name: &str, number: u32) -> Result<Option<JobDevice>, StoreError> {
+    view.load(row_key(name, number))
 }
 
 /// Up to `limit` devices of a job from a number on.
 pub(super) fn rows_from(
     view: &View<'_>,
-    job: &str,
+    name: &str,
     number: u32,
     limit: usize,
 ) -> Result<Vec<JobDevice>, StoreError> {
-    let before = row_key(job, number.saturating_sub(1));
-    let rows = view.list::<JobDevice>(rows(job), Some(before.as_bytes()), limit)?;
+    let before = row_key(name, number.saturating_sub(1));
+    let rows = view.list::<JobDevice>(rows(name), Some(before.as_bytes()), limit)?;
     Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
@@ -175,7 +218,7 @@ impl Kept {
             ..JobDevice::default()
         };
         self.recount(CommandState::Unspecified, CommandState::Waiting);
-        outcome.put(row_key(&self.job.job_id, row.number), &row);
+        outcome.put(row_key(&name_of(&self.job), row.number), &row);
     }
 
     /// Writes that a device of the job went on to another state; a final one is kept.
@@ -195,9 +238,9 @@ impl Kept {
         row.set_state(to);
         row.since_ms = now_ms;
         error.clone_into(&mut row.error);
-        outcome.put(row_key(&self.job.job_id, row.number), row);
+        outcome.put(row_key(&name_of(&self.job), row.number), row);
         if commands::is_final(to) && from != CommandState::Waiting {
-            outcome.delete(under_way_key(&self.job.job_id, row.number));
+            outcome.delete(under_way_key(&name_of(&self.job), row.number));
         }
     }
 
@@ -211,9 +254,14 @@ impl Kept {
     }
 }
 
-/// The name of a device's command in a job.
-pub(super) fn command_id(job: &str, number: u32) -> String {
-    format!("{job}-{number}")
+/// Ids that a device's command in a job may have: another person's job may have the same id.
+pub(super) fn command_ids(job: &str, number: u32) -> impl Iterator<Item = String> {
+    let first = format!("{job}-{number}");
+    let others = (2..=9).map({
+        let first = first.clone();
+        move |n| format!("{first}.{n}")
+    });
+    std::iter::once(first).chain(others)
 }
 
 /// Whether this is the command of that row.
@@ -231,6 +279,7 @@ pub(crate) fn told(rest: &str, record: &[u8]) -> Option<(String, Value)> {
         }
         "a" => {
             let arguments = String::from_utf8_lossy(record);
+            let (id, _) = id.split_once('\0')?;
             Some((format!("jobs/{id}"), json!({ "arguments": arguments })))
         }
         _ => None,

@@ -30,7 +30,7 @@ pub(super) fn write(s: &Situation<'_>, outcome: &mut Outcome, mut kept: Kept) ->
         _ => counts.waiting > 0,
     };
     if more {
-        outcome.wake_at(Wake::Go.key(&kept.job.job_id), s.now_ms);
+        outcome.wake_at(Wake::Go.key(&kept.job), s.now_ms);
     }
     pace(s.now_ms, outcome, &mut kept);
     put(outcome, kept);
@@ -38,8 +38,8 @@ pub(super) fn write(s: &Situation<'_>, outcome: &mut Outcome, mut kept: Kept) ->
 }
 
 fn put(outcome: &mut Outcome, mut kept: Kept) {
-    kept.job.version += 1;
-    outcome.put(state::key(&kept.job.job_id), &kept);
+    kept.job.version = kept.job.version.saturating_add(1);
+    outcome.put(state::key(&state::name_of(&kept.job)), &kept);
 }
 
 /// Tells now, or sees to it that it is told.
@@ -50,7 +50,7 @@ fn pace(now_ms: i64, outcome: &mut Outcome, kept: &mut Kept) {
     } else if !kept.will_tell {
         kept.will_tell = true;
         let at_ms = now_ms.max(kept.told_at_ms.saturating_add(PACE_MS));
-        outcome.wake_at(Wake::Tell.key(&kept.job.job_id), at_ms);
+        outcome.wake_at(Wake::Tell.key(&kept.job), at_ms);
     }
 }
 
@@ -71,14 +71,15 @@ fn end(s: &Situation<'_>, outcome: &mut Outcome, mut kept: Kept) -> Result<(), F
     job.set_state(how);
     job.ended_at_ms = s.now_ms;
     for wake in [Wake::Go, Wake::Deadline, Wake::Tell] {
-        outcome.no_wake(wake.key(&job.job_id));
+        outcome.no_wake(wake.key(job));
     }
-    outcome.wake_at(Wake::Forget.key(&job.job_id), s.now_ms.saturating_add(KEPT_MS));
+    outcome.wake_at(Wake::Forget.key(job), s.now_ms.saturating_add(KEPT_MS));
     let mut open: Open = state::open(&s.view.over(&outcome.changes))?;
-    open.ids.retain(|id| *id != job.job_id);
+    let ended = state::name_of(job);
+    open.names.retain(|name| *name != ended);
     outcome.put(state::OPEN, &open);
     put(outcome, kept.clone());
-    kept.job.version += 1;
+    kept.job.version = kept.job.version.saturating_add(1);
     event(outcome, &kept.job, "ended");
     Ok(())
 }
