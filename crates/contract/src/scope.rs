@@ -28,6 +28,8 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
             "history",
             "why",
             "retirement",
+            "transfer",
+            "cancel-transfer",
             "change",
             "move",
             "suspend",
@@ -50,6 +52,7 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
         &[
             "list",
             "count",
+            "transfers",
             "groups",
             "config-drift",
             "command-show",
@@ -59,7 +62,12 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
             "replay",
         ],
     ),
-    (Scope::Open, Registry, &["types", "show-type", "four-eyes"]),
+    (
+        Scope::Open,
+        Registry,
+        // The secret says of which device.
+        &["types", "show-type", "four-eyes", "accept-transfer"],
+    ),
     (
         Scope::Devices,
         Provisioning,

@@ -2,7 +2,10 @@
 
 use contract::{
     Refusal,
-    v1::{CheckKind, CommandState, ConfigMode, ConfigScope, Criticality, JobState, Restriction, Role, Stage},
+    v1::{
+        CheckKind, CommandState, ConfigMode, ConfigScope, Criticality, JobState, Restriction, Role, Stage,
+        TransferState,
+    },
 };
 
 /// An enum of the contract, without its `UNSPECIFIED`.
@@ -41,6 +44,7 @@ choices! {
     ConfigMode: Merge Replace;
     ConfigScope: Type Group;
     CommandState: Queued Sent Running Succeeded Failed Rejected TimedOut Cancelled Waiting;
+    TransferState: Offered Accepted Cancelled Expired Locked;
     JobState: Collecting Running Ending Succeeded Failed Cancelled TimedOut;
     CheckKind: SelfTest FirmwareAtLeast Reported Attested;
 }

@@ -1,6 +1,7 @@
 //! What the registry is asked: the only place where wire messages come in.
 
 use contract::v1::ShowRetirement;
+use contract::v1::{AcceptTransfer, CancelTransfer, ListTransfers, OfferTransfer};
 use contract::v1::{
     Annotate, AskWhy, Attest, ChangeDevice, ChangeMembers, CountDevices, DeprecateType, Erased,
     ExpectDevices, GetStanding, ListDevices, ListGroups, ListOrders, ListPeople, ListQueries, ListSuppliers,
@@ -45,6 +46,10 @@ service::requests! {
         "quarantine" => Quarantine(RestrictDevice),
         "release" => Release(RestrictDevice),
         "retire" => Retire(RetireDevice),
+        "transfer" => Transfer(OfferTransfer),
+        "accept-transfer" => AcceptTransfer(AcceptTransfer),
+        "cancel-transfer" => CancelTransfer(CancelTransfer),
+        "transfers" => Transfers(ListTransfers),
         "replace" => Replace(ReplaceDevice),
         "readmit" => Readmit(ReadmitDevice),
         "attest" => Attest(Attest),
@@ -111,6 +116,8 @@ pub(crate) fn devices(request: &Request) -> Vec<&str> {
         Request::History(m) => vec![&m.device_id],
         Request::Why(m) => vec![&m.device_id],
         Request::Retirement(m) => vec![&m.device_id],
+        Request::Transfer(m) => vec![&m.device_id],
+        Request::CancelTransfer(m) => vec![&m.device_id],
         Request::Change(m) => vec![&m.device_id],
         Request::Move(m) => vec![&m.device_id],
         Request::Suspend(m) | Request::Quarantine(m) | Request::Release(m) => vec![&m.device_id],

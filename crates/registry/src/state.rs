@@ -18,6 +18,7 @@
 //! | `c…` | configuration, see `config/state.rs` |
 //! | `k…` | commands and jobs, see `command/state.rs` and `command/job/state.rs` |
 //! | `y{device} NUL {version, counted down, 16 hex digits}` | [`contract::v1::Retirement`], the last one first |
+//! | `z{device}` | [`contract::v1::Transfer`], the last one |
 //! | `u{kind} NUL {value}` | the device that has it, see `index.rs` |
 //! | `x{field} NUL {value} NUL {device}` | empty: the device is found by it, see `index.rs` |
 
@@ -52,9 +53,11 @@ pub(crate) const FOUR_EYES: &str = "e";
 pub(crate) const RULES: &str = "r";
 /// Begins the keys of retirements.
 pub(crate) const RETIREMENTS: &str = "y";
+/// Begins the keys of transfers.
+pub(crate) const TRANSFERS: &str = "z";
 
 /// What the records are, by how their keys begin; the longer ones first.
-pub const KINDS: [(&str, &str); 29] = [
+pub const KINDS: [(&str, &str); 30] = [
     ("cd", "devices' configuration"),
     ("ct", "configuration templates"),
     ("cw", "walks of configuration templates"),
@@ -84,6 +87,7 @@ pub const KINDS: [(&str, &str); 29] = [
     ("w", "searches for members of dynamic groups"),
     ("x", "devices by field"),
     (RETIREMENTS, "records of retirements"),
+    (TRANSFERS, "transfers to other owners"),
 ];
 
 /// The form of an id in keys.
@@ -129,6 +133,11 @@ pub(crate) fn history(device: &str) -> String {
 
 pub(crate) fn evidence_key(device: &str, version: u64) -> String {
     format!("{}{version:016x}", history(device))
+}
+
+/// The key of a device's last transfer.
+pub(crate) fn transfer_key(device: &str) -> String {
+    format!("{TRANSFERS}{}", fold(device))
 }
 
 /// Begins the keys of one device's retirements.

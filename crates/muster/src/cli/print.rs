@@ -92,6 +92,7 @@ pub(super) fn word(name: &str) -> String {
         "CONFIG_SCOPE",
         "JOB_STATE",
         "RETIREMENT_STATE",
+        "TRANSFER_STATE",
         "ERASURE",
         "ROLLOUT_STATE",
         "UPDATE_STATE",

@@ -1,11 +1,11 @@
 //! The decisions, one verb a file.
 
-mod act;
+pub(crate) mod act;
 mod active;
 mod attest;
 mod certificate;
 mod change;
-mod check;
+pub(crate) mod check;
 mod deadline;
 mod erased;
 mod four_eyes;
@@ -42,7 +42,7 @@ use crate::{
     retirement,
     rules::Rules,
     schema::SchemaCache,
-    state,
+    state, transfer,
 };
 
 /// What every decision is given.
@@ -107,6 +107,9 @@ pub(crate) fn decide(
         Request::RevokeToken(m) => token::revoke(s, &m),
         Request::PutPassword(m) => token::put_password(s, m),
         Request::PutFourEyes(m) => four_eyes::decide(s, m),
+        Request::Transfer(m) => transfer::offer(s, &by.sight, m),
+        Request::AcceptTransfer(m) => transfer::accept(s, &by.sight, &m),
+        Request::CancelTransfer(m) => transfer::cancel(s, &m),
         Request::Replace(m) => replace::decide(s, m),
         Request::Readmit(m) => retire::readmit(s, m),
         Request::Attest(m) => attest::decide(s, m),
@@ -136,6 +139,7 @@ pub(crate) fn decide(
         | Request::History(_)
         | Request::Why(_)
         | Request::Retirement(_)
+        | Request::Transfers(_)
         | Request::Standing(_)
         | Request::ShowType(_)
         | Request::Types(_)
@@ -167,7 +171,7 @@ pub(crate) fn fact(s: &Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, F
 }
 
 /// A wake-up: the deadline of a retiring device, the next page for a dynamic group, a configuration, a
-/// command or a job, the end of a token, a record that is to be signed.
+/// command or a job, the end of a token, a record that is to be signed, the end of an offer.
 pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     if let Some(rest) = key.strip_prefix(config::WAKE) {
         return config::wake(s, rest);
@@ -181,6 +185,9 @@ pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     if let Some(rest) = key.strip_prefix(command::JOB_WAKE) {
         return command::wake_job(s, rest);
     }
+    if let Some(device) = key.strip_prefix(transfer::WAKE) {
+        return transfer::expire(s, device);
+    }
     if let Some(rest) = key.strip_prefix(retirement::NAME) {
         return retirement::wake(s.view, rest);
     }
@@ -191,7 +198,7 @@ pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
 }
 
 /// The answer to a change of one entity.
-fn changed(id: &str, version: u64) -> Changed {
+pub(crate) fn changed(id: &str, version: u64) -> Changed {
     Changed {
         id: id.to_owned(),
         version,

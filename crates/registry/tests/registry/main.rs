@@ -27,5 +27,6 @@ mod scopes;
 mod sequences;
 mod steps;
 mod tokens;
+mod transferring;
 mod types;
 mod world;
