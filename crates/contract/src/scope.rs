@@ -30,6 +30,8 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
             "retirement",
             "transfer",
             "cancel-transfer",
+            "maintain",
+            "maintenance",
             "change",
             "move",
             "suspend",

@@ -3,8 +3,8 @@
 use contract::{
     Refusal,
     v1::{
-        CheckKind, CommandState, ConfigMode, ConfigScope, Criticality, JobState, Restriction, Role, Stage,
-        TransferState,
+        CheckKind, CommandState, ConfigMode, ConfigScope, Criticality, JobState, MaintenanceKind,
+        Restriction, Role, Stage, TransferState,
     },
 };
 
@@ -45,6 +45,7 @@ choices! {
     ConfigScope: Type Group;
     CommandState: Queued Sent Running Succeeded Failed Rejected TimedOut Cancelled Waiting;
     TransferState: Offered Accepted Cancelled Expired Locked;
+    MaintenanceKind: Inspection Repair Battery PartReplaced Calibration Cleaning Other;
     JobState: Collecting Running Ending Succeeded Failed Cancelled TimedOut;
     CheckKind: SelfTest FirmwareAtLeast Reported Attested;
 }

@@ -47,6 +47,7 @@ mod field;
 mod index;
 mod language;
 mod lifecycle;
+mod maintenance;
 mod policy;
 mod query;
 mod request;

@@ -18,6 +18,7 @@ use contract::v1::{
     ExplainConfig, GetConfig, ListConfigDrift, ListConfigTemplates, PutConfigTemplate, RemoveConfigTemplate,
     ReportConfig, SetConfig, ShowConfig,
 };
+use contract::v1::{ListMaintenance, RecordMaintenance};
 use contract::v1::{ListTokens, PutPassword, PutToken, RevokeToken, ShowPassword};
 use contract::v1::{PutFourEyes, ShowFourEyes};
 use contract::{approval::Touched, v1::Criticality};
@@ -50,6 +51,8 @@ service::requests! {
         "accept-transfer" => AcceptTransfer(AcceptTransfer),
         "cancel-transfer" => CancelTransfer(CancelTransfer),
         "transfers" => Transfers(ListTransfers),
+        "maintain" => Maintain(RecordMaintenance),
+        "maintenance" => Maintenance(ListMaintenance),
         "replace" => Replace(ReplaceDevice),
         "readmit" => Readmit(ReadmitDevice),
         "attest" => Attest(Attest),
@@ -117,6 +120,8 @@ pub(crate) fn devices(request: &Request) -> Vec<&str> {
         Request::Why(m) => vec![&m.device_id],
         Request::Retirement(m) => vec![&m.device_id],
         Request::Transfer(m) => vec![&m.device_id],
+        Request::Maintain(m) => vec![&m.device_id],
+        Request::Maintenance(m) => vec![&m.device_id],
         Request::CancelTransfer(m) => vec![&m.device_id],
         Request::Change(m) => vec![&m.device_id],
         Request::Move(m) => vec![&m.device_id],

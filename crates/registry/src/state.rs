@@ -17,6 +17,7 @@
 //! | `h{device} NUL {version, 16 hex digits}` | [`contract::v1::Evidence`] |
 //! | `c…` | configuration, see `config/state.rs` |
 //! | `k…` | commands and jobs, see `command/state.rs` and `command/job/state.rs` |
+//! | `n{device} NUL {time, counted down, 16 hex digits} {version, the same}` | [`contract::v1::MaintenanceRecord`], the last one first |
 //! | `y{device} NUL {version, counted down, 16 hex digits}` | [`contract::v1::Retirement`], the last one first |
 //! | `z{device}` | [`contract::v1::Transfer`], the last one |
 //! | `u{kind} NUL {value}` | the device that has it, see `index.rs` |
@@ -57,7 +58,7 @@ pub(crate) const RETIREMENTS: &str = "y";
 pub(crate) const TRANSFERS: &str = "z";
 
 /// What the records are, by how their keys begin; the longer ones first.
-pub const KINDS: [(&str, &str); 30] = [
+pub const KINDS: [(&str, &str); 31] = [
     ("cd", "devices' configuration"),
     ("ct", "configuration templates"),
     ("cw", "walks of configuration templates"),
@@ -77,6 +78,7 @@ pub const KINDS: [(&str, &str); 30] = [
     ("kw", "devices of jobs whose turn it is"),
     (LOGINS, "logins of people"),
     ("m", "members of groups"),
+    ("n", "records of maintenance"),
     (ORDERS, "orders"),
     (PEOPLE, "people"),
     (QUERIES, "saved queries"),
@@ -133,6 +135,22 @@ pub(crate) fn history(device: &str) -> String {
 
 pub(crate) fn evidence_key(device: &str, version: u64) -> String {
     format!("{}{version:016x}", history(device))
+}
+
+/// Begins the keys of one device's records of maintenance.
+pub(crate) fn maintenance(device: &str) -> String {
+    format!("n{}\0", fold(device))
+}
+
+/// The key of what was done at this time and has been written down with this version.
+pub(crate) fn maintenance_key(device: &str, at_ms: i64, version: u64) -> String {
+    let at_ms = u64::try_from(at_ms).unwrap_or_default();
+    format!(
+        "{}{:016x}{:016x}",
+        maintenance(device),
+        u64::MAX - at_ms,
+        u64::MAX - version
+    )
 }
 
 /// The key of a device's last transfer.

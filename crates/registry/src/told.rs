@@ -40,6 +40,8 @@ pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
             Some((format!("groups/{group}"), json!({ "members": { device: "yes" } })))
         }
         state::TRANSFERS => transfer(record),
+        // A record is not changed; that it came stands in the device's.
+        "n" => None,
         // It follows from the device's record, and says of itself who signed it.
         state::RETIREMENTS => None,
         _ => None,

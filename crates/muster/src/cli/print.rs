@@ -93,6 +93,7 @@ pub(super) fn word(name: &str) -> String {
         "JOB_STATE",
         "RETIREMENT_STATE",
         "TRANSFER_STATE",
+        "MAINTENANCE_KIND",
         "ERASURE",
         "ROLLOUT_STATE",
         "UPDATE_STATE",

@@ -22,7 +22,7 @@ macro_rules! words {
 }
 
 words! {
-    Admission, AdmissionStatus, CertificateStatus, CheckKind, CommandState, ConfigScope, Comparison, Connectivity, Criticality, Erasure, JobState, Response, RetirementState, TransferState, Restriction, Role, RolloutState,
+    Admission, AdmissionStatus, CertificateStatus, CheckKind, CommandState, ConfigScope, Comparison, Connectivity, Criticality, Erasure, JobState, MaintenanceKind, Response, RetirementState, TransferState, Restriction, Role, RolloutState,
     Severity, Stage, UpdateState,
 }
 

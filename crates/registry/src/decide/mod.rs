@@ -38,6 +38,7 @@ use service::{Caller, FactChange, Fault, Outcome, View};
 use crate::{
     Request, Settings, acceptance, command, config,
     lifecycle::{self, Ground},
+    maintenance,
     restriction::Measure,
     retirement,
     rules::Rules,
@@ -110,6 +111,7 @@ pub(crate) fn decide(
         Request::Transfer(m) => transfer::offer(s, &by.sight, m),
         Request::AcceptTransfer(m) => transfer::accept(s, &by.sight, &m),
         Request::CancelTransfer(m) => transfer::cancel(s, &m),
+        Request::Maintain(m) => maintenance::record(s, &m),
         Request::Replace(m) => replace::decide(s, m),
         Request::Readmit(m) => retire::readmit(s, m),
         Request::Attest(m) => attest::decide(s, m),
@@ -140,6 +142,7 @@ pub(crate) fn decide(
         | Request::Why(_)
         | Request::Retirement(_)
         | Request::Transfers(_)
+        | Request::Maintenance(_)
         | Request::Standing(_)
         | Request::ShowType(_)
         | Request::Types(_)

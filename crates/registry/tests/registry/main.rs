@@ -18,6 +18,7 @@ mod jobs;
 mod life;
 mod lifecycle;
 mod listing;
+mod maintaining;
 mod registering;
 mod reporting;
 mod retention;

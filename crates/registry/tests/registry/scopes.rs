@@ -62,6 +62,11 @@ fn eve(grants: &[Grant]) -> PutPerson {
 const ABOUT_A_DEVICE: &[(&str, &str)] = &[
     ("show", r#"{"device_id":"ID"}"#),
     ("history", r#"{"device_id":"ID"}"#),
+    (
+        "maintain",
+        r#"{"device_id":"ID","kind":"MAINTENANCE_KIND_REPAIR"}"#,
+    ),
+    ("maintenance", r#"{"device_id":"ID"}"#),
     ("transfer", r#"{"device_id":"ID","to":"south"}"#),
     ("cancel-transfer", r#"{"device_id":"ID"}"#),
     ("retirement", r#"{"device_id":"ID"}"#),

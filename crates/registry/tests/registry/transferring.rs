@@ -157,7 +157,7 @@ fn the_secret_makes_it_somebody_elses_once_and_all_of_it_is_written_down() {
         .entries
         .iter()
         .find(|entry| entry.verb.ends_with("accept-transfer"));
-    assert_eq!(entry.unwrap().subjects, ["devices/pump-7"]);
+    assert_eq!(entry.unwrap().subjects, ["devices/pump-7", "transfers/pump-7"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod count;
 mod export;
 mod import;
 mod life;
+mod maintenance;
 mod record;
 mod register;
 mod retirement;
@@ -103,6 +104,9 @@ pub(super) enum Device {
   muster device retire pump-7 --reason 'sold'
   muster device retire pump-7 --wait 1h --yes")]
     Retire(change::Retire),
+    /// Write down what was done to a device, and when it is due again
+    #[command(subcommand)]
+    Maintenance(maintenance::Maintenance),
     /// Offer a device to another owner, who accepts it with a secret
     #[command(after_help = "Examples:
   muster device transfer pump-7 --to south --note 'contract 4711'
@@ -155,6 +159,7 @@ impl Device {
             Device::Accept(command) => command.run(global),
             Device::CancelTransfer(command) => command.run(global),
             Device::Transfers(command) => command.run(global),
+            Device::Maintenance(command) => command.run(global),
             Device::Replace(command) => command.run(global),
             Device::Readmit(command) => command.run(global),
             Device::Attest(command) => command.run(global),
