@@ -124,6 +124,15 @@ fn the_later_life_of_a_device_is_as_its_page_says() {
     promised(
         &said,
         &[
+            ("maintenance add pump-7", "Pump Service Ltd"),
+            ("maintenance add pump-7", "129.50 EUR"),
+            ("muster report maintenance", "1 devices are overdue"),
+            ("muster report maintenance", "2025-12-31"),
+            ("--to south --group south", "offered"),
+            ("0123ABCD-0123ABCD", "exit code 5"),
+            ("0123ABCD-0123ABCD", "accepted"),
+            ("0123ABCD-0123ABCD", "transferred"),
+            ("cancel-transfer", "version"),
             ("muster device retire pump-7", "pump-7.retirement is written"),
             ("muster device retire pump-7", "sold to Recycling Ltd"),
             ("muster device retire pump-7", "(cessationOfOperation)"),

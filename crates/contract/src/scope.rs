@@ -28,6 +28,10 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
             "history",
             "why",
             "retirement",
+            "transfer",
+            "cancel-transfer",
+            "maintain",
+            "maintenance",
             "change",
             "move",
             "suspend",
@@ -50,6 +54,7 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
         &[
             "list",
             "count",
+            "transfers",
             "groups",
             "config-drift",
             "config-templates",
@@ -67,7 +72,12 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
             "replay",
         ],
     ),
-    (Scope::Open, Registry, &["types", "show-type", "four-eyes"]),
+    (
+        Scope::Open,
+        Registry,
+        // The secret says of which device.
+        &["types", "show-type", "four-eyes", "accept-transfer"],
+    ),
     (
         Scope::Devices,
         Provisioning,

@@ -3,8 +3,8 @@
 use contract::{
     Refusal,
     v1::{
-        CheckKind, CommandState, ConfigMode, ConfigScope, Connectivity, Criticality, JobState, Restriction,
-        Role, Severity, Stage,
+        CheckKind, CommandState, ConfigMode, ConfigScope, Connectivity, Criticality, JobState,
+        MaintenanceKind, Restriction, Role, Severity, Stage, TransferState,
     },
 };
 
@@ -47,6 +47,8 @@ choices! {
     ConfigMode: Merge Replace;
     ConfigScope: Type Group;
     CommandState: Queued Sent Running Succeeded Failed Rejected TimedOut Cancelled Waiting;
+    TransferState: Offered Accepted Cancelled Expired Locked;
+    MaintenanceKind: Inspection Repair Battery PartReplaced Calibration Cleaning Other;
     JobState: Collecting Running Ending Succeeded Failed Cancelled TimedOut;
     CheckKind: SelfTest FirmwareAtLeast Reported Attested;
 }

@@ -4,8 +4,8 @@
 use contract::{
     id::{Kind, Principal},
     v1::{
-        CheckResult, Device, DeviceFact, Group, Login, LoginFact, LoginToken, Person, PrincipalFact,
-        Restriction, RetireOrder, Retirement, Stage,
+        CheckResult, Device, DeviceFact, Group, Login, LoginFact, LoginToken, MaintenanceRecord, Person,
+        PrincipalFact, Restriction, RetireOrder, Retirement, Stage,
     },
 };
 use prost::Message;
@@ -143,6 +143,17 @@ pub(crate) fn retire_order(outcome: &mut Outcome, device: &Device) {
         };
         outcome.push(Principal::new(Kind::Device, id), "retire", order);
     }
+}
+
+/// Something was done to a device.
+pub(crate) fn maintained(outcome: &mut Outcome, device: &Device, record: &MaintenanceRecord) {
+    let data = json!({
+        "device_id": device.device_id,
+        "version": device.version.to_string(),
+        "record": record,
+        "maintenance_due": device.maintenance_due,
+    });
+    outcome.event(subject(device), "maintained", data);
 }
 
 /// The record of a device's end is signed.

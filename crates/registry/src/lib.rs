@@ -33,6 +33,7 @@
 //!   number, a hardware address or a key's fingerprint.
 //! - A retired device has a record of its end, which is signed when none of its certificates counts any more; what is
 //!   signed is not changed.
+//! - A device has one open offer to another owner at most. Its secret is known by its digest, and that goes with its end.
 //! - Each transition and restriction leaves its evidence, which is not changed afterwards.
 //! - While anybody is an enabled admin, somebody stays one.
 //! - A report that says nothing new writes nothing.
@@ -49,6 +50,7 @@ mod index;
 mod language;
 mod lifecycle;
 mod live;
+mod maintenance;
 mod policy;
 mod query;
 mod request;
@@ -59,6 +61,7 @@ mod rules;
 mod schema;
 mod state;
 mod told;
+mod transfer;
 
 use contract::{
     Code, Refusal,

@@ -27,6 +27,9 @@ const GRANTED_MAX: usize = 16;
 /// Longest wait for a retiring device's receipt: a year.
 pub(crate) const RETIRE_WAIT_MAX_MS: u64 = 365 * 24 * 3_600_000;
 
+/// Longest time that an offer to another owner is open.
+const TRANSFER_LIFETIME_MAX_MS: i64 = 90 * 86_400_000;
+
 /// An id.
 pub(crate) fn id(field: &str, text: &str) -> Result<Id, Refusal> {
     text.parse()
@@ -260,6 +263,21 @@ pub(crate) fn token_lifetime(expires_ms: i64, now_ms: i64) -> Result<(), Refusal
         Some(1_000..=login::TOKEN_LIFETIME_MAX_MS) => Ok(()),
         Some(..1_000) => Err(Refusal::invalid("expires_ms", "a token lasts a second at least")),
         _ => Err(Refusal::invalid("expires_ms", "a token lasts 31 days at most")),
+    }
+}
+
+/// How long an offer to another owner is open: two parties agree within a quarter of a year, or begin again.
+pub(crate) fn transfer_lifetime(expires_ms: i64, now_ms: i64) -> Result<(), Refusal> {
+    match expires_ms.checked_sub(now_ms) {
+        Some(1_000..=TRANSFER_LIFETIME_MAX_MS) => Ok(()),
+        Some(..1_000) => Err(Refusal::invalid(
+            "expires_ms",
+            "an offer is open for a second at least",
+        )),
+        _ => Err(Refusal::invalid(
+            "expires_ms",
+            "an offer is open for 90 days at most",
+        )),
     }
 }
 

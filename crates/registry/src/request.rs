@@ -1,6 +1,7 @@
 //! What the registry is asked: the only place where wire messages come in.
 
 use contract::v1::ShowRetirement;
+use contract::v1::{AcceptTransfer, CancelTransfer, ListTransfers, OfferTransfer};
 use contract::v1::{
     Annotate, AskWhy, Attest, ChangeDevice, ChangeMembers, CountDevices, DeprecateType, Erased,
     ExpectDevices, GetStanding, ListDevices, ListGroups, ListOrders, ListPeople, ListQueries, ListSuppliers,
@@ -17,6 +18,7 @@ use contract::v1::{
     ExplainConfig, GetConfig, ListConfigDrift, ListConfigTemplates, PutConfigTemplate, RemoveConfigTemplate,
     ReportConfig, SetConfig, ShowConfig,
 };
+use contract::v1::{ListMaintenance, RecordMaintenance};
 use contract::v1::{ListTokens, PutPassword, PutToken, RevokeToken, ShowPassword};
 use contract::v1::{PutFourEyes, ShowFourEyes};
 use contract::{approval::Touched, v1::Criticality};
@@ -45,6 +47,12 @@ service::requests! {
         "quarantine" => Quarantine(RestrictDevice),
         "release" => Release(RestrictDevice),
         "retire" => Retire(RetireDevice),
+        "transfer" => Transfer(OfferTransfer),
+        "accept-transfer" => AcceptTransfer(AcceptTransfer),
+        "cancel-transfer" => CancelTransfer(CancelTransfer),
+        "transfers" => Transfers(ListTransfers),
+        "maintain" => Maintain(RecordMaintenance),
+        "maintenance" => Maintenance(ListMaintenance),
         "replace" => Replace(ReplaceDevice),
         "readmit" => Readmit(ReadmitDevice),
         "attest" => Attest(Attest),
@@ -111,6 +119,10 @@ pub(crate) fn devices(request: &Request) -> Vec<&str> {
         Request::History(m) => vec![&m.device_id],
         Request::Why(m) => vec![&m.device_id],
         Request::Retirement(m) => vec![&m.device_id],
+        Request::Transfer(m) => vec![&m.device_id],
+        Request::Maintain(m) => vec![&m.device_id],
+        Request::Maintenance(m) => vec![&m.device_id],
+        Request::CancelTransfer(m) => vec![&m.device_id],
         Request::Change(m) => vec![&m.device_id],
         Request::Move(m) => vec![&m.device_id],
         Request::Suspend(m) | Request::Quarantine(m) | Request::Release(m) => vec![&m.device_id],

@@ -17,9 +17,11 @@
 //! | `h{device} NUL {version, 16 hex digits}` | [`contract::v1::Evidence`] |
 //! | `c…` | configuration, see `config/state.rs` |
 //! | `k…` | commands and jobs, see `command/state.rs` and `command/job/state.rs` |
+//! | `n{device} NUL {time, counted down, 16 hex digits} {version, the same}` | [`contract::v1::MaintenanceRecord`], the last one first |
 //! | `y{device} NUL {version, counted down, 16 hex digits}` | [`contract::v1::Retirement`], the last one first |
+//! | `z{device}` | [`contract::v1::Transfer`], the last one |
 //! | `u{kind} NUL {value}` | the device that has it, see `index.rs` |
-//! | `n{device}` | [`DeviceLive`]: what other services know of it, see `live.rs` |
+//! | `i{device}` | [`DeviceLive`]: what other services know of it, see `live.rs` |
 //! | `x{field} NUL {value} NUL {device}` | empty: the device is found by it, see `index.rs` |
 
 use std::collections::BTreeMap;
@@ -55,12 +57,14 @@ pub(crate) const FOUR_EYES: &str = "e";
 pub(crate) const RULES: &str = "r";
 /// Begins the keys of retirements.
 pub(crate) const RETIREMENTS: &str = "y";
+/// Begins the keys of transfers.
+pub(crate) const TRANSFERS: &str = "z";
 
 /// What other services know of all devices.
-pub(crate) const LIVE: &str = "n";
+pub(crate) const LIVE: &str = "i";
 
 /// What the records are, by how their keys begin; the longer ones first.
-pub const KINDS: [(&str, &str); 30] = [
+pub const KINDS: [(&str, &str); 32] = [
     ("cd", "devices' configuration"),
     ("ct", "configuration templates"),
     ("cw", "walks of configuration templates"),
@@ -80,6 +84,7 @@ pub const KINDS: [(&str, &str); 30] = [
     ("kw", "devices of jobs whose turn it is"),
     (LOGINS, "logins of people"),
     ("m", "members of groups"),
+    ("n", "records of maintenance"),
     (ORDERS, "orders"),
     (PEOPLE, "people"),
     (QUERIES, "saved queries"),
@@ -91,6 +96,7 @@ pub const KINDS: [(&str, &str); 30] = [
     ("x", "devices by field"),
     (LIVE, "what other services know of devices"),
     (RETIREMENTS, "records of retirements"),
+    (TRANSFERS, "transfers to other owners"),
 ];
 
 /// The form of an id in keys.
@@ -136,6 +142,27 @@ pub(crate) fn history(device: &str) -> String {
 
 pub(crate) fn evidence_key(device: &str, version: u64) -> String {
     format!("{}{version:016x}", history(device))
+}
+
+/// Begins the keys of one device's records of maintenance.
+pub(crate) fn maintenance(device: &str) -> String {
+    format!("n{}\0", fold(device))
+}
+
+/// The key of what was done at this time and has been written down with this version.
+pub(crate) fn maintenance_key(device: &str, at_ms: i64, version: u64) -> String {
+    let at_ms = u64::try_from(at_ms).unwrap_or_default();
+    format!(
+        "{}{:016x}{:016x}",
+        maintenance(device),
+        u64::MAX - at_ms,
+        u64::MAX - version
+    )
+}
+
+/// The key of a device's last transfer.
+pub(crate) fn transfer_key(device: &str) -> String {
+    format!("{TRANSFERS}{}", fold(device))
 }
 
 /// Begins the keys of one device's retirements.

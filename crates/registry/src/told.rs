@@ -4,7 +4,7 @@ use contract::{
     document,
     v1::{
         ConfigTemplate, Device, DeviceCommand, DeviceConfig, DeviceType, FourEyes, Group, Login, LoginToken,
-        Order, Person, SavedQuery, Supplier,
+        Order, Person, SavedQuery, Supplier, Transfer,
     },
 };
 use prost::Message;
@@ -39,6 +39,9 @@ pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
             let (group, device) = rest.split_once('\0')?;
             Some((format!("groups/{group}"), json!({ "members": { device: "yes" } })))
         }
+        state::TRANSFERS => transfer(record),
+        // A record is not changed; that it came stands in the device's.
+        "n" => None,
         // It follows from the device's record, and says of itself who signed it.
         state::RETIREMENTS => None,
         _ => None,
@@ -46,6 +49,16 @@ pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
 }
 
 /// What a person logs in with, without what opens.
+/// What opens it is not told.
+fn transfer(record: &[u8]) -> Option<(String, Value)> {
+    let transfer = Transfer {
+        sha256: String::new(),
+        ..Transfer::decode(record).ok()?
+    };
+    let name = format!("transfers/{}", transfer.device_id);
+    Some((name, serde_json::to_value(&transfer).ok()?))
+}
+
 fn login(record: &[u8]) -> Option<(String, Value)> {
     let login = Login::decode(record).ok()?;
     let token = |token: LoginToken| {

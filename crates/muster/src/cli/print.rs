@@ -111,6 +111,8 @@ pub(super) fn word(name: &str) -> String {
         "CONFIG_SCOPE",
         "JOB_STATE",
         "RETIREMENT_STATE",
+        "TRANSFER_STATE",
+        "MAINTENANCE_KIND",
         "ERASURE",
         "ROLLOUT_STATE",
         "UPDATE_STATE",

@@ -22,7 +22,7 @@ macro_rules! words {
 }
 
 words! {
-    Admission, AdmissionStatus, CertificateStatus, CheckKind, CommandState, ConfigScope, Comparison, Connectivity, Criticality, Erasure, FactoryIdentity, JobState, Response, RetirementState, Restriction, Role, RolloutState,
+    Admission, AdmissionStatus, CertificateStatus, CheckKind, CommandState, ConfigScope, Comparison, Connectivity, Criticality, Erasure, FactoryIdentity, JobState, MaintenanceKind, Response, RetirementState, Restriction, Role, RolloutState, TransferState,
     Severity, Stage, UpdateState,
 }
 

@@ -20,26 +20,26 @@ use crate::{
 
 /// What a transition is accompanied by.
 #[derive(Default)]
-pub(super) struct Why<'a> {
+pub(crate) struct Why<'a> {
     /// The reason that is written down.
-    pub(super) reason: &'a str,
+    pub(crate) reason: &'a str,
     /// When a device that begins to retire is retired without its receipt.
-    pub(super) deadline_ms: i64,
+    pub(crate) deadline_ms: i64,
     /// What it has erased.
-    pub(super) receipt: &'a [String],
+    pub(crate) receipt: &'a [String],
     /// What it rests on.
-    pub(super) grounds: BTreeMap<String, String>,
+    pub(crate) grounds: BTreeMap<String, String>,
 }
 
 /// A decision's writes.
-pub(super) struct Act<'a> {
-    pub(super) s: &'a Situation<'a>,
-    pub(super) outcome: Outcome,
-    pub(super) roster: Roster,
+pub(crate) struct Act<'a> {
+    pub(crate) s: &'a Situation<'a>,
+    pub(crate) outcome: Outcome,
+    pub(crate) roster: Roster,
 }
 
 impl<'a> Act<'a> {
-    pub(super) fn new(s: &'a Situation<'a>) -> Act<'a> {
+    pub(crate) fn new(s: &'a Situation<'a>) -> Act<'a> {
         Act {
             s,
             outcome: Outcome::default(),
@@ -48,12 +48,12 @@ impl<'a> Act<'a> {
     }
 
     /// The records with what this decision has written so far.
-    pub(super) fn view(&self) -> View<'_> {
+    pub(crate) fn view(&self) -> View<'_> {
         self.s.view.over(&self.outcome.changes)
     }
 
     /// Moves the device; the caller saves its record.
-    pub(super) fn enter(
+    pub(crate) fn enter(
         &mut self,
         device: &mut Device,
         transition: &Transition,
@@ -125,7 +125,7 @@ impl<'a> Act<'a> {
     }
 
     /// Writes down what happened to a device, at its present version.
-    pub(super) fn evidence(&mut self, device: &Device, evidence: Evidence) {
+    pub(crate) fn evidence(&mut self, device: &Device, evidence: Evidence) {
         let evidence = Evidence {
             at_ms: self.s.now_ms,
             version: device.version,
@@ -137,7 +137,7 @@ impl<'a> Act<'a> {
     }
 
     /// Writes the device, lets it join and leave dynamic groups, and tells others what they need to know.
-    pub(super) fn save(&mut self, before: Option<&Device>, device: &mut Device) -> Result<(), Fault> {
+    pub(crate) fn save(&mut self, before: Option<&Device>, device: &mut Device) -> Result<(), Fault> {
         if before.is_none() {
             // Others may have heard of it first.
             device.live = self.view().load(live::key(&device.device_id))?;
@@ -204,13 +204,13 @@ impl<'a> Act<'a> {
     }
 
     /// Writes the groups whose members changed; what is left is the outcome.
-    pub(super) fn finish(mut self) -> Outcome {
+    pub(crate) fn finish(mut self) -> Outcome {
         self.roster.settle(&mut self.outcome);
         self.outcome
     }
 
     /// The same with an answer.
-    pub(super) fn answer(self, reply: impl Reply + 'static) -> Outcome {
+    pub(crate) fn answer(self, reply: impl Reply + 'static) -> Outcome {
         let mut outcome = self.finish();
         outcome.answer(reply);
         outcome
@@ -218,9 +218,9 @@ impl<'a> Act<'a> {
 }
 
 /// The wake-up at a retiring device's deadline.
-pub(super) fn wake_key(device: &Device) -> String {
+pub(crate) fn wake_key(device: &Device) -> String {
     format!("{}{}", WAKE, device.device_id)
 }
 
 /// Begins the name of such wake-ups.
-pub(super) const WAKE: &str = "retire/";
+pub(crate) const WAKE: &str = "retire/";

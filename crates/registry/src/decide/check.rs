@@ -20,7 +20,7 @@ const JSON_BYTES: usize = 54 * 1024;
 const DEPTH_MAX: usize = 8;
 
 /// An operator's change.
-pub(super) fn written(
+pub(crate) fn written(
     s: &Situation<'_>,
     view: &View<'_>,
     before: Option<&Device>,
@@ -52,7 +52,7 @@ pub(super) fn written(
 }
 
 /// What the device itself reports.
-pub(super) fn reported(s: &Situation<'_>, after: &Device) -> Result<(), Fault> {
+pub(crate) fn reported(s: &Situation<'_>, after: &Device) -> Result<(), Fault> {
     if after.device_type.is_empty() {
         return size(after);
     }
@@ -66,7 +66,7 @@ pub(super) fn reported(s: &Situation<'_>, after: &Device) -> Result<(), Fault> {
 }
 
 /// What no two living devices share.
-pub(super) fn unique(view: &View<'_>, before: Option<&Device>, after: &Device) -> Result<(), Fault> {
+pub(crate) fn unique(view: &View<'_>, before: Option<&Device>, after: &Device) -> Result<(), Fault> {
     let held = before.map(index::unique).unwrap_or_default();
     for (kind, value) in index::unique(after) {
         if held.contains(&(kind, value.clone())) {
@@ -85,7 +85,7 @@ pub(super) fn unique(view: &View<'_>, before: Option<&Device>, after: &Device) -
 }
 
 /// The record fits the store.
-pub(super) fn size(device: &Device) -> Result<(), Fault> {
+pub(crate) fn size(device: &Device) -> Result<(), Fault> {
     if device.encoded_len() <= SMALL_BYTES {
         return Ok(());
     }
@@ -102,7 +102,7 @@ pub(super) fn size(device: &Device) -> Result<(), Fault> {
 }
 
 /// What is told of a change fits the store.
-pub(super) fn told(fields: &Fields) -> Result<(), Fault> {
+pub(crate) fn told(fields: &Fields) -> Result<(), Fault> {
     json(
         fields,
         "the change, with what was there before, has",

@@ -1,11 +1,11 @@
 //! The decisions, one verb a file.
 
-mod act;
+pub(crate) mod act;
 mod active;
 mod attest;
 mod certificate;
 mod change;
-mod check;
+pub(crate) mod check;
 mod deadline;
 mod erased;
 mod four_eyes;
@@ -39,11 +39,12 @@ use service::{Caller, FactChange, Fault, Outcome, View};
 use crate::{
     Request, Settings, acceptance, command, config,
     lifecycle::{self, Ground},
+    maintenance,
     restriction::Measure,
     retirement,
     rules::Rules,
     schema::SchemaCache,
-    state,
+    state, transfer,
 };
 
 /// What every decision is given.
@@ -108,6 +109,10 @@ pub(crate) fn decide(
         Request::RevokeToken(m) => token::revoke(s, &m),
         Request::PutPassword(m) => token::put_password(s, m),
         Request::PutFourEyes(m) => four_eyes::decide(s, m),
+        Request::Transfer(m) => transfer::offer(s, &by.sight, m),
+        Request::AcceptTransfer(m) => transfer::accept(s, &by.sight, &m),
+        Request::CancelTransfer(m) => transfer::cancel(s, &m),
+        Request::Maintain(m) => maintenance::record(s, &m),
         Request::Replace(m) => replace::decide(s, m),
         Request::Readmit(m) => retire::readmit(s, m),
         Request::Attest(m) => attest::decide(s, m),
@@ -137,6 +142,8 @@ pub(crate) fn decide(
         | Request::History(_)
         | Request::Why(_)
         | Request::Retirement(_)
+        | Request::Transfers(_)
+        | Request::Maintenance(_)
         | Request::Standing(_)
         | Request::ShowType(_)
         | Request::Types(_)
@@ -168,7 +175,7 @@ pub(crate) fn fact(s: &Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, F
 }
 
 /// A wake-up: the deadline of a retiring device, the next page for a dynamic group, a configuration, a
-/// command or a job, the end of a token, a record that is to be signed.
+/// command or a job, the end of a token, a record that is to be signed, the end of an offer.
 pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     if let Some(rest) = key.strip_prefix(config::WAKE) {
         return config::wake(s, rest);
@@ -182,6 +189,9 @@ pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     if let Some(rest) = key.strip_prefix(command::JOB_WAKE) {
         return command::wake_job(s, rest);
     }
+    if let Some(device) = key.strip_prefix(transfer::WAKE) {
+        return transfer::expire(s, device);
+    }
     if let Some(rest) = key.strip_prefix(retirement::NAME) {
         return retirement::wake(s.view, rest);
     }
@@ -192,7 +202,7 @@ pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
 }
 
 /// The answer to a change of one entity.
-fn changed(id: &str, version: u64) -> Changed {
+pub(crate) fn changed(id: &str, version: u64) -> Changed {
     Changed {
         id: id.to_owned(),
         version,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Settings,
     lifecycle::{self, Cause},
-    policy, state,
+    policy, state, transfer,
 };
 
 pub(super) fn decide(s: &Situation<'_>, settings: &Settings, m: RetireDevice) -> Result<Outcome, Fault> {
@@ -30,6 +30,7 @@ pub(super) fn decide(s: &Situation<'_>, settings: &Settings, m: RetireDevice) ->
         ..Why::default()
     };
     act.enter(&mut device, transition, &why)?;
+    transfer::withdraw(s, &mut act.outcome, &device)?;
     act.save(Some(&before), &mut device)?;
     Ok(act.answer(changed(&device.device_id, device.version)))
 }

@@ -17,7 +17,7 @@ pub(crate) use self::{
     scope::Scope,
     table::{Plain, Sort, has_coordinates},
     value::Value,
-    write::day,
+    write::{day, price},
 };
 use crate::event::Fields;
 

@@ -183,6 +183,12 @@ const TABLE: &[Plain] = &[
     day!(warranty_until),
     day!(end_of_support),
     line!("notes", Notes, notes),
+    told!("maintenance_due", Sort::Time, |d| Value::of_day(
+        &d.maintenance_due
+    )),
+    told!("last_maintained", Sort::Time, |d| Value::of_time(
+        d.last_maintained_ms
+    )),
     told!("group", Sort::Text, |d| Value::of_list(&d.groups)),
     told!("stage", Sort::Words(words::<Stage>), |d| Value::Name(
         d.stage().name()

@@ -114,7 +114,7 @@ fn criticality(text: &str) -> Result<Criticality, Refusal> {
 }
 
 /// Reads `129.50 EUR` exactly.
-fn price(text: &str) -> Result<Option<Money>, Refusal> {
+pub(crate) fn price(text: &str) -> Result<Option<Money>, Refusal> {
     if text.is_empty() {
         return Ok(None);
     }

@@ -20,7 +20,7 @@ use service::{Caller, Fault, View};
 use crate::{
     Request, command, config,
     language::{Query, Surroundings},
-    retirement, state,
+    maintenance, retirement, state, transfer,
 };
 
 /// Answers a query.
@@ -39,6 +39,8 @@ pub(crate) fn answer(
         Request::History(m) => Box::new(history::device(view, &m)?),
         Request::Why(m) => Box::new(why::device(view, now_ms, &m)?),
         Request::Retirement(m) => Box::new(retirement::show(view, &m)?),
+        Request::Transfers(m) => Box::new(transfer::list(view, sight, &m)?),
+        Request::Maintenance(m) => Box::new(maintenance::list(view, &m)?),
         Request::ShowType(m) => Box::new(catalogue::kind(view, &m)?),
         Request::Types(m) => Box::new(catalogue::types(view, &m)?),
         Request::Suppliers(m) => Box::new(catalogue::suppliers(view, &m)?),

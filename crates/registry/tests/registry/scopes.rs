@@ -62,6 +62,13 @@ fn eve(grants: &[Grant]) -> PutPerson {
 const ABOUT_A_DEVICE: &[(&str, &str)] = &[
     ("show", r#"{"device_id":"ID"}"#),
     ("history", r#"{"device_id":"ID"}"#),
+    (
+        "maintain",
+        r#"{"device_id":"ID","kind":"MAINTENANCE_KIND_REPAIR"}"#,
+    ),
+    ("maintenance", r#"{"device_id":"ID"}"#),
+    ("transfer", r#"{"device_id":"ID","to":"south"}"#),
+    ("cancel-transfer", r#"{"device_id":"ID"}"#),
     ("retirement", r#"{"device_id":"ID"}"#),
     ("why", r#"{"device_id":"ID","stage":"STAGE_RETIRED"}"#),
     ("change", r#"{"device_id":"ID","set":{"name":"x"}}"#),

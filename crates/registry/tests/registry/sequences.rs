@@ -154,7 +154,7 @@ fn records<M: Message + Default>(w: &World, prefix: &str) -> Vec<M> {
 
 /// The devices with what others know of them.
 fn devices(w: &World) -> Vec<Device> {
-    let mut live: BTreeMap<_, _> = w.records("n").into_iter().collect();
+    let mut live: BTreeMap<_, _> = w.records("i").into_iter().collect();
     let join = |(key, bytes): (String, Vec<u8>)| {
         let mut device = Device::decode(bytes.as_slice()).unwrap();
         assert_eq!(device.live, None, "it stands in a record of its own");

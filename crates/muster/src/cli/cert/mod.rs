@@ -16,6 +16,7 @@ mod when;
 
 use anyhow::Result;
 
+pub(in crate::cli) use self::secret::fresh as fresh_secret;
 pub(in crate::cli) use self::when::{DAY_MS, FORMS, When, day_ms};
 use super::Global;
 

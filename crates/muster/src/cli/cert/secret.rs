@@ -68,7 +68,7 @@ impl Secret {
 }
 
 /// For example `7ZK2…-…`, in groups that can be read out.
-fn fresh() -> Result<Zeroizing<String>> {
+pub(in crate::cli) fn fresh() -> Result<Zeroizing<String>> {
     let mut bytes = Zeroizing::new([0; BYTES]);
     OsRng
         .try_fill_bytes(&mut *bytes)

@@ -5,11 +5,13 @@ mod count;
 mod export;
 mod import;
 mod life;
+mod maintenance;
 mod record;
 mod register;
 mod retirement;
 mod rows;
 mod show;
+mod transfer;
 
 use anyhow::Result;
 
@@ -102,6 +104,25 @@ pub(super) enum Device {
   muster device retire pump-7 --reason 'sold'
   muster device retire pump-7 --wait 1h --yes")]
     Retire(change::Retire),
+    /// Write down what was done to a device, and when it is due again
+    #[command(subcommand)]
+    Maintenance(maintenance::Maintenance),
+    /// Offer a device to another owner, who accepts it with a secret
+    #[command(after_help = "Examples:
+  muster device transfer pump-7 --to south --note 'contract 4711'
+  muster device transfer pump-7 --to south --for 14d --group south")]
+    Transfer(transfer::Transfer),
+    /// Make an offered device its next owner's
+    #[command(after_help = "Examples:
+  muster device accept pump-7 --secret pump-7.secret
+  pass show pump-7 | muster device accept pump-7 --secret -")]
+    Accept(transfer::Accept),
+    /// Take the offer of a device back
+    #[command(after_help = "Examples:\n  muster device cancel-transfer pump-7 --reason 'not signed' --yes")]
+    CancelTransfer(transfer::Cancel),
+    /// Which devices were offered to other owners, and what became of it
+    #[command(after_help = "Examples:\n  muster device transfers --state offered")]
+    Transfers(transfer::List),
     /// Give a device's place to its successor: site, position, owner, function, tags, groups, what is behind it
     #[command(after_help = "Examples:\n  muster device replace pump-7 pump-7b --reason 'bearing gone'")]
     Replace(life::Replace),
@@ -134,6 +155,11 @@ impl Device {
             Device::Why(command) => command.run(global),
             Device::Record(command) => command.run(global),
             Device::Retirement(command) => command.run(global),
+            Device::Transfer(command) => command.run(global),
+            Device::Accept(command) => command.run(global),
+            Device::CancelTransfer(command) => command.run(global),
+            Device::Transfers(command) => command.run(global),
+            Device::Maintenance(command) => command.run(global),
             Device::Replace(command) => command.run(global),
             Device::Readmit(command) => command.run(global),
             Device::Attest(command) => command.run(global),

@@ -2,6 +2,7 @@
 
 mod age;
 mod inventory;
+mod maintenance;
 mod protection;
 mod sight;
 mod spend;
@@ -17,6 +18,8 @@ pub(crate) enum Topic {
     Inventory,
     /// How old they are, and for how long there is warranty and support
     Age,
+    /// Whose maintenance is overdue, or due within 90 days
+    Maintenance,
     /// Which have never been seen
     Unseen,
     /// Which have not been seen for long
@@ -41,6 +44,7 @@ impl Topic {
         match self {
             Topic::Inventory => Box::<inventory::Inventory>::default(),
             Topic::Age => Box::<age::Age>::default(),
+            Topic::Maintenance => Box::<maintenance::Maintenance>::default(),
             Topic::Unseen => Box::<sight::Unseen>::default(),
             Topic::Idle => Box::new(sight::Idle::of(idle_ms)),
             Topic::Spend => Box::<spend::Spend>::default(),
@@ -162,6 +166,36 @@ mod tests {
         ] {
             assert!(rows.iter().any(|row| row == expected), "{expected}: {rows:?}");
         }
+    }
+
+    #[test]
+    fn what_is_overdue_comes_first_and_what_is_far_off_not_at_all() {
+        let due = |id: &str, stage, day: &str| Device {
+            maintenance_due: day.into(),
+            due: [
+                ("battery".into(), day.into()),
+                ("repair".into(), "2031-01-01".into()),
+            ]
+            .into(),
+            ..device(id, stage, Criticality::Low)
+        };
+        let all = [
+            due("a", Stage::Active, "2026-07-01"),
+            due("b", Stage::Active, "2026-05-30"),
+            due("c", Stage::Active, "2027-07-01"),
+            due("d", Stage::Retired, "2026-05-30"),
+            device("e", Stage::Active, Criticality::Low),
+        ];
+        let rows = rows(Topic::Maintenance, &all);
+        assert_eq!(
+            rows,
+            [
+                "b|2026-05-30|overdue|battery||||low",
+                "a|2026-07-01|within 90 days|battery||||low"
+            ]
+        );
+        let about = report(Topic::Maintenance, &all).about;
+        assert_eq!(about, "1 devices are overdue, 1 more are due within 90 days");
     }
 
     #[test]

@@ -1,0 +1,159 @@
+//! `muster device maintenance add` and `list`
+
+use anyhow::Result;
+use contract::{
+    Id,
+    id::ServiceName,
+    v1::{
+        Changed, ListMaintenance, MaintenanceKind, MaintenanceListed, MaintenanceRecord, Money,
+        RecordMaintenance,
+    },
+};
+
+use super::super::{
+    Global,
+    cert::day_ms,
+    list::Limit,
+    print,
+    words::{self, say},
+};
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Maintenance {
+    /// Write down what was done to a device
+    #[command(after_help = "Examples:
+  muster device maintenance add pump-7 inspection --next 2027-01-31
+  muster device maintenance add pump-7 part-replaced --part 'bearing 6204' --cost '129.50 EUR'
+  muster device maintenance add pump-7 battery --on 2026-01-31 --by 'Pump Service Ltd'")]
+    Add(Add),
+    /// What was done to a device, the last first
+    #[command(after_help = "Examples:
+  muster device maintenance list pump-7
+  muster device maintenance list pump-7 --kind calibration")]
+    List(List),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Add {
+    /// The device
+    id: Id,
+    /// What sort of work
+    #[arg(value_parser = words::parser::<MaintenanceKind>())]
+    kind: MaintenanceKind,
+    /// When it was done, `2026-01-31` or `2026-01-31T12:00:00Z` [default: now]
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    on: Option<i64>,
+    /// Who did it [default: you]
+    #[arg(long, default_value = "", hide_default_value = true)]
+    by: String,
+    /// What was seen and done
+    #[arg(long, default_value = "", hide_default_value = true)]
+    note: String,
+    /// What was put in
+    #[arg(long, default_value = "", hide_default_value = true)]
+    part: String,
+    /// What it cost, `129.50 EUR`
+    #[arg(long, default_value = "", hide_default_value = true)]
+    cost: String,
+    /// When work of this sort is due again, `2027-01-31` [default: never]
+    #[arg(
+        long = "next",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "DATE"
+    )]
+    next_due: String,
+    /// Only if the device has this version
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
+    expected_version: u64,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct List {
+    /// The device
+    id: Id,
+    /// Only of this sort
+    #[arg(long, value_parser = words::parser::<MaintenanceKind>())]
+    kind: Option<MaintenanceKind>,
+    #[command(flatten)]
+    limit: Limit,
+}
+
+impl Maintenance {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        match self {
+            Maintenance::Add(command) => command.run(global),
+            Maintenance::List(command) => command.run(global),
+        }
+    }
+}
+
+impl Add {
+    fn run(self, global: &Global) -> Result<()> {
+        let request = RecordMaintenance {
+            request_id: String::new(),
+            device_id: self.id.to_string(),
+            kind: self.kind.into(),
+            at_ms: self.on.unwrap_or_default(),
+            by: self.by,
+            note: self.note,
+            part: self.part,
+            cost: self.cost,
+            next_due: self.next_due,
+            expected_version: self.expected_version,
+        };
+        let changed: Changed = global.ask(ServiceName::Registry, "maintain", &request)?;
+        super::changed(global, &changed)
+    }
+}
+
+impl List {
+    fn run(self, global: &Global) -> Result<()> {
+        let listed = self.limit.collect(
+            global,
+            (ServiceName::Registry, "maintenance"),
+            |page| ListMaintenance {
+                device_id: self.id.to_string(),
+                kind: self.kind.unwrap_or_default().into(),
+                page_size: page.size,
+                page: page.token,
+                ..ListMaintenance::default()
+            },
+            |reply: MaintenanceListed| (reply.records, reply.next_page),
+        )?;
+        let headings = [
+            "done",
+            "kind",
+            "by",
+            "part",
+            "cost",
+            "next due",
+            "note",
+            "recorded by",
+        ];
+        listed.print(global, &headings, row)
+    }
+}
+
+fn row(record: &MaintenanceRecord) -> Vec<String> {
+    vec![
+        print::time(record.at_ms),
+        say(record.kind()),
+        record.by.clone(),
+        record.part.clone(),
+        record.cost.as_ref().map(money).unwrap_or_default(),
+        record.next_due.clone(),
+        record.note.clone(),
+        record.recorded_by.clone(),
+    ]
+}
+
+fn money(money: &Money) -> String {
+    let sign = if money.cents < 0 { "-" } else { "" };
+    let cents = money.cents.unsigned_abs();
+    format!("{sign}{}.{:02} {}", cents / 100, cents % 100, money.currency)
+}
+
+fn date(text: &str) -> Result<i64, String> {
+    day_ms(text).ok_or_else(|| "write 2026-01-31, or 2026-01-31T12:00:00Z".into())
+}
