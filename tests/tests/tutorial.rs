@@ -56,6 +56,7 @@ fn each_way_in_does_what_its_page_says() {
             ("--config pump-5.conf", "CN = pump-5"),
             ("--factory idevid", "provisioned"),
             ("muster manufacturer list", "acme"),
+            ("--admission hook", "provisioned"),
             ("--of-batch line-7", "certificates are revoked"),
             ("muster cert expiring", "DEVICES"),
         ],

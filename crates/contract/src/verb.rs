@@ -407,6 +407,8 @@ pub const VERBS: &[Verb] = &[
     query(Provisioning, Row("admissions", &[VIEWER], "ListAdmissions", "AdmissionsListed", SMALL, "Devices that wait for an operator's word.")),
     command(Provisioning, Row("admit", &[SAFETY], "DecideAdmission", "Done", SMALL, "Lets a waiting device's key have its first certificate.")),
     command(Provisioning, Row("turn-away", &[SAFETY], "DecideAdmission", "Done", SMALL, "Gives a waiting device's key none.")),
+    command(Provisioning, Row("answer-admission", &[SAFETY, Who::Integrator], "AnswerAdmission", "Done", SMALL, "The word of whoever a batch names about a device's key; the first one counts.")),
+    query(Provisioning, Row("admission-questions", &[SAFETY, Who::Integrator], "ListAdmissions", "AdmissionsListed", SMALL, "What waits for the caller's own word.")),
     command(Provisioning, Row("put-manufacturer", &[SECURITY], "PutManufacturer", "Changed", MEDIUM, "Lets devices in by the certificates that their manufacturer gave them.")),
     query(Provisioning, Row("manufacturers", &[VIEWER], "ListManufacturers", "ManufacturersListed", SMALL, "All manufacturers whose certificates let devices in.")),
     command(Provisioning, Row("remove-manufacturer", &[SECURITY], "RemoveManufacturer", "Done", SMALL, "Lets nobody in any more by a manufacturer's certificates.")),
@@ -481,6 +483,8 @@ pub const PUSHES: &[Push] = &[
     Push { service: Registry, name: "config", to: Kind::Device, message: "ConfigChange", retained: false, summary: "Your configuration has changed." },
     Push { service: Registry, name: "command", to: Kind::Device, message: "CommandNotice", retained: false, summary: "There is something to do, or no longer: ask with `command`." },
     Push { service: Rollout, name: "assignment", to: Kind::Device, message: "Assignment", retained: true, summary: "There is something to install, or it was called off." },
+    Push { service: Provisioning, name: "admission", to: Kind::Integrator, message: "WaitingDevice", retained: false, summary: "May this key of a device have its first certificate? Answer with `answer-admission`." },
+    Push { service: Provisioning, name: "admission", to: Kind::Operator, message: "WaitingDevice", retained: false, summary: "The same, where a batch names an operator." },
     Push { service: ServiceName::FrontDoor, name: "publish/rejected", to: Kind::Device, message: "PublishRejected", retained: false, summary: "MQTT 3.1.1 only: a publish that may not be, and why. Any kind of principal." },
 ];
 
@@ -552,6 +556,7 @@ pub const EVENTS: &[EventKind] = &[
     event(Provisioning, "admissions", "asked", "A device waits for an operator's word."),
     event(Provisioning, "admissions", "admitted", "An operator let a device's key in."),
     event(Provisioning, "admissions", "turned-away", "An operator turned a device's key away."),
+    event(Provisioning, "admissions", "expired", "Whoever was asked about a device's key did not answer in time."),
     event(Provisioning, "manufacturers", "changed", "A manufacturer's certificates let devices in, or do so differently."),
     event(Provisioning, "manufacturers", "removed", "A manufacturer's certificates let nobody in any more."),
     event(Provisioning, "manufacturers", "refused", "A device's factory certificate was refused by an operator, or is accepted again."),
@@ -695,7 +700,9 @@ mod tests {
             [
                 "front-door/kick",
                 "monitoring/audit",
+                "provisioning/admission-questions",
                 "provisioning/admit",
+                "provisioning/answer-admission",
                 "provisioning/audit",
                 "provisioning/put-claim",
                 "provisioning/put-manufacturer",

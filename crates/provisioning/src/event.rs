@@ -212,6 +212,18 @@ pub(crate) fn secret_made(outcome: &mut Outcome, device_id: &str, expires_ms: i6
     outcome.event(format!("secrets/{device_id}"), "made", data);
 }
 
+/// Whoever was asked about a device's key has answered.
+pub(crate) fn answered(outcome: &mut Outcome, name: &'static str, waiting: &WaitingDevice, reason: &str) {
+    let data = json!({
+        "device_id": waiting.device_id,
+        "batch": waiting.batch,
+        "fingerprint": waiting.fingerprint,
+        "approver": waiting.approver,
+        "reason": reason,
+    });
+    outcome.event(format!("admissions/{}", waiting.device_id), name, data);
+}
+
 /// A device waits for an operator's word, or has it.
 pub(crate) fn admission(outcome: &mut Outcome, name: &'static str, waiting: &WaitingDevice) {
     let data = json!({

@@ -28,10 +28,12 @@
 //! - A device that the registry retires and a person that it disables have no certificate that counts.
 //! - Of refused requests there is one event a minute for each party at most.
 //! - A one-time secret opens a device once; wrong ones lock it for a while, and no answer says which it was.
+//! - Whoever is asked about a key is asked with a time, and answers once; no answer is none.
 //! - A key that an operator must admit has no certificate before, and no other key gets one in its place.
 //! - Over a certificate that has ended only a device renews, only the newest that it has used, only for a while.
 //! - The server's certificate is renewed before its end, for a key of its own; what served before serves until the next
 //!   one is in its place, and one that this service does not know is left alone.
+//! - A factory certificate opens the device of its serial number, and no second one while the first lives.
 //! - A claim opens a device only as long as no certificate of it is in use: one that was revoked, has ended
 //!   or was never used does not stand in the way.
 #![forbid(unsafe_code)]
@@ -186,6 +188,7 @@ impl Service for Provisioning {
         match request {
             Request::PutSecret(m) => vec![&m.device_id],
             Request::Admit(m) | Request::TurnAway(m) => vec![&m.device_id],
+            Request::AnswerAdmission(m) => vec![&m.device_id],
             _ => Vec::new(),
         }
     }
@@ -207,7 +210,7 @@ impl Service for Provisioning {
         request: Request,
         cx: &QueryContext<'_>,
     ) -> Result<Box<dyn Reply>, Fault> {
-        query::answer(self, view, &caller.sight, request, cx)
+        query::answer(self, view, caller, request, cx)
     }
 
     fn told(&self, key: &[u8], record: &[u8]) -> Option<(String, serde_json::Value)> {

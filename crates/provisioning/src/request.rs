@@ -1,9 +1,10 @@
 //! What provisioning is asked: the only place where wire messages come in.
 
 use contract::v1::{
-    CertificateUsed, DecideAdmission, GetAuthorities, Issue, Kicked, ListAdmissions, ListCertificates,
-    ListClaims, ListManufacturers, PutClaim, PutManufacturer, PutSecret, RecordCertificate, RefuseFactory,
-    RemoveManufacturer, RenewServer, Revoke, RevokeMany, ShowCertificate, Sign, TakeRevocations,
+    AnswerAdmission, CertificateUsed, DecideAdmission, GetAuthorities, Issue, Kicked, ListAdmissions,
+    ListCertificates, ListClaims, ListManufacturers, PutClaim, PutManufacturer, PutSecret, RecordCertificate,
+    RefuseFactory, RemoveManufacturer, RenewServer, Revoke, RevokeMany, ShowCertificate, Sign,
+    TakeRevocations,
 };
 
 service::requests! {
@@ -19,6 +20,8 @@ service::requests! {
         "admissions" => Admissions(ListAdmissions),
         "admit" => Admit(DecideAdmission),
         "turn-away" => TurnAway(DecideAdmission),
+        "answer-admission" => AnswerAdmission(AnswerAdmission),
+        "admission-questions" => AdmissionQuestions(ListAdmissions),
         "put-manufacturer" => PutManufacturer(PutManufacturer),
         "manufacturers" => Manufacturers(ListManufacturers),
         "remove-manufacturer" => RemoveManufacturer(RemoveManufacturer),

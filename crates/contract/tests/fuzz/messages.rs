@@ -83,7 +83,7 @@ requests! {
     RunCommand, CancelCommand, ShowCommand, ListCommands, PutCommandOutput, ReadCommandOutput, RunJob, CancelJob, ShowJob, ListJobs, ListJobDevices, GetCommand, ReportCommand,
     ReadAudit,
     PutToken, ListTokens, RevokeToken, PutPassword, ShowPassword,
-    PutManufacturer, ListManufacturers, RemoveManufacturer, RefuseFactory,
+    AnswerAdmission, PutManufacturer, ListManufacturers, RemoveManufacturer, RefuseFactory,
     PutFourEyes, ShowFourEyes, ListApprovals, DecideApproval,
 }
 

@@ -1,5 +1,7 @@
 //! Manual admission: a key waits until an operator has compared its fingerprint and decided.
 //!
+//! The same for whoever a batch names ([`hook`]), with a deadline.
+//!
 //! ```text
 //!  sign ──► waiting ── admit ──► admitted ── sign ──► a certificate, and all of the device is forgotten
 //!              └──── turn-away ──► turned away
@@ -7,12 +9,12 @@
 
 use contract::{
     Code, Refusal,
-    v1::{AdmissionStatus, Claim, DecideAdmission, WaitingDevice},
+    v1::{AdmissionStatus, Claim, DecideAdmission, DeviceFact, WaitingDevice},
 };
 use pki::Csr;
 use service::{Caller, Fault, Outcome};
 
-use super::Situation;
+use super::{Situation, hook};
 use crate::{event, policy, state};
 
 /// The word before the device and the key in the wake-up that forgets one who waited.
@@ -20,31 +22,35 @@ pub(super) const FORGET: &str = "admission";
 /// Keys of one device that are remembered: whoever holds the batch must not fill the operator's list.
 const KEYS_MAX: usize = 4;
 /// How long one who waits, or was decided about, is remembered: an operator's week and a half.
-const REMEMBERED_MS: i64 = 10 * crate::DAY_MS as i64;
+pub(super) const REMEMBERED_MS: i64 = 10 * crate::DAY_MS as i64;
 /// When a waiting device asks again.
-const ASK_AGAIN_MS: u64 = 30_000;
+pub(super) const ASK_AGAIN_MS: u64 = 30_000;
 
 /// Whether this key may have a certificate now.
 pub(super) fn pass(
-    s: &Situation<'_>,
+    s: &mut Situation<'_>,
     outcome: &mut Outcome,
     claim: &Claim,
-    device: &str,
+    device: Option<&DeviceFact>,
     csr: &Csr,
 ) -> Result<Result<(), Refusal>, Fault> {
-    let fingerprint = csr.key_fingerprint_sha256();
+    let fact = device.cloned().unwrap_or_default();
+    let (device, fingerprint) = (fact.device_id.as_str(), csr.key_fingerprint_sha256());
     let known: Option<WaitingDevice> = s.view.load(state::admission_key(device, &fingerprint))?;
+    // Whose word counts is the batch's to say: another's does not open it.
+    let known = known.filter(|known| known.approver == claim.approver && !hook::is_over(s, known));
     let status = known.as_ref().map(WaitingDevice::status);
     Ok(match status {
         Some(AdmissionStatus::Admitted) => {
             forget_all(s, outcome, device)?;
             Ok(())
         }
-        Some(AdmissionStatus::TurnedAway) => {
-            Err(Refusal::new(Code::Denied, "an operator turned this key away"))
-        }
-        Some(_) => Err(still_waiting()),
-        None => Err(begin_to_wait(s, outcome, claim, device, fingerprint)?),
+        Some(AdmissionStatus::TurnedAway) => Err(Refusal::new(Code::Denied, "this key was turned away")),
+        Some(_) => Err(match known.filter(|known| !known.approver.is_empty()) {
+            Some(asked) => hook::still_waiting(s, outcome, asked)?,
+            None => still_waiting(),
+        }),
+        None => Err(begin_to_wait(s, outcome, claim, fact, fingerprint)?),
     })
 }
 
@@ -55,12 +61,13 @@ fn still_waiting() -> Refusal {
 }
 
 fn begin_to_wait(
-    s: &Situation<'_>,
+    s: &mut Situation<'_>,
     outcome: &mut Outcome,
     claim: &Claim,
-    device: &str,
+    fact: DeviceFact,
     fingerprint: String,
 ) -> Result<Refusal, Fault> {
+    let device = fact.device_id.as_str();
     if s.view
         .scan(state::admissions_of(device).as_bytes(), None, KEYS_MAX)?
         .len()
@@ -77,13 +84,17 @@ fn begin_to_wait(
         asked_at_ms: s.now_ms,
         decided_by: String::new(),
         expires_ms: s.now_ms.saturating_add(REMEMBERED_MS),
+        ..WaitingDevice::default()
     };
+    if !claim.approver.is_empty() {
+        return hook::begin(s, outcome, claim, fact, waiting);
+    }
     event::admission(outcome, "asked", &waiting);
     write(outcome, &waiting);
     Ok(still_waiting())
 }
 
-fn write(outcome: &mut Outcome, waiting: &WaitingDevice) {
+pub(super) fn write(outcome: &mut Outcome, waiting: &WaitingDevice) {
     let (device, key) = (&waiting.device_id, &waiting.fingerprint);
     outcome.put(state::admission_key(device, key), waiting);
     outcome.wake_at(format!("{FORGET}/{device}/{key}"), waiting.expires_ms);
@@ -115,6 +126,10 @@ fn decide(
                        not asked";
         Refusal::new(Code::NotFound, message).at("fingerprint")
     })?;
+    if !known.approver.is_empty() {
+        let message = format!("{} answers for this one, and nobody else", known.approver);
+        return Err(Refusal::new(Code::NotAllowed, message).into());
+    }
     let mut outcome = Outcome::default();
     if known.status() == status {
         return Ok(outcome);
@@ -149,7 +164,10 @@ pub(super) fn forget(s: &Situation<'_>, waiting: &str) -> Result<Outcome, Fault>
     };
     let key = state::admission_key(device, fingerprint);
     let known: Option<WaitingDevice> = s.view.load(&key)?;
-    if known.is_some_and(|known| known.expires_ms <= s.now_ms) {
+    if let Some(known) = known.filter(|known| known.expires_ms <= s.now_ms) {
+        if hook::is_over(s, &known) {
+            event::admission(&mut outcome, "expired", &known);
+        }
         outcome.delete(key);
     }
     Ok(outcome)

@@ -8,7 +8,7 @@ use contract::{
 use service::{Fault, Outcome};
 
 use super::{
-    Situation,
+    Situation, hook,
     planning::{self, Wanted},
 };
 use crate::{policy, state};
@@ -20,6 +20,7 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &PutClaim) -> Result<Outcome, Fau
         return Err(Refusal::invalid("uses", "a claim is used once at least").into());
     }
     policy::rate(m.per_minute)?;
+    let answer_within_ms = hook::terms(s, m)?;
     let lifetime_ms = policy::claim_lifetime(m.expires_ms, s.now_ms)?;
     let present: Option<Claim> = s.view.load(state::batch_key(batch.as_str()))?;
     if let Some(present) = present {
@@ -51,6 +52,8 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &PutClaim) -> Result<Outcome, Fau
         revoked: false,
         admission: m.admission().into(),
         per_minute: m.per_minute,
+        approver: m.approver.clone(),
+        answer_within_ms,
     };
     outcome.put(state::batch_key(batch.as_str()), &claim);
     Ok(outcome)

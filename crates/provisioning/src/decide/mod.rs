@@ -4,6 +4,7 @@ mod admission;
 mod claim;
 mod factory;
 mod follow;
+mod hook;
 mod issue;
 mod issuers;
 mod kicked;
@@ -77,6 +78,7 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
         Request::PutSecret(m) => secret::decide(s, &m),
         Request::Admit(m) => admission::admit(s, caller, &m),
         Request::TurnAway(m) => admission::turn_away(s, caller, &m),
+        Request::AnswerAdmission(m) => hook::answer(s, caller, &m),
         Request::PutManufacturer(m) => manufacturer::put(s, &m),
         Request::RemoveManufacturer(m) => manufacturer::remove(s, &m),
         Request::RefuseFactory(m) => manufacturer::refuse(s, &m),
@@ -91,6 +93,7 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
         Request::Kicked(m) => kicked::decide(s, &m),
         Request::Claims(_)
         | Request::Admissions(_)
+        | Request::AdmissionQuestions(_)
         | Request::Manufacturers(_)
         | Request::Show(_)
         | Request::List(_)

@@ -38,8 +38,8 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
     nobody_uses_it(s, device)?;
     let csr = policy::csr(&m.csr, &planning::subject(s, Kind::Device, device)?)?;
     policy::expected_key(known.as_ref(), &csr.key_fingerprint_sha256())?;
-    if claim.admission() == Admission::Manual
-        && let Err(refusal) = admission::pass(s, &mut outcome, &claim, device, &csr)?
+    if matches!(claim.admission(), Admission::Manual | Admission::Hook)
+        && let Err(refusal) = admission::pass(s, &mut outcome, &claim, known.as_ref(), &csr)?
     {
         outcome.answer = Answer::Refused(refusal);
         return Ok(outcome);

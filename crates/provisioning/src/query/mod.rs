@@ -3,13 +3,14 @@
 use contract::{
     Code, Refusal, limits,
     v1::{
-        AdmissionsListed, Authorities, Certificate, CertificateShown, CertificateStatus, CertificatesListed,
-        Claim, ClaimsListed, ListCertificates, Manufacturer, ManufacturersListed, WaitingDevice,
+        AdmissionStatus, AdmissionsListed, Authorities, Certificate, CertificateShown, CertificateStatus,
+        CertificatesListed, Claim, ClaimsListed, ListAdmissions, ListCertificates, Manufacturer,
+        ManufacturersListed, WaitingDevice,
     },
     wire::Reply,
 };
 use service::{
-    Fault, QueryContext, Sight, View,
+    Caller, Fault, QueryContext, Sight, View,
     page::{self, Page},
 };
 
@@ -25,10 +26,11 @@ const LISTS_BYTES: usize = limits::PAYLOAD_BYTES - 64 * 1024;
 pub(crate) fn answer(
     service: &Provisioning,
     view: &View<'_>,
-    sight: &Sight,
+    caller: &Caller,
     request: Request,
     cx: &QueryContext<'_>,
 ) -> Result<Box<dyn Reply>, Fault> {
+    let sight = &caller.sight;
     match request {
         Request::Show(m) => Ok(Box::new(show(view, sight, &m.serial)?)),
         Request::List(m) => Ok(Box::new(list(view, sight, &m)?)),
@@ -54,6 +56,14 @@ pub(crate) fn answer(
                 ..AdmissionsListed::default()
             }))
         }
+        Request::AdmissionQuestions(m) => {
+            let page = questions(view, caller, &m, cx.now.wall_ms)?;
+            Ok(Box::new(AdmissionsListed {
+                devices: page.rows,
+                next_page: page.next,
+                ..AdmissionsListed::default()
+            }))
+        }
         Request::Manufacturers(m) => {
             let page =
                 page::list::<Manufacturer>(view, state::MANUFACTURERS, &m.page, m.page_size, |_| true)?;
@@ -66,6 +76,25 @@ pub(crate) fn answer(
         Request::Authorities(_) => Ok(Box::new(authorities(service, view, cx)?)),
         _ => Err(Refusal::new(Code::Internal, "this verb is a command").into()),
     }
+}
+
+/// What waits for the caller's own word.
+fn questions(
+    view: &View<'_>,
+    caller: &Caller,
+    m: &ListAdmissions,
+    now_ms: i64,
+) -> Result<Page<WaitingDevice>, Fault> {
+    let prefix = match m.device_id.as_str() {
+        "" => state::ADMISSIONS.to_owned(),
+        device => state::admissions_of(policy::id("device_id", device)?.as_str()),
+    };
+    let own = caller.principal.to_string();
+    page::list::<WaitingDevice>(view, &prefix, &m.page, m.page_size, |waiting| {
+        waiting.approver == own
+            && waiting.status() == AdmissionStatus::Waiting
+            && waiting.deadline_ms > now_ms
+    })
 }
 
 fn show(view: &View<'_>, sight: &Sight, serial: &str) -> Result<CertificateShown, Fault> {

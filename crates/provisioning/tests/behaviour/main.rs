@@ -8,6 +8,7 @@ mod damaged_rows;
 
 mod founding;
 mod four_eyes;
+mod hooks;
 mod in_flight;
 mod issuing;
 mod late;

@@ -70,7 +70,10 @@ pub struct KnownBatch {
 impl From<Claim> for KnownBatch {
     fn from(claim: Claim) -> KnownBatch {
         KnownBatch {
-            opens_alone: !matches!(claim.admission(), Admission::Secret | Admission::Manual),
+            opens_alone: !matches!(
+                claim.admission(),
+                Admission::Secret | Admission::Manual | Admission::Hook
+            ),
             id_prefix: claim.id_prefix,
             serial: claim.serial,
             revoked: claim.revoked,

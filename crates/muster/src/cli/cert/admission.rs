@@ -66,7 +66,16 @@ impl Admissions {
         )?;
         listed.print(
             global,
-            &["device", "status", "batch", "fingerprint", "asked", "decided by"],
+            &[
+                "device",
+                "status",
+                "batch",
+                "fingerprint",
+                "asked",
+                "of",
+                "until",
+                "decided by",
+            ],
             row,
         )
     }
@@ -79,8 +88,18 @@ fn row(waiting: &WaitingDevice) -> Vec<String> {
         waiting.batch.clone(),
         waiting.fingerprint.clone(),
         print::time(waiting.asked_at_ms),
+        waiting.approver.clone(),
+        until(waiting),
         waiting.decided_by.clone(),
     ]
+}
+
+/// Until when an answer counts, where one is waited for.
+fn until(waiting: &WaitingDevice) -> String {
+    match waiting.deadline_ms {
+        0 => String::new(),
+        deadline => print::time(deadline),
+    }
 }
 
 impl Admit {

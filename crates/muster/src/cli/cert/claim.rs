@@ -1,6 +1,6 @@
 //! `muster cert claim` and `claims`
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use client::Client;
@@ -35,10 +35,16 @@ pub(in crate::cli) struct Claim {
     /// Only devices whose id begins with this may use it [default: any registered device]
     #[arg(long)]
     prefix: Option<Id>,
-    /// What a device needs besides the claim: nothing, its one-time secret (`muster cert secret`), or an
-    /// operator's word about its key (`muster cert admissions`)
+    /// What a device needs besides the claim: nothing, its one-time secret (`muster cert secret`), an
+    /// operator's word about its key (`muster cert admissions`), or the word of whoever --approver names
     #[arg(long, default_value = "automatic", value_parser = words::parser::<Admission>())]
     admission: Admission,
+    /// Who answers for each device, with --admission hook: integrator/NAME or operator/NAME
+    #[arg(long, value_name = "WHO", value_parser = approver)]
+    approver: Option<String>,
+    /// How long that answer is waited for [default: 60s]
+    #[arg(long, value_name = "TIME", requires = "approver", value_parser = humantime::parse_duration)]
+    answer_within: Option<Duration>,
     /// Certificates a minute [default: 3000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     per_minute: Option<u32>,
@@ -51,6 +57,23 @@ pub(in crate::cli) struct Claim {
 pub(in crate::cli) struct Claims {
     #[command(flatten)]
     limit: Limit,
+}
+
+/// People write one, topics say many.
+fn approver(text: &str) -> Result<String, String> {
+    let wrong = || "give integrator/NAME or operator/NAME".to_owned();
+    let (kind, id) = text.split_once('/').ok_or_else(wrong)?;
+    let kind = match kind {
+        "integrator" | "integrators" => "integrators",
+        "operator" | "operators" => "operators",
+        _ => return Err(wrong()),
+    };
+    let id: Id = id.parse().map_err(|_| wrong())?;
+    Ok(format!("{kind}/{id}"))
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Claim {
@@ -88,6 +111,8 @@ impl Claim {
             id_prefix: self.prefix.as_ref().map(Id::to_string).unwrap_or_default(),
             admission: self.admission.into(),
             per_minute: self.per_minute.unwrap_or_default(),
+            approver: self.approver.clone().unwrap_or_default(),
+            answer_within_ms: self.answer_within.map(milliseconds).unwrap_or_default(),
         };
         let made: ClaimMade = home.certify(client, ("put-claim", &request), &key).await?;
         home.fill(&key, &made.certificate, &authorities.roots)?;
