@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `d{device}` | [`Device`] |
 //! | `g{group}` | [`Group`] |
+//! | `n{group} NUL {group}` | the id of a group within it, see `tree.rs` |
+//! | `b{group}` | how far others have been told that it moved, see `decide/regroup.rs` |
 //! | `m{group} NUL {device}` | empty: the device is a member |
 //! | `p{kind} NUL {person}` | [`Person`] |
 //! | `l{kind} NUL {person}` | [`Login`]: what they log in with |
@@ -57,7 +59,8 @@ pub(crate) const RULES: &str = "r";
 pub(crate) const LIVE: &str = "y";
 
 /// What the records are, by how their keys begin; the longer ones first.
-pub const KINDS: [(&str, &str); 29] = [
+pub const KINDS: [(&str, &str); 31] = [
+    ("b", "walks of groups that moved"),
     ("cd", "devices' configuration"),
     ("ct", "configuration templates"),
     ("cw", "walks of configuration templates"),
@@ -77,6 +80,7 @@ pub const KINDS: [(&str, &str); 29] = [
     ("kw", "devices of jobs whose turn it is"),
     (LOGINS, "logins of people"),
     ("m", "members of groups"),
+    ("n", "groups within groups"),
     (ORDERS, "orders"),
     (PEOPLE, "people"),
     (QUERIES, "saved queries"),

@@ -19,6 +19,7 @@ mod put_supplier;
 mod put_type;
 mod register;
 mod register_many;
+mod regroup;
 mod remove_group;
 mod replace;
 mod report;
@@ -42,7 +43,7 @@ use crate::{
     restriction::Measure,
     rules::Rules,
     schema::SchemaCache,
-    state,
+    state, tree,
 };
 
 /// What every decision is given.
@@ -87,6 +88,7 @@ pub(crate) fn decide(
     request: Request,
 ) -> Result<Outcome, Fault> {
     let caller = &by.principal;
+    let sight = tree::sight(s.view, &by.sight)?;
     match request {
         Request::Register(m) => register::decide(s, m),
         Request::RegisterMany(m) => register_many::decide(s, m),
@@ -100,8 +102,8 @@ pub(crate) fn decide(
         Request::Erased(m) => erased::decide(s, caller, m),
         Request::PutGroup(m) => put_group::decide(s, m),
         Request::RemoveGroup(m) => remove_group::decide(s, m),
-        Request::JoinGroup(m) => members::join(s, &by.sight, m),
-        Request::LeaveGroup(m) => members::leave(s, &by.sight, m),
+        Request::JoinGroup(m) => members::join(s, &sight, m),
+        Request::LeaveGroup(m) => members::leave(s, &sight, m),
         Request::PutPerson(m) => put_person::decide(s, m),
         Request::PutToken(m) => token::put(s, m),
         Request::RevokeToken(m) => token::revoke(s, &m),
@@ -124,7 +126,7 @@ pub(crate) fn decide(
         Request::RemoveConfigTemplate(m) => config::remove_template(s, m),
         Request::ConfigReport(m) => config::report(s, caller, m),
         Request::CommandRun(m) => command::run(s, m),
-        Request::CommandCancel(m) => command::cancel(s, &by.sight, m),
+        Request::CommandCancel(m) => command::cancel(s, &sight, m),
         Request::JobRun(m) => command::run_job(s, m),
         Request::JobCancel(m) => command::cancel_job(s, m),
         Request::Command(m) => command::hand(s, caller, m),
@@ -179,6 +181,9 @@ pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     }
     if let Some(rest) = key.strip_prefix(command::JOB_WAKE) {
         return command::wake_job(s, rest);
+    }
+    if let Some(rest) = key.strip_prefix(regroup::WAKE) {
+        return regroup::decide(s, rest);
     }
     match key.strip_prefix(settle::WAKE) {
         Some(group) => settle::decide(s, group),

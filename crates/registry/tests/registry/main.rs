@@ -27,5 +27,6 @@ mod scopes;
 mod sequences;
 mod steps;
 mod tokens;
+mod tree;
 mod types;
 mod world;
