@@ -202,3 +202,66 @@ async fn who_is_away_or_alarmed_is_found_by_a_query_and_belongs_to_a_dynamic_gro
         "{said:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_granted_a_group_has_what_lies_within_it_in_every_service() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    world.register(&admin, &["pump-7"]).await;
+    let server = format!("127.0.0.1:{}", world.endpoint().port);
+    let typed = |command: &str| {
+        let words: Vec<_> = command.split(' ').collect();
+        let settings = [("MUSTER_SERVER", server.as_str())];
+        let said = Process::command(world.folder(), &words, &settings)
+            .output()
+            .unwrap();
+        assert!(said.status.success(), "{command}: {said:?}");
+        String::from_utf8(said.stdout).unwrap()
+    };
+    typed("group put berlin");
+    typed("group put hall-3 --parent berlin");
+    typed("group join hall-3 pump-7");
+    let grant = v1::Grant {
+        role: v1::Role::Viewer.into(),
+        groups: vec!["berlin".into()],
+        ..Default::default()
+    };
+    let eve = v1::PutPerson {
+        kind: "operators".into(),
+        id: "eve".into(),
+        grants: vec![grant],
+        ..Default::default()
+    };
+    let _: v1::Changed = admin.ask(ServiceName::Registry, "put-person", &eve).await;
+    let eve = world.issue(&admin, "operators", "eve").await;
+    let eve = world.connect(&world.identity(&eve), "").await;
+    let seen = async |expected: &[&str]| {
+        let seen = async {
+            loop {
+                let request = v1::ListStatus::default();
+                let listed: v1::StatusListed = eve.ask(ServiceName::Monitoring, "list", &request).await;
+                if listed
+                    .devices
+                    .iter()
+                    .map(|status| status.device_id.as_str())
+                    .eq(expected.iter().copied())
+                {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let patience = tokio::time::timeout(PATIENCE, seen);
+        patience
+            .await
+            .unwrap_or_else(|_| panic!("monitoring does not show {expected:?}"));
+    };
+    seen(&["pump-7"]).await;
+    let told = typed("group tree");
+    assert!(told.contains("hall-3") && told.contains("berlin"), "{told}");
+    typed("group put hall-3 --no-parent");
+    seen(&[]).await;
+    typed("group put hall-3 --parent berlin");
+    seen(&["pump-7"]).await;
+    assert!(typed("group show hall-3").contains("berlin"));
+}

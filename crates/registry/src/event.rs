@@ -10,9 +10,9 @@ use contract::{
 };
 use prost::Message;
 use serde_json::{Map, Value, json};
-use service::{FactDraft, Outcome};
+use service::{FactDraft, Outcome, View, store::StoreError};
 
-use crate::{choice::Choice, lifecycle::Cause};
+use crate::{choice::Choice, lifecycle::Cause, tree};
 
 /// Fields of an entity that changed.
 pub(crate) type Fields = Map<String, Value>;
@@ -74,15 +74,17 @@ pub(crate) fn restricted(outcome: &mut Outcome, device: &Device, from: Restricti
     outcome.event(subject(device), "restricted", data);
 }
 
-/// What others need to know of a device, unless it is what they know already.
-pub(crate) fn device_fact(outcome: &mut Outcome, before: Option<&DeviceFact>, device: &Device) {
-    let fact = fact_of(device);
-    if before != Some(&fact) {
-        outcome.fact("device", device.device_id.as_str(), &fact);
-    }
+/// What others need to know of a device; what they know already is not told again.
+pub(crate) fn device_fact(outcome: &mut Outcome, view: &View<'_>, device: &Device) -> Result<(), StoreError> {
+    let fact = DeviceFact {
+        groups: tree::with_above(view, &device.groups)?,
+        ..fact_of(device)
+    };
+    outcome.fact("device", device.device_id.as_str(), &fact);
+    Ok(())
 }
 
-/// What others know of a device.
+/// What others know of a device, but for the groups that its own lie within.
 pub(crate) fn fact_of(device: &Device) -> DeviceFact {
     DeviceFact {
         device_id: device.device_id.clone(),
@@ -176,6 +178,10 @@ pub(crate) enum GroupChange {
     Members,
     /// All devices have been held against its query.
     Settled,
+    /// It was put within another group, or taken out.
+    Moved,
+    /// Everybody knows of its devices that it moved.
+    Arrived,
     Removed,
 }
 
@@ -192,6 +198,8 @@ pub(crate) fn group_changed(
         GroupChange::Described => "described",
         GroupChange::Members => "members",
         GroupChange::Settled => "settled",
+        GroupChange::Moved => "moved",
+        GroupChange::Arrived => "arrived",
         GroupChange::Removed => "removed",
     };
     let data = json!({
@@ -200,6 +208,7 @@ pub(crate) fn group_changed(
         "change": change,
         "description": group.description,
         "query": group.query,
+        "parent": group.parent,
         "members": group.members.to_string(),
         "joined": joined,
         "left": left,

@@ -29,6 +29,8 @@
 //!   group has settled, its members are the devices that fit its query, retired ones left out.
 //! - What other services know of a device stands beside its record (`live.rs`): the record and its version stay as they
 //!   are when that changes.
+//! - Groups lie within one another without a circle. A device's record names the groups that it was put into; what
+//!   others are told of it names those above as well.
 //! - The keys of `index.rs` are those that follow from the records. No two living devices share a serial
 //!   number, a hardware address or a key's fingerprint.
 //! - A retired device has a record of its end, which is signed when none of its certificates counts any more; what is
@@ -62,6 +64,7 @@ mod schema;
 mod state;
 mod told;
 mod transfer;
+mod tree;
 
 use contract::{
     Code, Refusal,

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `d{device}` | [`Device`] |
 //! | `g{group}` | [`Group`] |
+//! | `f{group} NUL {group}` | the id of a group within it, see `tree.rs` |
+//! | `b{group}` | how far others have been told that it moved, see `decide/regroup.rs` |
 //! | `m{group} NUL {device}` | empty: the device is a member |
 //! | `p{kind} NUL {person}` | [`Person`] |
 //! | `l{kind} NUL {person}` | [`Login`]: what they log in with |
@@ -64,7 +66,8 @@ pub(crate) const TRANSFERS: &str = "z";
 pub(crate) const LIVE: &str = "i";
 
 /// What the records are, by how their keys begin; the longer ones first.
-pub const KINDS: [(&str, &str); 32] = [
+pub const KINDS: [(&str, &str); 34] = [
+    ("b", "walks of groups that moved"),
     ("cd", "devices' configuration"),
     ("ct", "configuration templates"),
     ("cw", "walks of configuration templates"),
@@ -85,6 +88,7 @@ pub const KINDS: [(&str, &str); 32] = [
     (LOGINS, "logins of people"),
     ("m", "members of groups"),
     ("n", "records of maintenance"),
+    ("f", "groups within groups"),
     (ORDERS, "orders"),
     (PEOPLE, "people"),
     (QUERIES, "saved queries"),

@@ -1,5 +1,7 @@
 //! `muster group`
 
+mod tree;
+
 use anyhow::Result;
 use contract::{
     Id,
@@ -22,10 +24,11 @@ use super::{
 /// Put devices into groups.
 #[derive(clap::Subcommand)]
 pub(super) enum Group {
-    /// Make a group, or change its description or its query
+    /// Make a group, or change its description, its query or its place
     #[command(after_help = "Examples:
   muster group put line-7 --description 'pumps of hall 3'
-  muster group put old-pumps --query \"type = pump and firmware < 1.4\"")]
+  muster group put old-pumps --query \"type = pump and firmware < 1.4\"
+  muster group put hall-3 --parent berlin")]
     Put(Put),
     /// Remove a group; its members stay
     #[command(after_help = "Examples:\n  muster group remove line-7 --yes")]
@@ -39,6 +42,12 @@ pub(super) enum Group {
     /// List groups
     #[command(after_help = "Examples:\n  muster group list\n  muster device list --group line-7")]
     List(List),
+    /// Show groups as they lie within one another
+    #[command(after_help = "Examples:\n  muster group tree\n  muster group tree berlin")]
+    Tree(tree::Tree),
+    /// Show one group, and what lies above and below it
+    #[command(after_help = "Examples:\n  muster group show hall-3")]
+    Show(tree::Show),
 }
 
 #[derive(clap::Args)]
@@ -51,6 +60,12 @@ pub(super) struct Put {
     /// Makes it a dynamic group: its members are the devices that fit, see docs/registry.md
     #[arg(long)]
     query: Option<String>,
+    /// Puts it within this group, so that who asks for that one, or was granted it, has this one as well
+    #[arg(long, value_name = "GROUP", conflicts_with = "no_parent")]
+    parent: Option<Id>,
+    /// Takes it out of the group that it lies within
+    #[arg(long)]
+    no_parent: bool,
     /// Only if the group has this version
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
     expected_version: u64,
@@ -87,6 +102,8 @@ impl Group {
             Group::Join(command) => command.run(global, "join-group"),
             Group::Leave(command) => command.run(global, "leave-group"),
             Group::List(command) => command.run(global),
+            Group::Tree(command) => command.run(global),
+            Group::Show(command) => command.run(global),
         }
     }
 }
@@ -99,6 +116,10 @@ impl Put {
             description: self.description,
             expected_version: self.expected_version,
             query: self.query,
+            parent: match self.no_parent {
+                true => Some(String::new()),
+                false => self.parent.map(|parent| parent.to_string()),
+            },
         };
         let changed: Changed = global.ask(ServiceName::Registry, "put-group", &request)?;
         print::changed(global.json, &changed)
@@ -165,13 +186,18 @@ impl List {
             },
             |reply: GroupsListed| (reply.groups, reply.next_page),
         )?;
-        listed.print(global, &["id", "members", "description", "query", "version"], row)
+        listed.print(
+            global,
+            &["id", "within", "members", "description", "query", "version"],
+            row,
+        )
     }
 }
 
 fn row(group: &Listed) -> Vec<String> {
     vec![
         group.group_id.clone(),
+        group.parent.clone(),
         group.members.to_string(),
         group.description.clone(),
         if group.settling {

@@ -6,10 +6,10 @@ use contract::{
     document::{self, Document},
     v1::{ConfigScope, Device, DeviceConfig, Stage},
 };
-use service::{Fault, Outcome, View};
+use service::{Fault, Outcome, View, store::StoreError};
 
 use super::{event, layers, state, template, walk};
-use crate::{decide::Situation, state as records};
+use crate::{decide::Situation, state as records, tree};
 
 /// Begins the name of the wake-ups.
 pub(crate) const WAKE: &str = "config/";
@@ -35,16 +35,20 @@ pub(crate) fn note(
 
 /// Whether a template came to count for the device, or no longer does.
 fn is_under_others(view: &View<'_>, before: Option<&Device>, device: &Device) -> Result<bool, Fault> {
-    let places = |device: &Device| -> BTreeSet<(i32, String)> {
-        let groups = device
-            .groups
-            .iter()
-            .map(|group| (ConfigScope::Group.into(), group.clone()));
+    let places = |device: &Device| -> Result<BTreeSet<(i32, String)>, StoreError> {
+        let groups = tree::with_above(view, &device.groups)?.into_iter();
+        let groups = groups.map(|group| (ConfigScope::Group.into(), group));
         let kind = Some(&device.device_type).filter(|kind| !kind.is_empty());
         let kind = kind.map(|kind| (ConfigScope::Type.into(), kind.clone()));
-        groups.chain(kind).collect()
+        Ok(groups.chain(kind).collect())
     };
-    let (former, present) = (before.map(places).unwrap_or_default(), places(device));
+    let is_where_it_was =
+        |before: &Device| (&before.groups, &before.device_type) == (&device.groups, &device.device_type);
+    if before.is_some_and(is_where_it_was) {
+        return Ok(false);
+    }
+    let former = before.map(places).transpose()?.unwrap_or_default();
+    let present = places(device)?;
     for (scope, id) in former.symmetric_difference(&present) {
         let scope = ConfigScope::try_from(*scope).unwrap_or_default();
         if state::template(view, scope, id)?.is_some() {
@@ -101,7 +105,7 @@ pub(crate) fn hand_over(
 }
 
 /// A template may have changed. One that would make the whole too large is not followed, and the record says so.
-pub(super) fn renew(
+pub(crate) fn renew(
     s: &Situation<'_>,
     outcome: &mut Outcome,
     device: &Device,

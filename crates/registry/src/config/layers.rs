@@ -9,6 +9,7 @@ use contract::{
 use service::{View, store::StoreError};
 
 use super::state;
+use crate::tree;
 
 /// One layer.
 pub(super) struct Layer {
@@ -18,18 +19,23 @@ pub(super) struct Layer {
 }
 
 /// The templates that a device is under, the strongest first: its groups' by falling priority, of equals the one that
-/// comes first in the alphabet; then its type's.
+/// lies deeper within others, then the one that comes first in the alphabet; then its type's.
 pub(super) fn templates(view: &View<'_>, device: &Device) -> Result<Vec<Layer>, StoreError> {
     let mut groups = Vec::new();
-    for group in &device.groups {
-        groups.extend(state::template(view, ConfigScope::Group, group)?);
+    for group in tree::with_above(view, &device.groups)? {
+        if let Some(template) = state::template(view, ConfigScope::Group, &group)? {
+            groups.push((tree::above(view, &group)?.len(), template));
+        }
     }
-    groups.sort_by(|a, b| (Reverse(a.priority), &a.id).cmp(&(Reverse(b.priority), &b.id)));
+    groups.sort_by(|(deep, a), (deeper, b)| {
+        (Reverse(a.priority), Reverse(deep), &a.id).cmp(&(Reverse(b.priority), Reverse(deeper), &b.id))
+    });
+    let groups = groups.into_iter().map(|(_, template)| template);
     let kind = match device.device_type.as_str() {
         "" => None,
         kind => state::template(view, ConfigScope::Type, kind)?,
     };
-    let layers = groups.into_iter().chain(kind).map(|template| Layer {
+    let layers = groups.chain(kind).map(|template| Layer {
         source: format!("{} {}", state::word(template.scope()), template.id),
         document: state::read(&template.document),
     });

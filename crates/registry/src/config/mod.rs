@@ -21,7 +21,7 @@ mod state;
 mod template;
 mod walk;
 
-pub(crate) use follow::{WAKE, forget_group, hand_over, note, wake};
+pub(crate) use follow::{WAKE, forget_group, hand_over, note, renew, wake};
 pub(crate) use report::decide as report;
 pub(crate) use set::decide as set;
 pub(crate) use show::{current, drift, explain, show, templates};

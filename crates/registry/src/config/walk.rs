@@ -2,16 +2,18 @@
 //! that a fleet is told over some time and the registry answers others meanwhile. A device that comes or goes during
 //! the walk is looked at by itself.
 
+use std::collections::BTreeSet;
+
 use contract::v1::ConfigScope;
 use prost::Message;
-use service::{Fault, Outcome};
+use service::{Fault, Outcome, View, store::StoreError};
 
 use super::{
     event,
     follow::{self, wake_key},
     state,
 };
-use crate::{decide::Situation, index, state as records};
+use crate::{decide::Situation, index, state as records, tree};
 
 /// Devices looked at in one decision.
 const PAGE: usize = 100;
@@ -21,7 +23,7 @@ const PAUSE_MS: i64 = 50;
 /// How far a walk has come.
 #[derive(Clone, PartialEq, Message)]
 struct Walk {
-    /// The key of the last device.
+    /// The last device, folded.
     #[prost(bytes = "vec", tag = "1")]
     after: Vec<u8>,
 }
@@ -44,18 +46,15 @@ pub(super) fn decide(s: &Situation<'_>, scope: ConfigScope, id: &str) -> Result<
     let Some(walk) = s.view.load::<Walk>(state::walk_key(scope, id))? else {
         return Ok(outcome);
     };
-    let range = range(scope, id);
-    let after = (!walk.after.is_empty()).then_some(walk.after.as_slice());
-    let page = s.view.scan(&range, after, PAGE)?;
+    let page = devices(s.view, scope, id, &walk.after)?;
     let cause = format!("{} {id}", state::word(scope));
-    for (key, _) in &page {
-        let folded = String::from_utf8_lossy(&key[range.len()..]).into_owned();
-        if let Some(device) = records::device_or_twin(s.view, &folded)? {
+    for folded in &page {
+        if let Some(device) = records::device_or_twin(s.view, &String::from_utf8_lossy(folded))? {
             follow::renew(s, &mut outcome, &device, &cause)?;
         }
     }
     match page.last().filter(|_| page.len() == PAGE) {
-        Some((after, _)) => {
+        Some(after) => {
             let after = after.clone();
             outcome.put(state::walk_key(scope, id), &Walk { after });
             outcome.wake_at(wake_key(state::word(scope), id), s.now_ms + PAUSE_MS);
@@ -65,12 +64,22 @@ pub(super) fn decide(s: &Situation<'_>, scope: ConfigScope, id: &str) -> Result<
     Ok(outcome)
 }
 
-/// The keys that end in the ids of the devices it is for.
-fn range(scope: ConfigScope, id: &str) -> Vec<u8> {
-    match scope {
-        ConfigScope::Group => records::members(id).into_bytes(),
-        _ => index::of("type", id).unwrap_or_default(),
+/// The next devices that it is for.
+fn devices(
+    view: &View<'_>,
+    scope: ConfigScope,
+    id: &str,
+    after: &[u8],
+) -> Result<BTreeSet<Vec<u8>>, StoreError> {
+    if scope == ConfigScope::Group {
+        return tree::members(view, &tree::below(view, id)?, after, PAGE);
     }
+    let range = index::of("type", id).unwrap_or_default();
+    let keys = view.scan(&range, Some(&[range.as_slice(), after].concat()), PAGE)?;
+    Ok(keys
+        .into_iter()
+        .map(|(key, _)| key[range.len()..].to_vec())
+        .collect())
 }
 
 fn done(s: &Situation<'_>, outcome: &mut Outcome, scope: ConfigScope, id: &str) -> Result<(), Fault> {

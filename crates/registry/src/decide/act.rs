@@ -198,8 +198,9 @@ impl<'a> Act<'a> {
         }
         config::note(self.s, &mut self.outcome, before, device)?;
         command::note(self.s, &mut self.outcome, before, device)?;
-        let known = before.map(event::fact_of);
-        event::device_fact(&mut self.outcome, known.as_ref(), device);
+        if before.map(event::fact_of) != Some(event::fact_of(device)) {
+            event::device_fact(&mut self.outcome, self.s.view, device)?;
+        }
         Ok(())
     }
 

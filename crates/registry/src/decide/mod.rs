@@ -19,6 +19,7 @@ mod put_supplier;
 mod put_type;
 mod register;
 mod register_many;
+mod regroup;
 mod remove_group;
 mod replace;
 mod report;
@@ -44,7 +45,7 @@ use crate::{
     retirement,
     rules::Rules,
     schema::SchemaCache,
-    state, transfer,
+    state, transfer, tree,
 };
 
 /// What every decision is given.
@@ -89,6 +90,7 @@ pub(crate) fn decide(
     request: Request,
 ) -> Result<Outcome, Fault> {
     let caller = &by.principal;
+    let sight = tree::sight(s.view, &by.sight)?;
     match request {
         Request::Register(m) => register::decide(s, m),
         Request::RegisterMany(m) => register_many::decide(s, m),
@@ -102,8 +104,8 @@ pub(crate) fn decide(
         Request::Erased(m) => erased::decide(s, caller, m),
         Request::PutGroup(m) => put_group::decide(s, m),
         Request::RemoveGroup(m) => remove_group::decide(s, m),
-        Request::JoinGroup(m) => members::join(s, &by.sight, m),
-        Request::LeaveGroup(m) => members::leave(s, &by.sight, m),
+        Request::JoinGroup(m) => members::join(s, &sight, m),
+        Request::LeaveGroup(m) => members::leave(s, &sight, m),
         Request::PutPerson(m) => put_person::decide(s, m),
         Request::PutToken(m) => token::put(s, m),
         Request::RevokeToken(m) => token::revoke(s, &m),
@@ -194,6 +196,8 @@ pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     }
     if let Some(rest) = key.strip_prefix(retirement::NAME) {
         return retirement::wake(s.view, rest);
+    if let Some(rest) = key.strip_prefix(regroup::WAKE) {
+        return regroup::decide(s, rest);
     }
     match key.strip_prefix(settle::WAKE) {
         Some(group) => settle::decide(s, group),

@@ -1,4 +1,4 @@
-//! `put-group`: makes a group, or changes its description or its query.
+//! `put-group`: makes a group, or changes its description, its query or the group that it lies within.
 
 use contract::{
     Code, Refusal,
@@ -7,13 +7,13 @@ use contract::{
 use prost::Message;
 use service::{Fault, Outcome, View};
 
-use super::{Situation, changed, settle};
+use super::{Situation, changed, regroup, settle};
 use crate::{
     event::{self, GroupChange},
     language::Query,
     policy,
     rules::{RULES_MAX, RuleRecord, RulesRecord},
-    state,
+    state, tree,
 };
 
 pub(super) fn decide(s: &Situation<'_>, m: PutGroup) -> Result<Outcome, Fault> {
@@ -40,6 +40,19 @@ pub(super) fn decide(s: &Situation<'_>, m: PutGroup) -> Result<Outcome, Fault> {
         group.settling = true;
         keep(s.view, &mut outcome, &group)?;
         settle::begin(&mut outcome, &group.group_id, s.now_ms);
+    }
+    let mut change = change;
+    if let Some(parent) = m.parent.filter(|parent| *parent != present.parent) {
+        if !parent.is_empty() {
+            tree::may(s.view, &group.group_id, &parent)?;
+        }
+        tree::put(&mut outcome, &group.group_id, &present.parent, &parent);
+        group.parent = parent;
+        if change != GroupChange::Made {
+            group.moving = true;
+            change = GroupChange::Moved;
+            regroup::begin(&mut outcome, &group.group_id, s.now_ms);
+        }
     }
     if group != present || change == GroupChange::Made {
         group.version = group.version.saturating_add(1);

@@ -6,11 +6,11 @@ use contract::{
 };
 use service::{Fault, Outcome};
 
-use super::{Situation, put_group, put_person, settle};
+use super::{Situation, put_group, put_person, regroup, settle};
 use crate::{
     config,
     event::{self, GroupChange},
-    state,
+    state, tree,
 };
 
 pub(super) fn decide(s: &Situation<'_>, m: RemoveGroup) -> Result<Outcome, Fault> {
@@ -30,6 +30,10 @@ pub(super) fn decide(s: &Situation<'_>, m: RemoveGroup) -> Result<Outcome, Fault
             ..Refusal::new(Code::Precondition, message)
         };
         return Err(refusal.at("group_id").into());
+    }
+    if tree::has_children(s.view, &group.group_id)? {
+        let message = "other groups lie within it; put them elsewhere first (`put-group` with a `parent`)";
+        return Err(Refusal::new(Code::Precondition, message).at("group_id").into());
     }
     // A later group of this name would be theirs.
     let is_granted = |person: &Person| {
@@ -51,6 +55,8 @@ pub(super) fn decide(s: &Situation<'_>, m: RemoveGroup) -> Result<Outcome, Fault
         put_group::keep(s.view, &mut outcome, &group)?;
         settle::end(&mut outcome, &group.group_id);
     }
+    tree::put(&mut outcome, &group.group_id, &group.parent, "");
+    regroup::end(&mut outcome, &group.group_id);
     config::forget_group(s, &mut outcome, &group.group_id)?;
     event::group_changed(&mut outcome, &group, GroupChange::Removed, &[], &[]);
     Ok(outcome)

@@ -7,7 +7,7 @@ use super::{Situation, changed};
 use crate::{
     event,
     language::{Query, Surroundings},
-    policy, state,
+    policy, state, tree,
 };
 
 pub(super) fn put(s: &Situation<'_>, m: PutQuery) -> Result<Outcome, Fault> {
@@ -45,6 +45,7 @@ fn understood(s: &Situation<'_>, query: &SavedQuery) -> Result<(), Fault> {
     let around = Surroundings {
         now_ms: s.now_ms,
         saved: &saved,
+        below: &|group| Ok(tree::named(s.view, group)?),
     };
     Query::parse(&query.r#where, &around).map(|_| ())
 }

@@ -1,6 +1,6 @@
 //! What a query means: fields that exist, values of their kind.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeSet};
 
 use contract::{Code, Refusal};
 use service::Fault;
@@ -104,14 +104,16 @@ impl<'a> Reader<'a> {
             Term::Compare(field, comparison, value) => {
                 let field = self.field(text, &field)?;
                 let operand = self.operand(text, &field, &value)?;
-                Expr::Test(field, Test::Compare(comparison, operand))
+                let test = self.cover(&field, Test::Compare(comparison, operand))?;
+                Expr::Test(field, test)
             }
             Term::In(field, values) => {
                 let field = self.field(text, &field)?;
                 values.iter().try_for_each(|_| self.count())?;
                 let operands = values.iter().map(|value| self.operand(text, &field, value));
                 let operands = operands.collect::<Result<_, _>>()?;
-                Expr::Test(field, Test::In(operands))
+                let test = self.cover(&field, Test::In(operands))?;
+                Expr::Test(field, test)
             }
             Term::Between(field, low, high) => {
                 let field = self.field(text, &field)?;
@@ -172,6 +174,22 @@ impl<'a> Reader<'a> {
             return Err(not_lasting("groups").into());
         }
         Ok(field)
+    }
+
+    /// Who asks for a group asks for what lies within it as well.
+    fn cover(&self, field: &Field, test: Test) -> Result<Test, Fault> {
+        let named = match test {
+            Test::Compare(Comparison::Equal, operand) if field.name() == "group" => vec![operand],
+            Test::In(operands) if field.name() == "group" => operands,
+            other => return Ok(other),
+        };
+        let mut groups = BTreeSet::new();
+        for operand in named {
+            if let Operand::Text(group) = operand {
+                groups.extend((self.around.below)(&group)?);
+            }
+        }
+        Ok(Test::In(groups.into_iter().map(Operand::Text).collect()))
     }
 
     fn count(&mut self) -> Result<(), Fault> {

@@ -21,6 +21,8 @@ mod like;
 mod meaning;
 pub(crate) mod plan;
 
+use std::collections::BTreeSet;
+
 use contract::{Code, Refusal, v1::Device};
 
 pub(crate) use self::{
@@ -41,6 +43,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) now_ms: i64,
     /// The text of a saved query.
     pub(crate) saved: &'a dyn Fn(&str) -> Result<String, service::Fault>,
+    /// A group and all that lie within it.
+    pub(crate) below: &'a dyn Fn(&str) -> Result<BTreeSet<String>, service::Fault>,
 }
 
 /// A query that was understood.
@@ -71,6 +75,7 @@ impl Query {
         let around = Surroundings {
             now_ms: 0,
             saved: &|_| Err(meaning::not_lasting("another query by its name").into()),
+            below: &|_| Err(meaning::not_lasting("groups").into()),
         };
         let mut reader = meaning::Reader::lasting(&around);
         let expr = reader.read(text).map_err(|fault| match fault {

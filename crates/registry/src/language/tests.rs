@@ -14,6 +14,13 @@ fn parse(text: &str) -> Result<Query, Refusal> {
     let around = Surroundings {
         now_ms: NOW_MS,
         saved: &saved,
+        below: &|group| {
+            let within = [group, "line-7"].map(str::to_owned);
+            Ok(within
+                .into_iter()
+                .take(if group == "hall" { 2 } else { 1 })
+                .collect())
+        },
     };
     Query::parse(text, &around).map_err(|fault| match fault {
         service::Fault::Refused(refusal) => refusal,
@@ -77,6 +84,10 @@ fn devices_fit_or_do_not() {
         ("group = night", true),
         ("group in (a, 'line-7')", true),
         ("group = 'line'", false),
+        ("group = hall", true),
+        ("group in (x, hall)", true),
+        ("not group = hall", false),
+        ("group like 'hall*'", false),
         ("has tags.line", true),
         ("has tags.hall", false),
         ("not has tags.hall", true),

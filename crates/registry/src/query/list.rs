@@ -1,5 +1,7 @@
 //! Devices by what they are: by a query, by conditions with a field of their own, or by both.
 
+use std::collections::BTreeSet;
+
 use contract::v1::{Criticality, Device, DevicesListed, ListDevices, Restriction, Stage};
 use contract::{Id, Refusal};
 use service::{
@@ -18,7 +20,7 @@ use crate::{
         Query,
         plan::{self, Range, Ranges},
     },
-    policy, state,
+    policy, state, tree,
 };
 
 pub(super) fn devices(
@@ -61,6 +63,8 @@ fn by_id(search: &Search<'_>, m: &ListDevices, filter: &Filter<'_>) -> Result<Pa
 struct Filter<'a> {
     m: &'a ListDevices,
     sight: &'a Sight,
+    /// The group that was asked for, and what lies within it.
+    groups: BTreeSet<String>,
     query: Query,
     stage: Option<Stage>,
     restriction: Option<Restriction>,
@@ -89,6 +93,10 @@ impl Filter<'_> {
         Ok(Filter {
             m,
             sight,
+            groups: match m.group.as_str() {
+                "" => BTreeSet::new(),
+                group => tree::below(view, group)?,
+            },
             query: understand(view, now_ms, &m.r#where)?,
             stage,
             restriction,
@@ -114,7 +122,8 @@ impl Filter<'_> {
             .filter_map(|(field, value)| index::of(field, value));
         let mut ways: Vec<Ranges> = indexed.map(|prefix| vec![Range::index(prefix)]).collect();
         if !m.group.is_empty() {
-            ways.push(vec![Range::index(state::members(&m.group).into_bytes())]);
+            let members = self.groups.iter().map(|group| state::members(group).into_bytes());
+            ways.push(members.map(Range::index).collect());
         }
         if !m.prefix.is_empty() {
             ways.push(vec![Range::ids(&m.prefix)]);
@@ -138,7 +147,7 @@ impl Filter<'_> {
             && text(&self.m.model, &device.model)
             && text(&self.m.firmware_version, &device.firmware_version)
             && text(&self.m.site, &device.site)
-            && (self.m.group.is_empty() || device.groups.contains(&self.m.group))
+            && (self.m.group.is_empty() || device.groups.iter().any(|group| self.groups.contains(group)))
             && self.query.matches(device)
     }
 }

@@ -20,7 +20,7 @@ use service::{Caller, Fault, View};
 use crate::{
     Request, command, config,
     language::{Query, Surroundings},
-    maintenance, retirement, state, transfer,
+    maintenance, retirement, state, transfer, tree,
 };
 
 /// Answers a query.
@@ -30,7 +30,7 @@ pub(crate) fn answer(
     now_ms: i64,
     request: Request,
 ) -> Result<Box<dyn Reply>, Fault> {
-    let (caller, sight) = (&by.principal, &by.sight);
+    let (caller, sight) = (&by.principal, &tree::sight(view, &by.sight)?);
     Ok(match request {
         Request::Show(m) => Box::new(show::device(view, &m)?),
         Request::Standing(_) => Box::new(show::standing(view, caller)?),
@@ -81,6 +81,7 @@ fn understand(view: &View<'_>, now_ms: i64, text: &str) -> Result<Query, Fault> 
     let around = Surroundings {
         now_ms,
         saved: &saved,
+        below: &|group| Ok(tree::named(view, group)?),
     };
     Query::parse(text, &around)
 }

@@ -30,5 +30,6 @@ mod sequences;
 mod steps;
 mod tokens;
 mod transferring;
+mod tree;
 mod types;
 mod world;

@@ -13,7 +13,7 @@ use super::{
     state::{self, Kept, PAGE},
     tally,
 };
-use crate::{Registry, decide::Situation, state as records};
+use crate::{Registry, decide::Situation, state as records, tree};
 
 /// The wake-up.
 pub(super) fn go(s: &Situation<'_>, outcome: &mut Outcome, mut kept: Kept) -> Result<(), Fault> {
@@ -28,15 +28,11 @@ pub(super) fn go(s: &Situation<'_>, outcome: &mut Outcome, mut kept: Kept) -> Re
 
 /// Writes the next members of the group down; after the last the job runs.
 pub(super) fn collect(s: &Situation<'_>, outcome: &mut Outcome, kept: &mut Kept) -> Result<(), Fault> {
-    let prefix = records::members(&kept.job.group);
-    let after = (!kept.after.is_empty()).then(|| format!("{prefix}{}", kept.after));
-    let page = s
-        .view
-        .scan(prefix.as_bytes(), after.as_deref().map(str::as_bytes), PAGE)?;
+    let groups = tree::below(s.view, &kept.job.group)?;
+    let page = tree::members(s.view, &groups, kept.after.as_bytes(), PAGE)?;
     let more = page.len() == PAGE;
-    for (key, _) in page {
-        let folded = key.get(prefix.len()..).unwrap_or_default();
-        kept.after = String::from_utf8_lossy(folded).into_owned();
+    for folded in page {
+        kept.after = String::from_utf8_lossy(&folded).into_owned();
         if let Some(device) = records::device_or_twin(s.view, &kept.after)? {
             kept.add(s.now_ms, outcome, device.device_id, None);
         }

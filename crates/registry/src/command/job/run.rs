@@ -15,7 +15,7 @@ use super::{
     state::{self, Kept},
     tally,
 };
-use crate::{decide::Situation, policy, state as records};
+use crate::{decide::Situation, policy, state as records, tree};
 
 /// The longest id, so that its devices' commands have one.
 const ID_CHARS: usize = 54;
@@ -56,7 +56,7 @@ pub(crate) fn decide(s: &Situation<'_>, sight: &Sight, m: RunJob) -> Result<Outc
             }
             kept.job.set_state(JobState::Running);
         } else {
-            may_be_told(&records::group(s.view, "group", &kept.job.group)?)?;
+            may_be_told(s.view, &records::group(s.view, "group", &kept.job.group)?)?;
             pump::collect(s, &mut outcome, &mut kept)?;
         }
         tally::write(s, &mut outcome, kept)?;
@@ -165,16 +165,21 @@ fn warrants<'a>(
     Err(Refusal::invalid("warrants", message))
 }
 
-fn may_be_told(group: &Group) -> Result<(), Refusal> {
-    let refusal = |code, message: String| Err(Refusal::new(code, message).at("group"));
-    let id = &group.group_id;
-    if group.settling {
-        return refusal(
-            Code::Precondition,
-            format!("the members of `{id}` are just being found; ask again"),
-        );
+fn may_be_told(view: &View<'_>, group: &Group) -> Result<(), Fault> {
+    let refusal = |code, message: String| Err(Refusal::new(code, message).at("group").into());
+    let mut members = 0;
+    for id in tree::below(view, &group.group_id)? {
+        let group = records::group(view, "group", &id)?;
+        if group.settling {
+            return refusal(
+                Code::Precondition,
+                format!("the members of `{id}` are just being found; ask again"),
+            );
+        }
+        members += group.members;
     }
-    match group.members {
+    let id = &group.group_id;
+    match members {
         0 => refusal(Code::Precondition, format!("`{id}` has no members")),
         n if n > DEVICES_MAX => refusal(Code::Limit, format!("a job is for {DEVICES_MAX} devices at most")),
         _ => Ok(()),
