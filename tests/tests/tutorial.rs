@@ -54,6 +54,8 @@ fn each_way_in_does_what_its_page_says() {
             ("--key $line/key.pem", "CN = pump-4"),
             ("--key pump-4.key", "CN = pump-4"),
             ("--config pump-5.conf", "CN = pump-5"),
+            ("muster cert renew-all", "2 renewed"),
+            ("muster cert renewals list", "devices by name"),
             ("--of-batch line-7", "certificates are revoked"),
             ("muster cert expiring", "DEVICES"),
         ],

@@ -52,7 +52,7 @@ mod validity;
 pub use authority::{
     Authority, AuthorityError, IssuedCertificate, IssuingCertificate, NewAuthority, SignError,
 };
-pub use certificate::{ClientCertificate, ServerCertificate};
+pub use certificate::{ClientCertificate, ServerCertificate, key_kind_of};
 pub use csr::{CSR_MAX_BYTES, Csr, CsrError, CsrNameError};
 pub use est::{EST_BODY_MAX_BYTES, EstAnswerError, EstRequest, certificates_only, est_request};
 pub use founding::{Charter, FoundingError, create_issuing, create_root};

@@ -1,9 +1,9 @@
 //! What provisioning is asked: the only place where wire messages come in.
 
 use contract::v1::{
-    CertificateUsed, DecideAdmission, GetAuthorities, Issue, Kicked, ListAdmissions, ListCertificates,
-    ListClaims, PutClaim, PutSecret, RecordCertificate, RenewServer, Revoke, RevokeMany, ShowCertificate,
-    Sign, TakeRevocations,
+    AbortRenewal, CertificateUsed, DecideAdmission, GetAuthorities, Issue, Kicked, ListAdmissions,
+    ListCertificates, ListClaims, ListRenewals, ListRenewing, PutClaim, PutSecret, RecordCertificate,
+    RenewMany, RenewServer, Revoke, RevokeMany, ShowCertificate, Sign, TakeRevocations,
 };
 
 service::requests! {
@@ -23,6 +23,10 @@ service::requests! {
         "renew-server" => RenewServer(RenewServer),
         "revoke" => Revoke(Revoke),
         "revoke-many" => RevokeMany(RevokeMany),
+        "renew-many" => RenewMany(RenewMany),
+        "abort-renewal" => AbortRenewal(AbortRenewal),
+        "renewals" => Renewals(ListRenewals),
+        "renewing" => Renewing(ListRenewing),
         "show" => Show(ShowCertificate),
         "list" => List(ListCertificates),
         "authorities" => Authorities(GetAuthorities),

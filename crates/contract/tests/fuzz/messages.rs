@@ -83,6 +83,7 @@ requests! {
     RunCommand, CancelCommand, ShowCommand, ListCommands, PutCommandOutput, ReadCommandOutput, RunJob, CancelJob, ShowJob, ListJobs, ListJobDevices, GetCommand, ReportCommand,
     ReadAudit,
     PutToken, ListTokens, RevokeToken, PutPassword, ShowPassword,
+    RenewMany, AbortRenewal, ListRenewals, ListRenewing,
     PutFourEyes, ShowFourEyes, ListApprovals, DecideApproval,
 }
 

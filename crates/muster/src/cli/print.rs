@@ -91,6 +91,8 @@ pub(super) fn word(name: &str) -> String {
         "COMMAND_STATE",
         "CONFIG_SCOPE",
         "JOB_STATE",
+        "MASS_RENEWAL_STATE",
+        "RENEWING_STATE",
         "ROLLOUT_STATE",
         "UPDATE_STATE",
         "CONNECTIVITY",

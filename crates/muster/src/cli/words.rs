@@ -22,7 +22,7 @@ macro_rules! words {
 }
 
 words! {
-    Admission, AdmissionStatus, CertificateStatus, CheckKind, CommandState, ConfigScope, Comparison, Connectivity, Criticality, JobState, Response, Restriction, Role, RolloutState,
+    Admission, AdmissionStatus, CertificateStatus, CheckKind, CommandState, ConfigScope, Comparison, Connectivity, Criticality, JobState, MassRenewalState, RenewingState, Response, Restriction, Role, RolloutState,
     Severity, Stage, UpdateState,
 }
 
@@ -117,6 +117,8 @@ mod tests {
         check::<v1::ConfigScope>(2);
         check::<v1::CommandState>(9);
         check::<v1::JobState>(7);
+        check::<v1::MassRenewalState>(7);
+        check::<v1::RenewingState>(5);
         check::<v1::RolloutState>(5);
         check::<v1::UpdateState>(11);
         check::<v1::Connectivity>(4);

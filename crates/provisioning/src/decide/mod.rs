@@ -15,6 +15,7 @@ mod purge;
 mod record;
 mod refused;
 mod renew;
+mod renewals;
 mod revoke;
 mod secret;
 mod server;
@@ -67,7 +68,9 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
         }
         Request::Renew(m) => {
             let decided = renew::decide(s, caller, &m);
-            refused::told(s, caller, decided)
+            let mut outcome = refused::told(s, caller, decided)?;
+            renewals::heard(s, caller, &mut outcome)?;
+            Ok(outcome)
         }
         Request::Record(m) => record::decide(s, &m),
         Request::TakeRevocations(m) => taken::decide(s, &m),
@@ -82,10 +85,14 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
         Request::RenewServer(m) => server::decide(s, &m),
         Request::Revoke(m) => revoke::decide(s, &caller.sight, &m),
         Request::RevokeMany(m) => many::decide(s, &m),
+        Request::RenewMany(m) => renewals::begin(s, caller, &m),
+        Request::AbortRenewal(m) => renewals::abort(s, &m),
         Request::Used(m) => used::decide(s, &m),
         Request::Kicked(m) => kicked::decide(s, &m),
         Request::Claims(_)
         | Request::Admissions(_)
+        | Request::Renewals(_)
+        | Request::Renewing(_)
         | Request::Show(_)
         | Request::List(_)
         | Request::Authorities(_) => Err(Refusal::new(Code::Internal, "this verb is a query").into()),
@@ -104,6 +111,7 @@ pub(crate) fn wake(s: &mut Situation<'_>, key: &str) -> Result<Outcome, Fault> {
         (signed::UNUSED, serial) => signed::expire_unused(s, serial),
         (revoke::RECEIPT, revocation) => kicked::give_up(s, revocation),
         (many::NEXT, name) => many::next(s, name),
+        (renewals::STEP, name) => renewals::step(s, name),
         (admission::FORGET, waiting) => admission::forget(s, waiting),
         (secret::FORGET, device) => secret::forget(s, device),
         (refused::REFUSED, party) => refused::tell_further(s, party),

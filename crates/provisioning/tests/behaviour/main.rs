@@ -15,6 +15,7 @@ mod many;
 mod people;
 mod purging;
 mod refusing;
+mod renewing;
 mod restoring;
 mod revoking;
 mod rollover;
