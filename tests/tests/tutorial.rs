@@ -57,6 +57,8 @@ fn each_way_in_does_what_its_page_says() {
             ("--factory idevid", "provisioned"),
             ("muster manufacturer list", "acme"),
             ("--admission hook", "provisioned"),
+            ("muster cert renew-all", "2 renewed"),
+            ("muster cert renewals list", "devices by name"),
             ("--of-batch line-7", "certificates are revoked"),
             ("muster cert expiring", "DEVICES"),
         ],

@@ -22,7 +22,7 @@ use crate::{
     machine::Machine,
     measures::{
         connects::Connects, devices::Devices, fan::Fans, latency::Latency, provisioning::Provisioning,
-        requests::Requests, revocations::Revocations, scale::Scale, space::Space,
+        renewals::Renewals, requests::Requests, revocations::Revocations, scale::Scale, space::Space,
     },
     programs::Options,
 };
@@ -48,6 +48,7 @@ struct Cli {
 enum Measure {
     Requests(Requests),
     Provisioning(Provisioning),
+    Renewals(Renewals),
     Revocations(Revocations),
     Scale(Scale),
     Connects(Connects),
@@ -87,6 +88,7 @@ async fn measure(cli: Cli) -> Result<()> {
         Measure::Provisioning(provisioning) => {
             output::print(&provisioning.run(&programs).await?, &machine, json)
         }
+        Measure::Renewals(renewals) => output::print(&renewals.run(&programs).await?, &machine, json),
         Measure::Revocations(revocations) => {
             output::print(&revocations.run(&programs).await?, &machine, json)
         }

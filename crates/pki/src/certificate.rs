@@ -1,6 +1,6 @@
 //! Certificates as those who meet them read them: a client's at the front door, a server's when it is recorded.
 
-use crate::key::sha256_hex;
+use crate::key::{KeyKind, PublicKey, sha256_hex};
 use crate::leaf::{AlternativeName, Leaf, ProfileError, Purpose};
 use crate::name::Subject;
 use crate::pem_text;
@@ -53,6 +53,14 @@ impl ClientCertificate {
         let blocks = blocks.map_err(|_| ProfileError::NotParseable)?;
         ClientCertificate::parse(blocks.first().ok_or(ProfileError::NotParseable)?)
     }
+}
+
+/// The kind of key that the first certificate of a chain in PEM form is for, if it is one that we know.
+pub fn key_kind_of(chain_pem: &str) -> Option<KeyKind> {
+    let blocks = pem_text::all_blocks(chain_pem.as_bytes(), &["CERTIFICATE"]).ok()?;
+    let leaf = Leaf::read(blocks.first()?).ok()?;
+    let key = PublicKey::from_spki(leaf.certificate.public_key().raw).ok()?;
+    Some(key.kind())
 }
 
 /// What a server certificate says, once it has been found to fit the whole server profile.

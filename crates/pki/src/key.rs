@@ -47,7 +47,17 @@ pub fn generate_key(kind: KeyKind) -> Result<Zeroizing<String>, KeyError> {
 }
 
 impl KeyKind {
-    pub(crate) const ALL: [KeyKind; 3] = [KeyKind::P256, KeyKind::P384, KeyKind::Ed25519];
+    /// All kinds.
+    pub const ALL: [KeyKind; 3] = [KeyKind::P256, KeyKind::P384, KeyKind::Ed25519];
+
+    /// The kind as a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            KeyKind::P256 => "p256",
+            KeyKind::P384 => "p384",
+            KeyKind::Ed25519 => "ed25519",
+        }
+    }
 
     pub(crate) fn algorithm(self) -> &'static SignatureAlgorithm {
         match self {

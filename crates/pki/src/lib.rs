@@ -55,7 +55,7 @@ mod validity;
 pub use authority::{
     Authority, AuthorityError, IssuedCertificate, IssuingCertificate, NewAuthority, SignError,
 };
-pub use certificate::{ClientCertificate, ServerCertificate};
+pub use certificate::{ClientCertificate, ServerCertificate, key_kind_of};
 pub use csr::{CSR_MAX_BYTES, Csr, CsrError, CsrNameError};
 pub use est::{EST_BODY_MAX_BYTES, EstAnswerError, EstRequest, certificates_only, est_request};
 pub use factory::{FACTORY_CA_MAX_BYTES, FactoryCertificate, FactoryError, FactoryTrust, names_issuer};

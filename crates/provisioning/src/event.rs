@@ -1,6 +1,13 @@
 //! The only place where events and facts are made.
 
-use contract::v1::{Certificate, CertificateFact, Claim, FactoryCertificate, Manufacturer, WaitingDevice};
+use contract::{
+    Principal,
+    id::{Id, Kind},
+    v1::{
+        Certificate, CertificateFact, Claim, FactoryCertificate, Manufacturer, MassRenewal, MassRenewalState,
+        RenewOrder, RenewingDevice, WaitingDevice,
+    },
+};
 use pki::FactoryTrust;
 use serde_json::{Value, json};
 use service::{FactDraft, Outcome};
@@ -232,4 +239,56 @@ pub(crate) fn admission(outcome: &mut Outcome, name: &'static str, waiting: &Wai
         "fingerprint": waiting.fingerprint,
     });
     outcome.event(format!("admissions/{}", waiting.device_id), name, data);
+}
+
+/// Many devices are to renew.
+pub(crate) fn renewal_begun(outcome: &mut Outcome, renewal: &MassRenewal) {
+    told_of(outcome, "begun", renewal);
+}
+
+/// A mass renewal is over.
+pub(crate) fn renewal_ended(outcome: &mut Outcome, renewal: &MassRenewal) {
+    told_of(outcome, "ended", renewal);
+}
+
+fn told_of(outcome: &mut Outcome, name: &'static str, renewal: &MassRenewal) {
+    let data = json!({
+        "renewal_id": renewal.renewal_id,
+        "state": MassRenewalState::as_str_name(&renewal.state()),
+        "issuer": renewal.issuer,
+        "batch": renewal.batch,
+        "key_kind": renewal.key_kind,
+        "group": renewal.group,
+        "reason": renewal.reason,
+        "devices": renewal.devices,
+        "renewed": renewal.renewed,
+        "failed": renewal.failed,
+    });
+    outcome.event(format!("renewals/{}", renewal.renewal_id), name, data);
+}
+
+/// A device of a mass renewal gets no next certificate.
+pub(crate) fn renewing_failed(outcome: &mut Outcome, renewal: &str, device: &RenewingDevice) {
+    let data = json!({ "renewal_id": renewal, "device_id": device.device_id, "why": device.why });
+    outcome.event(format!("renewals/{renewal}"), "device-failed", data);
+}
+
+/// Tells a device to renew; what it was told before is no more.
+pub(crate) fn order(outcome: &mut Outcome, device: &str, order: RenewOrder) {
+    if let Some(device) = principal(device) {
+        outcome.push(device, "renew", order);
+    }
+}
+
+/// Takes back what a device was told.
+pub(crate) fn take_order_back(outcome: &mut Outcome, device: &str) {
+    if let Some(device) = principal(device) {
+        outcome.take_back(device, "renew");
+    }
+}
+
+/// What was stored was an id when it came in.
+fn principal(device: &str) -> Option<Principal> {
+    let device = device.parse::<Id>().ok()?;
+    Some(Principal::new(Kind::Device, device))
 }

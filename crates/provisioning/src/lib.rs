@@ -34,6 +34,8 @@
 //! - The server's certificate is renewed before its end, for a key of its own; what served before serves until the next
 //!   one is in its place, and one that this service does not know is left alone.
 //! - A factory certificate opens the device of its serial number, and no second one while the first lives.
+//! - A mass renewal tells a device of one certificate and no other; each of its devices is counted in one state, and no
+//!   step is lost by a restart.
 //! - A claim opens a device only as long as no certificate of it is in use: one that was revoked, has ended
 //!   or was never used does not stand in the way.
 #![forbid(unsafe_code)]

@@ -9,7 +9,7 @@ use contract::{
         Stage,
     },
 };
-use pki::{Csr, Host, Reason, Subject};
+use pki::{Csr, Host, KeyKind, Reason, Subject};
 
 use crate::{
     Settings,
@@ -34,6 +34,14 @@ const CLOCK_SLACK_MS: i64 = 5 * 60_000;
 pub(crate) const LIVE_MAX: usize = 8;
 /// The same of a person: one for each machine.
 pub(crate) const PERSON_LIVE_MAX: usize = 32;
+
+/// Devices that are told to renew in a minute: a fleet of ten thousand in a quarter of an hour, and few at once.
+const RENEWALS_PER_MINUTE: u32 = 600;
+/// A thousand a second: more than any machine signs.
+const RENEWALS_PER_MINUTE_MAX: u32 = 60_000;
+/// How long devices have to renew: as long as one may be away.
+const RENEWAL_MS: u64 = 30 * crate::DAY_MS;
+const RENEWAL_MAX_MS: u64 = 365 * crate::DAY_MS;
 
 /// The words of RFC 5280, section 5.3.1, that make sense here.
 const REASONS: [(&str, Reason); 7] = [
@@ -378,6 +386,48 @@ pub(crate) fn key_fingerprint(text: &str) -> Result<String, Refusal> {
         "key",
         "a key is named by the SHA-256 of its SubjectPublicKeyInfo: 64 hex digits",
     ))
+}
+
+/// How many devices are told to renew in a minute; 0 leaves it to us.
+pub(crate) fn renewal_rate(per_minute: u32) -> Result<u32, Refusal> {
+    match per_minute {
+        0 => Ok(RENEWALS_PER_MINUTE),
+        1..=RENEWALS_PER_MINUTE_MAX => Ok(per_minute),
+        _ => {
+            let message = format!("{RENEWALS_PER_MINUTE_MAX} devices a minute are told at most");
+            Err(Refusal::invalid("per_minute", message))
+        }
+    }
+}
+
+/// How long devices have to renew, milliseconds; 0 leaves it to us.
+pub(crate) fn renewal_time(within_ms: u64) -> Result<u64, Refusal> {
+    match within_ms {
+        0 => Ok(RENEWAL_MS),
+        60_000..=RENEWAL_MAX_MS => Ok(within_ms),
+        _ => Err(Refusal::invalid(
+            "within_ms",
+            "devices have a minute to a year for it",
+        )),
+    }
+}
+
+/// A kind of key by its word.
+pub(crate) fn key_kind(word: &str) -> Result<(), Refusal> {
+    let words = KeyKind::ALL.map(KeyKind::word);
+    if word.is_empty() || words.contains(&word) {
+        return Ok(());
+    }
+    Err(Refusal::invalid("key_kind", "devices have no keys of this kind").allowing(words))
+}
+
+/// Why somebody does something, for people.
+pub(crate) fn why(text: &str) -> Result<(), Refusal> {
+    if text.chars().count() <= limits::TEXT_CHARS {
+        return Ok(());
+    }
+    let message = format!("{} characters at most", limits::TEXT_CHARS);
+    Err(Refusal::invalid("reason", message))
 }
 
 /// A clock that stands behind the last certificate would issue what is not valid yet, or too long.

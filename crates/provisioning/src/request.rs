@@ -1,10 +1,10 @@
 //! What provisioning is asked: the only place where wire messages come in.
 
 use contract::v1::{
-    AnswerAdmission, CertificateUsed, DecideAdmission, GetAuthorities, Issue, Kicked, ListAdmissions,
-    ListCertificates, ListClaims, ListManufacturers, PutClaim, PutManufacturer, PutSecret, RecordCertificate,
-    RefuseFactory, RemoveManufacturer, RenewServer, Revoke, RevokeMany, ShowCertificate, Sign,
-    TakeRevocations,
+    AbortRenewal, AnswerAdmission, CertificateUsed, DecideAdmission, GetAuthorities, Issue, Kicked,
+    ListAdmissions, ListCertificates, ListClaims, ListManufacturers, ListRenewals, ListRenewing, PutClaim,
+    PutManufacturer, PutSecret, RecordCertificate, RefuseFactory, RemoveManufacturer, RenewMany, RenewServer,
+    Revoke, RevokeMany, ShowCertificate, Sign, TakeRevocations,
 };
 
 service::requests! {
@@ -30,6 +30,10 @@ service::requests! {
         "renew-server" => RenewServer(RenewServer),
         "revoke" => Revoke(Revoke),
         "revoke-many" => RevokeMany(RevokeMany),
+        "renew-many" => RenewMany(RenewMany),
+        "abort-renewal" => AbortRenewal(AbortRenewal),
+        "renewals" => Renewals(ListRenewals),
+        "renewing" => Renewing(ListRenewing),
         "show" => Show(ShowCertificate),
         "list" => List(ListCertificates),
         "authorities" => Authorities(GetAuthorities),

@@ -19,12 +19,14 @@
 //! | `t` | [`Clock`]: the latest time at which something was issued |
 //! | `n` | [`Renewal`]: the server's next certificate, on its way |
 //! | `j{name}` | [`Many`]: many that are being revoked |
+//! | `w{renewal}` | [`Course`]: a mass renewal |
+//! | `m{renewal} NUL {device}` | a device in it |
 //! | `i` | [`Trusted`]: the issuing authorities, as they were last told |
 //! | `p` | [`Purge`]: the search for certificates that ended long ago |
 
 use contract::{
     Kind,
-    v1::{Certificate, CertificateStatus, Claim, Manufacturer},
+    v1::{Certificate, CertificateStatus, Claim, Manufacturer, MassRenewal, MassRenewalState},
 };
 use prost::Message;
 use service::{Sight, View, store::StoreError};
@@ -51,6 +53,8 @@ pub(crate) const RENEWAL: &str = "n";
 
 /// Many that are being revoked.
 pub(crate) const MANY: &str = "j";
+/// Mass renewals.
+pub(crate) const RENEWALS: &str = "w";
 /// The issuing authorities, as they were last told.
 pub(crate) const TRUSTED: &str = "i";
 
@@ -58,7 +62,7 @@ pub(crate) const TRUSTED: &str = "i";
 pub(crate) const MANUFACTURERS: &str = "M";
 
 /// What each record is, by the letter of its key.
-pub const KINDS: [(&str, &str); 19] = [
+pub const KINDS: [(&str, &str); 21] = [
     (CERTIFICATES, "certificates"),
     ("o", "certificates by owner"),
     (ENDS, "certificates by end"),
@@ -77,6 +81,8 @@ pub const KINDS: [(&str, &str); 19] = [
     (MANUFACTURERS, "manufacturers"),
     ("D", "factory certificates that were used"),
     (MANY, "bulk revocations under way"),
+    (RENEWALS, "mass renewals"),
+    ("m", "devices in mass renewals"),
     (TRUSTED, "the issuing CAs as last told"),
 ];
 
@@ -205,6 +211,39 @@ pub(crate) struct Many {
     pub(crate) closed_after_ms: u64,
     #[prost(bool, tag = "10")]
     pub(crate) receipt_missing: bool,
+}
+
+/// A mass renewal and how far it has come.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Course {
+    /// What callers see.
+    #[prost(message, optional, tag = "1")]
+    pub(crate) renewal: Option<MassRenewal>,
+    /// The last key that was looked at, in the round through the certificates or through its devices.
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) after: Vec<u8>,
+    /// When the round through its devices began.
+    #[prost(int64, tag = "3")]
+    pub(crate) round_at_ms: i64,
+    /// How it ends, while that is under way.
+    #[prost(enumeration = "MassRenewalState", tag = "4")]
+    pub(crate) ends_as: i32,
+}
+
+impl Course {
+    /// What callers see.
+    pub(crate) fn renewal(&self) -> MassRenewal {
+        self.renewal.clone().unwrap_or_default()
+    }
+
+    /// Whether devices are still told.
+    pub(crate) fn is_running(&self) -> bool {
+        let state = self.renewal.as_ref().map(MassRenewal::state);
+        matches!(
+            state,
+            Some(MassRenewalState::Choosing | MassRenewalState::Telling)
+        )
+    }
 }
 
 /// The revocation list.
@@ -442,6 +481,19 @@ pub(crate) fn revocation_key(revocation: &str) -> String {
 
 pub(crate) fn many_key(name: &str) -> String {
     format!("{MANY}{name}")
+}
+
+pub(crate) fn course_key(renewal: &str) -> String {
+    format!("{RENEWALS}{renewal}")
+}
+
+/// All devices in a mass renewal.
+pub(crate) fn renewing_of(renewal: &str) -> String {
+    format!("m{renewal}\0")
+}
+
+pub(crate) fn renewing_key(renewal: &str, device: &str) -> String {
+    format!("{}{device}", renewing_of(renewal))
 }
 
 /// The refused requests of a party, `{kind}/{subject}`.

@@ -4,17 +4,19 @@ mod cache;
 mod claim;
 pub(crate) mod enrol;
 pub(crate) mod operator;
+pub(crate) mod renewing;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, rc::Rc};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_local;
 
 pub(crate) use self::cache::fleet;
 use crate::{
-    load::report,
+    load::{Meter, crowd::all, report},
     servers::Place,
-    wire::{Login, Proof, mqtt::Template, tls::Trust},
+    wire::{Connection, Login, Proof, mqtt::Template, tls::Trust},
 };
 
 /// A device of a fleet.
@@ -65,6 +67,47 @@ impl Fleet {
                 Ok((login, report::template(&device.id.parse()?)))
             })
             .collect()
+    }
+
+    /// The logins and reports of the last devices.
+    pub(crate) fn last(
+        &self,
+        count: usize,
+        transport: Transport,
+        place: Place,
+    ) -> Result<Vec<(Login, Template)>> {
+        let begin = self.devices.len().saturating_sub(count);
+        let all = self.first(self.devices.len(), transport, place)?;
+        Ok(all.into_iter().skip(begin).collect())
+    }
+
+    /// The ids of the first devices.
+    pub(crate) fn ids(&self, count: usize) -> Vec<String> {
+        let devices = self.devices.iter().take(count);
+        devices.map(|device| device.id.clone()).collect()
+    }
+
+    /// Waits until each of the first devices has renewed as it is told; their connections.
+    pub(crate) async fn renew(
+        &self,
+        renewers: Vec<renewing::Renewer>,
+        place: Place,
+        meter: &Rc<Meter>,
+    ) -> Result<Vec<Connection>> {
+        let running = renewers.into_iter().enumerate().map(|(number, renewer)| {
+            let (trust, meter) = (self.trust.clone(), meter.clone());
+            let id = self.devices[number].id.clone();
+            spawn_local(async move {
+                let login = |chain: &str, key: &str| Login {
+                    address: place.tls,
+                    client_id: id.clone(),
+                    proof: Proof::Certificate(trust.with(chain, key)),
+                    number,
+                };
+                renewer.obey(login, &meter).await
+            })
+        });
+        all(running.collect()).await
     }
 
     /// The logins of the first devices.

@@ -7,8 +7,8 @@ use client::{Client, Endpoint, Identity, Inbox};
 use contract::{
     Id, Kind, Root, ServiceName,
     v1::{
-        Changed, ClaimMade, Issue, ManyRevoked, PutClaim, PutPerson, RegisterDevice, RegisterDevices,
-        RegisteredDevices, RevokeMany, Signed,
+        Changed, ClaimMade, Issue, ListRenewals, ManyRevoked, MassRenewal, PutClaim, PutPerson,
+        RegisterDevice, RegisterDevices, RegisteredDevices, RenewMany, RenewalsListed, RevokeMany, Signed,
     },
 };
 
@@ -19,6 +19,10 @@ use crate::{
 
 /// The most that one `register-many` takes.
 pub(crate) const BATCH: usize = 500;
+/// The most devices that one mass renewal names.
+const NAMED: usize = 3_000;
+/// Between two looks at what is waited for.
+const LOOK: Duration = Duration::from_millis(200);
 const CLAIM: &str = "bench";
 /// How long what the registry says takes to provisioning, and more.
 const FACTS: Duration = Duration::from_secs(1);
@@ -128,6 +132,45 @@ impl Operator {
             .ask(ServiceName::Provisioning, "revoke-many", &request)
             .await?;
         Ok(done.revoked)
+    }
+
+    /// Has devices renew, so many a minute in all: the mass renewals that were begun for them.
+    pub(crate) async fn renew(&self, ids: &[String], per_minute: u32) -> Result<Vec<String>> {
+        let mut begun = Vec::new();
+        let parts = ids.chunks(NAMED);
+        let share = per_minute / u32::try_from(parts.len())?.max(1);
+        for part in parts {
+            let request = RenewMany {
+                device_ids: part.to_vec(),
+                per_minute: share.max(1),
+                ..RenewMany::default()
+            };
+            let changed: Changed = self
+                .client
+                .ask(ServiceName::Provisioning, "renew-many", &request)
+                .await?;
+            begun.push(changed.id);
+        }
+        Ok(begun)
+    }
+
+    /// Waits until mass renewals are over.
+    pub(crate) async fn until_renewed(&self, ids: &[String]) -> Result<Vec<MassRenewal>> {
+        loop {
+            let listed: RenewalsListed = self
+                .client
+                .ask(ServiceName::Provisioning, "renewals", &ListRenewals::default())
+                .await?;
+            let mine = listed
+                .renewals
+                .into_iter()
+                .filter(|one| ids.contains(&one.renewal_id));
+            let mine: Vec<_> = mine.collect();
+            if mine.iter().all(|one| one.ended_at_ms > 0) {
+                return Ok(mine);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     pub(crate) async fn leave(self) {

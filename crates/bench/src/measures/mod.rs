@@ -7,6 +7,7 @@ pub(crate) mod latency;
 pub(crate) mod provisioning;
 mod raw_signing;
 mod raw_sled;
+pub(crate) mod renewals;
 pub(crate) mod requests;
 pub(crate) mod revocations;
 pub(crate) mod scale;

@@ -84,6 +84,7 @@ requests! {
     ReadAudit,
     PutToken, ListTokens, RevokeToken, PutPassword, ShowPassword,
     AnswerAdmission, PutManufacturer, ListManufacturers, RemoveManufacturer, RefuseFactory,
+    RenewMany, AbortRenewal, ListRenewals, ListRenewing,
     PutFourEyes, ShowFourEyes, ListApprovals, DecideApproval,
 }
 

@@ -6,7 +6,7 @@ use client::{AskError, Client, Delivery, Identity, Inbox, Trouble};
 use contract::{
     Code, Leaf, Topic,
     id::ServiceName,
-    v1::{ConfigChange, Standing},
+    v1::{ConfigChange, RenewOrder, Standing},
     wire,
 };
 use tokio::{sync::watch, time::Instant};
@@ -29,6 +29,9 @@ use crate::{error::Error, event::Event, platform::Platform, update::task};
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 /// How long a heartbeat may wait for room among what is to be sent.
 const TELL: Duration = Duration::from_secs(1);
+
+/// The longest time that a server may have renewals spread over.
+const LONGEST_SPREAD: Duration = Duration::from_secs(3_600);
 
 /// Why a session is over.
 pub(crate) enum Leave {
@@ -60,6 +63,10 @@ pub(crate) struct Session<'a, P> {
     change_waits: bool,
     /// The server told of a command while one was worked on.
     command_waits: bool,
+    /// The server wants this certificate renewed before its time.
+    is_to_renew: bool,
+    /// It is to begin at a moment of its own choice within this time.
+    renew_within: Duration,
 }
 
 impl<'a, P: Platform> Session<'a, P> {
@@ -84,6 +91,8 @@ impl<'a, P: Platform> Session<'a, P> {
             change: None,
             change_waits: false,
             command_waits: false,
+            is_to_renew: false,
+            renew_within: Duration::ZERO,
         })
     }
 
@@ -263,6 +272,10 @@ impl<'a, P: Platform> Session<'a, P> {
                 Err(refusal) => self.body.problem(refusal.to_string()),
             },
             (ServiceName::Registry, "command") => self.look_for_command(),
+            (ServiceName::Provisioning, "renew") => match wire::decode(&delivery.payload, "") {
+                Ok(order) => self.renew_as_ordered(&order),
+                Err(refusal) => self.body.problem(refusal.to_string()),
+            },
             (ServiceName::Rollout, "assignment") => match wire::decode(&delivery.payload, "") {
                 Ok(assignment) => return self.pushed(&assignment).await,
                 Err(refusal) => self.body.problem(refusal.to_string()),
@@ -320,6 +333,8 @@ impl<'a, P: Platform> Session<'a, P> {
             Err(Failed::Ask(error)) => self.again(Errand::Command, &error),
             Err(Failed::Other(why)) => self.later(Errand::Command, why),
         }
+        // What waited for it.
+        self.renew_if_due(self.spread());
         None
     }
 
@@ -346,13 +361,27 @@ impl<'a, P: Platform> Session<'a, P> {
         self.send(Errand::Erased, Duration::ZERO);
     }
 
+    /// An order about another certificate is an old one, or was taken back. Many get theirs at once: each begins at a
+    /// moment of its own.
+    fn renew_as_ordered(&mut self, order: &RenewOrder) {
+        self.is_to_renew = order.serial == self.identity.serial;
+        self.renew_within = Duration::from_millis(order.within_ms).min(LONGEST_SPREAD);
+        self.renew_if_due(self.spread());
+    }
+
+    fn spread(&self) -> Duration {
+        self.renew_within.mul_f64(self.body.chance())
+    }
+
     /// The next certificate needs another session, and a command must not be cut off for it: it is waited for.
     fn renew_if_due(&mut self, pause: Duration) {
         if self.errands.is_under_way(Errand::Command) {
             return;
         }
         let is_left_over = matches!(self.body.keys.next(), Ok(Some(_)));
-        if !self.is_retiring && (is_left_over || renewing::is_due(&self.identity, self.body.now_ms())) {
+        if !self.is_retiring
+            && (is_left_over || self.is_to_renew || renewing::is_due(&self.identity, self.body.now_ms()))
+        {
             self.send(Errand::Renew, pause);
         }
     }

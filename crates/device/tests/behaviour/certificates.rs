@@ -173,3 +173,44 @@ async fn a_certificate_that_ends_while_the_server_is_away_is_not_tried_for_ever(
     world.until("it is back", |s| s.reports.len() > reports).await;
     pump.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_to_renew_it_does_so_once_and_takes_no_order_about_another_certificate() {
+    let (world, watch) = (World::new().await, Watch::default());
+    let pump = Pump::start(&world.settings("pump-7"), &watch).await;
+    world.until("it reports", |s| !s.reports.is_empty()).await;
+    let serial = {
+        let events = watch.events.lock();
+        let enrolled = events.iter().find_map(|event| match event {
+            Event::Enrolled { serial, .. } => Some(serial.clone()),
+            _ => None,
+        });
+        enrolled.unwrap()
+    };
+    let order = |serial: &str| contract::v1::RenewOrder {
+        renewal_id: "renewal-1".into(),
+        serial: serial.into(),
+        within_ms: 100,
+    };
+    let tell = |serial: &str| {
+        let service = contract::id::ServiceName::Provisioning;
+        world.push("pump-7", service, "renew", &order(serial));
+    };
+    tell("4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(world.state.lock().renewals.is_empty());
+    let reports = world.state.lock().reports.len();
+    tell(&serial);
+    tell(&serial);
+    world
+        .until("it connects with the next", |s| {
+            s.serials == 2 && s.reports.len() > reports
+        })
+        .await;
+    assert_eq!(watch.heard(|e| matches!(e, Event::Renewed { .. })), 1);
+    // The order comes once more, late.
+    tell(&serial);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(world.state.lock().renewals.len(), 1);
+    pump.stop().await;
+}

@@ -114,6 +114,8 @@ pub(super) fn word(name: &str) -> String {
         "TRANSFER_STATE",
         "MAINTENANCE_KIND",
         "ERASURE",
+        "MASS_RENEWAL_STATE",
+        "RENEWING_STATE",
         "ROLLOUT_STATE",
         "UPDATE_STATE",
         "CONNECTIVITY",

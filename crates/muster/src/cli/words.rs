@@ -22,7 +22,7 @@ macro_rules! words {
 }
 
 words! {
-    Admission, AdmissionStatus, CertificateStatus, CheckKind, CommandState, ConfigScope, Comparison, Connectivity, Criticality, Erasure, FactoryIdentity, JobState, MaintenanceKind, Response, RetirementState, Restriction, Role, RolloutState, TransferState,
+    Admission, AdmissionStatus, CertificateStatus, CheckKind, CommandState, ConfigScope, Comparison, Connectivity, Criticality, Erasure, FactoryIdentity, JobState, MaintenanceKind, MassRenewalState, RenewingState, Response, RetirementState, Restriction, Role, RolloutState, TransferState,
     Severity, Stage, UpdateState,
 }
 
@@ -118,6 +118,8 @@ mod tests {
         check::<v1::ConfigScope>(2);
         check::<v1::CommandState>(9);
         check::<v1::JobState>(7);
+        check::<v1::MassRenewalState>(7);
+        check::<v1::RenewingState>(5);
         check::<v1::RolloutState>(5);
         check::<v1::UpdateState>(11);
         check::<v1::Connectivity>(4);

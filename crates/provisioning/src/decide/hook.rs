@@ -138,7 +138,7 @@ fn come_again(asked: &WaitingDevice, after_ms: u64) -> Refusal {
 /// `answer-admission`.
 pub(super) fn answer(s: &Situation<'_>, caller: &Caller, m: &AnswerAdmission) -> Result<Outcome, Fault> {
     let device = policy::id("device_id", &m.device_id)?;
-    let fingerprint = policy::sha256("fingerprint", &m.fingerprint)?;
+    let fingerprint = contract::login::sha256("fingerprint", &m.fingerprint)?;
     if m.reason.chars().count() > limits::TEXT_CHARS {
         let message = format!("a reason has {} characters at most", limits::TEXT_CHARS);
         return Err(Refusal::invalid("reason", message).into());

@@ -18,6 +18,7 @@ mod purge;
 mod record;
 mod refused;
 mod renew;
+mod renewals;
 mod revoke;
 mod secret;
 mod server;
@@ -70,7 +71,9 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
         }
         Request::Renew(m) => {
             let decided = renew::decide(s, caller, &m);
-            refused::told(s, caller, decided)
+            let mut outcome = refused::told(s, caller, decided)?;
+            renewals::heard(s, caller, &mut outcome)?;
+            Ok(outcome)
         }
         Request::Record(m) => record::decide(s, &m),
         Request::TakeRevocations(m) => taken::decide(s, &m),
@@ -89,12 +92,16 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
         Request::RenewServer(m) => server::decide(s, &m),
         Request::Revoke(m) => revoke::decide(s, &caller.sight, &m),
         Request::RevokeMany(m) => many::decide(s, &m),
+        Request::RenewMany(m) => renewals::begin(s, caller, &m),
+        Request::AbortRenewal(m) => renewals::abort(s, &m),
         Request::Used(m) => used::decide(s, &m),
         Request::Kicked(m) => kicked::decide(s, &m),
         Request::Claims(_)
         | Request::Admissions(_)
         | Request::AdmissionQuestions(_)
         | Request::Manufacturers(_)
+        | Request::Renewals(_)
+        | Request::Renewing(_)
         | Request::Show(_)
         | Request::List(_)
         | Request::Authorities(_) => Err(Refusal::new(Code::Internal, "this verb is a query").into()),
@@ -113,6 +120,7 @@ pub(crate) fn wake(s: &mut Situation<'_>, key: &str) -> Result<Outcome, Fault> {
         (signed::UNUSED, serial) => signed::expire_unused(s, serial),
         (revoke::RECEIPT, revocation) => kicked::give_up(s, revocation),
         (many::NEXT, name) => many::next(s, name),
+        (renewals::STEP, name) => renewals::step(s, name),
         (admission::FORGET, waiting) => admission::forget(s, waiting),
         (secret::FORGET, device) => secret::forget(s, device),
         (refused::REFUSED, party) => refused::tell_further(s, party),

@@ -7,7 +7,7 @@ use contract::{
 };
 use service::{Fault, Outcome};
 
-use super::{Situation, signed::UNUSED};
+use super::{Situation, renewals, signed::UNUSED};
 use crate::{
     event, policy,
     state::{self, Record},
@@ -35,6 +35,7 @@ pub(super) fn decide(s: &Situation<'_>, m: &CertificateUsed) -> Result<Outcome, 
     event::activated(&mut outcome, &certificate);
     if certificate.kind == Kind::Device.word() {
         retire_former(s, &mut outcome, &certificate)?;
+        renewals::renewed(s, &mut outcome, &certificate)?;
     }
     Ok(outcome)
 }

@@ -4,8 +4,9 @@ use contract::{
     Code, Refusal, limits,
     v1::{
         AdmissionStatus, AdmissionsListed, Authorities, Certificate, CertificateShown, CertificateStatus,
-        CertificatesListed, Claim, ClaimsListed, ListAdmissions, ListCertificates, Manufacturer,
-        ManufacturersListed, WaitingDevice,
+        CertificatesListed, Claim, ClaimsListed, ListAdmissions, ListCertificates, ListRenewals,
+        ListRenewing, Manufacturer, ManufacturersListed, RenewalsListed, RenewingDevice, RenewingListed,
+        RenewingState, WaitingDevice,
     },
     wire::Reply,
 };
@@ -16,7 +17,7 @@ use service::{
 
 use crate::{
     Provisioning, Request, effects, policy,
-    state::{self, ListState, Record},
+    state::{self, Course, ListState, Record},
 };
 
 /// The longest revocation lists that go into a message, bytes; the rest is for certificates and for JSON's escapes.
@@ -73,6 +74,8 @@ pub(crate) fn answer(
                 ..ManufacturersListed::default()
             }))
         }
+        Request::Renewals(m) => Ok(Box::new(renewals(view, &m)?)),
+        Request::Renewing(m) => Ok(Box::new(renewing(view, &m)?)),
         Request::Authorities(_) => Ok(Box::new(authorities(service, view, cx)?)),
         _ => Err(Refusal::new(Code::Internal, "this verb is a command").into()),
     }
@@ -94,6 +97,45 @@ fn questions(
         waiting.approver == own
             && waiting.status() == AdmissionStatus::Waiting
             && waiting.deadline_ms > now_ms
+    })
+}
+
+fn renewals(view: &View<'_>, m: &ListRenewals) -> Result<RenewalsListed, Fault> {
+    let wanted = |course: &Course| m.renewal_id.is_empty() || course.renewal().renewal_id == m.renewal_id;
+    let page = page::fill(state::RENEWALS, &m.page, m.page_size, |after, limit| {
+        let rows = view.list::<Course>(state::RENEWALS, after, limit)?.into_iter();
+        let row = |(key, course)| (key, Some(course).filter(wanted).map(|course| course.renewal()));
+        Ok(rows.map(row).collect())
+    })?;
+    if !m.renewal_id.is_empty() && page.rows.is_empty() {
+        return Err(Refusal::not_found("mass renewal", &m.renewal_id)
+            .at("renewal_id")
+            .into());
+    }
+    Ok(RenewalsListed {
+        renewals: page.rows,
+        next_page: page.next,
+        ..RenewalsListed::default()
+    })
+}
+
+fn renewing(view: &View<'_>, m: &ListRenewing) -> Result<RenewingListed, Fault> {
+    let name = policy::id("renewal_id", &m.renewal_id)?;
+    let state = RenewingState::try_from(m.state);
+    let state = state.map_err(|_| Refusal::invalid("state", "there is no such state"))?;
+    if view.load::<Course>(state::course_key(name.as_str()))?.is_none() {
+        return Err(Refusal::not_found("mass renewal", name.as_str())
+            .at("renewal_id")
+            .into());
+    }
+    let prefix = state::renewing_of(name.as_str());
+    let page = page::list::<RenewingDevice>(view, &prefix, &m.page, m.page_size, |device| {
+        state == RenewingState::Unspecified || device.state() == state
+    })?;
+    Ok(RenewingListed {
+        devices: page.rows,
+        next_page: page.next,
+        ..RenewingListed::default()
     })
 }
 

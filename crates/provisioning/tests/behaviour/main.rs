@@ -17,6 +17,7 @@ mod many;
 mod people;
 mod purging;
 mod refusing;
+mod renewing;
 mod restoring;
 mod revoking;
 mod rollover;

@@ -196,6 +196,7 @@ pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     }
     if let Some(rest) = key.strip_prefix(retirement::NAME) {
         return retirement::wake(s.view, rest);
+    }
     if let Some(rest) = key.strip_prefix(regroup::WAKE) {
         return regroup::decide(s, rest);
     }

@@ -7,7 +7,9 @@ mod expiring;
 pub(in crate::cli) mod home;
 mod issue;
 mod list;
+mod renew_all;
 mod renew_server;
+mod renewals;
 mod revoke;
 mod secret;
 #[cfg(test)]
@@ -94,6 +96,20 @@ pub(super) enum Cert {
   muster cert renew-server
   muster cert renew-server --host muster.example --host 192.0.2.7")]
     RenewServer(renew_server::RenewServer),
+    /// Have many devices renew their certificates, so many a minute
+    ///
+    /// After a change of the issuing CA, or when keys are in doubt. All given conditions must hold of the newest
+    /// certificate that a device can use; without any, every device is meant. Devices that are away are told when they
+    /// come back. The server goes on by itself, also after a restart: --watch only looks.
+    #[command(after_help = "Examples:
+  muster cert renew-all --ca 4c07e1d9 --rate 600/min --watch
+  muster cert renew-all --batch line-7 --reason 'the line leaked keys' --yes
+  muster cert renew-all --where 'firmware_version < 2.4.0' --within 7d
+  muster cert renew-all --device pump-7,pump-8 --yes --watch")]
+    RenewAll(renew_all::RenewAll),
+    /// Mass renewals: how far they are, which devices are left and why
+    #[command(subcommand)]
+    Renewals(renewals::Renewals),
     /// Revoke certificates and close their sessions
     #[command(after_help = "Examples:
   muster cert revoke 4f0c6d1e2b3a49588776655443322110 --reason keyCompromise
@@ -122,6 +138,8 @@ impl Cert {
             Cert::Show(command) => command.run(global),
             Cert::Issue(command) => command.run(global),
             Cert::RenewServer(command) => command.run(global),
+            Cert::RenewAll(command) => command.run(global),
+            Cert::Renewals(command) => command.run(global),
             Cert::Revoke(command) => command.run(global),
             Cert::Authorities(command) => command.run(global),
         }
