@@ -36,6 +36,7 @@ mistakes! {
     HalfAGroup "half-a-group" "A crash within a commit leaves half of the group on the disk.";
     ReplaySeam "replay-seam" "A replay begins one event too late.";
     StaleFacts "stale-facts" "A follower does not notice the gap in what it follows.";
+    EpochUnnoticed "epoch-unnoticed" "A follower does not notice that another history has begun.";
     SequenceReused "sequence-reused" "A restored backup keeps its epoch.";
     EffectForgotten "effect-forgotten" "After a restart, effects without a result are not run.";
     AckInMemory "ack-in-memory" "A request is acknowledged when the front door has it in memory.";

@@ -186,6 +186,7 @@ impl Plan {
         if !calm {
             cuts(seed, devices, busy_ms, &mut faults);
             disk_faults(seed, busy_ms, &mut faults);
+            registry_brought_back(seed, busy_ms, &mut faults);
         }
         faults.sort_by_key(|(at, _)| *at);
         Plan {
@@ -272,6 +273,17 @@ fn disk_faults(seed: u64, busy_ms: u64, faults: &mut Vec<(u64, Fault)>) {
             false => Fault::FlipLog(service),
         };
         faults.push((dice.between(500, busy_ms), fault));
+    }
+}
+
+/// The registry is brought back too, in a part of the seeds: what it forgets others know of.
+fn registry_brought_back(seed: u64, busy_ms: u64, faults: &mut Vec<(u64, Fault)>) {
+    let mut dice = Dice::new(seed, 9);
+    if dice.percent(25) {
+        let at = dice.between(4_000, busy_ms);
+        let taken = at - dice.between(200, 12_000).min(at);
+        faults.push((taken, Fault::BackUp(ServiceName::Registry)));
+        faults.push((at, Fault::Restore(ServiceName::Registry)));
     }
 }
 

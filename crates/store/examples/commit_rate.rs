@@ -75,26 +75,28 @@ fn measure(folder: &Path, group: u64, rows: u64) {
     );
 }
 
-/// Rows a second with a commit for each group, by three ways in turn: bare sled with a flush for each group, the store
-/// with its redo log before sled, and redb.
+/// Rows a second with a commit for each group, by four ways in turn: bare sled with a flush for each group, bare sled
+/// that is never flushed, the store with its redo log before sled, and redb. The ratios are to the first.
 fn measure_engines(folder: &Path, span: Duration) {
     println!(
-        "{:>6} {:>12} {:>14} {:>12} {:>7} {:>7}",
-        "group", "bare sled/s", "redo + sled/s", "redb/s", "ratio", "ratio"
+        "{:>6} {:>12} {:>14} {:>14} {:>12} {:>9} {:>7} {:>7}",
+        "group", "bare sled/s", "no flush/s", "redo + sled/s", "redb/s", "no flush", "redo", "redb"
     );
     for group in [1, 10, 100, 1000] {
         let place = |word: &str| folder.join(format!("{word}-{group}"));
-        let bare = sled::Config::new()
-            .path(place("bare"))
-            .flush_every_ms(None)
-            .open()
-            .unwrap();
-        let bare = rate(group, span, |batch| {
-            for (key, value) in batch.iter() {
-                bare.insert(key, value.unwrap()).unwrap();
-            }
-            bare.flush().unwrap();
-        });
+        let bare = |word: &str, flushes: bool| {
+            let config = sled::Config::new().path(place(word)).flush_every_ms(None);
+            let db = config.open().unwrap();
+            rate(group, span, |batch| {
+                for (key, value) in batch.iter() {
+                    db.insert(key, value.unwrap()).unwrap();
+                }
+                if flushes {
+                    db.flush().unwrap();
+                }
+            })
+        };
+        let (bare, unflushed) = (bare("bare", true), bare("unflushed", false));
         let through = |engine: Engine, word: &str| {
             let store = engine.open(OpenOptions::new(place(word), 7, 1)).unwrap();
             rate(group, span, |batch| {
@@ -102,8 +104,10 @@ fn measure_engines(folder: &Path, span: Duration) {
             })
         };
         let (redo, redb) = (through(Engine::Sled, "redo"), through(Engine::Redb, "redb"));
-        let (one, other) = (redo / bare, redb / bare);
-        println!("{group:>6} {bare:>12.0} {redo:>14.0} {redb:>12.0} {one:>7.2} {other:>7.2}");
+        let [none, one, other] = [unflushed, redo, redb].map(|rate| rate / bare);
+        println!(
+            "{group:>6} {bare:>12.0} {unflushed:>14.0} {redo:>14.0} {redb:>12.0} {none:>9.2} {one:>7.2} {other:>7.2}"
+        );
     }
 }
 

@@ -156,7 +156,8 @@ impl Witness {
             None => order.answer = Some((accepted, value.clone(), at_ms)),
         }
         let act = order.act.clone();
-        if accepted {
+        // An answer may come from a history that is gone, whose successor does not know of it.
+        if accepted && !order.is_of_former_history {
             self.on_accepted(request_id, &act, value, at_ms)?;
         }
         Ok(())
@@ -348,6 +349,12 @@ impl Witness {
     /// A service's state was brought back from a backup, as another history.
     pub(crate) fn restored(&mut self, service: ServiceName) {
         self.orders.restored(service);
+        if service == ServiceName::Registry {
+            // What the backup does not have of it is not there, and may be done anew.
+            self.reports.restored();
+            self.retired.clear();
+            self.told_restricted = None;
+        }
         if let (Some(log), Some(rows)) = (self.logs.get_mut(&service), self.rows.get(&service)) {
             log.restored(rows);
         }

@@ -18,6 +18,8 @@ pub(crate) struct Order {
     pub(crate) answer: Option<(bool, Value, u64)>,
     /// The history in which it was answered is gone: a backup may not have it, and answer it anew.
     pub(crate) is_forgotten: bool,
+    /// It was given before its service was brought back: whether the backup has it, only the service knows.
+    pub(crate) is_of_former_history: bool,
 }
 
 impl Order {
@@ -29,6 +31,7 @@ impl Order {
             sent_ms,
             answer: None,
             is_forgotten: false,
+            is_of_former_history: false,
         }
     }
 
@@ -58,15 +61,29 @@ impl Orders {
     pub(crate) fn restored(&mut self, service: ServiceName) {
         for order in self.0.iter_mut().filter(|order| order.service == service) {
             order.is_forgotten = order.answer.is_some();
+            order.is_of_former_history = true;
         }
     }
 
     /// The accepted orders about a device.
     pub(crate) fn accepted_about<'a>(&'a self, device: &'a str) -> impl Iterator<Item = &'a Order> {
+        self.of_this_history(device)
+            .filter(|order| order.accepted_ms().is_some())
+    }
+
+    /// The orders about a device since its registry was last brought back.
+    fn of_this_history<'a>(&'a self, device: &'a str) -> impl Iterator<Item = &'a Order> {
         self.0
             .iter()
-            .filter(|order| order.accepted_ms().is_some())
+            .filter(|order| !order.is_of_former_history)
             .filter(move |order| subject(&order.act) == Some(device))
+    }
+
+    /// Whether a device's state may come from a backup, whatever the operator was told before.
+    pub(crate) fn has_former_history(&self, device: &str) -> bool {
+        self.0
+            .iter()
+            .any(|order| order.is_of_former_history && subject(&order.act) == Some(device))
     }
 
     /// Whether nothing has been ordered about a device since it was ordered to be restricted.
@@ -81,7 +98,7 @@ impl Orders {
     /// been sent yet.
     pub(crate) fn is_suspended_at(&self, device: &str, at_ms: u64) -> bool {
         let mut suspended = false;
-        for order in self.0.iter().filter(|order| subject(&order.act) == Some(device)) {
+        for order in self.of_this_history(device) {
             match order.act {
                 Act::Suspend(_) if order.accepted_ms().is_some_and(|heard| heard <= at_ms) => {
                     suspended = true

@@ -55,6 +55,13 @@ impl Reports {
         Ok(of.sends.get(&number).cloned().unwrap_or_default())
     }
 
+    /// The registry was brought back: what came after the backup may be done anew.
+    pub(crate) fn restored(&mut self) {
+        for of in self.0.values_mut() {
+            (of.registered, of.renamed) = (0, 0);
+        }
+    }
+
     pub(crate) fn registered(&mut self, device: &str) -> Result<(), String> {
         let of = self.of(device);
         of.registered += 1;

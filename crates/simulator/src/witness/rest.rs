@@ -93,7 +93,10 @@ impl Witness {
             }
             let mut restriction = Restriction::None;
             let mut retired = false;
+            // What a backup had of it counts until something is ordered anew.
+            let mut is_known = !self.orders.has_former_history(&id);
             for order in self.orders.accepted_about(&id) {
+                is_known |= !matches!(order.act, Act::Rename(_) | Act::Revoke(_) | Act::Register(_));
                 match order.act {
                     Act::Suspend(_) => restriction = Restriction::Suspended,
                     Act::Quarantine(_) => restriction = Restriction::Quarantined,
@@ -107,7 +110,7 @@ impl Witness {
             } else {
                 fact.restriction() == restriction
             };
-            if !as_told {
+            if is_known && !as_told {
                 let told = if retired {
                     "retired".to_owned()
                 } else {
