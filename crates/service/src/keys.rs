@@ -146,6 +146,11 @@ pub(crate) fn wake(at_ms: i64, key: &str) -> Vec<u8> {
     join(WAKE, &[&time(at_ms), key.as_bytes()])
 }
 
+/// What comes before every wake-up of this time, and after those of any time before it.
+pub(crate) fn wakes_from(at_ms: i64) -> Vec<u8> {
+    join(WAKE, &[&time(at_ms)])
+}
+
 /// The time and name in a wake-up's key.
 pub(crate) fn split_wake(key: &[u8]) -> Option<(i64, String)> {
     let rest = key.strip_prefix(WAKE)?;
@@ -184,6 +189,7 @@ mod tests {
     fn wakes_sort_by_time_and_split() {
         assert!(wake(9, "b") < wake(10, "a"));
         assert_eq!(split_wake(&wake(77, "retire/x")), Some((77, "retire/x".into())));
+        assert!(wake(76, "z") < wakes_from(77) && wakes_from(77) < wake(77, ""));
     }
 
     #[test]

@@ -54,7 +54,8 @@ pub(crate) struct Session {
 /// All sessions, by what they are asked for.
 #[derive(Default)]
 pub(crate) struct Directory {
-    sessions: BTreeMap<u64, Session>,
+    /// Numbers only grow, and a tree that grows at one end has half of its places empty: let them be small.
+    sessions: BTreeMap<u64, Box<Session>>,
     by_principal: Roll,
     by_serial: HashMap<String, Vec<u64>>,
     event_followers: BTreeSet<u64>,
@@ -78,15 +79,15 @@ impl Directory {
     }
 
     pub(crate) fn get(&self, connection: u64) -> Option<&Session> {
-        self.sessions.get(&connection)
+        self.sessions.get(&connection).map(Box::as_ref)
     }
 
     pub(crate) fn get_mut(&mut self, connection: u64) -> Option<&mut Session> {
-        self.sessions.get_mut(&connection)
+        self.sessions.get_mut(&connection).map(Box::as_mut)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Session)> {
-        self.sessions.iter().map(|(id, session)| (*id, session))
+        self.sessions.iter().map(|(id, session)| (*id, &**session))
     }
 
     /// The sessions of a principal.
@@ -188,7 +189,7 @@ impl Directory {
                 .or_default()
                 .push(connection);
         }
-        self.sessions.insert(connection, session);
+        self.sessions.insert(connection, Box::new(session));
     }
 
     pub(crate) fn remove(&mut self, connection: u64) -> Option<Session> {
@@ -198,7 +199,7 @@ impl Directory {
         self.by_listener[session.transport.listener as usize] -= 1;
         self.by_principal.remove(&session.caller.principal, connection);
         forget(&mut self.by_serial, session.caller.serial(), connection);
-        Some(session)
+        Some(*session)
     }
 
     /// Adds a subscription. `None`: there are too many.
@@ -253,7 +254,7 @@ impl Directory {
     pub(crate) fn event_followers(&self) -> impl Iterator<Item = (u64, &Session)> {
         self.event_followers
             .iter()
-            .filter_map(|id| Some((*id, self.sessions.get(id)?)))
+            .filter_map(|id| Some((*id, self.get(*id)?)))
     }
 }
 

@@ -30,8 +30,9 @@ use crate::shared::Shared;
 
 /// What may lie in one topic, bytes: well below what its log holds.
 const BUDGET: usize = 2 * 1024 * 1024;
-/// One segment of a topic's log, and how many there are.
-const SEGMENT: (usize, usize) = (2 * 1024 * 1024, 4);
+/// One segment of a topic's log, and how many there are. All of it is memory once it was full, and the oldest segment goes
+/// as a whole: what is left holds twice the budget.
+const SEGMENT: (usize, usize) = (512 * 1024, 9);
 /// Frames and bytes of one envelope to a service.
 const ENVELOPE: (usize, usize) = (2_048, 256 * 1024);
 /// How often a thread looks whether it is still wanted.

@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::records::Records;
 
-/// Sealed bytes read in one go: two records of the largest kind.
-const READ_BYTES: usize = 32 * 1024;
+/// Sealed bytes read in one go, and so about the most that lies here opened when its reader takes little at a time.
+const READ_BYTES: usize = 16 * 1024;
 /// Bytes sealed in one go, and so the most that wait here for a client's socket.
 const WRITE_BYTES: usize = 64 * 1024;
 /// What is not whole of a handshake's message, and what is read behind it.

@@ -29,6 +29,8 @@ pub struct Group<R> {
     pub(super) warnings: Vec<String>,
     pub(super) head: u64,
     pub(super) wakes_changed: bool,
+    /// The earliest wake-up that was set.
+    pub(super) earliest_wake: Option<i64>,
     pub(super) decided: usize,
 }
 
@@ -61,6 +63,7 @@ impl<R> Default for Group<R> {
             warnings: Vec::new(),
             head: 0,
             wakes_changed: false,
+            earliest_wake: None,
             decided: 0,
         }
     }

@@ -125,7 +125,7 @@ impl<S: Service> HostLoop<S> {
                 },
             ));
         }
-        let next_wake = wakes::next(&view)?;
+        let next_wake = wakes::next(&view, 0)?;
         let audit = audit::Log::resume(
             view.raw_record::<AuditRecord>(keys::AUDIT_STATE)?
                 .unwrap_or_default(),
@@ -236,7 +236,7 @@ impl<S: Service> HostLoop<S> {
             self.taken_stored = self.taken;
         }
         if group.wakes_changed {
-            self.next_wake = wakes::next(&View::new(base, &group.batch))?;
+            self.next_wake = self.wake_after(&group, base)?;
         }
         group.head = self.heads.event;
         Ok(group)

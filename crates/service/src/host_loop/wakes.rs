@@ -15,9 +15,9 @@ use crate::{
 /// Wake-ups decided in one round; the rest comes in the next.
 const ROUND: usize = 512;
 
-/// The time of the next wake-up.
-pub(super) fn next(view: &View<'_>) -> Result<Option<i64>, StoreError> {
-    let first = view.scan_raw(keys::WAKE, None, 1)?;
+/// The time of the first wake-up that is not before `from`.
+pub(super) fn next(view: &View<'_>, from: i64) -> Result<Option<i64>, StoreError> {
+    let first = view.scan_raw(keys::WAKE, Some(&keys::wakes_from(from)), 1)?;
     Ok(first
         .first()
         .and_then(|(key, _)| keys::split_wake(key))
@@ -25,16 +25,29 @@ pub(super) fn next(view: &View<'_>) -> Result<Option<i64>, StoreError> {
 }
 
 impl<S: Service> HostLoop<S> {
+    /// The next wake-up once a group is written. Nothing is before the one that was next and those that the group has set,
+    /// so that nobody looks for it among those that are gone: where devices come and go, these are many, and a store
+    /// passes each of them until it has forgotten it.
+    pub(super) fn wake_after(
+        &self,
+        group: &Group<S::Request>,
+        base: &dyn Read,
+    ) -> Result<Option<i64>, StoreError> {
+        let from = self.next_wake.into_iter().chain(group.earliest_wake).min();
+        let view = View::new(base, &group.batch);
+        from.map_or(Ok(None), |from| next(&view, from))
+    }
+
     pub(super) fn fire_wakes(
         &mut self,
         group: &mut Group<S::Request>,
         base: &dyn Read,
         cx: &mut Context<'_>,
     ) -> Result<(), StoreError> {
-        if self.next_wake.is_none_or(|at| at > cx.now.wall_ms) {
+        let Some(first) = self.next_wake.filter(|at| *at <= cx.now.wall_ms) else {
             return Ok(());
-        }
-        for (key, _) in base.scan(keys::WAKE, None, ROUND)? {
+        };
+        for (key, _) in base.scan(keys::WAKE, Some(&keys::wakes_from(first)), ROUND)? {
             let Some((at, name)) = keys::split_wake(&key) else {
                 continue;
             };
@@ -75,6 +88,7 @@ impl<S: Service> HostLoop<S> {
             let value = u64::try_from(at).unwrap_or_default();
             group.batch.put(keys::wake(at, name), vec![1]);
             group.batch.put(time_key, Number { value }.encode_to_vec());
+            group.earliest_wake = group.earliest_wake.into_iter().chain([at]).min();
             group.wakes_changed = true;
         }
         Ok(())

@@ -468,7 +468,12 @@ impl Connection {
     }
 
     pub(crate) fn take_wish(&mut self) -> Option<Wish> {
-        self.wishes.pop_front()
+        let wish = self.wishes.pop_front();
+        if self.wishes.is_empty() {
+            // Most connections wish nothing most of the time.
+            self.wishes = VecDeque::new();
+        }
+        wish
     }
 
     pub(crate) fn subscribed(&mut self, packet_id: u16, granted: &[Result<Quality, u8>]) {

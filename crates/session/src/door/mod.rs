@@ -46,7 +46,7 @@ use crate::{
     limits::Limits,
     meter::Meter,
     peer::Peer,
-    policy::{DeviceManagement, Known, Policy},
+    policy::{DeviceManagement, Known, Policy, Standing},
     protocol::Reason,
     transport::Listener,
 };
@@ -102,6 +102,8 @@ pub struct DoorStatus {
 pub struct Door {
     settings: DoorSettings,
     policy: Arc<dyn Policy>,
+    /// What most may do; they share it.
+    usual: Arc<Standing>,
     copies: Copies,
     directory: Directory,
     lanes: [Lane; 4],
@@ -134,6 +136,7 @@ impl Door {
         Door {
             settings,
             policy: Arc::new(policy),
+            usual: Arc::default(),
             copies: Copies::default(),
             directory: Directory::default(),
             lanes,
