@@ -37,7 +37,7 @@ fn reports_come_in_the_form_that_is_asked_for() {
     server.good(&["report", "--csv", folder.to_str().unwrap()]);
     let table = fs::read_to_string(folder.join("inventory.csv")).unwrap();
     assert!(table.contains("site,'=cmd(),1\n"), "{table}");
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), 6);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 7);
 
     let shown = server.ends(&["report", "everything"], 2);
     assert!(shown.contains("possible values"), "{shown}");

@@ -6,6 +6,7 @@ mod export;
 mod import;
 mod life;
 mod maintenance;
+mod past;
 mod record;
 mod register;
 mod retirement;
@@ -51,7 +52,11 @@ pub(super) enum Device {
   muster device export - --where 'site = berlin' | jq .device_id")]
     Export(export::Export),
     /// Show one device
-    #[command(after_help = "Examples:\n  muster device show pump-7\n  muster --json device show pump-7")]
+    #[command(after_help = "Examples:
+  muster device show pump-7
+  muster --json device show pump-7
+  muster device show pump-7 --at 2026-01-31T12:00:00Z
+  muster device show pump-7 --at 12h")]
     Show(show::Show),
     /// List devices; all given conditions must hold
     #[command(after_help = "Examples:

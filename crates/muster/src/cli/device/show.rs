@@ -22,6 +22,9 @@ use super::super::{
 pub(crate) struct Show {
     /// The device
     id: Id,
+    /// As it was: so long ago, or at a date. From the events that are kept
+    #[arg(long, value_name = "TIME|DATE", value_parser = super::past::ago)]
+    at: Option<i64>,
 }
 
 #[derive(clap::Args)]
@@ -67,6 +70,9 @@ pub(crate) struct List {
 
 impl Show {
     pub(super) fn run(self, global: &Global) -> Result<()> {
+        if let Some(at_ms) = self.at {
+            return super::past::show(global, self.id.as_str(), at_ms);
+        }
         let request = ShowDevice {
             device_id: self.id.to_string(),
             ..ShowDevice::default()
@@ -166,6 +172,8 @@ fn print_device(device: &Device) -> Result<()> {
         ("connectivity", connectivity(device)),
         ("certificate until", certificate(device)),
         ("open alerts", alerts(device)),
+        ("last maintained", print::time(device.last_maintained_ms)),
+        ("maintenance due", device.maintenance_due.clone()),
         ("registered", print::time(device.registered_at_ms)),
         ("reported", print::time(device.reported_at_ms)),
         ("changed by", device.changed_by.clone()),
