@@ -102,7 +102,7 @@ pub(crate) fn decide(
         Request::JoinGroup(m) => members::join(s, &by.sight, m),
         Request::LeaveGroup(m) => members::leave(s, &by.sight, m),
         Request::PutPerson(m) => put_person::decide(s, m),
-        Request::PutToken(m) => token::put(s, m),
+        Request::PutToken(m) => token::put(s, settings, m),
         Request::RevokeToken(m) => token::revoke(s, &m),
         Request::PutPassword(m) => token::put_password(s, m),
         Request::PutFourEyes(m) => four_eyes::decide(s, m),
