@@ -370,8 +370,20 @@ impl Hooks {
         let pem = fs::read_to_string(identity.join("certificate.pem")).unwrap();
         let first = pem.split_inclusive("-----END CERTIFICATE-----").next().unwrap();
         let name = client_id.split(':').next().unwrap();
-        let body = json!({"clientid": client_id, "certificate": first, "common_name": name});
-        let answer = self.ask("/authn", &body);
+        let told = Command::new("base64")
+            .arg("-w0")
+            .arg(identity.join("certificate.pem"))
+            .output();
+        let told = String::from_utf8(told.unwrap().stdout).unwrap();
+        let by_name = json!({"clientid": client_id, "certificate": first, "common_name": name});
+        // What TLS has seen counts, whatever the client writes as its user name.
+        let by_tls =
+            json!({"clientid": client_id, "cert_pem": told, "certificate": "no", "common_name": name});
+        let nothing =
+            json!({"clientid": client_id, "cert_pem": "", "certificate": first, "common_name": name});
+        assert_eq!(self.ask("/authn", &nothing)["result"], "deny");
+        let answer = self.ask("/authn", &by_tls);
+        assert_eq!(answer, self.ask("/authn", &by_name));
         let identity = answer["client_attrs"]["muster"].as_str().map(str::to_owned);
         assert_eq!(
             answer["result"],

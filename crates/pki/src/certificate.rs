@@ -1,5 +1,7 @@
 //! Certificates as those who meet them read them: a client's at the front door, a server's when it is recorded.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
+
 use crate::key::{KeyKind, PublicKey, sha256_hex};
 use crate::leaf::{AlternativeName, Leaf, ProfileError, Purpose};
 use crate::name::Subject;
@@ -52,6 +54,19 @@ impl ClientCertificate {
         let blocks = pem_text::all_blocks(chain_pem.as_bytes(), &["CERTIFICATE"]);
         let blocks = blocks.map_err(|_| ProfileError::NotParseable)?;
         ClientCertificate::parse(blocks.first().ok_or(ProfileError::NotParseable)?)
+    }
+
+    /// Reads what another broker tells of the certificate that it has seen: base64 of PEM or of DER, or PEM itself.
+    pub fn parse_told(text: &str) -> Result<ClientCertificate, ProfileError> {
+        if text.trim_start().starts_with("-----BEGIN") {
+            return ClientCertificate::parse_pem(text);
+        }
+        let bytes = BASE64_STANDARD.decode(text.trim());
+        let bytes = bytes.map_err(|_| ProfileError::NotParseable)?;
+        match std::str::from_utf8(&bytes) {
+            Ok(pem) if pem.contains("-----BEGIN") => ClientCertificate::parse_pem(pem),
+            _ => ClientCertificate::parse(&bytes),
+        }
     }
 }
 

@@ -70,6 +70,7 @@ use contract::{
     Code, Refusal,
     approval::Touched,
     id::{Principal, ServiceName},
+    login,
     verb::Verb,
     wire::Reply,
 };
@@ -83,13 +84,16 @@ pub use crate::{field::written, request::Request, retirement::SIGN, state::KINDS
 pub struct Settings {
     /// How long a retiring device's receipt is waited for when the operator does not say.
     pub retire_wait_ms: u64,
+    /// The longest that a token may open.
+    pub token_lifetime_ms: u64,
 }
 
 impl Default for Settings {
-    /// Seven days: a device that is seen once a week still erases itself.
+    /// Seven days: a device that is seen once a week still erases itself. Tokens for as long as any may open.
     fn default() -> Settings {
         Settings {
             retire_wait_ms: 7 * 24 * 3_600_000,
+            token_lifetime_ms: login::TOKEN_LIFETIME_MAX_MS.unsigned_abs(),
         }
     }
 }

@@ -257,12 +257,18 @@ pub(crate) fn retire_wait(asked_ms: u64, configured_ms: u64) -> Result<i64, Refu
     i64::try_from(wait).map_err(|_| Refusal::invalid("wait_ms", "the wait is too long"))
 }
 
-/// How long a token lasts from now.
-pub(crate) fn token_lifetime(expires_ms: i64, now_ms: i64) -> Result<(), Refusal> {
+/// How long a token lasts from now, at most so many milliseconds.
+pub(crate) fn token_lifetime(expires_ms: i64, now_ms: i64, most_ms: u64) -> Result<(), Refusal> {
+    let most_ms = i64::try_from(most_ms)
+        .unwrap_or(i64::MAX)
+        .min(login::TOKEN_LIFETIME_MAX_MS);
     match expires_ms.checked_sub(now_ms) {
-        Some(1_000..=login::TOKEN_LIFETIME_MAX_MS) => Ok(()),
         Some(..1_000) => Err(Refusal::invalid("expires_ms", "a token lasts a second at least")),
-        _ => Err(Refusal::invalid("expires_ms", "a token lasts 31 days at most")),
+        Some(lasts_ms) if lasts_ms <= most_ms => Ok(()),
+        _ => {
+            let message = format!("a token lasts {} at most", in_words(most_ms));
+            Err(Refusal::invalid("expires_ms", message))
+        }
     }
 }
 
@@ -279,6 +285,19 @@ pub(crate) fn transfer_lifetime(expires_ms: i64, now_ms: i64) -> Result<(), Refu
             "an offer is open for 90 days at most",
         )),
     }
+}
+
+/// A time in the largest unit of which it is several.
+fn in_words(ms: i64) -> String {
+    let units = [
+        (86_400_000, "days"),
+        (3_600_000, "hours"),
+        (60_000, "minutes"),
+        (1_000, "seconds"),
+    ];
+    let whole = units.into_iter().find(|(unit, _)| ms % unit == 0 && ms > *unit);
+    let (unit, name) = whole.unwrap_or((1, "ms"));
+    format!("{} {name}", ms / unit)
 }
 
 /// An expected version, where one was given.
@@ -337,6 +356,28 @@ mod tests {
             place: "hall-3".into(),
             latitude,
             longitude,
+        }
+    }
+
+    #[test]
+    fn a_token_lasts_as_long_as_is_set_and_never_longer_than_any_may() {
+        const HOUR: i64 = 3_600_000;
+        for (lasts_ms, most_ms, expected) in [
+            (HOUR, 3_600_000, None),
+            (HOUR + 1, 3_600_000, Some("60 minutes at most")),
+            (HOUR, 90_000, Some("90 seconds at most")),
+            (999, 90_000, Some("a second at least")),
+            (31 * 24 * HOUR, u64::MAX, None),
+            (31 * 24 * HOUR + 1, u64::MAX, Some("31 days at most")),
+        ] {
+            let refused = token_lifetime(lasts_ms + 5, 5, most_ms).err();
+            match (refused, expected) {
+                (None, None) => {}
+                (Some(refusal), Some(words)) => {
+                    assert!(refusal.message.contains(words), "{}", refusal.message)
+                }
+                (found, _) => panic!("{lasts_ms} of {most_ms}: {found:?}"),
+            }
         }
     }
 

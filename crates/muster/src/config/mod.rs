@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use contract::{Root, v1::Criticality};
+use contract::{Root, login::TOKEN_LIFETIME_MAX_MS, v1::Criticality};
 use store::{Engine, StartCheck};
 
 use self::{environment::Environment, reader::Reader};
@@ -103,6 +103,13 @@ pub struct Config {
     pub publishes_per_second: u32,
     /// Bytes from one connection a second.
     pub bytes_per_second: u32,
+    /// Logins that may fail before the next is not looked at for a while: of one person from one address, of one
+    /// address, and passwords of one person from anywhere.
+    pub login_tries: [u32; 3],
+    /// The longest such pause.
+    pub login_pause: Duration,
+    /// The longest that a token may open.
+    pub token_lifetime: Duration,
     /// How long a session is kept without a connection, at most.
     pub session_expiry: Duration,
     /// How long entries of the audit logs are kept; zero is for ever.
@@ -116,6 +123,9 @@ pub struct Config {
     /// Logs as JSON.
     pub log_json: bool,
 }
+
+/// More tries than these are no limit: a password of a few thousand common ones would be found.
+const LOGIN_TRIES_MOST: usize = 1_000;
 
 impl Config {
     /// Reads `muster.toml` in a folder.
@@ -214,6 +224,28 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         publishes_per_second: reader.value("limits.publishes_per_second", 1_000),
         // A connection of a hundred megabits is full, or nearly.
         bytes_per_second: reader.value("limits.bytes_per_second", 8 * 1024 * 1024),
+        // People mistype; some are behind one address; passwords can be guessed from many.
+        login_tries: [
+            ("limits.login_tries", 5),
+            ("limits.login_tries_per_address", 20),
+            ("limits.login_tries_per_person", 50),
+        ]
+        .map(|(name, default)| {
+            let tries = reader.number(name, default, 1..=LOGIN_TRIES_MOST);
+            u32::try_from(tries).unwrap_or(u32::MAX)
+        }),
+        // A person waits so long, a guesser gets nowhere.
+        login_pause: reader.duration_within(
+            "limits.login_pause",
+            "1m",
+            Duration::from_secs(1)..=Duration::from_secs(86_400),
+        ),
+        // Whoever needs one for longer can have a certificate.
+        token_lifetime: reader.duration_within(
+            "registry.token_lifetime",
+            "31d",
+            Duration::from_secs(1)..=Duration::from_millis(TOKEN_LIFETIME_MAX_MS.unsigned_abs()),
+        ),
         // A night and the day after it.
         session_expiry: reader.duration("limits.session_expiry", "1d"),
         // A year, and the time to look through it.

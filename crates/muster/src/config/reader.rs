@@ -190,6 +190,22 @@ impl Reader {
         })
     }
 
+    /// A duration within bounds, which are said as they stand.
+    pub(super) fn duration_within(
+        &mut self,
+        name: &'static str,
+        default: &str,
+        bounds: RangeInclusive<Duration>,
+    ) -> Duration {
+        let duration = self.duration(name, default);
+        if !bounds.contains(&duration) {
+            let [least, most] = [bounds.start(), bounds.end()].map(|end| humantime::format_duration(*end));
+            self.mistakes
+                .push(format!("{name}: it is between {least} and {most}"));
+        }
+        duration
+    }
+
     /// A duration that need not be given.
     pub(super) fn optional_duration(&mut self, name: &'static str) -> Option<Duration> {
         self.known.insert(name);

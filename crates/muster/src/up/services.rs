@@ -84,6 +84,7 @@ pub(super) fn start(
 pub(crate) fn registry(config: &Config) -> registry::Registry {
     registry::Registry::new(registry::Settings {
         retire_wait_ms: config.retire_wait.as_millis() as u64,
+        token_lifetime_ms: config.token_lifetime.as_millis() as u64,
     })
 }
 

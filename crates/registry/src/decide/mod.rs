@@ -107,7 +107,7 @@ pub(crate) fn decide(
         Request::JoinGroup(m) => members::join(s, &sight, m),
         Request::LeaveGroup(m) => members::leave(s, &sight, m),
         Request::PutPerson(m) => put_person::decide(s, m),
-        Request::PutToken(m) => token::put(s, m),
+        Request::PutToken(m) => token::put(s, settings, m),
         Request::RevokeToken(m) => token::revoke(s, &m),
         Request::PutPassword(m) => token::put_password(s, m),
         Request::PutFourEyes(m) => four_eyes::decide(s, m),

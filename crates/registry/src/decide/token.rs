@@ -12,16 +12,16 @@ use contract::{
 use service::{Fault, Outcome};
 
 use super::Situation;
-use crate::{event, policy, state};
+use crate::{Settings, event, policy, state};
 
 /// Begins the wake-ups for the end of a person's next token.
 pub(super) const WAKE: &str = "login/";
 /// Digits of the digest that name a token: too few to find another token with, enough to tell eight apart.
 const NAME_DIGITS: usize = 12;
 
-pub(super) fn put(s: &Situation<'_>, m: PutToken) -> Result<Outcome, Fault> {
+pub(super) fn put(s: &Situation<'_>, settings: &Settings, m: PutToken) -> Result<Outcome, Fault> {
     let sha256 = sha256("sha256", &m.sha256)?;
-    policy::token_lifetime(m.expires_ms, s.now_ms)?;
+    policy::token_lifetime(m.expires_ms, s.now_ms, settings.token_lifetime_ms)?;
     policy::text("note", &m.note)?;
     let person = state::person(s.view, &m.kind, &m.id)?;
     if person.disabled {

@@ -93,6 +93,7 @@ fn a_damaged_row_is_named_and_nothing_is_done_on_its_word() {
     let rows = Rows {
         service: Arc::new(Registry::new(Settings {
             retire_wait_ms: WAIT_MS,
+            ..Settings::default()
         })),
         site: "test",
         rows: world.store.scan(b"", None, usize::MAX).unwrap(),

@@ -459,6 +459,7 @@ fn open(store: &MemoryStore) -> HostLoop<Registry> {
     };
     let registry = Arc::new(Registry::new(Settings {
         retire_wait_ms: WAIT_MS,
+        ..Settings::default()
     }));
     HostLoop::open(registry, settings, store).unwrap()
 }

@@ -24,9 +24,13 @@ const ATTRIBUTE: &str = "muster";
 #[derive(Debug, Deserialize)]
 pub(super) struct Knock {
     clientid: String,
-    /// Its certificate, PEM.
+    /// The certificate that TLS has seen, as EMQX writes it: base64 of PEM.
+    cert_pem: Option<String>,
+    /// Its certificate, PEM, from a broker that takes it for the user name and has nothing else. Not looked at where
+    /// there is the other.
+    #[serde(default)]
     certificate: String,
-    /// The common name that TLS found: what the user name says must be what was shown.
+    /// The common name that TLS found: the certificate must be of that name.
     common_name: String,
 }
 
@@ -134,10 +138,14 @@ impl Desk {
 
 /// The certificate, if it is the one that TLS has seen.
 fn shown(knock: &Knock) -> Result<ClientCertificate, Denied> {
-    let certificate = ClientCertificate::parse_pem(&knock.certificate).map_err(|error| error.to_string())?;
+    let read = match &knock.cert_pem {
+        Some(told) => ClientCertificate::parse_told(told),
+        None => ClientCertificate::parse_pem(&knock.certificate),
+    };
+    let certificate = read.map_err(|error| error.to_string())?;
     if certificate.subject.id() != knock.common_name {
         return Err(format!(
-            "its user name is the certificate of `{}`, and the one that it showed is of `{}`",
+            "the certificate that it is said to have is of `{}`, and the one that it showed is of `{}`",
             certificate.subject.id(),
             knock.common_name
         ));
