@@ -37,10 +37,23 @@ pub struct Plans {
     pub operator: String,
     /// The passphrase of the CA keys, or `None` to keep them unencrypted.
     pub passphrase: Option<Zeroizing<String>>,
-    /// The kind of the CAs' keys.
-    pub ca_key: KeyKind,
+    /// Where the authorities come from.
+    pub authorities: Founding,
     /// Settings written into `muster.toml`, as lines.
     pub settings: String,
+}
+
+/// Where an installation's authorities come from.
+pub enum Founding {
+    /// They are made: a root and an issuing CA under it, with keys of this kind.
+    Made(KeyKind),
+    /// Somebody else founded the issuing CA, and holds the root's key.
+    Brought {
+        /// Its certificate followed by the root's, PEM.
+        chain_pem: String,
+        /// Its private key, PEM.
+        key_pem: Zeroizing<String>,
+    },
 }
 
 /// Makes an installation in an empty folder.
@@ -90,9 +103,16 @@ struct Authorities {
 }
 
 fn found(folder: &Folder, plans: &Plans, now_ms: i64) -> Result<Authorities> {
+    match &plans.authorities {
+        Founding::Made(key) => make(folder, plans, *key, now_ms),
+        Founding::Brought { chain_pem, key_pem } => bring(folder, plans, (chain_pem, key_pem), now_ms),
+    }
+}
+
+fn make(folder: &Folder, plans: &Plans, key: KeyKind, now_ms: i64) -> Result<Authorities> {
     let charter = |lifetime_ms| Charter {
         site: &plans.site,
-        key: plans.ca_key,
+        key,
         serial: fresh_serial(),
         now_ms,
         lifetime_ms,
@@ -106,16 +126,41 @@ fn found(folder: &Folder, plans: &Plans, now_ms: i64) -> Result<Authorities> {
         &folder.pki("root.key"),
         &pki::seal_key(&root.key_pem, &protection)?,
     )?;
-    write_secret(
-        &folder.pki("issuing.key"),
-        &pki::seal_key(&issuing.key_pem, &protection)?,
+    write_authorities(
+        folder,
+        plans,
+        &issuing_authority,
+        &issuing.key_pem,
+        &root.chain_pem,
     )?;
-    write_public(&folder.pki("root.pem"), root.chain_pem.as_bytes())?;
-    write_public(&folder.pki("issuing.pem"), issuing.chain_pem.as_bytes())?;
     Ok(Authorities {
         issuing: issuing_authority,
         roots_pem: root.chain_pem,
     })
+}
+
+/// Takes one that somebody else founded; the root's key stays where it is.
+fn bring(folder: &Folder, plans: &Plans, (chain, key): (&str, &str), now_ms: i64) -> Result<Authorities> {
+    let brought = pki::Brought::open(chain, key, now_ms)
+        .map_err(|error| Failure::usage(format!("--ca and --ca-private-key cannot be used: {error}")))?;
+    write_authorities(folder, plans, &brought.issuing, key, &brought.root_pem)?;
+    Ok(Authorities {
+        issuing: brought.issuing,
+        roots_pem: brought.root_pem,
+    })
+}
+
+fn write_authorities(
+    folder: &Folder,
+    plans: &Plans,
+    issuing: &Authority,
+    key_pem: &str,
+    root_pem: &str,
+) -> Result<()> {
+    let sealed = pki::seal_key(key_pem, &protection(plans.passphrase.as_ref()))?;
+    write_secret(&folder.pki("issuing.key"), &sealed)?;
+    write_public(&folder.pki("root.pem"), root_pem.as_bytes())?;
+    write_public(&folder.pki("issuing.pem"), issuing.chain_pem().as_bytes())
 }
 
 /// How a key lies on disk.

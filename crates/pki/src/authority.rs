@@ -56,6 +56,16 @@ pub enum AuthorityError {
     /// The chain does not end in one of the roots.
     #[error("the chain does not end in the installation's root")]
     OtherRoot,
+    /// There is another number of certificates than those of an issuing authority and its root.
+    #[error(
+        "the chain must be an issuing authority and the root that signed it, in this order, and nothing else"
+    )]
+    NotTwo,
+    /// The first one may sign authorities, or the second one may not.
+    #[error(
+        "the first certificate must be an issuing authority's (path length 0), the second one the root's above it"
+    )]
+    NotIssuing,
     /// The authority's period of validity lies in the future.
     #[error("the authority is not valid yet")]
     NotYetValid,
@@ -158,6 +168,35 @@ impl Authority {
     /// The SHA-256 of the authority's certificate, in lower-case hex.
     pub fn fingerprint_sha256(&self) -> String {
         sha256_hex(&self.own.der)
+    }
+}
+
+/// An issuing authority that somebody else founded, with the root that signed it.
+#[derive(Debug)]
+pub struct Brought {
+    /// It, ready to sign.
+    pub issuing: Authority,
+    /// The root's certificate, in PEM form.
+    pub root_pem: String,
+}
+
+impl Brought {
+    /// Opens it from its certificate followed by the root's, and its private key: refused is one that does not fit the
+    /// key, that another than this root signed, that is no issuing authority, and whose time or whose root's time it is
+    /// not.
+    pub fn open(chain_pem: &str, key_pem: &str, now_ms: i64) -> Result<Brought, AuthorityError> {
+        let chain = read_chain(chain_pem)?;
+        let [own, root] = chain.as_slice() else {
+            return Err(AuthorityError::NotTwo);
+        };
+        if own.tier != Tier::Issuing || root.tier != Tier::Root {
+            return Err(AuthorityError::NotIssuing);
+        }
+        demand_valid(root.validity, now_ms)?;
+        Ok(Brought {
+            issuing: Authority::open(chain_pem, key_pem, now_ms)?,
+            root_pem: pem_text::write_block("CERTIFICATE", &root.der),
+        })
     }
 }
 

@@ -53,7 +53,7 @@ mod serial;
 mod validity;
 
 pub use authority::{
-    Authority, AuthorityError, IssuedCertificate, IssuingCertificate, NewAuthority, SignError,
+    Authority, AuthorityError, Brought, IssuedCertificate, IssuingCertificate, NewAuthority, SignError,
 };
 pub use certificate::{ClientCertificate, ServerCertificate, key_kind_of};
 pub use csr::{CSR_MAX_BYTES, Csr, CsrError, CsrNameError};

@@ -77,9 +77,10 @@ pub(crate) fn authority(
     Ok(params)
 }
 
-/// What tells an authority from others of its installation: the first four octets of its serial, in hex.
+/// What tells an authority from others of its installation: the first four octets of its serial, in hex. One that we
+/// did not found may have fewer.
 pub(crate) fn mark(serial: &[u8]) -> String {
-    hex::encode(&serial[..serial.len().min(4)])
+    format!("{:0>8}", hex::encode(&serial[..serial.len().min(4)]))
 }
 
 /// What a planned certificate says.

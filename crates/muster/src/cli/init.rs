@@ -1,16 +1,21 @@
 //! `muster init`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use zeroize::Zeroizing;
 
 use super::{Global, ca::CaKey, print};
-use crate::init::{self, Plans};
+use crate::{
+    exit::Failure,
+    folder::{read_secret, read_text},
+    init::{self, Founding, Plans},
+};
 
 /// Make an installation: certificate authorities, first operator, configuration.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  muster init --host muster.example.com --passphrase-file pass.txt\n  muster --dir ./try init --unencrypted"
+    after_help = "Examples:\n  muster init --host muster.example.com --passphrase-file pass.txt\n  muster --dir ./try init --unencrypted\n  muster init --passphrase-file pass.txt --ca chain.pem --ca-private-key issuing.key"
 )]
 pub(super) struct Init {
     /// The installation's name: part of every certificate and event
@@ -30,8 +35,14 @@ pub(super) struct Init {
     #[arg(long, conflicts_with = "passphrase_file")]
     unencrypted: bool,
     /// The kind of the CAs' keys; devices choose their own
-    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    #[arg(long, value_name = "KIND", value_enum, default_value_t, conflicts_with = "ca")]
     ca_key: CaKey,
+    /// Use an issuing CA of your own: its certificate followed by its root's, PEM. The root's key is not needed
+    #[arg(long, value_name = "FILE", requires = "ca_private_key")]
+    ca: Option<PathBuf>,
+    /// The private key of that CA, PKCS #8 in PEM, unencrypted; a file that nobody else may read
+    #[arg(long, value_name = "FILE", requires = "ca")]
+    ca_private_key: Option<PathBuf>,
 }
 
 /// Names of this machine, so that the command line reaches the server from here.
@@ -52,6 +63,19 @@ fn all_hosts(mut hosts: Vec<String>) -> Vec<String> {
     hosts
 }
 
+/// The CA that was brought, or those that are to be made.
+fn founding(brought: Option<(&Path, &Path)>, kind: CaKey) -> Result<Founding> {
+    let Some((chain, key)) = brought else {
+        return Ok(Founding::Made(kind.into()));
+    };
+    let key_pem = String::from_utf8(read_secret(key)?)
+        .map_err(|_| Failure::usage(format!("the key in {} is no PEM", key.display())))?;
+    Ok(Founding::Brought {
+        chain_pem: read_text(chain)?,
+        key_pem: Zeroizing::new(key_pem),
+    })
+}
+
 impl Init {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let passphrase = match &self.passphrase_file {
@@ -69,7 +93,10 @@ impl Init {
             hosts: all_hosts(self.hosts),
             operator: self.operator.to_string(),
             passphrase,
-            ca_key: self.ca_key.into(),
+            authorities: founding(
+                self.ca.as_deref().zip(self.ca_private_key.as_deref()),
+                self.ca_key,
+            )?,
             settings,
         };
         let folder = global.folder();
@@ -88,7 +115,14 @@ impl Init {
             ),
             ("release key", folder.release("release.key").display().to_string()),
         ])?;
-        print::line("keep pki/root.key and release/release.key somewhere safe; the server needs neither")?;
+        print::line(match plans.authorities {
+            Founding::Made(_) => {
+                "keep pki/root.key and release/release.key somewhere safe; the server needs neither"
+            }
+            Founding::Brought { .. } => {
+                "keep release/release.key somewhere safe; the server needs it as little as your root's key"
+            }
+        })?;
         print::line(format!("next: muster --dir {path} up"))
     }
 }

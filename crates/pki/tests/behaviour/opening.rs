@@ -81,3 +81,26 @@ fn what_an_authority_shows_of_itself_holds_no_key() {
     let shown = format!("{:?}", open(&new));
     assert!(shown.contains("Root") && !shown.contains("PRIVATE"));
 }
+
+#[test]
+fn an_authority_that_somebody_else_founded_fits_its_root_and_its_time() {
+    let root = open(&new_root());
+    let new = pki::create_issuing(&root, &charter(KeyKind::P256, 2, YEAR)).unwrap();
+    let brought = pki::Brought::open(&new.chain_pem, &new.key_pem, NOW).unwrap();
+    assert_eq!(brought.root_pem, root.certificate_pem());
+    assert_eq!(brought.issuing.chain_pem(), new.chain_pem);
+    let refusal = |chain: &str, key: &str, now_ms| pki::Brought::open(chain, key, now_ms).unwrap_err();
+    let late = NOW + (YEAR + DAY) as i64;
+    assert_eq!(
+        refusal(&new.chain_pem, &new.key_pem, late),
+        AuthorityError::Expired
+    );
+    assert_eq!(
+        refusal(&new.chain_pem, &new.key_pem, NOW - 61_000),
+        AuthorityError::NotYetValid
+    );
+    let alone = open(&new).certificate_pem();
+    assert_eq!(refusal(&alone, &new.key_pem, NOW), AuthorityError::NotTwo);
+    let twice = format!("{0}{0}", root.certificate_pem());
+    assert_eq!(refusal(&twice, &new.key_pem, NOW), AuthorityError::NotIssuing);
+}

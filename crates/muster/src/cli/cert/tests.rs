@@ -31,7 +31,7 @@ impl World {
             hosts: vec!["127.0.0.1".into()],
             operator: "admin".into(),
             passphrase: None,
-            ca_key: pki::KeyKind::P256,
+            authorities: crate::init::Founding::Made(pki::KeyKind::P256),
             settings: "\n[listen]\nprincipals = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n".into(),
         };
         init(&Folder::at(folder.path()), &plans).unwrap();
