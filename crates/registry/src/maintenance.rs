@@ -26,7 +26,7 @@ pub(crate) fn record(s: &Situation<'_>, m: &RecordMaintenance) -> Result<Outcome
     policy::version("device", m.expected_version, device.version)?;
     may(&device)?;
     let before = device.clone();
-    device.version += 1;
+    device.version = device.version.saturating_add(1);
     let record = read(s, m, device.version)?;
     note(&mut device, &record);
     check::size(&device)?;

@@ -150,7 +150,7 @@ pub(super) fn refuse(s: &Situation<'_>, m: &RefuseFactory) -> Result<Outcome, Fa
         } else {
             manufacturer.refused.push(device.clone());
         }
-        manufacturer.version += 1;
+        manufacturer.version = manufacturer.version.saturating_add(1);
         event::factory_refused(&mut outcome, &manufacturer.name, &device, m.lift);
         write(&mut outcome, &manufacturer);
     }

@@ -66,7 +66,7 @@ pub(super) fn decide(s: &Situation<'_>, group: &str) -> Result<Outcome, Fault> {
 fn done(s: &Situation<'_>, outcome: &mut Outcome, id: &str) -> Result<(), Fault> {
     let mut group: Group = state::find(s.view, "group_id", id)?;
     group.moving = false;
-    group.version += 1;
+    group.version = group.version.saturating_add(1);
     outcome.delete(walk_key(id));
     outcome.put(state::group_key(id), &group);
     event::group_changed(outcome, &group, GroupChange::Arrived, &[], &[]);

@@ -70,7 +70,7 @@ fn hand_over(act: &mut Act<'_>, mut device: Device, transfer: &Transfer) -> Resu
         join_instead(act, &mut device, &transfer.groups)?;
     }
     check::written(act.s, act.s.view, Some(&before), &device)?;
-    device.version += 1;
+    device.version = device.version.saturating_add(1);
     act.save(Some(&before), &mut device)?;
     let fields = field::changes(&before, &device);
     check::told(&fields)?;
