@@ -227,14 +227,17 @@ impl World {
         self.connect(&identity, "").await
     }
 
-    /// A device's record.
+    /// A device's record. What other services know of it, which changes by itself, is left out.
     pub async fn shown(&self, admin: &Person, id: &str) -> v1::Device {
         let request = v1::ShowDevice {
             device_id: id.into(),
             ..v1::ShowDevice::default()
         };
         let shown: v1::DeviceShown = admin.ask(ServiceName::Registry, "show", &request).await;
-        shown.device.unwrap()
+        v1::Device {
+            live: None,
+            ..shown.device.unwrap()
+        }
     }
 
     /// Waits until a device is in a stage.

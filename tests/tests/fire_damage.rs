@@ -198,7 +198,15 @@ async fn list(client: &Client) -> Result<BTreeMap<String, v1::Device>, AskError>
             ..v1::ListDevices::default()
         };
         let listed: v1::DevicesListed = client.ask(ServiceName::Registry, "list", &request).await?;
-        all.extend(listed.devices.into_iter().map(|d| (d.device_id.clone(), d)));
+        // What other services know of a device changes by itself.
+        let own = |device| v1::Device { live: None, ..device };
+        all.extend(
+            listed
+                .devices
+                .into_iter()
+                .map(own)
+                .map(|d| (d.device_id.clone(), d)),
+        );
         page = listed.next_page;
         if page.is_empty() {
             return Ok(all);

@@ -233,7 +233,7 @@ fn no_circle_and_no_tree_without_end() {
     w.ask::<Done>(ADA, "remove-group", &remove("wide-9")).unwrap();
     arrive(&mut w);
     assert_eq!(w.records("b").len(), 0, "no walk is left");
-    assert_eq!(w.records("nrome").len(), 253);
+    assert_eq!(w.records("frome").len(), 253);
 }
 
 #[test]

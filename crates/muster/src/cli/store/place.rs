@@ -136,7 +136,7 @@ mod tests {
             (ServiceName::Registry, b"sdpump-7", "devices"),
             (ServiceName::Registry, b"scdpump-7", "devices' configuration"),
             (ServiceName::Registry, b"sktpump-7", "devices' trays of commands"),
-            (ServiceName::Registry, b"sbz", "own records, b"),
+            (ServiceName::Registry, b"saz", "own records, a"),
             (ServiceName::Registry, b"j\0\0\0\0\0\0\0\x01", "audit log"),
             (ServiceName::Provisioning, b"sc0123", "certificates"),
             (ServiceName::Monitoring, b"e\0\0\0\0\0\0\0\x01", "events"),
