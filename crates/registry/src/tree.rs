@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use contract::{Code, Refusal, v1::Group};
-use service::{Fault, Outcome, Sight, View, store::StoreError};
+use service::{Caller, Fault, Outcome, Sight, View, store::StoreError};
 
 use crate::state::{self, fold};
 
@@ -84,6 +84,14 @@ pub(crate) fn sight(view: &View<'_>, sight: &Sight) -> Result<Sight, StoreError>
         all.extend(named(view, group)?);
     }
     Ok(Sight::Groups(all))
+}
+
+/// Whoever asks, with that sight.
+pub(crate) fn caller(view: &View<'_>, by: &Caller) -> Result<Caller, StoreError> {
+    Ok(Caller {
+        sight: sight(view, &by.sight)?,
+        ..by.clone()
+    })
 }
 
 /// Up to `limit` folded ids of devices in any of these groups, after one of them.

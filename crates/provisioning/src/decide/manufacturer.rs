@@ -37,7 +37,7 @@ pub(super) fn put(s: &Situation<'_>, m: &PutManufacturer) -> Result<Outcome, Fau
         ..Manufacturer::default()
     });
     let manufacturer = Manufacturer {
-        version: present.version + 1,
+        version: present.version.saturating_add(1),
         ca: m.ca.clone(),
         types: m.types.clone(),
         identity: m.identity().into(),

@@ -89,8 +89,8 @@ pub(crate) fn decide(
     by: &Caller,
     request: Request,
 ) -> Result<Outcome, Fault> {
+    let by = &tree::caller(s.view, by)?;
     let caller = &by.principal;
-    let sight = tree::sight(s.view, &by.sight)?;
     match request {
         Request::Register(m) => register::decide(s, m),
         Request::RegisterMany(m) => register_many::decide(s, m),
@@ -104,8 +104,8 @@ pub(crate) fn decide(
         Request::Erased(m) => erased::decide(s, caller, m),
         Request::PutGroup(m) => put_group::decide(s, m),
         Request::RemoveGroup(m) => remove_group::decide(s, m),
-        Request::JoinGroup(m) => members::join(s, &sight, m),
-        Request::LeaveGroup(m) => members::leave(s, &sight, m),
+        Request::JoinGroup(m) => members::join(s, &by.sight, m),
+        Request::LeaveGroup(m) => members::leave(s, &by.sight, m),
         Request::PutPerson(m) => put_person::decide(s, m),
         Request::PutToken(m) => token::put(s, settings, m),
         Request::RevokeToken(m) => token::revoke(s, &m),

@@ -30,7 +30,8 @@ pub(crate) fn answer(
     now_ms: i64,
     request: Request,
 ) -> Result<Box<dyn Reply>, Fault> {
-    let (caller, sight) = (&by.principal, &tree::sight(view, &by.sight)?);
+    let by = &tree::caller(view, by)?;
+    let (caller, sight) = (&by.principal, &by.sight);
     Ok(match request {
         Request::Show(m) => Box::new(show::device(view, &m)?),
         Request::Standing(_) => Box::new(show::standing(view, caller)?),

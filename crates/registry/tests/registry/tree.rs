@@ -276,6 +276,61 @@ fn a_grant_covers_what_lies_within_and_follows_the_tree() {
 }
 
 #[test]
+fn whoever_was_granted_a_group_orders_and_sets_in_those_within_it() {
+    let mut w = world();
+    let grant = Grant {
+        role: Role::Admin.into(),
+        groups: vec!["hall-2".into()],
+        ..Default::default()
+    };
+    let eve = PutPerson {
+        id: "eve".into(),
+        kind: "operators".into(),
+        grants: vec![grant],
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "put-person", &eve).unwrap();
+    let template = |w: &mut World, group: &str| {
+        let request = PutConfigTemplate {
+            scope: ConfigScope::Group.into(),
+            id: group.into(),
+            mode: ConfigMode::Merge.into(),
+            document: r#"{"rate":7}"#.into(),
+            ..Default::default()
+        };
+        w.ask::<Changed>(EVE, "put-config-template", &request)
+    };
+    template(&mut w, "line-7").unwrap();
+    assert_eq!(template(&mut w, "hall-1").unwrap_err().code, "denied");
+
+    let job = |id: &str, group: &str| RunJob {
+        job_id: id.into(),
+        name: "restart".into(),
+        group: group.into(),
+        ..Default::default()
+    };
+    w.ask::<Changed>(EVE, "job-run", &job("j", "line-7")).unwrap();
+    let refused = w.ask::<Changed>(EVE, "job-run", &job("k", "hall-1")).unwrap_err();
+    assert_eq!(refused.code, "denied");
+    arrive(&mut w);
+    let rows = ListJobDevices {
+        job_id: "j".into(),
+        ..Default::default()
+    };
+    let rows: JobDevicesListed = w.ask(EVE, "job-devices", &rows).unwrap();
+    let said: Vec<_> = rows
+        .devices
+        .iter()
+        .map(|row| (row.device_id.as_str(), row.error.contains("may not order")))
+        .collect();
+    assert_eq!(
+        said,
+        [("both", false), ("l7", false)],
+        "seen, and their turns were not refused"
+    );
+}
+
+#[test]
 fn templates_and_jobs_for_a_group_reach_what_lies_within_it_and_the_nearer_one_wins() {
     let mut w = world();
     let template = |w: &mut World, group: &str, document: &str| {

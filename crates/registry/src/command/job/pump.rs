@@ -74,10 +74,11 @@ fn start(s: &Situation<'_>, outcome: &mut Outcome, kept: &mut Kept) -> Result<()
 
 /// What whoever made the job may order to now.
 fn reach(s: &Situation<'_>, job: &CommandJob) -> Result<Option<Sight>, Fault> {
-    match Verb::find(ServiceName::Registry, "job-run") {
-        Some(verb) => service::reach::<Registry>(s.view, &job.created_by, verb),
-        None => Ok(None),
-    }
+    let Some(verb) = Verb::find(ServiceName::Registry, "job-run") else {
+        return Ok(None);
+    };
+    let granted = service::reach::<Registry>(s.view, &job.created_by, verb)?;
+    Ok(granted.map(|granted| tree::sight(s.view, &granted)).transpose()?)
 }
 
 /// Gives a device its command, or says why it cannot have it.
