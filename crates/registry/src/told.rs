@@ -48,8 +48,7 @@ pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
     }
 }
 
-/// What a person logs in with, without what opens.
-/// What opens it is not told.
+/// An offer to another owner, without what opens it.
 fn transfer(record: &[u8]) -> Option<(String, Value)> {
     let transfer = Transfer {
         sha256: String::new(),
@@ -59,6 +58,7 @@ fn transfer(record: &[u8]) -> Option<(String, Value)> {
     Some((name, serde_json::to_value(&transfer).ok()?))
 }
 
+/// What a person logs in with, without what opens.
 fn login(record: &[u8]) -> Option<(String, Value)> {
     let login = Login::decode(record).ok()?;
     let token = |token: LoginToken| {
