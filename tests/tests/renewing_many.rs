@@ -117,6 +117,55 @@ async fn devices_renew_when_they_are_told_also_after_a_kill_and_also_one_that_wa
     assert_eq!(entry["who"], "operators/admin", "{entry}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_one_group_has_its_devices_renew_and_no_others() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    world.register(&admin, &["pump-1", "pump-2"]).await;
+    let claim = world.claim(&admin, "lot", 2).await;
+    for id in ["pump-1", "pump-2"] {
+        let identity = world.provision(&claim, id).await;
+        world.connect(&identity, "").await.client.disconnect().await;
+    }
+    admin.client.disconnect().await;
+    for arguments in [
+        "group put berlin",
+        "group join berlin pump-1",
+        "operator add eve --role security-officer --group berlin",
+        "cert issue operator eve",
+    ] {
+        let arguments: Vec<_> = arguments.split(' ').collect();
+        let (code, _, errors) = asked(&world, &arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {errors}");
+    }
+    let eve = ["--as", "eve", "cert", "renew-all", "--yes"];
+    let (code, _, errors) = asked(&world, &[&eve[..], &["--device", "pump-2"]].concat());
+    assert!(code == Some(5) && errors.contains("pump-2"), "{code:?} {errors}");
+    let begun = told(&world, &[&eve[..], &["--type", "valve"]].concat());
+    let (code, _, errors) = asked(
+        &world,
+        &[
+            "cert",
+            "renewals",
+            "show",
+            begun["id"].as_str().unwrap(),
+            "--watch",
+        ],
+    );
+    assert!(code == Some(3) && errors.contains("no device fits"), "{errors}");
+    let begun = told(&world, &eve);
+    let id = begun["id"].as_str().unwrap();
+    for _ in 0..200 {
+        if told(&world, &["--as", "eve", "cert", "renewals", "show", id])["told"] == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let rows = told(&world, &["--as", "eve", "cert", "renewals", "devices", id]);
+    assert_eq!(rows["device_id"], "pump-1", "{rows}");
+    told(&world, &["--as", "eve", "cert", "renewals", "abort", id, "--yes"]);
+}
+
 async fn says(agent: &Process, what: &str) {
     for _ in 0..300 {
         if agent.log().contains(what) {

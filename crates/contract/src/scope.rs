@@ -86,7 +86,17 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
     (
         Scope::Sight,
         Provisioning,
-        &["show", "list", "admissions", "revoke", "replay"],
+        &[
+            "show",
+            "list",
+            "admissions",
+            "revoke",
+            "renew-many",
+            "abort-renewal",
+            "renewals",
+            "renewing",
+            "replay",
+        ],
     ),
     (Scope::Open, Provisioning, &["authorities"]),
     (

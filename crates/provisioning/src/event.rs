@@ -259,6 +259,8 @@ fn told_of(outcome: &mut Outcome, name: &'static str, renewal: &MassRenewal) {
         "batch": renewal.batch,
         "key_kind": renewal.key_kind,
         "group": renewal.group,
+        "device_type": renewal.device_type,
+        "within": renewal.within,
         "reason": renewal.reason,
         "devices": renewal.devices,
         "renewed": renewal.renewed,

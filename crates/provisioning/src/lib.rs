@@ -174,12 +174,7 @@ impl Service for Provisioning {
     }
 
     fn touched(&self, view: &View<'_>, request: &Request) -> Result<Touched, Fault> {
-        match request {
-            Request::Revoke(m) => decide::touched(view, m),
-            Request::PutSecret(m) => decide::touched_one(view, &m.device_id),
-            Request::Admit(m) | Request::TurnAway(m) => decide::touched_one(view, &m.device_id),
-            _ => Ok(Touched::default()),
-        }
+        decide::touched(view, request)
     }
 
     fn json(&self, verb: &'static Verb, payload: &[u8], content_type: &str) -> Result<String, Refusal> {

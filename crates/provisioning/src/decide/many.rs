@@ -7,14 +7,20 @@
 //! Each page is a decision and a revocation of its own, so that no commit is larger than one; others are served in
 //! between. What would come about behind the page that is looked at is refused until all is looked through.
 
+use std::collections::BTreeSet;
+
 use contract::{
     Code, Refusal,
+    approval::Touched,
     id::Kind,
-    v1::{ManyRevoked, RevokeMany},
+    v1::{CertificateStatus, ManyRevoked, RevokeMany},
 };
-use service::{Answer, Fault, Outcome};
+use service::{Answer, Fault, Outcome, View};
 
-use super::{Situation, last_admin, list, manufacturer, revoke};
+use super::{
+    Situation, last_admin, list, manufacturer, revoke,
+    touched::{for_each, touched_devices},
+};
 use crate::{
     policy,
     state::{self, Many, Record, Revocation},
@@ -46,6 +52,25 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &RevokeMany) -> Result<Outcome, F
     outcome.wake_at(format!("{NEXT}/{name}"), s.now_ms);
     outcome.answer = Answer::Later(name);
     Ok(outcome)
+}
+
+/// The devices that have certificates of them, ended ones too.
+pub(crate) fn touched(view: &View<'_>, m: &RevokeMany) -> Result<Touched, Fault> {
+    let many = Many {
+        batch: m.batch.clone(),
+        issuer: m.issuer.clone(),
+        ..Many::default()
+    };
+    let mut devices = BTreeSet::new();
+    for_each(view, state::CERTIFICATES, |record: Record| {
+        let certificate = record.certificate();
+        let is_devices = certificate.kind == Kind::Device.word();
+        if is_devices && record.status() != CertificateStatus::Revoked && takes(&many, &record) {
+            devices.insert(certificate.id);
+        }
+        Ok(())
+    })?;
+    touched_devices(view, devices.iter().map(String::as_str))
 }
 
 /// The batch, which opens nothing from now on: whoever holds its key would go on meanwhile. One that is known no more

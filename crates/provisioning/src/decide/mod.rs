@@ -25,11 +25,12 @@ mod server;
 mod sign;
 mod signed;
 mod taken;
+mod touched;
 mod used;
 
 use std::sync::Arc;
 
-use contract::{Code, Refusal};
+use contract::{Code, Refusal, approval::Touched};
 use service::{Caller, Entropy, FactChange, Fault, Outcome, View};
 
 pub use self::issuers::LOOK as ISSUERS_CHANGED;
@@ -60,7 +61,20 @@ impl Situation<'_> {
     }
 }
 
-pub(crate) use self::revoke::{touched, touched_one};
+pub(crate) use self::renewals::in_sight as renewal_in_sight;
+
+/// The devices that a request is about.
+pub(crate) fn touched(view: &View<'_>, request: &Request) -> Result<Touched, Fault> {
+    match request {
+        Request::Revoke(m) => revoke::touched(view, m),
+        Request::RevokeMany(m) => many::touched(view, m),
+        Request::RenewMany(m) => renewals::touched(view, m),
+        Request::AbortRenewal(m) => renewals::touched_by_abort(view, m),
+        Request::PutSecret(m) => touched::touched_one(view, &m.device_id),
+        Request::Admit(m) | Request::TurnAway(m) => touched::touched_one(view, &m.device_id),
+        _ => Ok(Touched::default()),
+    }
+}
 
 /// Decides a command.
 pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) -> Result<Outcome, Fault> {
@@ -93,7 +107,7 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
         Request::Revoke(m) => revoke::decide(s, &caller.sight, &m),
         Request::RevokeMany(m) => many::decide(s, &m),
         Request::RenewMany(m) => renewals::begin(s, caller, &m),
-        Request::AbortRenewal(m) => renewals::abort(s, &m),
+        Request::AbortRenewal(m) => renewals::abort(s, caller, &m),
         Request::Used(m) => used::decide(s, &m),
         Request::Kicked(m) => kicked::decide(s, &m),
         Request::Claims(_)

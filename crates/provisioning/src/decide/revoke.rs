@@ -1,14 +1,16 @@
 //! `revoke`: certificates that no longer count, at once and everywhere.
 
 use contract::{
-    Code, Refusal, ServiceName,
+    Code, Refusal,
     approval::Touched,
     id::Kind,
-    v1::{Certificate, CertificateStatus, Claim, DeviceFact, Revoke},
+    v1::{Certificate, CertificateStatus, Claim, Revoke},
 };
 use service::{Answer, Fault, Outcome, Sight, View};
 
-use super::{Situation, last_admin, list, planning::SIGN, signed::UNUSED, used::RETIRE};
+use super::{
+    Situation, last_admin, list, planning::SIGN, signed::UNUSED, touched::touched_one, used::RETIRE,
+};
 use crate::{
     event, policy,
     state::{self, KeyUse, Record, Revocation, RevokedEntry},
@@ -52,14 +54,6 @@ pub(crate) fn touched(view: &View<'_>, m: &Revoke) -> Result<Touched, Fault> {
         true => touched_one(view, &id),
         false => Ok(Touched::default()),
     }
-}
-
-/// One device.
-pub(crate) fn touched_one(view: &View<'_>, id: &str) -> Result<Touched, Fault> {
-    let fact = view.fact::<DeviceFact>(ServiceName::Registry, "device", id)?;
-    let mut touched = Touched::default();
-    touched.add(fact.map(|fact| fact.criticality()).unwrap_or_default());
-    Ok(touched)
 }
 
 /// Whoever may revoke for some groups only revokes their devices' certificates and nobody else's.

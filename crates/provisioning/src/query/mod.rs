@@ -16,7 +16,9 @@ use service::{
 };
 
 use crate::{
-    Provisioning, Request, effects, policy,
+    Provisioning, Request,
+    decide::renewal_in_sight,
+    effects, policy,
     state::{self, Course, ListState, Record},
 };
 
@@ -74,8 +76,8 @@ pub(crate) fn answer(
                 ..ManufacturersListed::default()
             }))
         }
-        Request::Renewals(m) => Ok(Box::new(renewals(view, &m)?)),
-        Request::Renewing(m) => Ok(Box::new(renewing(view, &m)?)),
+        Request::Renewals(m) => Ok(Box::new(renewals(view, caller, &m)?)),
+        Request::Renewing(m) => Ok(Box::new(renewing(view, caller, &m)?)),
         Request::Authorities(_) => Ok(Box::new(authorities(service, view, cx)?)),
         _ => Err(Refusal::new(Code::Internal, "this verb is a command").into()),
     }
@@ -100,8 +102,11 @@ fn questions(
     })
 }
 
-fn renewals(view: &View<'_>, m: &ListRenewals) -> Result<RenewalsListed, Fault> {
-    let wanted = |course: &Course| m.renewal_id.is_empty() || course.renewal().renewal_id == m.renewal_id;
+fn renewals(view: &View<'_>, caller: &Caller, m: &ListRenewals) -> Result<RenewalsListed, Fault> {
+    let wanted = |course: &Course| {
+        let renewal = course.renewal();
+        (m.renewal_id.is_empty() || renewal.renewal_id == m.renewal_id) && renewal_in_sight(caller, &renewal)
+    };
     let page = page::fill(state::RENEWALS, &m.page, m.page_size, |after, limit| {
         let rows = view.list::<Course>(state::RENEWALS, after, limit)?.into_iter();
         let row = |(key, course)| (key, Some(course).filter(wanted).map(|course| course.renewal()));
@@ -119,18 +124,20 @@ fn renewals(view: &View<'_>, m: &ListRenewals) -> Result<RenewalsListed, Fault> 
     })
 }
 
-fn renewing(view: &View<'_>, m: &ListRenewing) -> Result<RenewingListed, Fault> {
+fn renewing(view: &View<'_>, caller: &Caller, m: &ListRenewing) -> Result<RenewingListed, Fault> {
     let name = policy::id("renewal_id", &m.renewal_id)?;
     let state = RenewingState::try_from(m.state);
     let state = state.map_err(|_| Refusal::invalid("state", "there is no such state"))?;
-    if view.load::<Course>(state::course_key(name.as_str()))?.is_none() {
+    let course = view.load::<Course>(state::course_key(name.as_str()))?;
+    if !course.is_some_and(|course| renewal_in_sight(caller, &course.renewal())) {
         return Err(Refusal::not_found("mass renewal", name.as_str())
             .at("renewal_id")
             .into());
     }
     let prefix = state::renewing_of(name.as_str());
-    let page = page::list::<RenewingDevice>(view, &prefix, &m.page, m.page_size, |device| {
-        state == RenewingState::Unspecified || device.state() == state
+    let page = page::list_where::<RenewingDevice>(view, &prefix, &m.page, m.page_size, |device| {
+        let fits = state == RenewingState::Unspecified || device.state() == state;
+        Ok(fits && caller.sight.device(view, &device.device_id)?)
     })?;
     Ok(RenewingListed {
         devices: page.rows,

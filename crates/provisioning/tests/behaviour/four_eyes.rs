@@ -188,3 +188,83 @@ fn what_was_asked_with_a_certificate_that_is_revoked_is_not_done() {
     let claims: v1::ClaimsListed = w.ask(ADA, "claims", &v1::ListClaims::default()).unwrap();
     assert!(claims.claims.is_empty());
 }
+
+#[test]
+fn of_many_those_count_that_would_be_reached() {
+    let mut w = World::new();
+    w.tell_role("operators", "bob", Role::SecurityOfficer, false);
+    let verbs = [
+        "provisioning/renew-many",
+        "provisioning/abort-renewal",
+        "provisioning/revoke-many",
+    ];
+    for (id, criticality) in [("pump-7", Criticality::Critical), ("pump-8", Criticality::Low)] {
+        w.tell_critical(id, criticality);
+    }
+    w.claim("lot", 5);
+    w.claim("other", 5);
+    let critical = w.sign("pump-7", "lot").unwrap().serial;
+    let low = w.sign("pump-8", "other").unwrap().serial;
+    w.now_ms += 1;
+    w.tell_four_eyes(&verbs, Criticality::High);
+    let waits = |w: &mut World, request: &v1::RenewMany| {
+        let asked = w.ask::<v1::Changed>(ADA, "renew-many", request);
+        asked.err().map(|refused| refused.code) == Some("awaiting-approval".into())
+    };
+    let of = |request: v1::RenewMany| v1::RenewMany {
+        per_minute: 60_000,
+        ..request
+    };
+    let by_batch = |batch: &str| v1::RenewMany {
+        batch: batch.into(),
+        ..of(v1::RenewMany::default())
+    };
+    let named = |id: &str| v1::RenewMany {
+        device_ids: vec![id.into()],
+        ..of(v1::RenewMany::default())
+    };
+    assert!(waits(&mut w, &of(v1::RenewMany::default())));
+    assert!(waits(&mut w, &by_batch("lot")) && waits(&mut w, &named("pump-7")));
+    assert!(!waits(&mut w, &by_batch("other")) && !waits(&mut w, &named("pump-8")));
+    for _ in 0..3 {
+        w.wait(1);
+    }
+    // What is under way for the one of them may be aborted by one person.
+    let listed: v1::RenewalsListed = w.ask(ADA, "renewals", &v1::ListRenewals::default()).unwrap();
+    let abort = |it: &v1::MassRenewal| v1::AbortRenewal {
+        renewal_id: it.renewal_id.clone(),
+        ..Default::default()
+    };
+    assert_eq!(listed.renewals.len(), 2);
+    w.ask::<v1::Changed>(ADA, "abort-renewal", &abort(&listed.renewals[0]))
+        .unwrap();
+    let held: v1::ApprovalsListed = w.ask(BOB, "approvals", &v1::ListApprovals::default()).unwrap();
+    for one in held.approvals {
+        let decide = v1::DecideApproval {
+            approval_id: one.approval_id,
+            ..Default::default()
+        };
+        w.ask::<v1::ApprovalDecided>(BOB, "approve", &decide).unwrap();
+    }
+    for _ in 0..3 {
+        w.wait(1);
+    }
+    let listed: v1::RenewalsListed = w.ask(ADA, "renewals", &v1::ListRenewals::default()).unwrap();
+    let of_lot = listed.renewals.iter().find(|it| it.batch == "lot").unwrap();
+    let refused = w
+        .ask::<v1::Changed>(ADA, "abort-renewal", &abort(of_lot))
+        .unwrap_err();
+    assert_eq!(refused.code, "awaiting-approval");
+
+    let revoke = |batch: &str| v1::RevokeMany {
+        batch: batch.into(),
+        reason: "keyCompromise".into(),
+        ..Default::default()
+    };
+    let refused = w.ask::<v1::ManyRevoked>(ADA, "revoke-many", &revoke("lot"));
+    assert_eq!(refused.unwrap_err().code, "awaiting-approval");
+    w.ask_over::<v1::ManyRevoked>(ADA, "", "", "revoke-many", &revoke("other"));
+    w.wait(1);
+    assert_eq!(w.status(&low), CertificateStatus::Revoked);
+    assert_ne!(w.status(&critical), CertificateStatus::Revoked);
+}

@@ -145,6 +145,7 @@ fn the_conditions_hold_of_the_newest_certificate() {
     world.claim("other", 99);
     let mine = devices(&mut world, "lot", &["pump-1", "pump-2"]);
     devices(&mut world, "other", &["pump-3"]);
+    world.tell_built("pump-3", Stage::Registered, "SN-3", "valve");
     let key = pki::generate_key(pki::KeyKind::P384).unwrap();
     world.tell_grouped("pump-4", &["north"]);
     let request = v1::Sign {
@@ -213,6 +214,11 @@ fn the_conditions_hold_of_the_newest_certificate() {
         ..Default::default()
     });
     assert_eq!(chosen(by_group), ["pump-4"]);
+    let by_type = of(v1::RenewMany {
+        device_type: "valve".into(),
+        ..Default::default()
+    });
+    assert_eq!(chosen(by_type), ["pump-3"]);
     // Of those that are named the other conditions hold too.
     let named = of(v1::RenewMany {
         device_ids: ["pump-1", "pump-2", "pump-2", "pump-4"]
@@ -357,7 +363,15 @@ fn what_makes_no_sense_is_refused_and_there_are_not_too_many() {
     let mut world = World::new();
     world.claim("lot", 99);
     devices(&mut world, "lot", &["pump-1"]);
-    let cases: [(v1::RenewMany, &str, &str); 8] = [
+    let cases: [(v1::RenewMany, &str, &str); 9] = [
+        (
+            v1::RenewMany {
+                device_type: "a/b".into(),
+                ..Default::default()
+            },
+            "invalid",
+            "device_type",
+        ),
         (at(60_001), "invalid", "per_minute"),
         (
             v1::RenewMany {

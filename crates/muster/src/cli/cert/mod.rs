@@ -104,6 +104,7 @@ pub(super) enum Cert {
     #[command(after_help = "Examples:
   muster cert renew-all --ca 4c07e1d9 --rate 600/min --watch
   muster cert renew-all --batch line-7 --reason 'the line leaked keys' --yes
+  muster cert renew-all --type pump --key-kind p256 --watch
   muster cert renew-all --where 'firmware_version < 2.4.0' --within 7d
   muster cert renew-all --device pump-7,pump-8 --yes --watch")]
     RenewAll(renew_all::RenewAll),

@@ -39,6 +39,9 @@ pub(in crate::cli) struct RenewAll {
     /// Members of this group
     #[arg(long, value_name = "ID")]
     group: Option<Id>,
+    /// Devices of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    device_type: Option<Id>,
     /// Devices that fit this query now, 3000 at most, see docs/registry.md
     #[arg(long = "where", value_name = "QUERY", conflicts_with = "devices")]
     query: Option<String>,
@@ -78,6 +81,7 @@ impl RenewAll {
             batch: text(&self.batch),
             key_kind: self.key_kind.clone().unwrap_or_default(),
             group: text(&self.group),
+            device_type: text(&self.device_type),
             device_ids,
             per_minute: self.rate,
             within_ms: u64::try_from(self.within.as_millis()).unwrap_or(u64::MAX),
@@ -103,6 +107,7 @@ impl RenewAll {
             ("of the batch", id(&self.batch)),
             ("whose key is", self.key_kind.clone()),
             ("in the group", id(&self.group)),
+            ("of the type", id(&self.device_type)),
             ("that fit", self.query.clone()),
         ];
         let mut text = match self.devices.len() {

@@ -219,6 +219,8 @@ fn conditions(renewal: &MassRenewal) -> String {
         ("batch ", &renewal.batch),
         ("key ", &renewal.key_kind),
         ("group ", &renewal.group),
+        ("type ", &renewal.device_type),
+        ("devices of ", &renewal.within.join(" and ")),
         ("", &named.to_owned()),
     ];
     let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
@@ -340,6 +342,8 @@ mod tests {
             failed: 1,
             issuer: "4c07e1d9".into(),
             key_kind: "p256".into(),
+            device_type: "pump".into(),
+            within: vec!["berlin".into(), "rome".into()],
             ..MassRenewal::default()
         }
     }
@@ -362,7 +366,10 @@ mod tests {
     fn it_is_told_in_few_words() {
         let it = renewal(MassRenewalState::Telling);
         assert_eq!(counted(&it), "2 renewed, 1 failed");
-        assert_eq!(conditions(&it), "CA 4c07e1d9, key p256");
+        assert_eq!(
+            conditions(&it),
+            "CA 4c07e1d9, key p256, type pump, devices of berlin and rome"
+        );
         assert_eq!(conditions(&MassRenewal::default()), "all devices");
     }
 }

@@ -5,7 +5,7 @@ use contract::{
     id::Kind,
     v1::{DeviceFact, MassRenewal, MassRenewalState},
 };
-use service::{Fault, Outcome};
+use service::{Fault, Outcome, View};
 
 use super::{Situation, keep, put_device, waiting};
 use crate::state::{self, Course, Record};
@@ -29,7 +29,7 @@ pub(super) fn page(s: &Situation<'_>, outcome: &mut Outcome, mut course: Course)
         }
         let newest = to_renew(s, &renewal, &certificate.id)?;
         let is_it = newest.is_some_and(|newest| newest.certificate().serial == certificate.serial);
-        if is_it && fits(s, &renewal, &record)? {
+        if is_it && fits(s.view, &renewal, &record)? {
             put_device(outcome, &renewal.renewal_id, &waiting(certificate.id, s.now_ms));
             renewal.devices += 1;
             renewal.waiting += 1;
@@ -63,7 +63,7 @@ fn issued_ms(record: &Record) -> i64 {
 }
 
 /// Whether all conditions hold of it.
-pub(super) fn fits(s: &Situation<'_>, renewal: &MassRenewal, record: &Record) -> Result<bool, Fault> {
+pub(super) fn fits(view: &View<'_>, renewal: &MassRenewal, record: &Record) -> Result<bool, Fault> {
     let certificate = record.certificate();
     let is_any = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
     if !is_any(&renewal.issuer, &certificate.issuer) || !is_any(&renewal.batch, &record.origin) {
@@ -75,9 +75,21 @@ pub(super) fn fits(s: &Situation<'_>, renewal: &MassRenewal, record: &Record) ->
             return Ok(false);
         }
     }
-    if renewal.group.is_empty() {
+    if is_any_device(renewal) {
         return Ok(true);
     }
-    let fact: Option<DeviceFact> = s.view.fact(ServiceName::Registry, "device", &certificate.id)?;
-    Ok(fact.is_some_and(|fact| fact.groups.contains(&renewal.group)))
+    let fact: Option<DeviceFact> = view.fact(ServiceName::Registry, "device", &certificate.id)?;
+    Ok(fact.is_some_and(|fact| fits_device(renewal, &fact)))
+}
+
+fn is_any_device(renewal: &MassRenewal) -> bool {
+    renewal.group.is_empty() && renewal.device_type.is_empty() && renewal.within.is_empty()
+}
+
+/// Whether the conditions about devices hold, by what the registry says of one.
+pub(super) fn fits_device(renewal: &MassRenewal, fact: &DeviceFact) -> bool {
+    let is_in = |group: &String| fact.groups.contains(group);
+    (renewal.group.is_empty() || is_in(&renewal.group))
+        && (renewal.device_type.is_empty() || renewal.device_type == fact.device_type)
+        && (renewal.within.is_empty() || renewal.within.iter().any(is_in))
 }

@@ -14,6 +14,7 @@
 mod choosing;
 mod ending;
 mod hearing;
+mod reach;
 mod telling;
 
 use contract::{
@@ -23,6 +24,7 @@ use contract::{
 use service::{Answer, Caller, Fault, Outcome};
 
 pub(super) use self::hearing::{heard, renewed};
+pub(crate) use self::reach::{in_sight, touched, touched_by_abort};
 use super::Situation;
 use crate::{
     policy,
@@ -43,6 +45,7 @@ pub(super) fn begin(s: &mut Situation<'_>, caller: &Caller, m: &RenewMany) -> Re
     make_room(s, &mut outcome)?;
     let within_ms = policy::renewal_time(m.within_ms)?;
     demand_conditions(s, m)?;
+    reach::demand_named_in_sight(s.view, &caller.sight, &m.device_ids)?;
     let name = format!("renewal-{}", &s.random_hex()[..8]);
     let named = name_devices(&mut outcome, &name, s.now_ms, &m.device_ids)?;
     let renewal = MassRenewal {
@@ -51,10 +54,6 @@ pub(super) fn begin(s: &mut Situation<'_>, caller: &Caller, m: &RenewMany) -> Re
             0 => MassRenewalState::Choosing,
             _ => MassRenewalState::Telling,
         } as i32,
-        issuer: m.issuer.clone(),
-        batch: m.batch.clone(),
-        key_kind: m.key_kind.clone(),
-        group: m.group.clone(),
         named: named > 0,
         per_minute: policy::renewal_rate(m.per_minute)?,
         reason: m.reason.clone(),
@@ -63,7 +62,8 @@ pub(super) fn begin(s: &mut Situation<'_>, caller: &Caller, m: &RenewMany) -> Re
         deadline_ms: s.now_ms.saturating_add_unsigned(within_ms),
         devices: named,
         waiting: named,
-        ..MassRenewal::default()
+        within: reach::within(&caller.sight),
+        ..conditions(m)
     };
     crate::event::renewal_begun(&mut outcome, &renewal);
     let course = Course {
@@ -75,6 +75,18 @@ pub(super) fn begin(s: &mut Situation<'_>, caller: &Caller, m: &RenewMany) -> Re
     outcome.wake_at(format!("{STEP}/{name}"), s.now_ms);
     outcome.answer = changed(&name);
     Ok(outcome)
+}
+
+/// What must hold of a device and of its newest certificate.
+fn conditions(m: &RenewMany) -> MassRenewal {
+    MassRenewal {
+        issuer: m.issuer.clone(),
+        batch: m.batch.clone(),
+        key_kind: m.key_kind.clone(),
+        group: m.group.clone(),
+        device_type: m.device_type.clone(),
+        ..MassRenewal::default()
+    }
 }
 
 fn changed(name: &str) -> Answer {
@@ -103,7 +115,12 @@ fn make_room(s: &Situation<'_>, outcome: &mut Outcome) -> Result<(), Fault> {
 fn demand_conditions(s: &Situation<'_>, m: &RenewMany) -> Result<(), Fault> {
     policy::key_kind(&m.key_kind)?;
     policy::why(&m.reason)?;
-    for (field, text) in [("batch", &m.batch), ("group", &m.group)] {
+    let ids = [
+        ("batch", &m.batch),
+        ("group", &m.group),
+        ("device_type", &m.device_type),
+    ];
+    for (field, text) in ids {
         if !text.is_empty() {
             policy::id(field, text)?;
         }
@@ -143,9 +160,10 @@ fn put_device(outcome: &mut Outcome, name: &str, device: &RenewingDevice) {
     outcome.put(state::renewing_key(name, &device.device_id), device);
 }
 
-pub(super) fn abort(s: &Situation<'_>, m: &AbortRenewal) -> Result<Outcome, Fault> {
+pub(super) fn abort(s: &Situation<'_>, caller: &Caller, m: &AbortRenewal) -> Result<Outcome, Fault> {
     let name = policy::id("renewal_id", &m.renewal_id)?;
-    let Some(course) = s.view.load::<Course>(state::course_key(name.as_str()))? else {
+    let course = s.view.load::<Course>(state::course_key(name.as_str()))?;
+    let Some(course) = course.filter(|course| in_sight(caller, &course.renewal())) else {
         return Err(Refusal::not_found("mass renewal", name.as_str())
             .at("renewal_id")
             .into());

@@ -86,7 +86,7 @@ fn tell(
         return Ok(false);
     };
     // Of those that were named, some do not fit the other conditions.
-    if device.state() == RenewingState::Waiting && !choosing::fits(s, renewal, &record)? {
+    if device.state() == RenewingState::Waiting && !choosing::fits(s.view, renewal, &record)? {
         outcome.delete(state::renewing_key(&renewal.renewal_id, &device.device_id));
         renewal.devices = renewal.devices.saturating_sub(1);
         renewal.waiting = renewal.waiting.saturating_sub(1);
