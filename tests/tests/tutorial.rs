@@ -153,6 +153,42 @@ fn the_later_life_of_a_device_is_as_its_page_says() {
 
 #[test]
 #[ignore = "takes long; tests/run runs it"]
+fn devices_are_listed_found_and_counted_as_their_page_says() {
+    let said = typed_out("docs/registry.md", ["127.0.0.1:18894", "127.0.0.1:18094"]);
+    promised(
+        &said,
+        &[
+            ("order receive po-17", "2 received"),
+            ("device why pump-7 active", "nobody has attested it"),
+            ("device attest pump-7", "pump-7   active"),
+            ("import fleet.csv --dry-run", "4 would be registered"),
+            ("import fleet.csv --dry-run", "0 registered, 4 unchanged"),
+            ("\"set\":{\"end_of_support\"", "\"id\":\"pump-7\""),
+            ("near(52.52", "valve-1"),
+            ("query put ageing", "ageing: version 1"),
+            ("page.json", "\"device_id\":\"valve-3\""),
+            ("--by site --top 1", "berlin     2"),
+            ("--by site --top 1", "(others)   3"),
+            (
+                "--by model --of price",
+                "450     452.5   450     455     455     455",
+            ),
+            ("age(purchased_on)", "days"),
+            (
+                "until(warranty_until)",
+                "\"count\":\"2\",\"spreads\":[{\"unit\":\"days\"",
+            ),
+            ("group put old-pumps", "pump-7"),
+            ("group tree", "line-7  1 member"),
+            ("group tree", "pump-8"),
+            ("device replace pump-7", "pump-7: version"),
+            ("device readmit pump-8", "pump-8: version 5"),
+        ],
+    );
+}
+
+#[test]
+#[ignore = "takes long; tests/run runs it"]
 fn reports_say_what_their_page_says() {
     let said = typed_out("docs/reports.md", ["127.0.0.1:18890", "127.0.0.1:18090"]);
     promised(

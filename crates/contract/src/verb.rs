@@ -318,7 +318,7 @@ pub const VERBS: &[Verb] = &[
     command(Registry, Row("register-many", &[OPERATOR], "RegisterDevices", "RegisteredDevices", LARGE, "Registers up to 500 devices, or says what would come of it; answers for each.")),
     query(Registry, Row("show", &[VIEWER], "ShowDevice", "DeviceShown", SMALL, "One device.")),
     query(Registry, Row("list", &[VIEWER], "ListDevices", "DevicesListed", SMALL, "Devices by a query, or by stage, group, model and more, in pages.")),
-    query(Registry, Row("count", &[VIEWER], "CountDevices", "DevicesCounted", SMALL, "How many devices fit a query, by a field's value.")),
+    query(Registry, Row("count", &[VIEWER], "CountDevices", "DevicesCounted", SMALL, "How many devices fit a query, by a field's value, and what their numbers come to.")),
     query(Registry, Row("history", &[VIEWER], "ShowHistory", "HistoryShown", SMALL, "What happened to a device, and on what grounds.")),
     query(Registry, Row("why", &[VIEWER], "AskWhy", "Why", SMALL, "The way to a stage, and what stands in it.")),
     query(Registry, Row("retirement", &[VIEWER], "ShowRetirement", "RetirementShown", SMALL, "The signed record of a device's end, or what it waits for.")),

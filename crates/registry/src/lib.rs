@@ -77,7 +77,7 @@ use contract::{
 use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
 
 use crate::{decide::Situation, rules::RulesCache, schema::SchemaCache};
-pub use crate::{field::written, request::Request, retirement::SIGN, state::KINDS};
+pub use crate::{field::written, query::together, request::Request, retirement::SIGN, state::KINDS};
 
 /// What can be configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,10 @@ mod list;
 mod search;
 mod show;
 mod sorted;
+mod spread;
 mod why;
+
+pub use self::spread::together;
 
 use contract::{
     Code, Refusal, ServiceName,

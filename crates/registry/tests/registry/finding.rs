@@ -188,6 +188,96 @@ fn devices_are_counted_by_a_field() {
 }
 
 #[test]
+fn numbers_are_summed_up_for_all_and_by_value() {
+    let mut w = fleet();
+    w.now_ms = 1_769_904_000_000; // 2026-02-01
+    let bought = change("Dev-39", &[("price", "7.50 USD"), ("purchased_on", "2026-01-01")]);
+    w.ask::<Changed>(ADA, "change", &bought).unwrap();
+    let asked = |w: &mut World, of: &str, by: &str, top: u32| {
+        let request = CountDevices {
+            of: of.into(),
+            by: by.into(),
+            top,
+            ..Default::default()
+        };
+        w.ask::<DevicesCounted>(ADA, "count", &request)
+    };
+    let told = asked(&mut w, "price", "", 0).unwrap();
+    let told: Vec<_> = told
+        .spreads
+        .iter()
+        .map(|s| {
+            (
+                s.unit.as_str(),
+                s.count,
+                s.min,
+                s.mean,
+                s.p50,
+                s.p90,
+                s.p99,
+                s.max,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("EUR", 39, 0.0, 19.0, 19.0, 35.0, 38.0, 38.0),
+            ("USD", 1, 7.5, 7.5, 7.5, 7.5, 7.5, 7.5)
+        ]
+    );
+    let told = asked(&mut w, "tags.line", "site", 2).unwrap();
+    let rows: Vec<_> = told
+        .counts
+        .iter()
+        .map(|c| (c.value.as_str(), c.count, c.spreads[0].max))
+        .collect();
+    assert_eq!(rows, [("s0", 14, 6.0), ("s1", 13, 6.0)]);
+    assert_eq!((told.others, told.total), (13, 40));
+    assert!(told.spreads[0].values.is_empty(), "one answer needs none");
+    for (of, days) in [("age(purchased_on)", 31.0), ("until(purchased_on)", -31.0)] {
+        let told = asked(&mut w, of, "", 0).unwrap().spreads;
+        assert_eq!(
+            (told[0].count, told[0].p50, told[0].unit.as_str()),
+            (1, days, "days")
+        );
+    }
+    assert!(
+        asked(&mut w, "reported", "", 0)
+            .unwrap_err()
+            .message
+            .contains("age(reported)")
+    );
+    assert_eq!(asked(&mut w, "age(reported)", "", 0).unwrap().spreads.len(), 0);
+    assert_eq!(asked(&mut w, "", "site", 1_001).unwrap_err().field, "top");
+}
+
+#[test]
+fn an_answer_that_is_one_of_several_tells_what_they_are_laid_together_by() {
+    let mut w = fleet();
+    let dev_19: String = "dev-19".bytes().map(|byte| format!("{byte:02x}")).collect();
+    let request = CountDevices {
+        of: "price".into(),
+        by: "site".into(),
+        page: dev_19,
+        ..Default::default()
+    };
+    let told: DevicesCounted = w.ask(ADA, "count", &request).unwrap();
+    assert_eq!((told.total, told.spreads[0].values.len()), (20, 20));
+    let each: u64 = told
+        .counts
+        .iter()
+        .flat_map(|c| &c.spreads)
+        .flat_map(|s| &s.values)
+        .map(|v| v.count)
+        .sum();
+    assert_eq!(each, 20);
+    let whole = registry::together(told.counts.into_iter().flat_map(|count| count.spreads));
+    let (laid, all) = (&whole[0], &told.spreads[0]);
+    assert_eq!((laid.count, laid.p50, laid.p99), (all.count, all.p50, all.p99));
+}
+
+#[test]
 fn saved_queries_stand_for_their_text() {
     let mut w = fleet();
     let put = |id: &str, text: &str| PutQuery {

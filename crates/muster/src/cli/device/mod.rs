@@ -65,10 +65,12 @@ pub(super) enum Device {
   muster device list --where 'warranty_until < now+90d' --order-by warranty_until
   muster --json device list --group line-7 | jq -r .device_id")]
     List(show::List),
-    /// Count devices, by the values of a field
+    /// Count devices, by the values of a field, and say what their numbers come to
     #[command(after_help = "Examples:
   muster device count --by site
-  muster device count --where 'stage = active' --by firmware --top 5")]
+  muster device count --where 'stage = active' --by firmware --top 5
+  muster device count --by model --of attributes.battery
+  muster device count --of 'age(purchased_on)'")]
     Count(count::Count),
     /// What happened to a device, and on what grounds
     #[command(after_help = "Examples:\n  muster device history pump-7")]
