@@ -189,6 +189,35 @@ fn devices_are_listed_found_and_counted_as_their_page_says() {
 
 #[test]
 #[ignore = "takes long; tests/run runs it"]
+fn a_declared_fleet_is_as_its_page_says() {
+    let said = typed_out("docs/fleet.md", ["127.0.0.1:18897", "127.0.0.1:18097"]);
+    promised(
+        &said,
+        &[
+            ("cat > fleet.toml", "+ group hall-3"),
+            ("cat > fleet.toml", "exit code 9"),
+            ("cat > fleet.toml", "operator eve: version 1"),
+            ("cat > fleet.toml", "the fleet is as the file says"),
+            ("--prune --yes", "not in the file, and left alone: group hall-3"),
+            ("--prune --yes", "- group hall-3"),
+            ("--prune --yes", "group hall-3: removed"),
+            ("--only-plan", "nothing was changed: the plan is"),
+            ("--only-plan", "exit code 4"),
+            ("--only-plan", r#"["rule","hot","change""#),
+            ("muster export-fleet", "the fleet is as the file says"),
+            ("muster export-fleet", "type = pump and firmware < 1.4"),
+            ("cat > wrong.toml", "line 3, groups.hall-4.colour"),
+            ("cat > wrong.toml", "line 6, groups.new-pumps.query"),
+            ("cat > wrong.toml", "there is no group `berlim`"),
+            ("cat > wrong.toml", "exit code 2"),
+            ("operator add kim", "`put-rule` needs the role"),
+            ("operator add kim", "exit code 5"),
+        ],
+    );
+}
+
+#[test]
+#[ignore = "takes long; tests/run runs it"]
 fn reports_say_what_their_page_says() {
     let said = typed_out("docs/reports.md", ["127.0.0.1:18890", "127.0.0.1:18090"]);
     promised(

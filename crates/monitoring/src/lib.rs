@@ -35,7 +35,7 @@ mod state;
 use contract::{Refusal, ServiceName, Verb, wire::Reply};
 use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
 
-pub use request::Request;
+pub use request::{Request, rule};
 
 /// What an installation may set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -56,7 +56,7 @@ pub(crate) fn heartbeat(heartbeat: &Heartbeat) -> Result<(), Refusal> {
 }
 
 /// Reads a rule: whatever was left out is filled in.
-pub(crate) fn rule(mut rule: Rule) -> Result<Rule, Refusal> {
+pub fn rule(mut rule: Rule) -> Result<Rule, Refusal> {
     id("rule.rule_id", &rule.rule_id)?;
     if rule.rule_id.eq_ignore_ascii_case(policy::OFFLINE) {
         return Err(Refusal::invalid(

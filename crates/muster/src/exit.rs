@@ -25,6 +25,29 @@ pub enum Exit {
     Damaged = 7,
     /// It waits for another person.
     Waiting = 8,
+    /// What is compared is not the same.
+    Differs = 9,
+}
+
+impl Exit {
+    /// The end that a code stands for.
+    pub fn of(code: u8) -> Exit {
+        use Exit::{Conflict, Damaged, Denied, Differs, Failed, NotFound, Unavailable, Usage, Waiting};
+        let known = [
+            Usage,
+            NotFound,
+            Conflict,
+            Denied,
+            Unavailable,
+            Damaged,
+            Waiting,
+            Differs,
+        ];
+        known
+            .into_iter()
+            .find(|exit| *exit as u8 == code)
+            .unwrap_or(Failed)
+    }
 }
 
 impl From<Code> for Exit {

@@ -332,3 +332,119 @@ fn what_is_exported_is_imported_elsewhere_without_loss() {
     server.good(&["device", "readmit", "gone", "--reason", "refurbished", "--yes"]);
     assert_eq!(ids(&server, "id = gone and stage = registered").len(), 1);
 }
+
+#[test]
+fn a_fleet_that_is_declared_is_made_so_and_what_was_exported_needs_nothing() {
+    let server = Installation::running();
+    server.good(&["type", "add", "pump", "--check", "burn-in=attested"]);
+    server.good(&["supplier", "put", "acme", "--name", "ACME \"Pumps\""]);
+    server.good(&["supplier", "vet", "acme", "--note", "audit of March"]);
+    for group in [
+        ["put", "outer", "--description", "ø"],
+        ["put", "line", "--description", ""],
+    ] {
+        server.good(&[&["group"][..], &group].concat());
+    }
+    server.good(&["group", "put", "inner", "--parent", "outer"]);
+    server.good(&["group", "put", "rome", "--query", "site = rome"]);
+    for device in ["p-1", "p-2"] {
+        server.good(&["device", "register", device, "--set", "site=rome"]);
+    }
+    server.good(&["group", "join", "line", "p-1"]);
+    server.good(&[
+        "config",
+        "template",
+        "set",
+        "group",
+        "rome",
+        "a.b=[1,{}]",
+        "c=2.5",
+        "--priority",
+        "3",
+    ]);
+    server.good(&[
+        "query",
+        "put",
+        "old",
+        "firmware < 1.4",
+        "--description",
+        "two 'quotes'",
+    ]);
+    server.good(&[
+        "monitor",
+        "rule",
+        "put",
+        "hot",
+        "temperature",
+        "above",
+        "80",
+        "--points",
+        "3",
+    ]);
+    server.good(&["operator", "add", "eve", "--role", "operator", "--group", "inner"]);
+    server.good(&["cert", "issue", "operator", "eve"]);
+    server.good(&["person", "put", "integrator", "erp", "--events", "registry/#"]);
+    let file = server.path("now.toml");
+    let file = file.to_str().unwrap();
+    server.good(&["export-fleet", file]);
+    says(&server, &["export-fleet", file], 2, &["cannot write"]);
+    says(&server, &["plan", file, "--prune"], 0, &["as the file says"]);
+
+    // The tree turned inside out; devices that were chosen stand in the way, devices by a query do not.
+    let turned = "[groups.inner]\n[groups.outer]\nparent = \"inner\"\n";
+    let file = written(&server, "turned.toml", turned);
+    says(
+        &server,
+        &["apply", &file, "--prune", "--yes"],
+        4,
+        &["! group line: its 1 devices"],
+    );
+    says(
+        &server,
+        &["--as", "eve", "plan", &file],
+        5,
+        &["operators", "cannot be read"],
+    );
+    server.good(&["group", "leave", "line", "p-1"]);
+    let said = says(
+        &server,
+        &["apply", &file, "--prune", "--yes"],
+        0,
+        &["group rome: removed"],
+    );
+    assert!(
+        said.contains("- group line") && said.contains("~ group inner"),
+        "{said}"
+    );
+    says(&server, &["plan", &file, "--prune"], 0, &[]);
+    assert_eq!(ids(&server, "site = rome").len(), 2);
+    says(&server, &["apply", &file, "--prune"], 0, &["as the file says"]);
+    let more = format!("{turned}[groups.new]\n");
+    let file = written(&server, "more.toml", &more);
+    says(&server, &["apply", &file], 2, &["give --yes"]);
+    says(
+        &server,
+        &["apply", &file, "--dry-run"],
+        0,
+        &["would make these 1 changes"],
+    );
+
+    // What another person must approve waits; the rest is done, and nothing twice.
+    server.good(&["operator", "add", "kim", "--role", "admin"]);
+    server.good(&["cert", "issue", "operator", "kim"]);
+    server.good(&["approval", "require", "registry/put-query"]);
+    let waits = "[queries.young]\nquery = \"firmware > 2\"\n[rules.cold]\nmetric = \"temperature\"\n\
+                 comparison = \"below\"\nthreshold = -20\n";
+    let file = written(&server, "waits.toml", waits);
+    says(
+        &server,
+        &["apply", &file, "--yes"],
+        8,
+        &["rule cold: version 1", "query young"],
+    );
+    let waiting = server.documents(&["--as", "kim", "approval", "list"]);
+    assert_eq!(waiting.len(), 1);
+    let id = waiting[0]["approval_id"].as_str().unwrap();
+    server.good(&["--as", "kim", "approval", "approve", id]);
+    says(&server, &["plan", &file], 0, &["left alone: query old, rule hot"]);
+}

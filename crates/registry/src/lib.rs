@@ -46,6 +46,7 @@ mod choice;
 mod command;
 mod config;
 mod decide;
+pub mod declared;
 mod event;
 mod field;
 mod index;

@@ -12,6 +12,7 @@ mod demo;
 mod device;
 mod events;
 mod firmware;
+mod fleet;
 mod global;
 mod group;
 mod init;
@@ -128,6 +129,9 @@ enum Command {
     /// Presence, rules and alerts.
     #[command(subcommand)]
     Monitor(monitor::Monitor),
+    Plan(fleet::Plan),
+    Apply(fleet::Apply),
+    ExportFleet(fleet::Export),
     /// Reports on the fleet: inventory, age, spend, what is idle or too little protected.
     Report(report::Report),
     /// What waits for another person, and what must.
@@ -203,6 +207,9 @@ impl Cli {
             Command::Rollout(command) => command.run(global),
             Command::Events(command) => command.run(global),
             Command::Monitor(command) => command.run(global),
+            Command::Plan(command) => command.run(global),
+            Command::Apply(command) => command.run(global),
+            Command::ExportFleet(command) => command.run(global),
             Command::Report(command) => command.run(global),
             Command::Approval(command) => command.run(global),
             Command::Audit(command) => command.run(global),

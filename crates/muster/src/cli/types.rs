@@ -110,7 +110,7 @@ impl Add {
 }
 
 /// Reads `burn-in=attested`.
-fn check(text: &str) -> Result<Check, String> {
+pub(super) fn check(text: &str) -> Result<Check, String> {
     let (name, rest) = text
         .split_once('=')
         .ok_or("a check is written as NAME=KIND:ARGUMENT")?;
@@ -156,16 +156,18 @@ fn row(kind: &DeviceType) -> Vec<String> {
 }
 
 fn checks(kind: &DeviceType) -> String {
-    let said = |check: &Check| {
-        let kind = words::say(check.kind());
-        let argument = if check.argument.is_empty() {
-            String::new()
-        } else {
-            format!(":{}", check.argument)
-        };
-        format!("{}={kind}{argument}", check.name)
+    kind.checks.iter().map(word).collect::<Vec<_>>().join(", ")
+}
+
+/// A check as it is read.
+pub(super) fn word(check: &Check) -> String {
+    let kind = words::say(check.kind());
+    let argument = if check.argument.is_empty() {
+        String::new()
+    } else {
+        format!(":{}", check.argument)
     };
-    kind.checks.iter().map(said).collect::<Vec<_>>().join(", ")
+    format!("{}={kind}{argument}", check.name)
 }
 
 impl Show {

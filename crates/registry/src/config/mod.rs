@@ -26,4 +26,4 @@ pub(crate) use report::decide as report;
 pub(crate) use set::decide as set;
 pub(crate) use show::{current, drift, explain, show, templates};
 pub(crate) use state::word;
-pub(crate) use template::{put as put_template, remove as remove_template};
+pub(crate) use template::{priority, put as put_template, remove as remove_template};

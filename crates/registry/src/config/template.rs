@@ -102,7 +102,7 @@ fn must_exist(view: &View<'_>, scope: ConfigScope, id: &str) -> Result<(), Fault
     }
 }
 
-fn priority(scope: ConfigScope, wanted: Option<u32>) -> Result<(), Refusal> {
+pub(crate) fn priority(scope: ConfigScope, wanted: Option<u32>) -> Result<(), Refusal> {
     match wanted {
         Some(_) if scope == ConfigScope::Type => Err(Refusal::new(
             Code::Invalid,

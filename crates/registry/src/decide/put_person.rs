@@ -50,7 +50,7 @@ pub(super) fn decide(s: &Situation<'_>, m: PutPerson) -> Result<Outcome, Fault> 
     Ok(outcome)
 }
 
-fn read(m: PutPerson) -> Result<Person, Refusal> {
+pub(crate) fn read(m: PutPerson) -> Result<Person, Refusal> {
     policy::id("id", &m.id)?;
     let kind = policy::person_kind(&m.kind)?;
     let role = match kind {

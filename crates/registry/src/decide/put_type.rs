@@ -58,7 +58,7 @@ fn save(present: DeviceType, mut wanted: DeviceType) -> Outcome {
 }
 
 /// The commands that operators may give, each once.
-fn commands(mut commands: Vec<String>) -> Result<Vec<String>, Refusal> {
+pub(crate) fn commands(mut commands: Vec<String>) -> Result<Vec<String>, Refusal> {
     policy::list("commands", commands.len(), COMMANDS_MAX)?;
     for name in &commands {
         policy::id("commands", name)?;
@@ -68,7 +68,7 @@ fn commands(mut commands: Vec<String>) -> Result<Vec<String>, Refusal> {
     Ok(commands)
 }
 
-fn checks(checks: &[Check]) -> Result<(), Refusal> {
+pub(crate) fn checks(checks: &[Check]) -> Result<(), Refusal> {
     policy::list("checks", checks.len(), CHECKS_MAX)?;
     let mut names = BTreeSet::new();
     for check in checks {
