@@ -67,6 +67,33 @@ fn each_way_in_does_what_its_page_says() {
 
 #[test]
 #[ignore = "takes long; tests/run runs it"]
+fn the_cas_are_made_and_replaced_as_their_page_says() {
+    let said = typed_out("docs/authorities.md", ["127.0.0.1:18898", "127.0.0.1:18098"]);
+    promised(
+        &said,
+        &[
+            ("ca root new safe", "made a root in safe"),
+            ("--root-offline\ncp", "a request for it is written"),
+            (
+                "sign --offline --root-folder safe request",
+                "signed the issuing CA",
+            ),
+            ("muster ca import answer.pem", "made an installation"),
+            ("muster ca import answer.pem", "server.pem: OK"),
+            ("muster ca import next.pem", "signs nothing yet"),
+            ("muster ca activate $next", "retiring"),
+            ("muster ca remove $former", "exit code 4"),
+            ("muster ca remove $former", "is trusted no more"),
+            ("ca root export rome-root", "was read back there"),
+            ("ca root export rome-root", "a request for it is written"),
+            ("--dir paris ca import", "made an installation in paris"),
+            ("--dir milan init", "made an installation in milan"),
+        ],
+    );
+}
+
+#[test]
+#[ignore = "takes long; tests/run runs it"]
 fn what_devices_are_set_to_is_as_its_page_says() {
     let said = typed_out(
         "docs/configuration-of-devices.md",

@@ -1,7 +1,10 @@
 //! Making an installation: certificate authorities, the server's certificate, the first operator, the
 //! firmware signing key, the key under the records of retirements, and the requests that tell the empty services of them.
 
-use std::{io::IsTerminal, path::Path};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 use contract::{
@@ -10,19 +13,23 @@ use contract::{
 };
 use host::clock::wall_ms;
 use pki::{
-    Authority, Charter, Cost, Host, IssuedCertificate, KeyKind, Plan, Profile, Protection, PublicKey, Serial,
-    Subject, SubjectKind, Validity,
+    Authority, Brought, Charter, Cost, Host, IssuedCertificate, KeyKind, Plan, Profile, Protection,
+    PublicKey, Serial, Subject, SubjectKind, Validity,
 };
 use zeroize::Zeroizing;
 
 use crate::{
     exit::Failure,
     folder::{Folder, write_public, write_secret},
+    waiting::{self, Asked},
 };
+
+/// What shall be made once the root has answered.
+const FOUNDING: &str = "founding.json";
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 /// The root outlives most hardware; it is used only to sign issuing authorities.
-const ROOT_LIFETIME_MS: u64 = 20 * 365 * DAY_MS;
+pub(crate) const ROOT_LIFETIME_MS: u64 = 20 * 365 * DAY_MS;
 pub(crate) const ISSUING_LIFETIME_MS: u64 = 10 * 365 * DAY_MS;
 const SERVER_LIFETIME_MS: u64 = 398 * DAY_MS;
 const OPERATOR_LIFETIME_MS: u64 = 365 * DAY_MS;
@@ -39,7 +46,9 @@ pub struct Plans {
     pub passphrase: Option<Zeroizing<String>>,
     /// Where the authorities come from.
     pub authorities: Founding,
-    /// Settings written into `muster.toml`, as lines.
+    /// Where the server reads that passphrase from; written into `muster.toml`.
+    pub passphrase_file: Option<PathBuf>,
+    /// More settings written into it, as lines.
     pub settings: String,
 }
 
@@ -54,25 +63,139 @@ pub enum Founding {
         /// Its private key, PEM.
         key_pem: Zeroizing<String>,
     },
+    /// The root is elsewhere, and answers a request for the issuing CA with a key of this kind.
+    Offline(KeyKind),
 }
 
 /// Makes an installation in an empty folder.
 pub fn init(folder: &Folder, plans: &Plans) -> Result<()> {
+    refuse_taken(folder)?;
+    let now = wall_ms();
+    let authorities = found(folder, plans, now)?;
+    finish(folder, plans, &authorities, now)
+}
+
+fn refuse_taken(folder: &Folder) -> Result<(), Failure> {
     if folder.config().exists() {
         let message = format!(
             "{} holds an installation already; nothing was changed",
             folder.path().display()
         );
-        return Err(Failure::new(crate::exit::Exit::Conflict, message).into());
+        return Err(Failure::new(crate::exit::Exit::Conflict, message));
     }
-    let now = wall_ms();
-    let authorities = found(folder, plans, now)?;
-    let server = certify_server(folder, plans, &authorities, now)?;
-    let operator = certify_operator(folder, plans, &authorities, now)?;
+    if waits(folder) {
+        let message = format!(
+            "{0} waits for its root's answer: `muster --dir {0} ca import ANSWER`; to begin again, remove {1}",
+            folder.path().display(),
+            folder.pki("").display()
+        );
+        return Err(Failure::new(crate::exit::Exit::Conflict, message));
+    }
+    Ok(())
+}
+
+/// All that is made once there are authorities.
+fn finish(folder: &Folder, plans: &Plans, authorities: &Authorities, now: i64) -> Result<()> {
+    let server = certify_server(folder, plans, authorities, now)?;
+    let operator = certify_operator(folder, plans, authorities, now)?;
     make_release_key(folder)?;
     make_retirement_key(folder, plans)?;
     write_bootstrap(folder, plans, &server, &operator)?;
     write_public(&folder.config(), config_text(plans).as_bytes())
+}
+
+/// What an installation shall be that waits for its root's answer: `pki/founding.json`.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wait {
+    site: String,
+    hosts: Vec<String>,
+    operator: String,
+    /// Where the passphrase of the key that waits is read from.
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+impl Wait {
+    /// Reads it.
+    pub(crate) fn read(folder: &Folder) -> Result<Wait> {
+        let path = folder.pki(FOUNDING);
+        serde_json::from_str(&crate::folder::read_text(&path)?)
+            .map_err(|error| Failure::usage(format!("{} does not count: {error}", path.display())).into())
+    }
+}
+
+/// Whether an installation is begun and waits for its root's answer.
+pub(crate) fn waits(folder: &Folder) -> bool {
+    folder.pki(FOUNDING).exists() && !folder.config().exists()
+}
+
+/// Begins an installation whose root is elsewhere: its issuing CA's key, the request for it, and what shall be made
+/// once it is answered.
+pub(crate) fn ask_root(folder: &Folder, plans: &Plans, key: KeyKind) -> Result<Asked> {
+    refuse_taken(folder)?;
+    for host in &plans.hosts {
+        parsed_host(host)?;
+    }
+    let asked = waiting::ask(folder, &plans.site, Some(key), plans.passphrase.as_ref())?;
+    let wait = Wait {
+        site: plans.site.clone(),
+        hosts: plans.hosts.clone(),
+        operator: plans.operator.clone(),
+        passphrase_file: plans.passphrase_file.clone(),
+    };
+    write_public(&folder.pki(FOUNDING), &serde_json::to_vec_pretty(&wait)?)?;
+    Ok(asked)
+}
+
+/// Makes an installation under the issuing CA that its root has signed. Cut off, it is made anew by the same answer.
+pub(crate) fn found_answered(
+    folder: &Folder,
+    wait: Wait,
+    passphrase: Option<Zeroizing<String>>,
+    brought: Brought,
+    key_pem: &str,
+) -> Result<()> {
+    let plans = Plans {
+        site: wait.site,
+        hosts: wait.hosts,
+        operator: wait.operator,
+        passphrase,
+        passphrase_file: wait.passphrase_file,
+        authorities: Founding::Offline(KeyKind::default()),
+        settings: String::new(),
+    };
+    write_authorities(folder, &plans, &brought.issuing, key_pem, &brought.root_pem)?;
+    let authorities = Authorities {
+        issuing: brought.issuing,
+        roots_pem: brought.root_pem,
+    };
+    finish(folder, &plans, &authorities, wall_ms())?;
+    waiting::done(folder)?;
+    forget_wait(folder)
+}
+
+/// What was waited for is there.
+pub(crate) fn forget_wait(folder: &Folder) -> Result<()> {
+    waiting::remove(&folder.pki(FOUNDING))
+}
+
+/// The passphrase of new keys: from a file, none, or asked for.
+pub(crate) fn passphrase(file: Option<&Path>, unencrypted: bool) -> Result<Option<Zeroizing<String>>> {
+    match file {
+        _ if unencrypted => Ok(None),
+        Some(file) => read_passphrase(file).map(Some),
+        None => ask_passphrase().map(Some),
+    }
+}
+
+/// Asks for the passphrase of a key that there is.
+pub(crate) fn ask_passphrase_once() -> Result<Zeroizing<String>> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage("give --passphrase-file FILE, there is no terminal to ask on").into());
+    }
+    Ok(Zeroizing::new(rpassword::prompt_password(
+        "Passphrase of the CA keys: ",
+    )?))
 }
 
 /// Asks for a passphrase on a terminal, twice.
@@ -106,6 +229,7 @@ fn found(folder: &Folder, plans: &Plans, now_ms: i64) -> Result<Authorities> {
     match &plans.authorities {
         Founding::Made(key) => make(folder, plans, *key, now_ms),
         Founding::Brought { chain_pem, key_pem } => bring(folder, plans, (chain_pem, key_pem), now_ms),
+        Founding::Offline(_) => Err(Failure::usage("the root's answer is not here yet").into()),
     }
 }
 
@@ -171,12 +295,14 @@ pub(crate) fn protection(passphrase: Option<&Zeroizing<String>>) -> Protection<'
     }
 }
 
+fn parsed_host(text: &str) -> Result<Host, Failure> {
+    let refuse = || Failure::usage(format!("--host {text}: neither a DNS name nor an IP address"));
+    Host::parse(text).ok_or_else(refuse)
+}
+
 fn certify_server(folder: &Folder, plans: &Plans, by: &Authorities, now: i64) -> Result<IssuedCertificate> {
-    let mut hosts = Vec::new();
-    for text in &plans.hosts {
-        let refuse = || Failure::usage(format!("--host {text}: neither a DNS name nor an IP address"));
-        hosts.push(Host::parse(text).ok_or_else(refuse)?);
-    }
+    let hosts = plans.hosts.iter().map(|text| parsed_host(text));
+    let hosts = hosts.collect::<Result<_, _>>()?;
     let subject = Subject::new(&plans.site, SubjectKind::Service, ServiceName::FrontDoor.word())?;
     let key = pki::generate_key(KeyKind::P256)?;
     let issued = issue(
@@ -314,10 +440,17 @@ pub(crate) fn record(kind: Kind, id: &str, issued: &IssuedCertificate) -> v1::Re
 }
 
 fn config_text(plans: &Plans) -> String {
+    let passphrase = plans.passphrase_file.as_ref();
+    let passphrase = passphrase.map(|file| {
+        let file = file.display().to_string();
+        format!("\n[pki]\npassphrase_file = {file:?}\n")
+    });
     format!(
         "# Muster's configuration. Every setting can also be given in the environment, for example\n\
          # MUSTER_LISTEN__HTTP=127.0.0.1:9000. docs/configuration.md lists them all.\n\n\
-         site = \"{}\"\n{}",
-        plans.site, plans.settings
+         site = \"{}\"\n{}{}",
+        plans.site,
+        passphrase.unwrap_or_default(),
+        plans.settings
     )
 }

@@ -10,3 +10,4 @@ pub mod folder;
 pub mod init;
 pub mod recover;
 pub mod up;
+mod waiting;

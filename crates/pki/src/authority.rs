@@ -50,6 +50,11 @@ pub enum AuthorityError {
     /// A certificate in the chain may not sign certificates and revocation lists.
     #[error("a certificate of the chain is not an authority's of our profile")]
     NotAnAuthority,
+    /// A certificate in the chain that is no root's may sign authorities.
+    #[error(
+        "a certificate of the chain may sign authorities below it: an issuing authority's path length is 0"
+    )]
+    PathLength,
     /// A certificate in the chain was not signed by the next one.
     #[error("a certificate of the chain was not signed by the next one")]
     BrokenChain,
@@ -178,6 +183,8 @@ pub struct Brought {
     pub issuing: Authority,
     /// The root's certificate, in PEM form.
     pub root_pem: String,
+    /// The SHA-256 of the root's certificate, in lower-case hex.
+    pub root_fingerprint_sha256: String,
 }
 
 impl Brought {
@@ -196,6 +203,7 @@ impl Brought {
         Ok(Brought {
             issuing: Authority::open(chain_pem, key_pem, now_ms)?,
             root_pem: pem_text::write_block("CERTIFICATE", &root.der),
+            root_fingerprint_sha256: sha256_hex(&root.der),
         })
     }
 }

@@ -81,7 +81,7 @@ fn tier(read: &X509Certificate<'_>) -> Result<Tier, AuthorityError> {
         Some(1) => Ok(Tier::Root),
         // A firm's own root seldom bounds its paths.
         _ if read.subject().as_raw() == read.issuer().as_raw() => Ok(Tier::Root),
-        _ => Err(AuthorityError::NotAnAuthority),
+        _ => Err(AuthorityError::PathLength),
     }
 }
 

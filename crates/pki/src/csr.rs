@@ -21,6 +21,7 @@ const LABELS: [&str; 2] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Csr {
     public_key: PublicKey,
+    organizations: Vec<String>,
     common_names: Vec<String>,
     alternative_names: Vec<AskedName>,
 }
@@ -123,6 +124,14 @@ impl Csr {
         self.common_names.first().map(String::as_str)
     }
 
+    /// The organization that it names, if it is one.
+    pub(crate) fn only_organization(&self) -> Option<&str> {
+        match self.organizations.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
     fn from_der(der: &[u8]) -> Result<Csr, CsrError> {
         let (rest, read) = X509CertificationRequest::from_der(der).map_err(|_| CsrError::NotParseable)?;
         if !rest.is_empty() {
@@ -132,6 +141,7 @@ impl Csr {
         demand_canonical(der, &read, public_key.kind())?;
         Ok(Csr {
             public_key,
+            organizations: organizations(&read),
             common_names: common_names(&read)?,
             alternative_names: harmless_extensions(&read)?,
         })
@@ -189,6 +199,14 @@ fn sequence_head(len: usize) -> Vec<u8> {
         [one] => vec![0x30, 0x81, *one],
         more => [&[0x30, 0x82], more].concat(),
     }
+}
+
+/// One that is no text counts as one without a name.
+fn organizations(read: &X509CertificationRequest<'_>) -> Vec<String> {
+    let names = read.certification_request_info.subject.iter_organization();
+    names
+        .map(|name| name.as_str().unwrap_or_default().to_owned())
+        .collect()
 }
 
 fn common_names(read: &X509CertificationRequest<'_>) -> Result<Vec<String>, CsrError> {

@@ -2,7 +2,7 @@
 
 use crate::authority::{Authority, AuthorityError, NewAuthority};
 use crate::ca_certificate::CaCertificate;
-use crate::key::{KeyError, KeyKind, PrivateKey, generate_key};
+use crate::key::{KeyError, KeyKind, PrivateKey, PublicKey, generate_key};
 use crate::name::{NameError, word};
 use crate::pem_text;
 use crate::profile::{self, Tier};
@@ -64,16 +64,30 @@ pub fn create_root(charter: &Charter<'_>) -> Result<NewAuthority, FoundingError>
 
 /// Founds an issuing authority with a fresh key under a root.
 pub fn create_issuing(root: &Authority, charter: &Charter<'_>) -> Result<NewAuthority, FoundingError> {
+    let key_pem = generate_key(charter.key)?;
+    let key = PrivateKey::from_pem(&key_pem)?.public()?;
+    let chain_pem = certify_issuing(root, &key, charter)?;
+    Ok(NewAuthority { chain_pem, key_pem })
+}
+
+/// Founds an issuing authority whose key somebody else holds and has proved to hold: its certificate followed by those
+/// above it, PEM. The kind of key in the charter does not count.
+pub fn certify_issuing(
+    root: &Authority,
+    key: &PublicKey,
+    charter: &Charter<'_>,
+) -> Result<String, FoundingError> {
     if root.tier() != Tier::Root {
         return Err(FoundingError::WrongTier);
     }
     let validity = Validity::within(root.validity(), charter.now_ms, charter.lifetime_ms)?;
     let params = profile::authority(Tier::Issuing, &word(charter.site)?, charter.serial, validity)?;
-    let key_pem = generate_key(charter.key)?;
-    let public_key = PrivateKey::from_pem(&key_pem)?.public()?;
-    let signed = params.signed_by(&public_key, &root.issuer);
+    let signed = params.signed_by(key, &root.issuer);
     let der = signed.map_err(|_| FoundingError::NotSigned)?.der().to_vec();
-    CaCertificate::parse(&der)?.demand_signed_by(&root.own)?;
-    let chain_pem = pem_text::write_block("CERTIFICATE", &der) + &root.chain_pem();
-    Ok(NewAuthority { chain_pem, key_pem })
+    let made = CaCertificate::parse(&der)?;
+    made.demand_signed_by(&root.own)?;
+    if made.key != *key {
+        return Err(AuthorityError::KeyMismatch.into());
+    }
+    Ok(pem_text::write_block("CERTIFICATE", &der) + &root.chain_pem())
 }

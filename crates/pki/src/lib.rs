@@ -20,16 +20,19 @@
 //!
 //! [`est_request`] and [`certificates_only`] read and write the bodies of EST.
 //!
-//! Authorities come from [`create_root`] and [`create_issuing`]; [`seal_key`] and [`open_key`] guard their
+//! Authorities come from [`create_root`] and [`create_issuing`], or over a request and its answer where the root is elsewhere
+//! ([`authority_request`], [`AuthorityRequest`], [`certify_issuing`], [`Brought`]); [`seal_key`] and [`open_key`] guard their
 //! keys at rest. Devices and people make keys with [`generate_key`] and requests with [`csr_for`].
 //!
 //! What never happens here:
 //!
-//! - A name, an extension or a date of a request never reaches a certificate.
+//! - A name, an extension or a date of a request never reaches a certificate; but the site of an issuing authority, which the
+//!   root's holder is shown.
 //! - A certificate never outlives its authority, and never leaves before it was read back.
 //! - A root never signs a client or a server, and an issuing authority never signs an authority.
 
 mod authority;
+mod authority_request;
 mod ca_certificate;
 mod certificate;
 mod csr;
@@ -55,11 +58,12 @@ mod validity;
 pub use authority::{
     Authority, AuthorityError, Brought, IssuedCertificate, IssuingCertificate, NewAuthority, SignError,
 };
+pub use authority_request::{AuthorityRequest, AuthorityRequestError, authority_request};
 pub use certificate::{ClientCertificate, ServerCertificate, key_kind_of};
 pub use csr::{CSR_MAX_BYTES, Csr, CsrError, CsrNameError};
 pub use est::{EST_BODY_MAX_BYTES, EstAnswerError, EstRequest, certificates_only, est_request};
 pub use factory::{FACTORY_CA_MAX_BYTES, FactoryCertificate, FactoryError, FactoryTrust, names_issuer};
-pub use founding::{Charter, FoundingError, create_issuing, create_root};
+pub use founding::{Charter, FoundingError, certify_issuing, create_issuing, create_root};
 pub use inspect::Deviation;
 pub use key::{KeyError, KeyKind, PublicKey, generate_key};
 pub use keyfile::{Cost, KeyfileError, Protection, is_sealed, open_key, seal_key};

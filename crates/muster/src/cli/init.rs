@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use zeroize::Zeroizing;
 
-use super::{Global, ca::CaKey, print};
+use super::{
+    Global,
+    ca::{CaKey, say_asked},
+    print,
+};
 use crate::{
     exit::Failure,
     folder::{read_secret, read_text},
@@ -15,7 +19,7 @@ use crate::{
 /// Make an installation: certificate authorities, first operator, configuration.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  muster init --host muster.example.com --passphrase-file pass.txt\n  muster --dir ./try init --unencrypted\n  muster init --passphrase-file pass.txt --ca chain.pem --ca-private-key issuing.key"
+    after_help = "Examples:\n  muster init --host muster.example.com --passphrase-file pass.txt\n  muster --dir ./try init --unencrypted\n  muster init --passphrase-file pass.txt --root-offline\n  muster init --passphrase-file pass.txt --ca chain.pem --ca-private-key issuing.key"
 )]
 pub(super) struct Init {
     /// The installation's name: part of every certificate and event
@@ -37,6 +41,9 @@ pub(super) struct Init {
     /// The kind of the CAs' keys; devices choose their own
     #[arg(long, value_name = "KIND", value_enum, default_value_t, conflicts_with = "ca")]
     ca_key: CaKey,
+    /// The root stays elsewhere: make the request for an issuing CA; `muster ca import` of its answer ends the work
+    #[arg(long, conflicts_with = "ca")]
+    root_offline: bool,
     /// Use an issuing CA of your own: its certificate followed by its root's, PEM. The root's key is not needed
     #[arg(long, value_name = "FILE", requires = "ca_private_key")]
     ca: Option<PathBuf>,
@@ -78,28 +85,27 @@ fn founding(brought: Option<(&Path, &Path)>, kind: CaKey) -> Result<Founding> {
 
 impl Init {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let passphrase = match &self.passphrase_file {
-            _ if self.unencrypted => None,
-            Some(file) => Some(init::read_passphrase(file)?),
-            None => Some(init::ask_passphrase()?),
-        };
-        let mut settings = String::new();
-        if let Some(file) = &self.passphrase_file {
-            let file = std::path::absolute(file)?;
-            settings = format!("\n[pki]\npassphrase_file = {:?}\n", file.display().to_string());
-        }
+        let passphrase = init::passphrase(self.passphrase_file.as_deref(), self.unencrypted)?;
+        let file = self.passphrase_file.as_ref();
         let plans = Plans {
             site: self.site.to_string(),
             hosts: all_hosts(self.hosts),
             operator: self.operator.to_string(),
             passphrase,
-            authorities: founding(
-                self.ca.as_deref().zip(self.ca_private_key.as_deref()),
-                self.ca_key,
-            )?,
-            settings,
+            authorities: match self.root_offline {
+                true => Founding::Offline(self.ca_key.into()),
+                false => founding(
+                    self.ca.as_deref().zip(self.ca_private_key.as_deref()),
+                    self.ca_key,
+                )?,
+            },
+            passphrase_file: file.map(std::path::absolute).transpose()?,
+            settings: String::new(),
         };
         let folder = global.folder();
+        if let Founding::Offline(key) = plans.authorities {
+            return say_asked(global, &init::ask_root(&folder, &plans, key)?);
+        }
         init::init(&folder, &plans)?;
         if global.json {
             return print::json(&serde_json::json!({ "folder": folder.path(), "operator": plans.operator }));
@@ -119,7 +125,7 @@ impl Init {
             Founding::Made(_) => {
                 "keep pki/root.key and release/release.key somewhere safe; the server needs neither"
             }
-            Founding::Brought { .. } => {
+            Founding::Brought { .. } | Founding::Offline(_) => {
                 "keep release/release.key somewhere safe; the server needs it as little as your root's key"
             }
         })?;

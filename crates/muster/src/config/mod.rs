@@ -142,6 +142,13 @@ impl Config {
             );
             return Err(Failure::usage(message));
         }
+        if crate::init::waits(&folder) {
+            let message = format!(
+                "the installation in {0} waits for its root's answer: `muster --dir {0} ca import ANSWER`",
+                folder.path().display()
+            );
+            return Err(Failure::usage(message));
+        }
         if !folder.config().exists() {
             let message = format!(
                 "there is no installation in {}; make one with `muster --dir {} init`",

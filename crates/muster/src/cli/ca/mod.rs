@@ -1,14 +1,17 @@
 //! `muster ca`: the issuing CAs of this installation, and how one follows the other.
 
 mod activate;
+mod import;
 mod kind;
 mod list;
 mod new;
 mod remove;
+mod root;
+mod root_files;
 
 use anyhow::Result;
 
-pub(super) use self::kind::CaKey;
+pub(super) use self::{kind::CaKey, new::say_asked};
 use super::Global;
 
 /// The issuing CAs, and how one follows the other.
@@ -20,17 +23,22 @@ pub(super) enum Ca {
     /// The issuing CAs, the one that signs first.
     #[command(after_help = "Example:\n  muster ca list")]
     List(list::List),
-    /// Make the next issuing CA, under the same root. Needs the root's key.
+    /// Make the next issuing CA, under the same root; where the root's key is not here, the request for it.
     #[command(
-        after_help = "Examples:\n  muster ca new --root-key /media/safe/root.key\n  muster ca new --key p384"
+        after_help = "Examples:\n  muster ca new\n  muster ca new --root-key /media/safe/root.key\n  muster ca new --key p384"
     )]
     New(new::New),
+    /// Take the root's answer to a request.
+    #[command(after_help = "Example:\n  muster ca import answer.pem")]
+    Import(import::Import),
     /// Let another issuing CA sign.
     #[command(after_help = "Example:\n  muster ca activate 5b1f22a0")]
     Activate(activate::Activate),
     /// Trust an issuing CA no more.
     #[command(after_help = "Example:\n  muster ca remove 4c07e1d9")]
     Remove(remove::Remove),
+    #[command(subcommand)]
+    Root(root::Root),
 }
 
 impl Ca {
@@ -40,6 +48,8 @@ impl Ca {
             Ca::New(command) => command.run(global),
             Ca::Activate(command) => command.run(global),
             Ca::Remove(command) => command.run(global),
+            Ca::Import(command) => command.run(global),
+            Ca::Root(command) => command.run(global),
         }
     }
 }

@@ -6,32 +6,32 @@ use anyhow::{Context, Result};
 use host::clock::wall_ms;
 use pki::{Authority, Charter, NewAuthority, Serial};
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::{
     super::{Global, print},
     CaKey, FOLLOWS,
+    root_files::RootFiles,
 };
 use crate::{
     authorities::{Lock, Register},
     config::Config,
-    exit::Failure,
-    folder::{demand_owner, read_secret, read_text, write_public, write_secret},
+    folder::{demand_owner, write_public, write_secret},
     init::{self, ISSUING_LIFETIME_MS},
     up::keys,
+    waiting::{self, Asked},
 };
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct New {
-    /// The root's key [default: pki/root.key in the installation's folder]
+    /// The root's key [default: pki/root.key in the installation's folder; without it, a request is written]
     #[arg(long, value_name = "FILE")]
     root_key: Option<PathBuf>,
     /// Read the root key's passphrase from the first line of this file [default: ask for it]
     #[arg(long, value_name = "FILE")]
     root_passphrase_file: Option<PathBuf>,
-    /// The kind of the new CA's key
-    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
-    key: CaKey,
+    /// The kind of the new CA's key [default: p256]
+    #[arg(long, value_name = "KIND", value_enum)]
+    key: Option<CaKey>,
 }
 
 impl New {
@@ -40,12 +40,23 @@ impl New {
         demand_owner(&config.folder.pki(""))?;
         let _lock = Lock::take(&config.folder)?;
         let mut register = Register::read(&config.folder)?;
-        let root = self.root(&config)?;
+        let key = self.root_key.clone();
+        let root = RootFiles {
+            key: key.unwrap_or_else(|| config.folder.pki("root.key")),
+            certificate: config.folder.pki("root.pem"),
+        };
+        if self.root_key.is_none() && !root.key.exists() {
+            return self.ask(global, &config);
+        }
+        let root = root
+            .open(self.root_passphrase_file.as_deref())
+            .context("the root's key signs the new CA: give --root-key FILE")?
+            .authority;
         let made = pki::create_issuing(
             &root,
             &Charter {
                 site: &config.site,
-                key: self.key.into(),
+                key: self.key.unwrap_or_default().into(),
                 serial: Serial::from_random(rand::random()),
                 now_ms: wall_ms(),
                 lifetime_ms: ISSUING_LIFETIME_MS,
@@ -65,37 +76,29 @@ impl New {
         print::line(format!("then let it sign: muster ca activate {id}"))
     }
 
-    /// The root, which must be the one that is trusted.
-    fn root(&self, config: &Config) -> Result<Authority> {
-        let path = self
-            .root_key
-            .clone()
-            .unwrap_or_else(|| config.folder.pki("root.key"));
-        let file = read_secret(&path).context("the root's key signs the new CA: give --root-key FILE")?;
-        let passphrase = match (&self.root_passphrase_file, pki::is_sealed(&file)) {
-            (_, false) => None,
-            (Some(source), true) => Some(init::read_passphrase(source)?),
-            (None, true) => Some(ask(&path)?),
-        };
-        let key = pki::open_key(&file, passphrase.as_deref().map(String::as_str))
-            .map_err(|error| Failure::usage(format!("cannot open {}: {error}", path.display())))?;
-        let chain = read_text(&config.folder.pki("root.pem"))?;
-        Authority::open(&chain, &key, wall_ms())
-            .map_err(|error| Failure::usage(format!("{} cannot be used: {error}", path.display())).into())
+    /// Writes the request for the next one, for whoever holds the root.
+    fn ask(&self, global: &Global, config: &Config) -> Result<()> {
+        let passphrase = keys::issuing_passphrase(config)?;
+        let kind = self.key.map(Into::into);
+        let asked = waiting::ask(&config.folder, &config.site, kind, passphrase.as_ref())?;
+        say_asked(global, &asked)
     }
 }
 
-fn ask(path: &std::path::Path) -> Result<Zeroizing<String>> {
-    if !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
-        let message = format!(
-            "{} is encrypted: give --root-passphrase-file FILE",
-            path.display()
-        );
-        return Err(Failure::usage(message).into());
+/// What is said of a request that was written, here and by `muster init`.
+pub(in crate::cli) fn say_asked(global: &Global, asked: &Asked) -> Result<()> {
+    if global.json {
+        return print::json(&json!({ "request": asked.request, "key": asked.fingerprint }));
     }
-    Ok(Zeroizing::new(rpassword::prompt_password(
-        "Passphrase of the root's key: ",
-    )?))
+    print::line("the root's key is not here: a request for it is written")?;
+    print::fields(&[
+        ("request", asked.request.display().to_string()),
+        ("key's fingerprint", asked.fingerprint.clone()),
+    ])?;
+    print::line(
+        "next, where the root is: muster ca root sign --offline --root-folder FOLDER REQUEST ANSWER",
+    )?;
+    print::line("then here: muster ca import ANSWER")
 }
 
 /// The key is sealed as the one that signs now is: one passphrase opens all that the server needs.
