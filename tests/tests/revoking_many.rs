@@ -8,12 +8,15 @@ use world::{World, muster};
 
 /// What a command prints, JSON.
 fn told(world: &World, arguments: &[&str]) -> Value {
+    serde_json::from_str(&told_lines(world, arguments)).unwrap()
+}
+
+fn told_lines(world: &World, arguments: &[&str]) -> String {
     let server = format!("127.0.0.1:{}", world.endpoint().port);
-    let said = muster(
+    muster(
         world.folder(),
         &[&["--json", "--server", &server], arguments].concat(),
-    );
-    serde_json::from_str(&said).unwrap()
+    )
 }
 
 /// Revokes because the key is in other hands.
@@ -72,4 +75,26 @@ async fn the_devices_of_a_batch_are_sent_away_together() {
     let answer = revoked(&world, ["--key", &key]);
     assert_eq!(answer["sessions_closed"], 1, "{answer}");
     assert_eq!(sent_away(&world), 3);
+    let metrics = metrics(&world);
+    for line in [
+        "muster_certificates_revoked_total{reason=\"keyCompromise\"} 4",
+        "muster_time_to_kick_seconds_count 3",
+        "muster_time_to_kick_seconds_bucket{le=\"5\"} 3",
+        "muster_certificates_issued_total{kind=\"devices\"} 3",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    let waits = told_lines(&world, &["cert", "revocations"]);
+    assert_eq!(waits, "", "all are over");
+}
+
+fn metrics(world: &World) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(world.server().http).unwrap();
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
 }

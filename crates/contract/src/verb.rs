@@ -417,6 +417,7 @@ pub const VERBS: &[Verb] = &[
     command(Provisioning, Row("renew-server", &[SECURITY], "RenewServer", "ServerRenewed", MEDIUM, "Gives the server its next certificate before its time, or for other names.")),
     command(Provisioning, Row("revoke", &[SECURITY], "Revoke", "Revoked", SMALL, "Revokes certificates and closes their sessions; answers when they are closed.")),
     command(Provisioning, Row("revoke-many", &[SECURITY], "RevokeMany", "ManyRevoked", SMALL, "Revokes all certificates of a batch's devices or of an issuing CA; answers when their sessions are closed.")),
+    query(Provisioning, Row("revocations", &[VIEWER], "ListRevocations", "RevocationsListed", SMALL, "Bulk revocations that are under way, and how far they are.")),
     command(Provisioning, Row("renew-many", &[SECURITY], "RenewMany", "Changed", LARGE, "Has many devices renew their certificates, so many a minute.")),
     command(Provisioning, Row("abort-renewal", &[SECURITY], "AbortRenewal", "Changed", SMALL, "Ends a mass renewal and takes back what its devices were told.")),
     query(Provisioning, Row("renewals", &[VIEWER], "ListRenewals", "RenewalsListed", SMALL, "Mass renewals, and how far they are.")),

@@ -8,7 +8,7 @@ use std::{
 use bus::{Bus, BusEvent};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use service::{
-    Context, Effect, Group, HostLoop, Input, Released, Service, Settings,
+    Amount, Context, Effect, Group, HostLoop, Input, Measure, Released, Service, Settings,
     store::{Blobs, Store, StoreError},
 };
 use tokio_util::sync::CancellationToken;
@@ -97,6 +97,19 @@ fn desk<S: Service>(
         blobs: parts.blobs.clone(),
         clock: parts.config.clock.clone(),
         inbox: inbox.clone(),
+    }
+}
+
+/// Tells whoever watches.
+fn tell(measure: &Measure) {
+    let labels = measure
+        .labels
+        .iter()
+        .map(|(name, value)| metrics::Label::from_static_parts(name, value));
+    let labels: Vec<_> = labels.collect();
+    match measure.amount {
+        Amount::Counted(more) => metrics::counter!(measure.name, labels).increment(more),
+        Amount::Took(seconds) => metrics::histogram!(measure.name, labels).record(seconds),
     }
 }
 
@@ -289,6 +302,7 @@ impl<'a, S: Service> Term<'a, S> {
         for warning in &released.warnings {
             warn!(service = %S::NAME, "{warning}");
         }
+        released.measures.iter().for_each(tell);
         let service = S::NAME.word();
         metrics::counter!("muster_decided_total", "service" => service).increment(released.decided as u64);
         for effect in released.effects {

@@ -45,6 +45,7 @@ mod decide;
 mod effects;
 mod event;
 mod founding;
+mod measure;
 mod policy;
 mod query;
 mod request;
@@ -61,6 +62,7 @@ pub use crate::{
     authorities::Issuers,
     decide::ISSUERS_CHANGED,
     effects::Effects,
+    measure::TIME_TO_KICK,
     request::Request,
     server::{NextKey, Server},
     state::KINDS,

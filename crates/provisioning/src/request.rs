@@ -2,9 +2,9 @@
 
 use contract::v1::{
     AbortRenewal, AnswerAdmission, CertificateUsed, DecideAdmission, GetAuthorities, Issue, Kicked,
-    ListAdmissions, ListCertificates, ListClaims, ListManufacturers, ListRenewals, ListRenewing, PutClaim,
-    PutManufacturer, PutSecret, RecordCertificate, RefuseFactory, RemoveManufacturer, RenewMany, RenewServer,
-    Revoke, RevokeMany, ShowCertificate, Sign, TakeRevocations,
+    ListAdmissions, ListCertificates, ListClaims, ListManufacturers, ListRenewals, ListRenewing,
+    ListRevocations, PutClaim, PutManufacturer, PutSecret, RecordCertificate, RefuseFactory,
+    RemoveManufacturer, RenewMany, RenewServer, Revoke, RevokeMany, ShowCertificate, Sign, TakeRevocations,
 };
 
 service::requests! {
@@ -30,6 +30,7 @@ service::requests! {
         "renew-server" => RenewServer(RenewServer),
         "revoke" => Revoke(Revoke),
         "revoke-many" => RevokeMany(RevokeMany),
+        "revocations" => Revocations(ListRevocations),
         "renew-many" => RenewMany(RenewMany),
         "abort-renewal" => AbortRenewal(AbortRenewal),
         "renewals" => Renewals(ListRenewals),

@@ -33,8 +33,8 @@ mod view;
 
 pub use host_loop::{Effect, Group, HostLoop, Input, Query, QueryDone, Released, Settings, reach, touched};
 pub use outcome::{
-    Answer, AuditDraft, Completion, EffectDraft, EventDraft, FactDraft, Outcome, PushDraft, RequestDraft,
-    WakeDraft,
+    Amount, Answer, AuditDraft, Completion, EffectDraft, EventDraft, FactDraft, Measure, Outcome, PushDraft,
+    RequestDraft, WakeDraft,
 };
 pub use service::{Caller, Context, Entropy, FactChange, Fault, Now, Parsed, QueryContext, Service};
 pub use sight::Sight;

@@ -76,6 +76,26 @@ pub struct WakeDraft {
     pub at_ms: Option<i64>,
 }
 
+/// Something for whoever watches the server: counted or timed once the decision is on disk, and not kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measure {
+    /// Its name, for example `muster_certificates_issued_total`.
+    pub name: &'static str,
+    /// What tells it from others of this name; few values each.
+    pub labels: Vec<(&'static str, &'static str)>,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// How much of something there was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Amount {
+    /// So many more.
+    Counted(u64),
+    /// A time, seconds.
+    Took(f64),
+}
+
 /// Something to be done in the world after the commit, at least once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectDraft {
@@ -134,6 +154,8 @@ pub struct Outcome {
     pub completes: Vec<(String, Completion)>,
     /// Entries of the audit log about what others decided; what this service decides gets its own.
     pub audits: Vec<AuditDraft>,
+    /// For whoever watches the server.
+    pub measures: Vec<Measure>,
 }
 
 impl Outcome {

@@ -16,6 +16,8 @@ use crate::{
 
 /// Claims at a time while a fleet is made.
 const PARALLEL: usize = 32;
+/// Devices that are made between two words about how far it is.
+const AT_ONCE: usize = 2_000;
 
 /// A copy of the fleet of this size, which is made if there is none.
 pub(crate) async fn fleet(programs: &Programs, size: usize) -> Result<Fleet> {
@@ -44,7 +46,13 @@ async fn make(programs: &Programs, kept: &Path, size: usize) -> Result<()> {
     operator.register(&ids).await.context("registering the fleet")?;
     let claim = operator.make_claim(size).await.context("making a claim")?;
     operator.leave().await;
-    let (devices, _) = enrol::certify(enrol::newcomers(&ids)?, &claim, muster.place, PARALLEL).await?;
+    let mut devices = Vec::with_capacity(size);
+    for ids in ids.chunks(AT_ONCE) {
+        let newcomers = enrol::newcomers(ids)?;
+        let (certified, _) = enrol::certify(newcomers, &claim, muster.place, PARALLEL).await?;
+        devices.extend(certified);
+        eprintln!("{} of {size} devices have their certificates", devices.len());
+    }
     muster.process.stop()?;
     // Last: its presence says that all of the rest is there.
     Ok(fs::write(devices_file(kept), serde_json::to_vec(&devices)?)?)

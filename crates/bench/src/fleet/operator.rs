@@ -8,7 +8,8 @@ use contract::{
     Id, Kind, Root, ServiceName,
     v1::{
         Changed, ClaimMade, Issue, ListRenewals, ManyRevoked, MassRenewal, PutClaim, PutPerson,
-        RegisterDevice, RegisterDevices, RegisteredDevices, RenewMany, RenewalsListed, RevokeMany, Signed,
+        RegisterDevice, RegisterDevices, RegisteredDevices, RenewMany, RenewalsListed, Revoke, RevokeMany,
+        Revoked, Signed,
     },
 };
 
@@ -132,6 +133,20 @@ impl Operator {
             .ask(ServiceName::Provisioning, "revoke-many", &request)
             .await?;
         Ok(done.revoked)
+    }
+
+    /// Has all certificates of a device revoked.
+    pub(crate) async fn revoke(&self, device: &str) -> Result<()> {
+        let request = Revoke {
+            kind: Kind::Device.word().into(),
+            id: device.into(),
+            ..Revoke::default()
+        };
+        let _: Revoked = self
+            .client
+            .ask(ServiceName::Provisioning, "revoke", &request)
+            .await?;
+        Ok(())
     }
 
     /// Has devices renew, so many a minute in all: the mass renewals that were begun for them.

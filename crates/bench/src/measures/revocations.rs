@@ -1,6 +1,7 @@
 //! `muster-bench revocations`: from the order to the closed sockets, and revocation lists of many lines.
 
 use std::{
+    collections::VecDeque,
     path::Path,
     time::{Duration, Instant},
 };
@@ -12,10 +13,14 @@ use tokio::{task::spawn_local, time::timeout};
 
 use crate::{
     fleet::{self, Transport, operator::Operator},
-    load::crowd::{all, open},
+    load::{
+        Figures, Meter,
+        crowd::{all, open},
+    },
     output::{Findings, number},
     programs::Programs,
     servers::Muster,
+    wire::Connection,
 };
 
 /// How long a socket that is to be closed is waited for.
@@ -23,16 +28,20 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// When the lists are made, milliseconds since 1970: in the time of an installation that was made just now.
 const LIST_LIFETIME_MS: i64 = 7 * 24 * 3_600_000;
 
-/// Revocation of a whole batch whose devices are connected, and the making of long revocation lists
+/// Time from a revocation to the closed socket, for one certificate and for a whole batch, and long revocation lists
 ///
-/// Devices connect over mTLS; then an operator has all of their batch revoked. Measured are his answer, which comes
-/// after the front door's last receipt, and when the first and the last device find their sockets closed. The lists
-/// are made in this process, on one thread, as provisioning makes them: signed and read back.
+/// Devices connect over mTLS; then an operator has some of them revoked, one after the other, and at last all of their
+/// batch. Measured are when a device finds its socket closed, from the order on, and the operator's answer, which comes
+/// after the front door's last receipt. The lists are made in this process, on one thread, as provisioning makes them:
+/// signed and read back.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Revocations {
     /// Sessions that are open, for each run
     #[arg(long, value_delimiter = ',', default_values_t = [1, 5_000])]
     sessions: Vec<usize>,
+    /// Devices of each run that are revoked one after the other; another one connects in their place
+    #[arg(long, default_value_t = 200)]
+    singles: usize,
     /// Lines of a list, for each list
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 100_000])]
     lines: Vec<usize>,
@@ -48,10 +57,14 @@ pub(crate) struct RevocationFindings {
 #[derive(Debug, Serialize)]
 struct Batch {
     sessions: usize,
+    /// One certificate after the other: from the order to the closed socket.
+    singles: Figures,
+    /// The same, to the operator's answer.
+    singles_answered: Figures,
     /// Certificates, the claim's among them.
     revoked: u64,
-    first_closed_ms: f64,
-    last_closed_ms: f64,
+    /// All at once: from the order to each closed socket.
+    closed: Figures,
     answered_ms: f64,
 }
 
@@ -69,7 +82,9 @@ impl Revocations {
             lists: Vec::new(),
         };
         for sessions in self.sessions {
-            findings.batches.push(batch(programs, sessions).await?);
+            findings
+                .batches
+                .push(batch(programs, sessions, self.singles).await?);
         }
         let place = tempfile::tempdir_in(&programs.work)?;
         let folder = place.path().join("installation");
@@ -81,29 +96,59 @@ impl Revocations {
     }
 }
 
-async fn batch(programs: &Programs, sessions: usize) -> Result<Batch> {
-    let fleet = fleet::fleet(programs, sessions).await?;
+fn ended(meter: &Meter) -> Result<Figures> {
+    meter.end();
+    meter.figures()
+}
+
+async fn batch(programs: &Programs, sessions: usize, singles: usize) -> Result<Batch> {
+    let fleet = fleet::fleet(programs, sessions + singles).await?;
     let muster = Muster::start(&programs.muster, &fleet.folder)?;
-    let connections = open(fleet.logins(sessions, Transport::Mtls, muster.place)).await?;
-    let watching = connections
+    let operator = Operator::connect(&fleet.folder, muster.place).await?;
+    let mut logins = fleet.logins(sessions + singles, Transport::Mtls, muster.place);
+    let later = logins.split_off(sessions);
+    let names: Vec<_> = logins.iter().chain(&later).map(|l| l.client_id.clone()).collect();
+    let mut open: VecDeque<_> = open(logins).await?.into();
+    let (closings, answers) = (begun()?, begun()?);
+    for (name, next) in names.iter().zip(&later) {
+        let connection = open.pop_front().context("nobody is connected")?;
+        let begun = Instant::now();
+        let (closed, answered) = tokio::join!(timeout(PATIENCE, connection.closed()), async {
+            let revoked = operator.revoke(name).await;
+            revoked.map(|()| begun.elapsed())
+        });
+        closings.acknowledged(closed?.duration_since(begun));
+        answers.acknowledged(answered?);
+        open.push_back(Connection::open(next).await?);
+    }
+    let watching = open
         .into_iter()
         .map(|connection| spawn_local(async move { Ok(timeout(PATIENCE, connection.closed()).await?) }));
     let watching: Vec<_> = watching.collect();
-    let operator = Operator::connect(&fleet.folder, muster.place).await?;
-    let begun = Instant::now();
+    let order = Instant::now();
     let revoked = operator.revoke_batch().await?;
-    let answered = begun.elapsed();
-    let closed = all(watching).await.context("not every socket was closed")?;
-    let after = |at: Option<&Instant>| at.map(|at| ms(at.duration_since(begun))).unwrap_or_default();
+    let answered = order.elapsed();
+    let each = begun()?;
+    for closed in all(watching).await.context("not every socket was closed")? {
+        each.acknowledged(closed.duration_since(order));
+    }
     operator.leave().await;
     muster.process.stop()?;
     Ok(Batch {
         sessions,
+        singles: ended(&closings)?,
+        singles_answered: ended(&answers)?,
         revoked,
-        first_closed_ms: after(closed.iter().min()),
-        last_closed_ms: after(closed.iter().max()),
+        closed: ended(&each)?,
         answered_ms: ms(answered),
     })
+}
+
+/// A meter that counts from now on.
+fn begun() -> Result<Meter> {
+    let meter = Meter::new()?;
+    meter.begin();
+    Ok(meter)
 }
 
 fn list(installation: &Path, lines: usize) -> Result<List> {
@@ -141,36 +186,45 @@ impl Findings for RevocationFindings {
     fn columns(&self) -> Vec<&'static str> {
         vec![
             "",
-            "revoked",
-            "first closed, ms",
-            "last closed, ms",
-            "answered or made, ms",
+            "certificates",
+            "closed p50, ms",
+            "p99, ms",
+            "last, ms",
+            "answered p50 or made, ms",
             "MB",
         ]
     }
 
     fn rows(&self) -> Vec<Vec<String>> {
+        let row = |name: String, count: u64, closed: &Figures, answered_ms: f64| {
+            let times = [closed.p50_ms, closed.p99_ms, closed.max_ms, answered_ms];
+            let mut row = vec![name, count.to_string()];
+            row.extend(times.map(number));
+            row.push(String::new());
+            row
+        };
         let batch = |batch: &Batch| {
-            vec![
-                format!("{} sessions", batch.sessions),
-                batch.revoked.to_string(),
-                number(batch.first_closed_ms),
-                number(batch.last_closed_ms),
-                number(batch.answered_ms),
-                String::new(),
+            let (one, many) = (&batch.singles, &batch.closed);
+            let sessions = batch.sessions;
+            let name = |of: &str| format!("{sessions} sessions, {of}");
+            [
+                row(
+                    name("one by one"),
+                    one.measured,
+                    one,
+                    batch.singles_answered.p50_ms,
+                ),
+                row(name("all at once"), batch.revoked, many, batch.answered_ms),
             ]
         };
         let list = |list: &List| {
-            vec![
-                format!("list of {} lines", list.lines),
-                String::new(),
-                String::new(),
-                String::new(),
-                number(list.made_ms),
-                number(list.bytes as f64 / 1e6),
-            ]
+            let mut row = vec![String::new(); 7];
+            row[0] = format!("list of {} lines", list.lines);
+            row[5] = number(list.made_ms);
+            row[6] = number(list.bytes as f64 / 1e6);
+            row
         };
-        let batches = self.batches.iter().map(batch);
+        let batches = self.batches.iter().flat_map(batch);
         batches.chain(self.lists.iter().map(list)).collect()
     }
 }

@@ -84,7 +84,7 @@ requests! {
     ReadAudit,
     PutToken, ListTokens, RevokeToken, PutPassword, ShowPassword,
     AnswerAdmission, PutManufacturer, ListManufacturers, RemoveManufacturer, RefuseFactory,
-    RenewMany, AbortRenewal, ListRenewals, ListRenewing,
+    RenewMany, AbortRenewal, ListRenewals, ListRenewing, ListRevocations,
     PutFourEyes, ShowFourEyes, ListApprovals, DecideApproval,
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, panic::PanicHookInfo, sync::OnceLock};
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 /// Logs to standard error, as text or as JSON. A filter that does not parse means `info`.
@@ -39,10 +39,20 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     tracing::error!(place, what, %backtrace, "a panic: this is a fault in muster");
 }
 
+/// Bounds of the times from a revocation to the end of its sessions, seconds: a second is the most that it may take.
+const KICK_SECONDS: [f64; 12] = [
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
+];
+
 /// Installs the recorder once for the process.
 pub(super) fn install_metrics() -> Option<PrometheusHandle> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
     HANDLE
-        .get_or_init(|| PrometheusBuilder::new().install_recorder().ok())
+        .get_or_init(|| recorder().and_then(PrometheusBuilder::install_recorder).ok())
         .clone()
+}
+
+fn recorder() -> Result<PrometheusBuilder, BuildError> {
+    let kicks = Matcher::Full(provisioning::TIME_TO_KICK.into());
+    PrometheusBuilder::new().set_buckets_for_metric(kicks, &KICK_SECONDS)
 }

@@ -5,7 +5,7 @@ use service::{Fault, Outcome};
 
 use super::{Situation, many, revoke::RECEIPT};
 use crate::{
-    DAY_MS, event,
+    DAY_MS, event, measure,
     state::{self, Record, Revocation},
 };
 
@@ -23,6 +23,11 @@ pub(super) fn decide(s: &Situation<'_>, m: &Kicked) -> Result<Outcome, Fault> {
     }
     revocation.sessions = revocation.sessions.saturating_add(m.sessions);
     event::closed(&mut outcome, &m.serial, m.sessions, &revocation, s.now_ms);
+    measure::kicked(
+        &mut outcome,
+        m.sessions,
+        s.now_ms.saturating_sub(revocation.at_ms),
+    );
     if revocation.open.is_empty() {
         outcome.no_wake(format!("{RECEIPT}/{}", m.revocation));
         outcome.delete(key);

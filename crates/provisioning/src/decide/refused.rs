@@ -11,7 +11,7 @@ use service::{Answer, Caller, Fault, Outcome};
 
 use super::Situation;
 use crate::{
-    event,
+    event, measure,
     state::{self, Refusals},
 };
 
@@ -36,6 +36,7 @@ pub(super) fn told(
     let Answer::Refused(refusal) = &outcome.answer else {
         return Ok(outcome);
     };
+    let code = refusal.code;
     let subject = if is_made_up(s, caller)? {
         UNKNOWN
     } else {
@@ -53,6 +54,7 @@ pub(super) fn told(
         }
     }
     outcome.put(key, &refusals);
+    measure::refused(&mut outcome, caller.principal.kind, code);
     Ok(outcome)
 }
 

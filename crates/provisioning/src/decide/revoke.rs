@@ -12,7 +12,7 @@ use super::{
     Situation, last_admin, list, planning::SIGN, signed::UNUSED, touched::touched_one, used::RETIRE,
 };
 use crate::{
-    event, policy,
+    event, measure, policy,
     state::{self, KeyUse, Record, Revocation, RevokedEntry},
 };
 
@@ -204,6 +204,8 @@ pub(super) fn revoke_one(
     outcome.no_wake(format!("{RETIRE}/{serial}"));
     event::fact(outcome, &record);
     event::revoked(outcome, &certificate, revocation);
+    // The word is one of the list by now.
+    measure::revoked(outcome, policy::reason(reason)?.0);
     Ok(serial)
 }
 

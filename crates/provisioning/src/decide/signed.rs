@@ -10,7 +10,7 @@ use service::{Fault, Outcome, View};
 
 use super::{Situation, planning, server};
 use crate::{
-    DAY_MS, HOUR_MS, effects, event,
+    DAY_MS, HOUR_MS, effects, event, measure,
     state::{self, Record},
 };
 
@@ -40,6 +40,7 @@ pub(super) fn decide(s: &mut Situation<'_>, serial: &str, result: &[u8]) -> Resu
     outcome.put(state::certificate_key(serial), &record);
     event::fact(&mut outcome, &record);
     event::issued(&mut outcome, &certificate);
+    measure::issued(&mut outcome, &certificate);
     if certificate.kind == Kind::Device.word() {
         outcome.wake_at(
             format!("{UNUSED}/{serial}"),
@@ -95,6 +96,9 @@ fn issued(record: Record, signed: &effects::Signed) -> Record {
 fn failed(s: &Situation<'_>, record: &Record, why: &str) -> Result<Outcome, Fault> {
     let mut outcome = Outcome::default();
     let certificate = record.certificate();
+    if let Some(kind) = Kind::from_word(&certificate.kind) {
+        measure::refused(&mut outcome, kind, Code::Internal);
+    }
     outcome.delete(state::certificate_key(&certificate.serial));
     outcome.delete(state::owner_key(
         &certificate.kind,

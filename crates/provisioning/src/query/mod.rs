@@ -1,5 +1,7 @@
 //! The questions, answered from what is committed.
 
+mod revocations;
+
 use contract::{
     Code, Refusal, limits,
     v1::{
@@ -76,6 +78,7 @@ pub(crate) fn answer(
                 ..ManufacturersListed::default()
             }))
         }
+        Request::Revocations(m) => Ok(Box::new(revocations::list(view, &m)?)),
         Request::Renewals(m) => Ok(Box::new(renewals(view, caller, &m)?)),
         Request::Renewing(m) => Ok(Box::new(renewing(view, caller, &m)?)),
         Request::Authorities(_) => Ok(Box::new(authorities(service, view, cx)?)),

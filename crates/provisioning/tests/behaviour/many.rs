@@ -102,7 +102,27 @@ fn the_devices_of_a_batch_are_revoked_page_after_page_and_the_receipt_comes_last
     assert_eq!(world.sign("pump-999", "lot").unwrap_err().code, "denied");
     assert_eq!(told(&world), mine.len() + 1, "with the claim's own");
     assert!(world.answer_since::<v1::ManyRevoked>(before, "many-1").is_none());
+    let under_way = |world: &mut World| -> Vec<v1::BulkRevocation> {
+        let listed: v1::RevocationsListed = world
+            .ask(ADA, "revocations", &v1::ListRevocations::default())
+            .unwrap();
+        listed.revocations
+    };
+    let standing = under_way(&mut world);
+    let all = mine.len() as u64 + 1;
+    assert_eq!(standing.len(), 1);
+    assert_eq!(
+        (standing[0].batch.as_str(), standing[0].revoked, standing[0].open),
+        ("lot", all, all)
+    );
+    assert!(standing[0].complete && standing[0].sessions_closed == 0);
     receipts(&mut world);
+    assert_eq!(under_way(&mut world), []);
+    assert_eq!(
+        world.counted("certificates_revoked_total", &["keyCompromise"]),
+        all
+    );
+    assert_eq!(world.counted("time_to_kick_seconds", &[]), all);
     let answer = world
         .answer_since::<v1::ManyRevoked>(before, "many-1")
         .unwrap()

@@ -270,6 +270,16 @@ fn who_gets_no_certificate_has_failed_and_it_is_said_why() {
     }
     assert_eq!(counts(&mut world, &id), [0, 1, 0, 3, 0]);
     assert!(!row(&mut world, &id, "pump-1").why.is_empty());
+    for (reason, times) in [
+        ("no-certificate", 1),
+        ("precondition", 1),
+        ("untrusted", 1),
+        ("timed-out", 0),
+    ] {
+        let counted = world.counted("mass_renewal_failures_total", &[reason]);
+        assert_eq!(counted, times, "{reason}: {:?}", world.measures);
+    }
+    assert_eq!(world.counted("mass_renewal_devices_total", &["failed"]), 3);
     // It makes a better request after all.
     let next = renew(&mut world, "pump-1", &serials[0]).unwrap().serial;
     world.used(&next);
@@ -278,6 +288,15 @@ fn who_gets_no_certificate_has_failed_and_it_is_said_why() {
     let next = renew(&mut world, "pump-3", &serials[2]).unwrap().serial;
     world.used(&next);
     assert_eq!(shown(&mut world, &id).state(), MassRenewalState::Failed);
+    assert_eq!(world.counted("mass_renewal_devices_total", &["renewed"]), 2);
+    assert_eq!(world.counted("certificates_renewed_total", &["devices"]), 2);
+    // Three devices' first ones, too, and the claim.
+    assert_eq!(world.counted("certificates_issued_total", &["devices"]), 5);
+    assert_eq!(world.counted("certificates_issued_total", &["claims"]), 1);
+    assert_eq!(
+        world.counted("certificate_requests_refused_total", &["devices", "untrusted"]),
+        2
+    );
     let failed = world
         .events()
         .into_iter()

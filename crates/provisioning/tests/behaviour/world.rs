@@ -17,7 +17,7 @@ use pki::{Authority, Charter, KeyKind, Serial};
 use prost::Message;
 use provisioning::{Effects, ISSUERS_CHANGED, Issuers, NextKey, Provisioning, Server, Settings};
 use service::{
-    Context, Effect, Entropy, HostLoop, Input, Now, QueryContext,
+    Amount, Context, Effect, Entropy, HostLoop, Input, Measure, Now, QueryContext,
     store::{Batch, Blobs, Store},
 };
 use store::{MemoryBlobs, MemoryStore};
@@ -58,6 +58,8 @@ pub(crate) struct World {
     /// Effects that were ordered; run at once unless held.
     pub(crate) effects: Vec<Effect>,
     pub(crate) hold_effects: bool,
+    /// What was counted and timed.
+    pub(crate) measures: Vec<Measure>,
     /// The factory certificate over which is asked.
     pub(crate) shown: Option<v1::FactoryCertificate>,
     number: u64,
@@ -159,6 +161,7 @@ impl World {
             frames: Vec::new(),
             effects: Vec::new(),
             hold_effects: false,
+            measures: Vec::new(),
             shown: None,
             number: 0,
             facts: 0,
@@ -527,6 +530,7 @@ impl World {
         assert_eq!(released.warnings, Vec::<String>::new());
         self.frames.extend(released.frames);
         self.effects.extend(released.effects);
+        self.measures.extend(released.measures);
         let (service, settings) = self.host.shared();
         for query in released.queries {
             let cx = QueryContext {
@@ -536,6 +540,19 @@ impl World {
             self.frames
                 .extend(query.run(&*service, &settings, &self.store, &cx).unwrap().frames);
         }
+    }
+
+    /// How often something was counted or timed, by its name and its labels' values.
+    pub(crate) fn counted(&self, name: &str, labels: &[&str]) -> u64 {
+        let fits = |measure: &&Measure| {
+            let values = measure.labels.iter().map(|(_, value)| *value);
+            measure.name == format!("muster_{name}") && values.eq(labels.iter().copied())
+        };
+        let amounts = self.measures.iter().filter(fits).map(|m| match m.amount {
+            Amount::Counted(more) => more,
+            Amount::Took(_) => 1,
+        });
+        amounts.sum()
     }
 
     /// A batch for everything that begins with `pump-`; its key is returned.

@@ -70,6 +70,7 @@ impl<S: Service> HostLoop<S> {
         for (ticket, reply) in outcome.completes {
             self.complete(&ticket, reply, group, base, now)?;
         }
+        group.measures.extend(outcome.measures);
         for draft in outcome.audits {
             self.record_draft(draft, group, now);
         }

@@ -3,6 +3,7 @@
 use contract::v1::Frame;
 
 use super::query::Query;
+use crate::outcome::Measure;
 use crate::planted::{self, Mistake};
 use crate::store::{Batch, Durable};
 
@@ -27,6 +28,7 @@ pub struct Group<R> {
     pub(super) effects: Vec<Effect>,
     pub(super) queries: Vec<Query<R>>,
     pub(super) warnings: Vec<String>,
+    pub(super) measures: Vec<Measure>,
     pub(super) head: u64,
     pub(super) wakes_changed: bool,
     /// The earliest wake-up that was set.
@@ -46,6 +48,8 @@ pub struct Released<R> {
     pub head: u64,
     /// To be logged.
     pub warnings: Vec<String>,
+    /// For whoever watches the server.
+    pub measures: Vec<Measure>,
     /// How many requests were decided.
     pub decided: usize,
 }
@@ -61,6 +65,7 @@ impl<R> Default for Group<R> {
             effects: Vec::new(),
             queries: Vec::new(),
             warnings: Vec::new(),
+            measures: Vec::new(),
             head: 0,
             wakes_changed: false,
             earliest_wake: None,
@@ -107,6 +112,7 @@ impl<R> Group<R> {
             queries: self.queries,
             head: self.head,
             warnings: self.warnings,
+            measures: self.measures,
             decided: self.decided,
         }
     }

@@ -10,6 +10,7 @@ mod list;
 mod renew_all;
 mod renew_server;
 mod renewals;
+mod revocations;
 mod revoke;
 mod secret;
 #[cfg(test)]
@@ -118,6 +119,9 @@ pub(super) enum Cert {
   muster cert revoke --of-batch line-7 --reason keyCompromise
   muster cert revoke --issuer 4c07e1d9 --reason cACompromise --timeout 10m")]
     Revoke(revoke::Revoke),
+    /// Bulk revocations that are under way: how many certificates, and whose sessions are still open
+    #[command(after_help = "Examples:\n  muster cert revocations")]
+    Revocations(revocations::Revocations),
     /// The roots to trust, the issuing CAs and the newest revocation lists
     #[command(after_help = "Examples:
   muster cert authorities
@@ -142,6 +146,7 @@ impl Cert {
             Cert::RenewAll(command) => command.run(global),
             Cert::Renewals(command) => command.run(global),
             Cert::Revoke(command) => command.run(global),
+            Cert::Revocations(command) => command.run(global),
             Cert::Authorities(command) => command.run(global),
         }
     }

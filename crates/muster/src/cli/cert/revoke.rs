@@ -9,10 +9,14 @@ use contract::{
 };
 use pki::Serial;
 
-use super::super::{
-    Global,
-    confirm::{Confirm, Consent},
-    print,
+use super::{
+    super::{
+        Global,
+        confirm::{Confirm, Consent},
+        global::ask,
+        print, progress,
+    },
+    revocations,
 };
 
 /// The words of RFC 5280, section 5.3.1, that make sense here.
@@ -145,7 +149,20 @@ impl Whose {
 }
 
 fn revoke_many(global: &Global, request: v1::RevokeMany) -> Result<()> {
-    let revoked: ManyRevoked = global.ask(ServiceName::Provisioning, "revoke-many", &request)?;
+    let revoked: ManyRevoked = global.block_on(async {
+        let (client, _inbox) = global.connect().await?;
+        let bar = progress::bar(0, "revoked certificates have no session left");
+        let done = {
+            let done = ask(&client, ServiceName::Provisioning, "revoke-many", &request);
+            tokio::select! {
+                done = done => done,
+                never = revocations::follow(&client, &bar, &request) => match never {},
+            }
+        };
+        bar.finish_and_clear();
+        client.disconnect().await;
+        done
+    })?;
     if global.json {
         return print::json(&revoked);
     }

@@ -3,7 +3,7 @@
 use contract::v1::{MassRenewalState, RenewingDevice, RenewingState};
 use service::{Fault, Outcome};
 
-use super::{STEP, Situation, go, keep};
+use super::{STEP, Situation, fail, go, keep};
 use crate::{
     event,
     state::{self, Course},
@@ -29,19 +29,18 @@ pub(super) fn page(s: &Situation<'_>, outcome: &mut Outcome, mut course: Course)
     let after = Some(course.after.as_slice()).filter(|after| !after.is_empty());
     let rows = s.view.list::<RenewingDevice>(&prefix, after, PAGE)?;
     let is_last = rows.len() < PAGE;
-    for (key, mut device) in rows {
+    for (key, device) in rows {
         course.after = key;
         if !matches!(device.state(), RenewingState::Waiting | RenewingState::Told) {
             continue;
         }
-        let to = match course.ends_as() {
+        match course.ends_as() {
             MassRenewalState::TimedOut => {
-                device.why = "it has not renewed in time".into();
-                RenewingState::Failed
+                let why = ("timed-out", "it has not renewed in time".to_owned());
+                fail(s, outcome, &mut renewal, device, why);
             }
-            _ => RenewingState::Canceled,
-        };
-        go(s, outcome, &mut renewal, device, to);
+            _ => go(s, outcome, &mut renewal, device, RenewingState::Canceled),
+        }
     }
     course.renewal = Some(renewal);
     if is_last {

@@ -2,11 +2,11 @@
 
 use contract::{
     limits,
-    v1::{Certificate, RenewingDevice, RenewingState},
+    v1::{Certificate, MassRenewal, RenewingDevice, RenewingState},
 };
 use service::{Answer, Caller, Fault, Outcome};
 
-use super::{Situation, go, keep};
+use super::{Situation, fail, go, keep};
 use crate::state::{self, Course};
 
 /// A device has used a certificate for the first time.
@@ -21,7 +21,9 @@ pub(crate) fn renewed(s: &Situation<'_>, outcome: &mut Outcome, used: &Certifica
             why: String::new(),
             ..device
         };
-        count(s, outcome, course, device, RenewingState::Renewed);
+        let mut renewal = course.renewal();
+        go(s, outcome, &mut renewal, device, RenewingState::Renewed);
+        keep_counted(s, outcome, course, renewal);
     }
     Ok(())
 }
@@ -34,16 +36,15 @@ pub(crate) fn heard(s: &Situation<'_>, caller: &Caller, outcome: &mut Outcome) -
     if refusal.retry_after_ms > 0 {
         return Ok(());
     }
-    let why: String = refusal.message.chars().take(limits::TEXT_CHARS).collect();
+    let (code, why) = (refusal.code, refusal.message.clone());
+    let why: String = why.chars().take(limits::TEXT_CHARS).collect();
     for (course, device) in of(s, caller.principal.id.as_str())? {
         if device.state() != RenewingState::Told {
             continue;
         }
-        let device = RenewingDevice {
-            why: why.clone(),
-            ..device
-        };
-        count(s, outcome, course, device, RenewingState::Failed);
+        let mut renewal = course.renewal();
+        fail(s, outcome, &mut renewal, device, (code.word(), why.clone()));
+        keep_counted(s, outcome, course, renewal);
     }
     Ok(())
 }
@@ -63,15 +64,7 @@ fn of(s: &Situation<'_>, device: &str) -> Result<Vec<(Course, RenewingDevice)>, 
     Ok(found)
 }
 
-fn count(
-    s: &Situation<'_>,
-    outcome: &mut Outcome,
-    mut course: Course,
-    device: RenewingDevice,
-    to: RenewingState,
-) {
-    let mut renewal = course.renewal();
-    go(s, outcome, &mut renewal, device, to);
+fn keep_counted(s: &Situation<'_>, outcome: &mut Outcome, mut course: Course, renewal: MassRenewal) {
     course.renewal = Some(renewal);
     keep(s, outcome, course, None);
 }

@@ -27,7 +27,7 @@ pub(super) use self::hearing::{heard, renewed};
 pub(crate) use self::reach::{in_sight, touched, touched_by_abort};
 use super::Situation;
 use crate::{
-    policy,
+    measure, policy,
     state::{self, Course},
 };
 
@@ -197,6 +197,19 @@ pub(super) fn step(s: &Situation<'_>, name: &str) -> Result<Outcome, Fault> {
     Ok(outcome)
 }
 
+/// A device gets no next certificate.
+fn fail(
+    s: &Situation<'_>,
+    outcome: &mut Outcome,
+    renewal: &mut MassRenewal,
+    device: RenewingDevice,
+    (reason, why): (&'static str, String),
+) {
+    measure::not_renewed(outcome, reason);
+    let device = RenewingDevice { why, ..device };
+    go(s, outcome, renewal, device, RenewingState::Failed);
+}
+
 /// A device goes from one state to another, and is counted there. Where it was told, and is to do nothing any more,
 /// that is taken back.
 fn go(
@@ -209,6 +222,9 @@ fn go(
     let from = device.state();
     *place(renewal, from) = place(renewal, from).saturating_sub(1);
     *place(renewal, to) += 1;
+    if from != to {
+        measure::renewing(outcome, to);
+    }
     if from == RenewingState::Told && to != RenewingState::Told {
         crate::event::take_order_back(outcome, &device.device_id);
     }

@@ -6,7 +6,7 @@ use contract::{
 };
 use service::{Fault, Outcome};
 
-use super::{Situation, choosing, go, keep};
+use super::{Situation, choosing, fail, go, keep};
 use crate::{
     event, policy,
     state::{self, Course},
@@ -81,8 +81,8 @@ fn tell(
     mut device: RenewingDevice,
 ) -> Result<bool, Fault> {
     let Some(record) = choosing::to_renew(s, renewal, &device.device_id)? else {
-        device.why = "it has no certificate that can be renewed".into();
-        go(s, outcome, renewal, device, RenewingState::Failed);
+        let why = "it has no certificate that can be renewed".to_owned();
+        fail(s, outcome, renewal, device, ("no-certificate", why));
         return Ok(false);
     };
     // Of those that were named, some do not fit the other conditions.
@@ -94,8 +94,8 @@ fn tell(
     }
     let known: Option<DeviceFact> = s.view.fact(ServiceName::Registry, "device", &device.device_id)?;
     if let Err(refusal) = policy::device(known.as_ref()) {
-        device.why = refusal.message;
-        go(s, outcome, renewal, device, RenewingState::Failed);
+        let why = (refusal.code.word(), refusal.message);
+        fail(s, outcome, renewal, device, why);
         return Ok(false);
     }
     device.serial = record.certificate().serial;
