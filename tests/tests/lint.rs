@@ -86,6 +86,21 @@ async fn every_certificate_and_list_is_as_the_standard_has_it() {
     let mut found = certificate(&roots[0]);
     found.extend(certificate(&issuing[0]));
     found.extend(chain(&roots[0], &issuing[0]));
+    // One that is held to some hosts.
+    let permit = [
+        "ca",
+        "new",
+        "--permit-dns",
+        "example.com",
+        "--permit-ip",
+        "2001:db8::/32",
+    ];
+    let id = muster(world.folder(), &[&permit[..], &["--json"]].concat());
+    let id: serde_json::Value = serde_json::from_str(&id).unwrap();
+    let narrow = pki.join(format!("issuing-{}.pem", id["id"].as_str().unwrap()));
+    let narrow = blocks(at.path(), "narrow", &std::fs::read_to_string(narrow).unwrap());
+    found.extend(certificate(&narrow[0]));
+    found.extend(chain(&roots[0], &narrow[0]));
     for (name, file) in named {
         let pem = std::fs::read_to_string(file).unwrap();
         let leaf = &blocks(at.path(), name, &pem)[0];

@@ -360,7 +360,7 @@ fn an_answer_or_a_root_that_does_not_fit_is_named_and_changes_nothing() {
         now_ms: now_ms - 2 * year_ms,
         ..charter(now_ms, 1)
     };
-    let ended = pki::certify_issuing(&root, &request.key, &charter).unwrap();
+    let ended = pki::certify_issuing(&root, &request.key, &charter, &[]).unwrap();
     std::fs::write(here.join("ended"), ended).unwrap();
     let before = std::fs::read_dir(here.join("first/pki")).unwrap().count();
     for (answer, part) in [
@@ -462,4 +462,75 @@ fn the_roots_key_is_taken_away_once_it_was_read_back() {
     done(here, &format!("{sign} root-pass"));
     done(here, "--dir first ca import answer --yes");
     assert!(done(here, "--dir first ca list").contains("published"));
+}
+
+#[test]
+fn an_issuing_ca_may_be_held_to_some_hosts() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    let init =
+        "--dir first init --site test --unencrypted --permit-dns example.com --permit-ip 192.0.2.0/24 --host";
+    let (code, said) = typed(here, &format!("{init} other.org"));
+    assert!(
+        code == Some(2) && said.contains("name constraints forbid"),
+        "{said}"
+    );
+    assert!(!here.join("first").exists(), "nothing was made");
+    done(here, &format!("{init} muster.example.com"));
+    std::fs::create_dir(here.join("root")).unwrap();
+    std::fs::copy(here.join("first/pki/root.pem"), here.join("root/root.pem")).unwrap();
+    assert!(leads_to_root(
+        here,
+        "first/pki/server.pem",
+        "first/pki/issuing.pem"
+    ));
+    assert!(leads_to_root(
+        here,
+        "first/people/admin/certificate.pem",
+        "first/pki/issuing.pem"
+    ));
+    let listed = done(here, "--dir first --json ca list");
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let may = ["example.com", "localhost", "192.0.2.0/24", "127.0.0.1", "::1"];
+    assert_eq!(listed["may_name"], serde_json::json!(may));
+    // The next one could not renew the server's certificate: it is not activated.
+    let made = done(here, "--dir first --json ca new --permit-dns example.org");
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let next = made["id"].as_str().unwrap();
+    let (code, said) = typed(here, &format!("--dir first ca activate {next} --yes"));
+    assert!(code == Some(4) && said.contains("`muster.example.com`"), "{said}");
+    // A firm's own CA with constraints: names of this machine are left out where they are forbidden.
+    done(here, "ca root new safe --site test --unencrypted");
+    done(
+        here,
+        "--dir second init --site test --unencrypted --root-offline --host muster.example.net",
+    );
+    let (code, said) = typed(
+        here,
+        "--dir third init --unencrypted --root-offline --permit-dns example.net",
+    );
+    assert!(code == Some(2) && said.contains("ca root sign"), "{said}");
+    shell(
+        here,
+        "printf '%s\\n' basicConstraints=critical,CA:TRUE,pathlen:0 keyUsage=critical,keyCertSign,cRLSign \\
+           subjectKeyIdentifier=hash authorityKeyIdentifier=keyid \\
+           'nameConstraints=critical,permitted;DNS:example.net,permitted;URI:example.net' > uri.ext
+         grep -v nameConstraints uri.ext > dns.ext
+         echo 'nameConstraints=critical,permitted;DNS:example.net' >> dns.ext
+         for kind in uri dns; do
+           openssl x509 -req -in second/pki/issuing-next.csr -CA safe/root.pem -CAkey safe/root.key -set_serial 0x77 \\
+             -extfile $kind.ext -days 100 -out one.pem
+           cat one.pem safe/root.pem > $kind.pem
+         done",
+    );
+    let (code, said) = typed(here, "--dir second ca import uri.pem --yes");
+    assert!(
+        code == Some(2) && said.contains("other names than DNS names and addresses"),
+        "{said}"
+    );
+    done(here, "--dir second ca import dns.pem --yes");
+    let server = std::fs::read_to_string(here.join("second/pki/server.pem")).unwrap();
+    let named = pki::ServerCertificate::parse_pem(&server).unwrap().hosts;
+    let named: Vec<_> = named.iter().map(ToString::to_string).collect();
+    assert_eq!(named, ["muster.example.net", "127.0.0.1", "::1"]);
 }

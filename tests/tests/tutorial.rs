@@ -88,6 +88,9 @@ fn the_cas_are_made_and_replaced_as_their_page_says() {
             ("ca root export rome-root", "a request for it is written"),
             ("--dir paris ca import", "made an installation in paris"),
             ("--dir milan init", "made an installation in milan"),
+            ("--dir turin ca list", "example.com, localhost, 192.0.2.0/24"),
+            ("--dir turin ca list", "turin/pki/server.pem: OK"),
+            ("--dir turin ca list", "exit code 4"),
         ],
     );
 }

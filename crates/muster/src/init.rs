@@ -13,8 +13,8 @@ use contract::{
 };
 use host::clock::wall_ms;
 use pki::{
-    Authority, Brought, Charter, Cost, Host, IssuedCertificate, KeyKind, Plan, Profile, Protection,
-    PublicKey, Serial, Subject, SubjectKind, Validity,
+    Authority, Brought, Charter, Cost, Host, IssuedCertificate, KeyKind, NameLimits, NewAuthority, Plan,
+    Profile, Protection, PublicKey, Serial, Subject, SubjectKind, Subtree, Validity,
 };
 use zeroize::Zeroizing;
 
@@ -24,6 +24,8 @@ use crate::{
     waiting::{self, Asked},
 };
 
+/// Names of this machine, so that the command line reaches the server from here.
+pub(crate) const HERE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// What shall be made once the root has answered.
 const FOUNDING: &str = "founding.json";
 
@@ -48,6 +50,8 @@ pub struct Plans {
     pub authorities: Founding,
     /// Where the server reads that passphrase from; written into `muster.toml`.
     pub passphrase_file: Option<PathBuf>,
+    /// Hosts that the issuing CA may name, and no others; none: any.
+    pub permitted: Vec<Subtree>,
     /// More settings written into it, as lines.
     pub settings: String,
 }
@@ -162,8 +166,10 @@ pub(crate) fn found_answered(
         passphrase,
         passphrase_file: wait.passphrase_file,
         authorities: Founding::Offline(KeyKind::default()),
+        permitted: Vec::new(),
         settings: String::new(),
     };
+    server_hosts(&plans, &brought.issuing.names())?;
     write_authorities(folder, &plans, &brought.issuing, key_pem, &brought.root_pem)?;
     let authorities = Authorities {
         issuing: brought.issuing,
@@ -243,8 +249,13 @@ fn make(folder: &Folder, plans: &Plans, key: KeyKind, now_ms: i64) -> Result<Aut
     };
     let root = pki::create_root(&charter(ROOT_LIFETIME_MS))?;
     let root_authority = Authority::open(&root.chain_pem, &root.key_pem, now_ms)?;
-    let issuing = pki::create_issuing(&root_authority, &charter(ISSUING_LIFETIME_MS))?;
+    let key_pem = pki::generate_key(key)?;
+    let public_key = PublicKey::of_private(&key_pem)?;
+    let charter = charter(ISSUING_LIFETIME_MS);
+    let chain_pem = pki::certify_issuing(&root_authority, &public_key, &charter, &plans.permitted)?;
+    let issuing = NewAuthority { chain_pem, key_pem };
     let issuing_authority = Authority::open(&issuing.chain_pem, &issuing.key_pem, now_ms)?;
+    server_hosts(plans, &issuing_authority.names())?;
     let protection = protection(plans.passphrase.as_ref());
     write_secret(
         &folder.pki("root.key"),
@@ -267,6 +278,7 @@ fn make(folder: &Folder, plans: &Plans, key: KeyKind, now_ms: i64) -> Result<Aut
 fn bring(folder: &Folder, plans: &Plans, (chain, key): (&str, &str), now_ms: i64) -> Result<Authorities> {
     let brought = pki::Brought::open(chain, key, now_ms)
         .map_err(|error| Failure::usage(format!("--ca and --ca-private-key cannot be used: {error}")))?;
+    server_hosts(plans, &brought.issuing.names())?;
     write_authorities(folder, plans, &brought.issuing, key, &brought.root_pem)?;
     Ok(Authorities {
         issuing: brought.issuing,
@@ -295,14 +307,30 @@ pub(crate) fn protection(passphrase: Option<&Zeroizing<String>>) -> Protection<'
     }
 }
 
+/// What the server's certificate names. Of this machine's own names only those that the CA may name.
+fn server_hosts(plans: &Plans, names: &NameLimits) -> Result<Vec<Host>, Failure> {
+    let mut hosts = Vec::new();
+    for text in &plans.hosts {
+        let host = parsed_host(text)?;
+        match names.forbid(&host) {
+            false => hosts.push(host),
+            true if HERE.contains(&text.as_str()) => {}
+            true => {
+                let message = format!("--host {text}: the issuing CA's name constraints forbid it");
+                return Err(Failure::usage(message));
+            }
+        }
+    }
+    Ok(hosts)
+}
+
 fn parsed_host(text: &str) -> Result<Host, Failure> {
     let refuse = || Failure::usage(format!("--host {text}: neither a DNS name nor an IP address"));
     Host::parse(text).ok_or_else(refuse)
 }
 
 fn certify_server(folder: &Folder, plans: &Plans, by: &Authorities, now: i64) -> Result<IssuedCertificate> {
-    let hosts = plans.hosts.iter().map(|text| parsed_host(text));
-    let hosts = hosts.collect::<Result<_, _>>()?;
+    let hosts = server_hosts(plans, &by.issuing.names())?;
     let subject = Subject::new(&plans.site, SubjectKind::Service, ServiceName::FrontDoor.word())?;
     let key = pki::generate_key(KeyKind::P256)?;
     let issued = issue(

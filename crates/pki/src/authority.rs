@@ -6,8 +6,9 @@ use zeroize::Zeroizing;
 use crate::ca_certificate::CaCertificate;
 use crate::inspect::{self, Deviation};
 use crate::key::{KeyError, PrivateKey, sha256_hex};
+use crate::name_limits::NameLimits;
 use crate::pem_text::{self, PemError};
-use crate::plan::Plan;
+use crate::plan::{Host, Plan};
 use crate::profile::{self, ProfileMismatch, Tier};
 use crate::validity::Validity;
 
@@ -55,6 +56,9 @@ pub enum AuthorityError {
         "a certificate of the chain may sign authorities below it: an issuing authority's path length is 0"
     )]
     PathLength,
+    /// A certificate in the chain constrains other names than hosts.
+    #[error("a certificate of the chain has name constraints on other names than DNS names and addresses")]
+    NameConstraints,
     /// A certificate in the chain was not signed by the next one.
     #[error("a certificate of the chain was not signed by the next one")]
     BrokenChain,
@@ -91,6 +95,9 @@ pub enum SignError {
     /// The plan cannot be written as a certificate.
     #[error(transparent)]
     Profile(#[from] ProfileMismatch),
+    /// The plan names a host that an authority's name constraints forbid.
+    #[error("the authority's name constraints forbid the name `{0}`")]
+    Name(Host),
     /// The plan's period exceeds the authority's.
     #[error("the plan's period of validity exceeds the authority's")]
     OutlivesAuthority,
@@ -127,6 +134,9 @@ impl Authority {
         if !self.own.validity.encloses(plan.validity()) {
             return Err(SignError::OutlivesAuthority);
         }
+        if let Some(host) = self.names().first_forbidden(plan.profile.hosts()) {
+            return Err(SignError::Name(host.clone()));
+        }
         let key = crate::key::PublicKey::from_spki(&plan.spki_der)?;
         let signed = profile::leaf(plan)?.signed_by(&key, &self.issuer);
         let der = signed.map_err(|_| SignError::NotSigned)?.der().to_vec();
@@ -154,6 +164,11 @@ impl Authority {
     /// The authority's period of validity; no certificate outlives it.
     pub fn validity(&self) -> Validity {
         self.own.validity
+    }
+
+    /// Which hosts its certificates may name, by its own certificate and those above.
+    pub fn names(&self) -> NameLimits {
+        together(std::iter::once(&self.own).chain(&self.above))
     }
 
     /// The authority's own certificate in PEM form, which a peer sends after its own.
@@ -217,6 +232,8 @@ pub struct IssuingCertificate {
     pub pem: String,
     /// Its period of validity.
     pub validity: Validity,
+    /// Which hosts its certificates may name.
+    pub names: NameLimits,
 }
 
 impl IssuingCertificate {
@@ -237,8 +254,17 @@ impl IssuingCertificate {
             id: own.mark(),
             pem: pem_text::write_block("CERTIFICATE", &own.der),
             validity: own.validity,
+            names: together(&chain),
         })
     }
+}
+
+fn together<'a>(chain: impl IntoIterator<Item = &'a CaCertificate>) -> NameLimits {
+    let mut limits = NameLimits::default();
+    for one in chain {
+        limits = limits.and(one.names.clone());
+    }
+    limits
 }
 
 /// An authority's certificate, its key, and the certificates above it, ready to be stored.

@@ -7,6 +7,7 @@ use x509_parser::x509::{SubjectPublicKeyInfo, X509Version};
 
 use crate::authority::AuthorityError;
 use crate::key::PublicKey;
+use crate::name_limits::NameLimits;
 use crate::profile::{self, Tier};
 use crate::validity::Validity;
 
@@ -20,6 +21,8 @@ pub(crate) struct CaCertificate {
     pub(crate) key_id: Vec<u8>,
     pub(crate) validity: Validity,
     pub(crate) subject_der: Vec<u8>,
+    /// Which hosts those below it may name.
+    pub(crate) names: NameLimits,
     issuer_der: Vec<u8>,
 }
 
@@ -34,6 +37,7 @@ impl CaCertificate {
             key_id: key_id(&read)?,
             validity: Validity::of(read.validity()),
             subject_der: read.subject().as_raw().to_vec(),
+            names: NameLimits::read(&read)?,
             issuer_der: read.issuer().as_raw().to_vec(),
         })
     }

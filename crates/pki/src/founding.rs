@@ -4,6 +4,7 @@ use crate::authority::{Authority, AuthorityError, NewAuthority};
 use crate::ca_certificate::CaCertificate;
 use crate::key::{KeyError, KeyKind, PrivateKey, PublicKey, generate_key};
 use crate::name::{NameError, word};
+use crate::name_limits::{NameLimits, Subtree};
 use crate::pem_text;
 use crate::profile::{self, Tier};
 use crate::serial::Serial;
@@ -50,7 +51,7 @@ pub enum FoundingError {
 /// Founds a root authority with a fresh key.
 pub fn create_root(charter: &Charter<'_>) -> Result<NewAuthority, FoundingError> {
     let validity = Validity::starting(charter.now_ms, charter.lifetime_ms)?;
-    let params = profile::authority(Tier::Root, &word(charter.site)?, charter.serial, validity)?;
+    let params = profile::authority(Tier::Root, &word(charter.site)?, charter.serial, validity, &[])?;
     let key_pem = generate_key(charter.key)?;
     let signed = params.self_signed(&PrivateKey::from_pem(&key_pem)?);
     let der = signed.map_err(|_| FoundingError::NotSigned)?.der().to_vec();
@@ -66,28 +67,38 @@ pub fn create_root(charter: &Charter<'_>) -> Result<NewAuthority, FoundingError>
 pub fn create_issuing(root: &Authority, charter: &Charter<'_>) -> Result<NewAuthority, FoundingError> {
     let key_pem = generate_key(charter.key)?;
     let key = PrivateKey::from_pem(&key_pem)?.public()?;
-    let chain_pem = certify_issuing(root, &key, charter)?;
+    let chain_pem = certify_issuing(root, &key, charter, &[])?;
     Ok(NewAuthority { chain_pem, key_pem })
 }
 
 /// Founds an issuing authority whose key somebody else holds and has proved to hold: its certificate followed by those
-/// above it, PEM. The kind of key in the charter does not count.
+/// above it, PEM. The kind of key in the charter does not count. It may name hosts of these and of no others; none: of any.
 pub fn certify_issuing(
     root: &Authority,
     key: &PublicKey,
     charter: &Charter<'_>,
+    permitted: &[Subtree],
 ) -> Result<String, FoundingError> {
     if root.tier() != Tier::Root {
         return Err(FoundingError::WrongTier);
     }
     let validity = Validity::within(root.validity(), charter.now_ms, charter.lifetime_ms)?;
-    let params = profile::authority(Tier::Issuing, &word(charter.site)?, charter.serial, validity)?;
+    let params = profile::authority(
+        Tier::Issuing,
+        &word(charter.site)?,
+        charter.serial,
+        validity,
+        permitted,
+    )?;
     let signed = params.signed_by(key, &root.issuer);
     let der = signed.map_err(|_| FoundingError::NotSigned)?.der().to_vec();
     let made = CaCertificate::parse(&der)?;
     made.demand_signed_by(&root.own)?;
     if made.key != *key {
         return Err(AuthorityError::KeyMismatch.into());
+    }
+    if made.names != NameLimits::permitting(permitted) {
+        return Err(AuthorityError::NameConstraints.into());
     }
     Ok(pem_text::write_block("CERTIFICATE", &der) + &root.chain_pem())
 }

@@ -29,6 +29,7 @@
 //! - A name, an extension or a date of a request never reaches a certificate; but the site of an issuing authority, which the
 //!   root's holder is shown.
 //! - A certificate never outlives its authority, and never leaves before it was read back.
+//! - No certificate names a host that the name constraints of an authority above it forbid.
 //! - A root never signs a client or a server, and an issuing authority never signs an authority.
 
 mod authority;
@@ -44,6 +45,7 @@ mod key;
 mod keyfile;
 mod leaf;
 mod name;
+mod name_limits;
 mod password;
 mod pem_text;
 mod plan;
@@ -69,6 +71,7 @@ pub use key::{KeyError, KeyKind, PublicKey, generate_key};
 pub use keyfile::{Cost, KeyfileError, Protection, is_sealed, open_key, seal_key};
 pub use leaf::ProfileError;
 pub use name::{NameError, Subject, SubjectKind};
+pub use name_limits::{NameLimits, Subtree};
 pub use password::{PasswordError, password_fits, password_verifier};
 pub use plan::{Host, Plan, Profile};
 pub use profile::{ProfileMismatch, Tier};

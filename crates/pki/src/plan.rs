@@ -76,6 +76,16 @@ impl Plan {
     }
 }
 
+impl Profile {
+    /// The hosts that are named; a client's name is none.
+    pub fn hosts(&self) -> &[Host] {
+        match self {
+            Profile::Client => &[],
+            Profile::Server { hosts } => hosts,
+        }
+    }
+}
+
 impl Host {
     /// Reads a host as people write it: an address if it is one, else a DNS name.
     pub fn parse(text: &str) -> Option<Host> {

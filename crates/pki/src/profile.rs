@@ -7,14 +7,15 @@
 //! | client | not a CA | digitalSignature | clientAuth | CN = id, one URI |
 //! | server | not a CA | digitalSignature | serverAuth | CN = id, DNS names and addresses |
 //!
-//! Basic constraints and key usage are critical. All but the root carry both key identifiers. No name
-//! constraints, for verifiers refuse those on URIs.
+//! Basic constraints and key usage are critical. All but the root carry both key identifiers. Name
+//! constraints only where they are asked for, on DNS names and addresses, critical: verifiers refuse those on URIs.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyUsagePurpose, SanType, SerialNumber,
 };
 
+use crate::name_limits::{self, Subtree};
 use crate::plan::{Host, Plan, Profile};
 use crate::serial::Serial;
 use crate::validity::{Validity, ValidityError};
@@ -64,8 +65,10 @@ pub(crate) fn authority(
     site: &str,
     serial: Serial,
     validity: Validity,
+    permitted: &[Subtree],
 ) -> Result<CertificateParams, ValidityError> {
     let mut params = numbered(serial, validity)?;
+    params.name_constraints = name_limits::extension(permitted);
     let mark = mark(serial.octets());
     params.distinguished_name.push(DnType::OrganizationName, site);
     params

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use contract::v1::IssuingAuthority;
-use pki::{Authority, Validity};
+use pki::{Authority, NameLimits, Validity};
 
 /// An issuing authority, as far as decisions look at it.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub(crate) struct Issuing {
     pub(crate) pem: String,
     /// Its time.
     pub(crate) validity: Validity,
+    /// Which hosts its certificates may name.
+    pub(crate) names: NameLimits,
 }
 
 /// All of them; the first signs.
@@ -89,6 +91,7 @@ impl Issuing {
             id: certificate.id.clone(),
             pem: certificate.pem.clone(),
             validity: certificate.validity,
+            names: certificate.names.clone(),
         }
     }
 
@@ -97,6 +100,7 @@ impl Issuing {
             id: authority.id(),
             pem: authority.certificate_pem(),
             validity: authority.validity(),
+            names: authority.names(),
         }
     }
 }

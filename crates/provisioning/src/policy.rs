@@ -9,7 +9,7 @@ use contract::{
         Stage,
     },
 };
-use pki::{Csr, Host, KeyKind, Reason, Subject};
+use pki::{Csr, Host, KeyKind, NameLimits, Reason, Subject};
 
 use crate::{
     Settings,
@@ -316,6 +316,17 @@ pub(crate) fn hosts(texts: &[String]) -> Result<Vec<Host>, Refusal> {
         }
     }
     Ok(hosts)
+}
+
+/// Whether the authority that signs may name these hosts. Who verifies would refuse the certificate.
+pub(crate) fn names(limits: &NameLimits, hosts: &[Host]) -> Result<(), Refusal> {
+    let Some(host) = limits.first_forbidden(hosts) else {
+        return Ok(());
+    };
+    let message = format!("the issuing CA's name constraints forbid the name `{host}`");
+    Err(Refusal::new(Code::Precondition, message)
+        .at("hosts")
+        .allowing(limits.words()))
 }
 
 /// When the server's certificate is to be renewed; `None`: only by hand. Never in the first half of its life, so that

@@ -7,13 +7,13 @@ use zeroize::Zeroizing;
 
 use super::{
     Global,
-    ca::{CaKey, say_asked},
+    ca::{CaKey, Permit, say_asked},
     print,
 };
 use crate::{
     exit::Failure,
     folder::{read_secret, read_text},
-    init::{self, Founding, Plans},
+    init::{self, Founding, HERE, Plans},
 };
 
 /// Make an installation: certificate authorities, first operator, configuration.
@@ -41,6 +41,8 @@ pub(super) struct Init {
     /// The kind of the CAs' keys; devices choose their own
     #[arg(long, value_name = "KIND", value_enum, default_value_t, conflicts_with = "ca")]
     ca_key: CaKey,
+    #[command(flatten)]
+    permit: Permit,
     /// The root stays elsewhere: make the request for an issuing CA; `muster ca import` of its answer ends the work
     #[arg(long, conflicts_with = "ca")]
     root_offline: bool,
@@ -51,9 +53,6 @@ pub(super) struct Init {
     #[arg(long, value_name = "FILE", requires = "ca")]
     ca_private_key: Option<PathBuf>,
 }
-
-/// Names of this machine, so that the command line reaches the server from here.
-const HERE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 fn host(text: &str) -> Result<String, String> {
     let host = pki::Host::parse(text).map(|_| text.to_owned());
@@ -85,6 +84,12 @@ fn founding(brought: Option<(&Path, &Path)>, kind: CaKey) -> Result<Founding> {
 
 impl Init {
     pub(super) fn run(self, global: &Global) -> Result<()> {
+        let permitted = self.permit.subtrees();
+        if !permitted.is_empty() && (self.root_offline || self.ca.is_some()) {
+            let message =
+                "the root's holder says what the issuing CA may name: give this to `muster ca root sign`";
+            return Err(Failure::usage(message).into());
+        }
         let passphrase = init::passphrase(self.passphrase_file.as_deref(), self.unencrypted)?;
         let file = self.passphrase_file.as_ref();
         let plans = Plans {
@@ -100,6 +105,7 @@ impl Init {
                 )?,
             },
             passphrase_file: file.map(std::path::absolute).transpose()?,
+            permitted,
             settings: String::new(),
         };
         let folder = global.folder();

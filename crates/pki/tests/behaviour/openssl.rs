@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::world::{DAY, NOW, charter, issuing, key, open, plan, root, serial, server_plan};
-use pki::{KeyKind, Reason, Revoked};
+use pki::{KeyKind, Reason, Revoked, Subtree};
 use tempfile::TempDir;
 
 /// A folder to work in, or nothing where the program is missing.
@@ -117,6 +117,100 @@ fn chains_of_every_kind_of_key_verify() {
             assert_eq!(verified, expected, "{kind:?} {rest}: {output}");
         }
     }
+}
+
+#[test]
+fn name_constraints_hold_for_hosts_and_leave_devices_alone() {
+    let Some(folder) = folder() else { return };
+    let root = root(KeyKind::P256);
+    let key_pem = pki::generate_key(KeyKind::P256).unwrap();
+    let own = pki::PublicKey::of_private(&key_pem).unwrap();
+    // Twins: of one key and one name, one of them constrained.
+    let twin = |permitted: &[Subtree]| {
+        let charter = charter(KeyKind::P256, 2, DAY);
+        let chain = pki::certify_issuing(&root, &own, &charter, permitted).unwrap();
+        pki::Authority::open(&chain, &key_pem, NOW).unwrap()
+    };
+    let within = ["broker.local", "192.0.2.0/24", "::1"];
+    let within = within.map(|text| Subtree::network(text).or(Subtree::domain(text)).unwrap());
+    let (narrow, open) = (twin(&within), twin(&[]));
+    assert_eq!(narrow.names().words(), ["broker.local", "192.0.2.0/24", "::1"]);
+    assert_eq!(open.names().words(), Vec::<String>::new());
+    write(&folder, "root.pem", &root.certificate_pem());
+    write(&folder, "issuing.pem", &narrow.certificate_pem());
+    let (_, text) = openssl(folder.path(), "x509 -in issuing.pem -noout -ext nameConstraints");
+    assert!(
+        text.contains("critical") && text.contains("DNS:broker.local"),
+        "{text}"
+    );
+    let verifies = |plan: &pki::Plan| {
+        write(&folder, "leaf.pem", &open.sign(plan).unwrap().pem);
+        let verify = format!(
+            "verify -x509_strict -attime {} -CAfile root.pem -untrusted issuing.pem leaf.pem",
+            NOW / 1000
+        );
+        openssl(folder.path(), &verify)
+    };
+    let server = server_plan(&narrow, 10, &key(KeyKind::P256));
+    let named = |host: &str| pki::Plan {
+        profile: pki::Profile::Server {
+            hosts: vec![pki::Host::parse(host).unwrap()],
+        },
+        ..server.clone()
+    };
+    for (plan, fits) in [
+        (plan(&narrow, 9, &key(KeyKind::P256)), true),
+        (server.clone(), true),
+        (named("a.broker.local"), true),
+        (named("abroker.local"), false),
+        (named("example.com"), false),
+        (named("192.0.3.7"), false),
+        (named("::2"), false),
+    ] {
+        let (verified, said) = verifies(&plan);
+        assert_eq!(verified, fits, "{:?}: {said}", plan.profile);
+        assert_eq!(said.contains("subtree violation"), !fits, "{said}");
+        let signed = narrow.sign(&plan);
+        assert_eq!(signed.is_ok(), fits, "{:?}: {signed:?}", plan.profile);
+        assert!(matches!(signed, Ok(_) | Err(pki::SignError::Name(_))));
+    }
+}
+
+#[test]
+fn an_authority_whose_constraints_verifiers_stumble_over_is_not_opened() {
+    let Some(folder) = folder() else { return };
+    let made = pki::generate_key(KeyKind::P256).unwrap();
+    write(&folder, "ca.key", &made);
+    let extensions =
+        "-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign";
+    for (constraint, fits) in [
+        ("permitted;DNS:example.com", true),
+        ("excluded;DNS:.example.com", true),
+        ("permitted;IP:10.0.0.0/255.0.0.0", true),
+        ("permitted;URI:example.com", false),
+        ("excluded;email:example.com", false),
+        ("permitted;IP:10.0.0.0/255.0.255.0", false),
+    ] {
+        let make = format!(
+            "req -x509 -new -key ca.key -subj /CN=firm -days 30 {extensions} -addext nameConstraints=critical,{constraint} \
+             -out ca.pem"
+        );
+        let (done, said) = openssl(folder.path(), &make);
+        assert!(done, "{said}");
+        let pem = std::fs::read_to_string(folder.path().join("ca.pem")).unwrap();
+        let end = i64::try_from(DAY).unwrap();
+        let opened = pki::Authority::open(&pem, &made, now_ms() + end / 24);
+        assert_eq!(opened.is_ok(), fits, "{constraint}: {opened:?}");
+        if let Err(error) = opened {
+            assert_eq!(error, pki::AuthorityError::NameConstraints);
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods)] // openssl's clock
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(since.unwrap().as_millis()).unwrap()
 }
 
 #[test]

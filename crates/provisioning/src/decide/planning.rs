@@ -64,6 +64,7 @@ pub(super) fn plan_as(
     let key = csr.key_fingerprint_sha256();
     let used: Option<KeyUse> = s.view.load(state::key_key(&key))?;
     policy::key(used.as_ref(), wanted.kind, wanted.id)?;
+    policy::names(&s.authorities.signing.names, profile.hosts())?;
     let subject = subject(s, wanted.kind, wanted.id)?;
     let validity =
         Validity::within(s.authorities.signing.validity, s.now_ms, wanted.lifetime_ms).map_err(|e| {

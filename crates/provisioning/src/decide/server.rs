@@ -48,6 +48,7 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &RenewServer) -> Result<Outcome, 
         })?,
         false => policy::hosts(&m.hosts)?,
     };
+    policy::names(&s.authorities.signing.names, &hosts)?;
     let mut outcome = Outcome::default();
     if !is_free(s, &mut outcome)? {
         let message = "the server's certificate is being renewed already";

@@ -88,6 +88,25 @@ fn an_admin_renews_it_and_the_one_before_is_retired() {
 }
 
 #[test]
+fn an_issuing_ca_with_name_constraints_names_no_other_host() {
+    let (mut world, former) = world(Settings::default());
+    let narrow = world.narrow(3, &["example.com", "192.0.2.0/24"]);
+    let old = world.authority.clone();
+    world.go_on_under(&narrow, &[&old]);
+    let refused = renew(&mut world, &["muster.example.com", "other.org"]).unwrap_err();
+    assert_eq!(
+        (refused.code.as_str(), refused.field.as_str()),
+        ("precondition", "hosts")
+    );
+    assert!(refused.message.contains("`other.org`"), "{refused:?}");
+    assert_eq!(refused.allowed, ["example.com", "192.0.2.0/24"]);
+    assert!(renew(&mut world, &[]).is_err(), "localhost is not among them");
+    assert_eq!(world.status(&former), CertificateStatus::Active);
+    renew(&mut world, &["muster.example.com", "192.0.2.7"]).unwrap();
+    assert_eq!(hosts(&world), ["muster.example.com", "192.0.2.7"]);
+}
+
+#[test]
 fn it_renews_itself_when_two_thirds_of_its_life_are_over() {
     let (mut world, former) = world(Settings {
         server_lifetime_ms: 30 * DAY_MS,

@@ -13,7 +13,7 @@ use contract::{
     },
     wire::{self, Encoding, Wire},
 };
-use pki::{Authority, Charter, KeyKind, Serial};
+use pki::{Authority, Charter, KeyKind, Serial, Subtree};
 use prost::Message;
 use provisioning::{Effects, ISSUERS_CHANGED, Issuers, NextKey, Provisioning, Server, Settings};
 use service::{
@@ -192,6 +192,25 @@ impl World {
         };
         let issuing = pki::create_issuing(&self.root, &charter).unwrap();
         Arc::new(Authority::open(&issuing.chain_pem, &issuing.key_pem, self.now_ms).unwrap())
+    }
+
+    /// The same, which may name these hosts and no others.
+    pub(crate) fn narrow(&self, n: u8, hosts: &[&str]) -> Arc<Authority> {
+        let charter = Charter {
+            site: "hq",
+            key: KeyKind::P256,
+            serial: Serial::from_random([n; 16]),
+            now_ms: self.now_ms,
+            lifetime_ms: 10 * 365 * DAY,
+        };
+        let permitted = hosts
+            .iter()
+            .map(|text| Subtree::network(text).or(Subtree::domain(text)));
+        let permitted: Vec<_> = permitted.map(Option::unwrap).collect();
+        let key = pki::generate_key(KeyKind::P256).unwrap();
+        let own = pki::PublicKey::of_private(&key).unwrap();
+        let chain = pki::certify_issuing(&self.root, &own, &charter, &permitted).unwrap();
+        Arc::new(Authority::open(&chain, &key, self.now_ms).unwrap())
     }
 
     /// The process starts again, with other authorities.

@@ -1,6 +1,7 @@
 //! `muster ca activate`
 
 use anyhow::{Context, Result};
+use pki::{Authority, ServerCertificate};
 use serde_json::json;
 
 use super::{
@@ -13,7 +14,9 @@ use super::{
 };
 use crate::{
     authorities::{Lock, Register},
-    folder::demand_owner,
+    config::Config,
+    exit::{Exit, Failure},
+    folder::{demand_owner, read_text},
     up::keys,
 };
 
@@ -34,7 +37,8 @@ impl Activate {
         let former = register.active()?.id.clone();
         register.activate(&self.id)?;
         // A server that could not open it would not start.
-        keys::open(&config, &self.id).with_context(|| format!("{} cannot sign", self.id))?;
+        let next = keys::open(&config, &self.id).with_context(|| format!("{} cannot sign", self.id))?;
+        demand_server(&config, &next)?;
         let what = format!("let {} sign in place of {former}", self.id);
         if self.confirm.ask(global, &what)? == Consent::NotWanted {
             return Ok(());
@@ -48,4 +52,22 @@ impl Activate {
             self.id
         ))
     }
+}
+
+/// What the server is called, the next one must be able to name: else its certificate would never be renewed.
+fn demand_server(config: &Config, next: &Authority) -> Result<()> {
+    let chain = read_text(&config.folder.pki("server.pem"))?;
+    let Ok(serving) = ServerCertificate::parse_pem(&chain) else {
+        return Ok(());
+    };
+    let names = next.names();
+    let Some(host) = names.first_forbidden(&serving.hosts) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{} may not name `{host}`, which the server's certificate is for; renew that for other names first: muster cert \
+         renew-server --host NAME",
+        next.id()
+    );
+    Err(Failure::new(Exit::Conflict, message).into())
 }

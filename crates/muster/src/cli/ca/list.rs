@@ -1,6 +1,7 @@
 //! `muster ca list`
 
 use anyhow::Result;
+use pki::NameLimits;
 use serde_json::json;
 
 use super::super::{Global, print};
@@ -21,7 +22,7 @@ impl List {
                     "id": listed.id, "state": listed.state,
                     "not_before_ms": read.validity.not_before_ms.to_string(),
                     "not_after_ms": read.validity.not_after_ms.to_string(),
-                    "file": file,
+                    "may_name": read.names.words(), "file": file,
                 }))?;
                 continue;
             }
@@ -30,12 +31,21 @@ impl List {
                 listed.state.word().into(),
                 print::time(read.validity.not_before_ms),
                 print::time(read.validity.not_after_ms),
+                may_name(&read.names),
                 file.display().to_string(),
             ]);
         }
         if global.json {
             return Ok(());
         }
-        print::table(&["id", "state", "begins", "ends", "file"], rows)
+        print::table(&["id", "state", "begins", "ends", "may name", "file"], rows)
+    }
+}
+
+/// Which hosts an issuing CA may name, for people.
+pub(super) fn may_name(names: &NameLimits) -> String {
+    match names.words().join(", ") {
+        none if none.is_empty() => "any host".into(),
+        words => words,
     }
 }

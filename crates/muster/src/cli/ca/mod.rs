@@ -5,13 +5,14 @@ mod import;
 mod kind;
 mod list;
 mod new;
+mod permit;
 mod remove;
 mod root;
 mod root_files;
 
 use anyhow::Result;
 
-pub(super) use self::{kind::CaKey, new::say_asked};
+pub(super) use self::{kind::CaKey, new::say_asked, permit::Permit};
 use super::Global;
 
 /// The issuing CAs, and how one follows the other.

@@ -4,17 +4,18 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use host::clock::wall_ms;
-use pki::{Authority, Charter, NewAuthority, Serial};
+use pki::{Authority, Charter, NewAuthority, PublicKey, Serial};
 use serde_json::json;
 
 use super::{
     super::{Global, print},
-    CaKey, FOLLOWS,
+    CaKey, FOLLOWS, Permit,
     root_files::RootFiles,
 };
 use crate::{
     authorities::{Lock, Register},
     config::Config,
+    exit::Failure,
     folder::{demand_owner, write_public, write_secret},
     init::{self, ISSUING_LIFETIME_MS},
     up::keys,
@@ -32,6 +33,8 @@ pub(in crate::cli) struct New {
     /// The kind of the new CA's key [default: p256]
     #[arg(long, value_name = "KIND", value_enum)]
     key: Option<CaKey>,
+    #[command(flatten)]
+    permit: Permit,
 }
 
 impl New {
@@ -52,16 +55,21 @@ impl New {
             .open(self.root_passphrase_file.as_deref())
             .context("the root's key signs the new CA: give --root-key FILE")?
             .authority;
-        let made = pki::create_issuing(
+        let kind = self.key.unwrap_or_default().into();
+        let key_pem = pki::generate_key(kind)?;
+        let chain_pem = pki::certify_issuing(
             &root,
+            &PublicKey::of_private(&key_pem)?,
             &Charter {
                 site: &config.site,
-                key: self.key.unwrap_or_default().into(),
+                key: kind,
                 serial: Serial::from_random(rand::random()),
                 now_ms: wall_ms(),
                 lifetime_ms: ISSUING_LIFETIME_MS,
             },
+            &self.permit.subtrees(),
         )?;
+        let made = NewAuthority { chain_pem, key_pem };
         let authority = Authority::open(&made.chain_pem, &made.key_pem, wall_ms())?;
         let id = authority.id();
         register.publish(&id)?;
@@ -78,6 +86,10 @@ impl New {
 
     /// Writes the request for the next one, for whoever holds the root.
     fn ask(&self, global: &Global, config: &Config) -> Result<()> {
+        if !self.permit.subtrees().is_empty() {
+            let message = "the root's holder says what may be named: give this to `muster ca root sign`";
+            return Err(Failure::usage(message).into());
+        }
         let passphrase = keys::issuing_passphrase(config)?;
         let kind = self.key.map(Into::into);
         let asked = waiting::ask(&config.folder, &config.site, kind, passphrase.as_ref())?;

@@ -33,6 +33,7 @@ impl World {
             passphrase: None,
             authorities: crate::init::Founding::Made(pki::KeyKind::P256),
             passphrase_file: None,
+            permitted: Vec::new(),
             settings: "\n[listen]\nprincipals = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n".into(),
         };
         init(&Folder::at(folder.path()), &plans).unwrap();

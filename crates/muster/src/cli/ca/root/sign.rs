@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use host::clock::wall_ms;
-use pki::{Authority, AuthorityRequest, Charter, IssuingCertificate, Serial};
+use pki::{Authority, AuthorityRequest, Charter, IssuingCertificate, NameLimits, Serial};
 use serde_json::json;
 
 use super::super::{
@@ -17,6 +17,8 @@ use super::super::{
         confirm::{Confirm, Consent},
         print,
     },
+    Permit,
+    list::may_name,
     root_files::RootFiles,
 };
 use crate::{
@@ -48,6 +50,8 @@ pub(in crate::cli) struct Sign {
     #[arg(long, default_value = "3650d", value_parser = humantime::parse_duration, value_name = "TIME")]
     lifetime: Duration,
     #[command(flatten)]
+    permit: Permit,
+    #[command(flatten)]
     confirm: Confirm,
 }
 
@@ -68,9 +72,10 @@ impl Sign {
         let fingerprint = request.key.fingerprint_sha256();
         let kept = folder.join(ISSUED).join(format!("{fingerprint}.pem"));
         let what = format!(
-            "sign an issuing CA for the installation `{}` with the {} key {fingerprint}",
+            "sign an issuing CA for the installation `{}` with the {} key {fingerprint}{}",
             request.site,
-            request.key.kind().word()
+            request.key.kind().word(),
+            only(&NameLimits::permitting(&self.permit.subtrees()))
         );
         let Consent::Given = self.confirm.ask(global, &what)? else {
             return Ok(());
@@ -95,7 +100,7 @@ impl Sign {
             now_ms: wall_ms(),
             lifetime_ms: u64::try_from(self.lifetime.as_millis()).unwrap_or(u64::MAX),
         };
-        pki::certify_issuing(root, &request.key, &charter)
+        pki::certify_issuing(root, &request.key, &charter, &self.permit.subtrees())
             .map_err(|error| Failure::usage(format!("nothing was signed: {error}")).into())
     }
 
@@ -105,7 +110,7 @@ impl Sign {
             return print::json(&json!({
                 "id": made.id, "answer": self.answer, "again": is_again,
                 "not_after_ms": made.validity.not_after_ms.to_string(),
-                "root_fingerprint": root.fingerprint_sha256(),
+                "may_name": made.names.words(), "root_fingerprint": root.fingerprint_sha256(),
             }));
         }
         print::line(match is_again {
@@ -115,9 +120,17 @@ impl Sign {
         print::fields(&[
             ("answer", self.answer.display().to_string()),
             ("ends", print::time(made.validity.not_after_ms)),
+            ("may name", may_name(&made.names)),
             ("root's fingerprint", root.fingerprint_sha256()),
         ])?;
         print::line("next, on the server: muster ca import ANSWER")
+    }
+}
+
+fn only(names: &NameLimits) -> String {
+    match names.words().join(", ") {
+        none if none.is_empty() => none,
+        words => format!(", which may name {words} and no other host"),
     }
 }
 
