@@ -6,6 +6,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use contract::v1::{Device, Restriction, Stage};
 
 use crate::{
+    cell,
     choice::Choice,
     field::{Field, Value},
     state,
@@ -81,6 +82,14 @@ pub(crate) fn ordered(field: &str) -> Option<Vec<u8>> {
     ORDERED.contains(&field).then(|| beginning(field))
 }
 
+/// No field's name.
+const PLACES: &str = "near";
+
+/// The index of where devices are, without the places; see `cell.rs`.
+pub(crate) fn places() -> Vec<u8> {
+    beginning(PLACES)
+}
+
 /// All keys of a field that few devices have, whichever the value.
 pub(crate) fn whole(field: &str) -> Option<Vec<u8>> {
     let few = ["alert", "alert_severity", "last_seen", "certificate_until"];
@@ -118,7 +127,14 @@ fn values(device: &Device) -> impl Iterator<Item = (String, Cow<'_, str>)> {
         .chain(tags)
         .filter(|(_, value)| !value.is_empty())
         .map(|(field, value)| (field, Cow::Borrowed(value)))
+        .chain(place(device))
         .chain(live(device))
+}
+
+/// By where it is.
+fn place(device: &Device) -> Option<(String, Cow<'_, str>)> {
+    let (latitude, longitude) = cell::place(device)?;
+    Some((PLACES.to_owned(), Cow::Owned(cell::key(latitude, longitude))))
 }
 
 /// By what of others' knowledge it is found.

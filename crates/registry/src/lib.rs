@@ -26,9 +26,10 @@
 //! - A device's version grows by one with each event about it; so does a person's, and a group's as long
 //!   as it exists.
 //! - A device's `groups`, the membership index and each group's number of members agree. Once a dynamic
-//!   group has settled, its members are the devices that fit its query, retired ones left out.
+//!   group has settled, its members are the devices that fit its query, retired ones left out; where that says `now`,
+//!   those that fitted at the last wake-up that was due.
 //! - What other services know of a device stands beside its record (`live.rs`): the record and its version stay as they
-//!   are when that changes.
+//!   are when that changes, or when time alone moves it from group to group.
 //! - Groups lie within one another without a circle. A device's record names the groups that it was put into; what
 //!   others are told of it names those above as well.
 //! - The keys of `index.rs` are those that follow from the records. No two living devices share a serial
@@ -42,6 +43,7 @@
 #![forbid(unsafe_code)]
 
 mod acceptance;
+mod cell;
 mod choice;
 mod command;
 mod config;

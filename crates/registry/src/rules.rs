@@ -37,7 +37,7 @@ pub(crate) struct Rules {
 struct Rule {
     group: String,
     query: Query,
-    /// The query asks what other services know.
+    /// Its members change though no device's record does: the query asks what other services know, or what time it is.
     live: bool,
 }
 
@@ -67,7 +67,7 @@ impl Rules {
             let query = Query::parse_lasting(&rule.query)?;
             Ok(Rule {
                 group: rule.group_id,
-                live: query.is_live(),
+                live: query.is_live() || query.is_timed(),
                 query,
             })
         };
@@ -79,31 +79,53 @@ impl Rules {
         Ok(Rules { rules })
     }
 
-    /// The dynamic groups, each with whether the device belongs to it.
-    pub(crate) fn judge<'a>(&'a self, device: &'a Device) -> impl Iterator<Item = (&'a str, bool)> {
-        self.rules.iter().map(|rule| rule.judge(device))
+    /// The dynamic groups, each with whether the device belongs to it now.
+    pub(crate) fn judge<'a>(
+        &'a self,
+        device: &'a Device,
+        now_ms: i64,
+    ) -> impl Iterator<Item = (&'a str, bool)> {
+        self.rules.iter().map(move |rule| rule.judge(device, now_ms))
     }
 
-    /// The same, of those alone whose members follow from what other services know.
-    pub(crate) fn judge_live<'a>(&'a self, device: &'a Device) -> impl Iterator<Item = (&'a str, bool)> {
+    /// The same, of those alone whose members change though no device's record does.
+    pub(crate) fn judge_live<'a>(
+        &'a self,
+        device: &'a Device,
+        now_ms: i64,
+    ) -> impl Iterator<Item = (&'a str, bool)> {
         let live = self.rules.iter().filter(|rule| rule.live);
-        live.map(|rule| rule.judge(device))
+        live.map(move |rule| rule.judge(device, now_ms))
     }
 
-    /// Whether the members of a group follow from what other services know.
+    /// Whether time alone moves devices in and out of any of them.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.rules.iter().any(|rule| rule.query.is_timed())
+    }
+
+    /// When a device must be judged again though nothing happens to it.
+    pub(crate) fn turns(&self, device: &Device, now_ms: i64) -> Option<i64> {
+        if device.stage() == Stage::Retired {
+            return None;
+        }
+        let turns = self.rules.iter();
+        turns.filter_map(|rule| rule.query.turns(device, now_ms)).min()
+    }
+
+    /// Whether the members of a group change though no device's record does.
     pub(crate) fn is_live(&self, group: &str) -> bool {
         self.rules.iter().any(|rule| rule.live && rule.group == group)
     }
 
     /// Whether a device belongs to this group; false if it is none of these.
-    pub(crate) fn fits(&self, group: &str, device: &Device) -> bool {
-        self.judge(device).any(|(of, fits)| of == group && fits)
+    pub(crate) fn fits(&self, group: &str, device: &Device, now_ms: i64) -> bool {
+        self.judge(device, now_ms).any(|(of, fits)| of == group && fits)
     }
 }
 
 impl Rule {
-    fn judge(&self, device: &Device) -> (&str, bool) {
+    fn judge(&self, device: &Device, now_ms: i64) -> (&str, bool) {
         let living = device.stage() != Stage::Retired;
-        (&self.group, living && self.query.matches(device))
+        (&self.group, living && self.query.matches_at(device, now_ms))
     }
 }

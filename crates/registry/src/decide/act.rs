@@ -8,7 +8,7 @@ use contract::{
 };
 use service::{Fault, Outcome, View};
 
-use super::Situation;
+use super::{Situation, turn};
 use crate::{
     choice::Choice,
     command, config, event, index,
@@ -143,22 +143,26 @@ impl<'a> Act<'a> {
             device.live = self.view().load(live::key(&device.device_id))?;
         }
         let rules = self.s.rules.clone();
-        let verdicts = rules.judge(device).map(|(group, fits)| (group.to_owned(), fits));
+        let verdicts = rules
+            .judge(device, self.s.now_ms)
+            .map(|(group, fits)| (group.to_owned(), fits));
         self.assign(device, verdicts.collect())?;
+        turn::set(self, device);
         let (record, live) = live::parts(before, device, |group| rules.is_live(group));
         self.outcome.put(state::device_key(&device.device_id), &record);
         device.live = live;
         self.beside(before, device)
     }
 
-    /// What others know of the device has changed, and with it the groups that follow from that: its own record is
-    /// written only if it names one of them.
+    /// What others know of the device has changed, or time has passed, and with it the groups that follow from that: its
+    /// own record is written only if it names one of them.
     pub(super) fn follow(&mut self, before: &Device, device: &mut Device) -> Result<(), Fault> {
         let rules = self.s.rules.clone();
         let verdicts = rules
-            .judge_live(device)
+            .judge_live(device, self.s.now_ms)
             .map(|(group, fits)| (group.to_owned(), fits));
         self.assign(device, verdicts.collect())?;
+        turn::set(self, device);
         let (record, live) = live::parts(Some(before), device, |group| rules.is_live(group));
         let beside = live::groups(before);
         let held = before.groups.iter().filter(|group| !beside.contains(group));

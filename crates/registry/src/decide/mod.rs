@@ -28,6 +28,7 @@ mod retire;
 mod saved;
 mod settle;
 mod token;
+mod turn;
 
 use std::sync::Arc;
 
@@ -177,7 +178,8 @@ pub(crate) fn fact(s: &Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, F
 }
 
 /// A wake-up: the deadline of a retiring device, the next page for a dynamic group, a configuration, a
-/// command or a job, the end of a token, a record that is to be signed, the end of an offer.
+/// command or a job, the end of a token, a record that is to be signed, the end of an offer, a moment at which a
+/// dynamic group's query turns.
 pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     if let Some(rest) = key.strip_prefix(config::WAKE) {
         return config::wake(s, rest);
@@ -199,6 +201,9 @@ pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     }
     if let Some(rest) = key.strip_prefix(regroup::WAKE) {
         return regroup::decide(s, rest);
+    }
+    if let Some(device) = key.strip_prefix(turn::WAKE) {
+        return turn::decide(s, device);
     }
     match key.strip_prefix(settle::WAKE) {
         Some(group) => settle::decide(s, group),

@@ -5,7 +5,7 @@ use contract::v1::{Device, Group};
 use prost::Message;
 use service::{Fault, Outcome};
 
-use super::{Situation, act::Act};
+use super::{Situation, act::Act, turn};
 use crate::{
     event::{self, GroupChange},
     state,
@@ -60,8 +60,9 @@ pub(super) fn decide(s: &Situation<'_>, group: &str) -> Result<Outcome, Fault> {
 }
 
 fn judge(act: &mut Act<'_>, group: &str, mut device: Device) -> Result<(), Fault> {
-    let fits = act.s.rules.fits(group, &device);
+    let fits = act.s.rules.fits(group, &device, act.s.now_ms);
     if device.groups.iter().any(|held| held == group) == fits {
+        turn::set(act, &device);
         return Ok(());
     }
     let before = device.clone();

@@ -5,34 +5,35 @@ use std::cmp::Ordering;
 use contract::v1::Device;
 
 use super::{Expr, Operand, Test, grammar::Comparison, meaning::version};
-use crate::field::{Value, day, has_coordinates};
+use crate::{
+    cell::{self, EARTH_KM},
+    field::{Value, day},
+};
 
-/// The mean radius of the earth, kilometres.
-const EARTH_KM: f64 = 6371.0;
-
-pub(super) fn matches(expr: &Expr, device: &Device) -> bool {
+pub(super) fn matches(expr: &Expr, device: &Device, now_ms: i64) -> bool {
     match expr {
-        Expr::Or(any) => any.iter().any(|expr| matches(expr, device)),
-        Expr::And(all) => all.iter().all(|expr| matches(expr, device)),
-        Expr::Not(expr) => !matches(expr, device),
+        Expr::Or(any) => any.iter().any(|expr| matches(expr, device, now_ms)),
+        Expr::And(all) => all.iter().all(|expr| matches(expr, device, now_ms)),
+        Expr::Not(expr) => !matches(expr, device, now_ms),
         Expr::Near(latitude, longitude, km) => near(device, *latitude, *longitude, *km),
         Expr::Test(field, test) => match field.read(device) {
-            Value::List(list) => list.iter().any(|text| holds(&Value::Text(text), test)),
-            value => holds(&value, test),
+            Value::List(list) => list.iter().any(|text| holds(&Value::Text(text), test, now_ms)),
+            value => holds(&value, test, now_ms),
         },
     }
 }
 
-fn holds(value: &Value<'_>, test: &Test) -> bool {
-    let order = |operand: &Operand| compare(value, operand);
+fn holds(value: &Value<'_>, test: &Test, now_ms: i64) -> bool {
+    let order = |operand: &Operand| compare(value, operand, now_ms);
+    let same = |operand: &Operand| same(value, operand, now_ms);
     match test {
         Test::Has => !value.is_absent(),
-        Test::Compare(Comparison::Equal, operand) => same(value, operand) == Some(true),
-        Test::Compare(Comparison::Unequal, operand) => same(value, operand) == Some(false),
+        Test::Compare(Comparison::Equal, operand) => same(operand) == Some(true),
+        Test::Compare(Comparison::Unequal, operand) => same(operand) == Some(false),
         Test::Compare(comparison, operand) => {
             order(operand).is_some_and(|ordering| comparison.holds(ordering))
         }
-        Test::In(operands) => operands.iter().any(|operand| same(value, operand) == Some(true)),
+        Test::In(operands) => operands.iter().any(|operand| same(operand) == Some(true)),
         Test::Between(low, high) => {
             order(low).is_some_and(Ordering::is_ge) && order(high).is_some_and(Ordering::is_le)
         }
@@ -41,15 +42,18 @@ fn holds(value: &Value<'_>, test: &Test) -> bool {
 }
 
 /// Whether a device's value is a query's: texts and versions to the letter, so that an index finds them.
-fn same(value: &Value<'_>, operand: &Operand) -> Option<bool> {
+fn same(value: &Value<'_>, operand: &Operand, now_ms: i64) -> Option<bool> {
     match (value, operand) {
         (Value::Text(text), Operand::Text(other) | Operand::Version(other, _)) => Some(text == other),
-        _ => compare(value, operand).map(Ordering::is_eq),
+        _ => compare(value, operand, now_ms).map(Ordering::is_eq),
     }
 }
 
 /// How a device's value stands to a query's. What cannot be compared fits nothing.
-fn compare(value: &Value<'_>, operand: &Operand) -> Option<Ordering> {
+fn compare(value: &Value<'_>, operand: &Operand, now_ms: i64) -> Option<Ordering> {
+    if let Operand::Now(offset_ms) = operand {
+        return compare(value, &Operand::Time(now_ms.saturating_add(*offset_ms)), now_ms);
+    }
     match (value, operand) {
         (Value::Absent, Operand::Flag(flag)) => Some(false.cmp(flag)),
         (Value::Absent, _) => None,
@@ -90,13 +94,11 @@ pub(crate) fn place_of(name: &str) -> usize {
 
 /// By the haversine formula; where operators say it is, else where it says itself.
 fn near(device: &Device, latitude: f64, longitude: f64, km: f64) -> bool {
-    let places = [device.position.as_ref(), device.location.as_ref()];
-    let Some(place) = places.into_iter().flatten().find(|place| has_coordinates(place)) else {
+    let Some((north, east)) = cell::place(device) else {
         return false;
     };
-    let (here, there) = (place.latitude.to_radians(), latitude.to_radians());
+    let (here, there) = (north.to_radians(), latitude.to_radians());
     let half = |angle: f64| (angle / 2.0).sin().powi(2);
-    let chord =
-        half(there - here) + here.cos() * there.cos() * half((longitude - place.longitude).to_radians());
+    let chord = half(there - here) + here.cos() * there.cos() * half((longitude - east).to_radians());
     2.0 * EARTH_KM * chord.sqrt().min(1.0).asin() <= km
 }

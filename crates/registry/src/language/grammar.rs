@@ -201,7 +201,21 @@ fn field(input: &mut Input<'_>) -> ModalResult<Word> {
 }
 
 fn value(input: &mut Input<'_>) -> ModalResult<Word> {
-    word.context(expected("a value")).parse_next(input)
+    let offset = opt(preceded(multispace0, from_now)).parse_next(input)?;
+    match offset {
+        Some(word) => Ok(word),
+        None => word.context(expected("a value")).parse_next(input),
+    }
+}
+
+/// `now - 30d`, which may be written without blanks: one value.
+fn from_now(input: &mut Input<'_>) -> ModalResult<Word> {
+    let offset = input.current_token_start();
+    "now".parse_next(input)?;
+    let sign = preceded(multispace0, one_of(['+', '-'])).parse_next(input)?;
+    let length = preceded(multispace0, plain).parse_next(input)?;
+    let text = format!("now{sign}{length}");
+    Ok(Word { text, offset })
 }
 
 fn word(input: &mut Input<'_>) -> ModalResult<Word> {

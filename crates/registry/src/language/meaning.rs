@@ -54,6 +54,8 @@ pub(crate) enum Operand {
     Number(f64),
     /// Milliseconds since 1970.
     Time(i64),
+    /// Milliseconds from the present time, whenever that is.
+    Now(i64),
     Version(String, Option<semver::Version>),
     Flag(bool),
 }
@@ -228,11 +230,12 @@ impl<'a> Reader<'a> {
                 Operand::Name(name)
             }
             Sort::Time => {
-                if self.lasting && value.starts_with("now") {
-                    return Err(not_lasting("the present time").into());
+                let wrong = || wrong("a date, a time or `now-30d`");
+                match from_now(value) {
+                    Some(offset_ms) if self.lasting => Operand::Now(offset_ms),
+                    Some(offset_ms) => Operand::Time(self.around.now_ms.saturating_add(offset_ms)),
+                    None => Operand::Time(time(value).ok_or_else(wrong)?),
                 }
-                let time = time(value, self.around.now_ms);
-                Operand::Time(time.ok_or_else(|| wrong("a date, a time or `now-30d`"))?)
             }
         })
     }
@@ -241,7 +244,7 @@ impl<'a> Reader<'a> {
 /// What a dynamic group's query may not rest on.
 pub(super) fn not_lasting(what: &str) -> Refusal {
     let message = format!(
-        "the query of a dynamic group may not rest on {what}: its members follow from each device alone"
+        "the query of a dynamic group may not rest on {what}: its members follow from each device and the time alone"
     );
     Refusal::invalid("query", message)
 }
@@ -269,18 +272,20 @@ pub(crate) fn version(text: &str) -> Option<semver::Version> {
     semver::Version::parse(&format!("{numbers}{padding}{rest}")).ok()
 }
 
-/// `now`, `now-30d`, `2026-01-31`, or a time as RFC 3339 writes it.
-fn time(text: &str, now_ms: i64) -> Option<i64> {
-    if let Some(offset) = text.strip_prefix("now") {
-        let (sign, length) = match offset.split_at_checked(1) {
-            None => return Some(now_ms),
-            Some(("+", length)) => (1, length),
-            Some(("-", length)) => (-1, length),
-            Some(_) => return None,
-        };
-        let length = i64::try_from(humantime::parse_duration(length).ok()?.as_millis()).ok()?;
-        return now_ms.checked_add(sign * length);
-    }
+/// `now`, `now-30d`: milliseconds from the present time.
+fn from_now(text: &str) -> Option<i64> {
+    let (sign, length) = match text.strip_prefix("now")?.split_at_checked(1) {
+        None => return Some(0),
+        Some(("+", length)) => (1, length),
+        Some(("-", length)) => (-1, length),
+        Some(_) => return None,
+    };
+    let length = i64::try_from(humantime::parse_duration(length).ok()?.as_millis()).ok()?;
+    Some(sign * length)
+}
+
+/// `2026-01-31`, or a time as RFC 3339 writes it.
+fn time(text: &str) -> Option<i64> {
     if let Some(ms) = day(text) {
         return Some(ms);
     }

@@ -10,7 +10,7 @@
 //!           | field [ "not" ] "like" value           * any characters, ? one, capitals alike
 //!           | field [ "not" ] "between" value "and" value
 //! comparison = "=" | "!=" | "<" | "<=" | ">" | ">="
-//! value     = word | 'text' | "text"                 times also: now, now-30d, now+90d
+//! value     = word | 'text' | "text"                 times also: now, now - 30d, now + 90d
 //! ```
 //!
 //! A field that a device does not have fits no comparison, not even `!=`; `not (… = …)` does.
@@ -20,6 +20,7 @@ mod grammar;
 mod like;
 mod meaning;
 pub(crate) mod plan;
+mod turn;
 
 use std::collections::BTreeSet;
 
@@ -51,6 +52,8 @@ pub(crate) struct Surroundings<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
     expr: Option<Expr>,
+    /// The present time when it was read, milliseconds since 1970.
+    read_at_ms: i64,
 }
 
 impl Query {
@@ -62,11 +65,14 @@ impl Query {
         } else {
             Some(reader.read(text)?)
         };
-        Ok(Query { expr })
+        Ok(Query {
+            expr,
+            read_at_ms: around.now_ms,
+        })
     }
 
-    /// Reads the query of a dynamic group: it must depend on the device alone, so that it need be asked again only
-    /// when its record changes or what other services know of it.
+    /// Reads the query of a dynamic group: it must depend on the device and the time alone, so that it need be asked
+    /// again only when the device's record changes, or what other services know of it, or at a moment that is known.
     pub(crate) fn parse_lasting(text: &str) -> Result<Query, Refusal> {
         if text.trim().is_empty() {
             let message = "the query of a dynamic group may not be empty; `has id` fits every device";
@@ -82,12 +88,32 @@ impl Query {
             service::Fault::Refused(refusal) => refusal,
             other => Refusal::new(Code::Internal, other.to_string()),
         })?;
-        Ok(Query { expr: Some(expr) })
+        Ok(Query {
+            expr: Some(expr),
+            read_at_ms: around.now_ms,
+        })
     }
 
-    /// Whether a device fits.
+    /// Whether a device fits, at the time that the query was read.
     pub(crate) fn matches(&self, device: &Device) -> bool {
-        self.expr.as_ref().is_none_or(|expr| eval::matches(expr, device))
+        self.matches_at(device, self.read_at_ms)
+    }
+
+    /// Whether it fits at this time.
+    pub(crate) fn matches_at(&self, device: &Device, now_ms: i64) -> bool {
+        self.expr
+            .as_ref()
+            .is_none_or(|expr| eval::matches(expr, device, now_ms))
+    }
+
+    /// Whether time alone moves devices in and out.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.expr.as_ref().is_some_and(turn::is_timed)
+    }
+
+    /// When it must be asked again of this device though nothing happens to it.
+    pub(crate) fn turns(&self, device: &Device, now_ms: i64) -> Option<i64> {
+        turn::next(self.expr.as_ref()?, device, now_ms)
     }
 
     /// Whether it asks what other services know.

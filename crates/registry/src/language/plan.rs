@@ -2,6 +2,7 @@
 
 use super::{Expr, Operand, Query, Test, eval::place_of, grammar::Comparison};
 use crate::{
+    cell,
     field::{Field, Sort},
     index, state,
 };
@@ -80,8 +81,22 @@ fn of(expr: &Expr) -> Vec<Ranges> {
             parts.map(|parts| vec![parts.concat()]).unwrap_or_default()
         }
         Expr::Test(field, test) => by_test(field, test).into_iter().collect(),
-        Expr::Not(_) | Expr::Near(..) => Vec::new(),
+        Expr::Near(latitude, longitude, km) => vec![by_place(*latitude, *longitude, *km)],
+        Expr::Not(_) => Vec::new(),
     }
+}
+
+/// By an index of places; what lies around the circle is sorted out by the query itself.
+fn by_place(latitude: f64, longitude: f64, km: f64) -> Ranges {
+    let span = |(low, high)| Range::Span {
+        prefix: index::places(),
+        low,
+        high,
+    };
+    cell::around(latitude, longitude, km)
+        .into_iter()
+        .map(span)
+        .collect()
 }
 
 fn by_test(field: &Field, test: &Test) -> Option<Ranges> {

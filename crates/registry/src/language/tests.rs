@@ -111,6 +111,10 @@ fn devices_fit_or_do_not() {
         ("end_of_support < 2026-01-31", false),
         ("reported < now-30d", true),
         ("reported < now-6weeks", false),
+        ("reported < now - 30d", true),
+        ("reported < now -30d and reported > now- 6weeks", true),
+        ("reported between now - 41d and now + 1d", true),
+        ("reported in (now - 40d)", true),
         ("warranty_until < now", false),
         ("erased = no", true),
         ("has erased", false),
@@ -148,6 +152,7 @@ fn what_does_not_parse_says_where_and_what_was_expected() {
         ("price > much", "a number was expected for `price`"),
         ("reported < yesterday", "a date, a time or `now-30d`"),
         ("reported < now-x", "a date"),
+        ("reported < now - ", "was expected"),
         ("near(91, 0, 1)", "a latitude"),
         ("near(1, 0)", "character"),
         ("near(1, 0, NaN)", "a distance"),
@@ -179,18 +184,55 @@ fn queries_are_bounded() {
 
 #[test]
 fn a_dynamic_group_rests_on_the_record_alone() {
-    for bad in [
-        "",
-        "group = x",
-        "has group",
-        "reported < now-1d",
-        "@old",
-        "site =",
-    ] {
+    for bad in ["", "group = x", "has group", "@old", "site ="] {
         assert!(Query::parse_lasting(bad).is_err(), "{bad}");
     }
     let query = Query::parse_lasting("end_of_support < 2026-02-01 and site = berlin").unwrap();
     assert!(query.matches(&pump()));
+}
+
+#[test]
+fn it_is_known_when_time_alone_moves_a_device() {
+    let device = pump();
+    // 40 days before now; `end_of_support` is a day before it.
+    let reported = device.reported_at_ms;
+    let (support, after) = (NOW_MS - DAY_MS, |days: i64| reported + days * DAY_MS);
+    for (text, turns) in [
+        ("reported < now - 30d", vec![after(30) + 1]),
+        ("reported >= now - 30d", vec![after(30) + 1]),
+        ("reported <= now - 30d", vec![after(30)]),
+        ("reported > now - 30d", vec![after(30)]),
+        ("reported = now", vec![reported, reported + 1]),
+        (
+            "not reported in (now - 1d, now - 2d)",
+            vec![after(1), after(1) + 1, after(2), after(2) + 1],
+        ),
+        (
+            "reported between now - 9d and now - 5d",
+            vec![after(5), after(9) + 1],
+        ),
+        (
+            "end_of_support < now + 90d and reported < now - 50d or site = berlin",
+            vec![support - 90 * DAY_MS + 1, after(50) + 1],
+        ),
+        ("reported < 2026-02-01", vec![]),
+        ("warranty_until < now", vec![]),
+    ] {
+        let query = Query::parse_lasting(text).unwrap();
+        assert_eq!(query.is_timed(), text.contains("now"), "{text}");
+        let (mut found, mut now_ms) = (Vec::new(), 0);
+        while let Some(turn) = query.turns(&device, now_ms) {
+            // In between, nothing turns.
+            let fits = query.matches_at(&device, now_ms);
+            assert_eq!(query.matches_at(&device, (now_ms + turn) / 2), fits, "{text}");
+            assert_eq!(query.matches_at(&device, turn - 1), fits, "{text}");
+            found.push(turn);
+            now_ms = turn;
+        }
+        assert_eq!(found, turns, "{text}");
+    }
+    let query = Query::parse_lasting("reported < now - 30d").unwrap();
+    assert!(!query.matches_at(&device, after(30)) && query.matches_at(&device, after(30) + 1));
 }
 
 #[test]
@@ -208,6 +250,10 @@ fn a_query_that_names_what_is_indexed_is_found_by_it() {
         ("restriction = none", 0),
         ("restriction = quarantined", 1),
         ("site != berlin", 0),
+        ("near(52.5, 13.4, 5)", 1),
+        ("near(52.5, 13.4, 5) and site = berlin", 2),
+        ("near(52.5, 13.4, 5) or near(0, 180, 5)", 1),
+        ("not near(52.5, 13.4, 5)", 0),
     ] {
         assert_eq!(ways(text), expected, "{text}");
     }

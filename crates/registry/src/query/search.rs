@@ -27,8 +27,8 @@ pub(super) fn within(sight: &Sight) -> Option<Ranges> {
 /// The most ids that are gathered from an index that is not in their order.
 const SPAN_MAX: usize = 4_096;
 
-/// Keys of such an index that are read at a time.
-const CHUNK: usize = 64;
+/// Keys of such an index that are read at a time, at first and at most: what lies beyond the last value is read in vain.
+const CHUNKS: (usize, usize) = (4, 64);
 
 /// Where to look.
 pub(super) struct Search<'a> {
@@ -124,7 +124,7 @@ impl Source {
 /// Opens a way, with about how many keys it has: those of straight ranges are counted up to `PROBE` each. `None`: an
 /// index that is not in the order of the ids has more than `most`.
 fn open(view: &View<'_>, ranges: Ranges, most: usize) -> Result<Option<(usize, Vec<Source>)>, Fault> {
-    let (mut keys, mut sources) = (0, Vec::new());
+    let (mut keys, mut spanned, mut sources) = (0, 0, Vec::new());
     for range in ranges {
         sources.push(match range {
             Range::Keys { prefix, id_at } => {
@@ -134,9 +134,12 @@ fn open(view: &View<'_>, ranges: Ranges, most: usize) -> Result<Option<(usize, V
                 Source::Keys { prefix, id_at }
             }
             Range::Span { prefix, low, high } => {
-                let Some(ids) = gather(view, &prefix, &low, &high, most)? else {
+                // Together they are held to it: a circle has many.
+                let left = most.saturating_sub(spanned);
+                let Some(ids) = gather(view, &prefix, &low, &high, left)? else {
                     return Ok(None);
                 };
+                spanned += ids.len();
                 keys += ids.len();
                 Source::Ids(ids.into_iter().collect())
             }
@@ -153,10 +156,11 @@ fn gather(
     high: &[u8],
     most: usize,
 ) -> Result<Option<BTreeSet<Vec<u8>>>, Fault> {
-    let (mut ids, mut after) = (BTreeSet::new(), [prefix, low].concat());
+    let (mut ids, mut after, mut chunk) = (BTreeSet::new(), [prefix, low].concat(), CHUNKS.0);
     while ids.len() <= most {
-        let page = view.scan(prefix, Some(&after), CHUNK)?;
-        let ended = page.len() < CHUNK;
+        let page = view.scan(prefix, Some(&after), chunk)?;
+        let ended = page.len() < chunk;
+        chunk = CHUNKS.1.min(2 * chunk);
         for (key, _) in page {
             let rest = key.get(prefix.len()..).unwrap_or_default();
             if rest.get(..high.len()).unwrap_or(rest) > high {

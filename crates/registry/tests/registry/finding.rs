@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use contract::v1::{
-    Changed, CountDevices, Device, DevicesCounted, DevicesListed, Done, ListDevices, PutGroup, PutQuery,
-    RegisterDevice, RegisterDevices, RegisteredDevices, RemoveQuery,
+    CertificateStatus, Changed, CountDevices, Device, DevicesCounted, DevicesListed, Done, ListDevices,
+    Location, PutGroup, PutQuery, RegisterDevice, RegisterDevices, RegisteredDevices, RemoveQuery, Report,
 };
 
 use crate::world::{ADA, World, change, register, registered};
@@ -333,6 +333,82 @@ fn conditions_and_a_query_hold_together() {
 }
 
 #[test]
+fn a_circle_is_found_by_its_index_at_the_poles_and_over_the_date_line() {
+    let mut w = World::new();
+    let places = [
+        (52.52, 13.40),
+        (52.40, 13.07),
+        (-17.0, 179.99),
+        (-17.0, -179.99),
+        (-17.0, 178.0),
+        (89.95, 10.0),
+        (89.95, -170.0),
+        (88.0, 10.0),
+        (-90.0, 0.0),
+        (0.0, 0.001),
+    ];
+    for (n, (latitude, longitude)) in places.iter().enumerate() {
+        let fields = [
+            ("latitude", latitude.to_string()),
+            ("longitude", longitude.to_string()),
+        ];
+        let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+        w.ask::<Changed>(ADA, "register", &registered(&format!("p-{n}"), &fields))
+            .unwrap();
+    }
+    for (query, found) in [
+        ("near(52.52, 13.40, 0)", vec!["p-0"]),
+        ("near(52.52, 13.40, 30)", vec!["p-0", "p-1"]),
+        ("near(-17, 180, 5)", vec!["p-2", "p-3"]),
+        ("near(-17, -180, 5)", vec!["p-2", "p-3"]),
+        ("near(-17, -179.9, 300)", vec!["p-2", "p-3", "p-4"]),
+        ("near(90, 77, 10)", vec!["p-5", "p-6"]),
+        ("near(89.95, 10, 12)", vec!["p-5", "p-6"]),
+        ("near(89.95, 10, 10)", vec!["p-5"]),
+        ("near(-89.99, 120, 2)", vec!["p-8"]),
+        ("near(0, 0, 1)", vec!["p-9"]),
+        ("near(48, 2, 10)", vec![]),
+        ("near(0, 0, 20100) and site = nowhere", vec![]),
+    ] {
+        assert_eq!(all(&mut w, query, "", 50), found, "{query}");
+        // What is negated has no index.
+        assert_eq!(
+            all(&mut w, &format!("not (not ({query}))"), "", 50),
+            found,
+            "{query}"
+        );
+    }
+    // Where it says itself that it is counts as long as no operator says otherwise.
+    let report = Report {
+        location: Some(Location {
+            latitude: 52.52,
+            longitude: 13.41,
+            ..Location::default()
+        }),
+        ..Report::default()
+    };
+    let here = "near(52.52, 13.40, 3)";
+    w.ask::<Changed>(ADA, "register", &register("q")).unwrap();
+    w.certificate("devices", "q", CertificateStatus::Active);
+    w.ask::<Changed>("devices/q", "report", &report).unwrap();
+    assert_eq!(all(&mut w, here, "", 50), ["p-0", "q"]);
+    let moved = change("q", &[("latitude", "-90"), ("longitude", "1")]);
+    w.ask::<Changed>(ADA, "change", &moved).unwrap();
+    assert_eq!(all(&mut w, here, "", 50), ["p-0"]);
+    let group = PutGroup {
+        group_id: "near-berlin".into(),
+        query: Some("near(52.52, 13.40, 30)".into()),
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "put-group", &group).unwrap();
+    w.wait(0);
+    assert_eq!(all(&mut w, "group = near-berlin", "", 50), ["p-0", "p-1"]);
+    let moved = change("q", &[("latitude", ""), ("longitude", "")]);
+    w.ask::<Changed>(ADA, "change", &moved).unwrap();
+    assert_eq!(all(&mut w, "group = near-berlin", "", 50), ["p-0", "p-1", "q"]);
+}
+
+#[test]
 fn a_query_costs_what_it_returns_however_large_the_fleet() {
     let mut w = World::new();
     let mut costs = Vec::new();
@@ -345,7 +421,10 @@ fn a_query_costs_what_it_returns_however_large_the_fleet() {
                 } else {
                     ("tags.line", "7")
                 };
-                registered(&format!("d-{n:05}"), &[("site", "s1"), rare])
+                // Ten kilometres apart, around the globe at one latitude.
+                let east = (n as f64 * 0.1 - 180.0).to_string();
+                let place = [("latitude", "30"), ("longitude", east.as_str())];
+                registered(&format!("d-{n:05}"), &[("site", "s1"), rare, place[0], place[1]])
             };
             let request = RegisterDevices {
                 devices: (0..500).map(row).collect(),
@@ -368,6 +447,7 @@ fn a_query_costs_what_it_returns_however_large_the_fleet() {
             cost("site = s1 and tags.rare = yes", 5),
             cost("site = s1", 50),
             cost("id = d-00500", 1),
+            cost("near(30, -177.5, 100)", 21),
         ]);
     }
     assert_eq!(costs[0], costs[2], "three times the devices cost the same");

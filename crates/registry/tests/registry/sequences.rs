@@ -230,6 +230,7 @@ fn dynamic_groups_have_who_fits(w: &World) {
                 "connectivity = offline or alert = hot" => {
                     live.connectivity() == Connectivity::Offline || !live.alerts.is_empty()
                 }
+                "stage_since < now - 1500ms" => device.stage_since_ms < w.now_ms - 1_500,
                 _ => {
                     device.tags.get("line").is_some_and(|line| line == "1") || device.firmware_version == "1"
                 }

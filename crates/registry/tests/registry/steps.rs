@@ -190,7 +190,7 @@ fn speaking() -> impl Strategy<Value = Step> {
 
 fn grouping() -> impl Strategy<Value = Step> {
     let ids = prop::collection::vec(device_id().prop_map(str::to_owned), 0..3);
-    (group_id(), ids, 0..5u64, 0..7).prop_map(|(group, device_ids, n, what)| {
+    (group_id(), ids, 0..6u64, 0..7).prop_map(|(group, device_ids, n, what)| {
         let group_id = group.to_owned();
         let members = ChangeMembers {
             group_id: group.into(),
@@ -205,6 +205,7 @@ fn grouping() -> impl Strategy<Value = Step> {
                     "",
                     "has serial_number",
                     "connectivity = offline or alert = hot",
+                    "stage_since < now - 1500ms",
                 ];
                 let put = v1::PutGroup {
                     group_id,

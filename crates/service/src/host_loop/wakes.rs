@@ -77,6 +77,10 @@ impl<S: Service> HostLoop<S> {
     ) -> Result<(), StoreError> {
         let time_key = keys::wake_time(name);
         let former = View::new(base, &group.batch).raw_record::<Number>(&time_key)?;
+        let same = |former: &Number| at_ms.is_some_and(|at| u64::try_from(at) == Ok(former.value));
+        if former.as_ref().is_some_and(same) {
+            return Ok(());
+        }
         if let Some(former) = former {
             group
                 .batch
