@@ -50,6 +50,7 @@ mod published;
 mod request;
 mod revocation;
 mod serial;
+mod signed;
 mod validity;
 
 pub use authority::{
@@ -73,4 +74,5 @@ pub use published::{PublishedList, PublishedListError};
 pub use request::{RequestError, csr_for};
 pub use revocation::{Reason, RevocationList, RevocationListError, Revoked};
 pub use serial::{Serial, SerialError};
+pub use signed::Signed;
 pub use validity::{BACKDATE_MS, Validity, ValidityError};
