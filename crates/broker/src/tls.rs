@@ -21,6 +21,7 @@ use crate::{FrontDoorError, TlsMaterial};
 
 mod factories;
 mod records;
+mod remembered;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -179,9 +180,8 @@ impl Configs {
         renew_after_ms: u64,
     ) -> Result<Configs, FrontDoorError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier = |demand| {
-            ClientVerifier::new(material, factories, renew_after_ms, demand, provider.clone()).map(Arc::new)
-        };
+        let verifier =
+            |demand| ClientVerifier::new(material, factories, renew_after_ms, demand).map(Arc::new);
         let (certified, open) = (verifier(Demand::Certificate)?, verifier(Demand::Nothing)?);
         let config = |clients| server_config(material, clients, &provider).map(Arc::new);
         Ok(Configs {

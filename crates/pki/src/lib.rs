@@ -55,6 +55,7 @@ mod published;
 mod request;
 mod revocation;
 mod serial;
+mod signed;
 mod validity;
 
 pub use authority::{
@@ -80,4 +81,5 @@ pub use published::{PublishedList, PublishedListError};
 pub use request::{RequestError, csr_for};
 pub use revocation::{Reason, RevocationList, RevocationListError, Revoked};
 pub use serial::{Serial, SerialError};
+pub use signed::Signed;
 pub use validity::{BACKDATE_MS, Validity, ValidityError};

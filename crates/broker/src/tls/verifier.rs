@@ -10,7 +10,6 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
     SignatureScheme,
     client::danger::HandshakeSignatureValid,
-    crypto::CryptoProvider,
     server::{
         WebPkiClientVerifier,
         danger::{ClientCertVerified, ClientCertVerifier},
@@ -19,7 +18,7 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, UnixTime};
 use session::Peer;
 
-use super::{Demand, certificates, factories::Factories, unfit};
+use super::{Demand, certificates, factories::Factories, remembered, unfit};
 use crate::{FrontDoorError, TlsMaterial};
 
 /// Certificates of the installation's own issuing CAs, in their time; a device's also for a while after it, so
@@ -41,10 +40,12 @@ impl ClientVerifier {
         factories: &Arc<Factories>,
         renew_after_ms: u64,
         demand: Demand,
-        provider: Arc<CryptoProvider>,
     ) -> Result<ClientVerifier, FrontDoorError> {
+        let issuing = certificates("the issuing CAs", &material.issuing_pem)?;
+        let above = certificates("the client roots", &material.client_roots_pem)?;
+        let provider = Arc::new(remembered::provider(&issuing, &above));
         let mut roots = RootCertStore::empty();
-        for root in certificates("the client roots", &material.client_roots_pem)? {
+        for root in above {
             roots.add(root).map_err(|e| unfit("the client roots", &e))?;
         }
         let chains = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
@@ -55,7 +56,7 @@ impl ClientVerifier {
             hints: ours.chain(factories.subjects()).collect(),
             factories: factories.clone(),
             chains,
-            issuing: certificates("the issuing CAs", &material.issuing_pem)?,
+            issuing,
             renew_after_ms,
             demand,
         })
