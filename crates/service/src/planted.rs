@@ -43,6 +43,10 @@ mistakes! {
     ResumedAndForgotten "resumed-and-forgotten" "What was sent and not acknowledged is not sent again when its session goes on.";
     SyncSkipped "sync-skipped" "A commit counts once it is written, whether the disk has it or not.";
     TailUnchecked "tail-unchecked" "A record that cannot be read counts as the end of the log, whatever lies behind it.";
+    VoidedUnflushed "voided-unflushed" "A full log is voided before the database has flushed what was in it.";
+    TurnUnnoted "turn-unnoted" "A log is brought into the database without a note of what it leaves alone.";
+    VoidForgotten "void-forgotten" "Opening does not make durable that a log was voided.";
+    RowsUncounted "rows-uncounted" "Opening does not mind that rows of the database are missing or older ones.";
 }
 
 #[cfg(feature = "planted-bugs")]

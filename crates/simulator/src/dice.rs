@@ -7,6 +7,7 @@ use rand_chacha::{
 use service::Entropy;
 
 /// A stream of chance.
+#[derive(Debug)]
 pub(crate) struct Dice(ChaCha8Rng);
 
 impl Dice {

@@ -1,16 +1,25 @@
-//! A service's disk: under its store lies the product's redo log, on a file that does what real ones do: it is full,
-//! it fails, it is torn, and bits flip where they lie. Where the product brings a full log into sled, this one grows.
+//! A service's disk: the product's redo logs, its turns of a full one into the database below, and its recovery, on files
+//! that do what real ones do: they are full, they fail, they are torn, and bits flip where they lie. In sled's place
+//! stands a map that promises no more than the store asks for ([`crate::tree`]).
 
 mod store_on_it;
+mod turning;
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::Mutex;
-use service::store::{Batch, Durable, Pair, StoreError};
-use store::Log;
+use service::store::{Batch, Durable, Read, StoreError};
+use store::Stepped;
 
-pub(crate) use self::store_on_it::{Rows, SimStore};
-use crate::{dice::Dice, platter::Platter};
+pub use self::turning::TurnEnd;
+pub(crate) use self::{
+    store_on_it::{Rows, SimStore},
+    turning::{LAST_STEP, Turned},
+};
+use crate::{dice::Dice, platter::Platter, tree::SimTree};
+
+/// The logs' names, as errors have them.
+const LOGS: [&str; 2] = ["redo", "redo-2"];
 
 /// What becomes of the next commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,18 +45,20 @@ struct State {
     rows: Table,
     /// Of a commit that failed: it is there when the store is opened anew, or not.
     doubtful: Option<Batch>,
-    file: Platter,
-    log: Option<Log<Platter>>,
-    /// The number of the first commit that was not acknowledged, as a file beside the log says.
+    logs: [Platter; 2],
+    tree: Platter,
+    store: Option<Stepped<SimTree, Platter>>,
+    /// The number of the first commit that was not acknowledged, as a file beside the logs says.
     acknowledged: Option<u64>,
-    /// Where the last commit begins that was acknowledged.
-    last_at: u64,
-    /// What the file was before a bit flipped in it.
-    sound: Option<Vec<u8>>,
+    /// In which log the last commit lies that was acknowledged, and where it begins; as far as that is known.
+    last: Option<(usize, u64)>,
+    /// What the files were before a bit flipped in one of them.
+    sound: Option<[Vec<u8>; 3]>,
     dice: Dice,
     epoch: u64,
     full: bool,
     fate: Option<Fate>,
+    pace: turning::Pace,
     /// What a store did that none may do.
     found: Option<String>,
 }
@@ -55,15 +66,18 @@ struct State {
 impl Disk {
     /// An empty disk, whose store has this epoch; what it does to what is written is decided by the seed.
     pub(crate) fn new(epoch: u64, seed: u64) -> Disk {
+        let mut dice = Dice::new(seed, epoch);
         let mut state = State {
             rows: BTreeMap::new(),
             doubtful: None,
-            file: Platter::default(),
-            log: None,
+            logs: Default::default(),
+            tree: Platter::default(),
+            store: None,
             acknowledged: None,
-            last_at: 0,
+            last: None,
             sound: None,
-            dice: Dice::new(seed, epoch),
+            pace: turning::Pace::of(&mut dice),
+            dice,
             epoch,
             full: false,
             fate: None,
@@ -79,17 +93,29 @@ impl Disk {
         if state.full {
             return Err(full());
         }
-        state.log = None;
+        state.close();
         state.fate = None;
-        state.file.on();
+        state.platters().for_each(Platter::on);
         state.replay()?;
         drop(state);
         Ok(SimStore(self.clone()))
     }
 
-    /// There is no room, or there is again.
+    /// There is no room, or there is again, and the watermark sees that.
     pub(crate) fn set_full(&self, full: bool) {
-        self.0.lock().full = full;
+        self.fill(full, full);
+    }
+
+    /// There is no room. Mostly the watermark sees that in time; else whoever needs room meets the end.
+    pub(crate) fn run_out(&self) {
+        let seen = self.0.lock().dice.percent(60);
+        self.fill(true, seen);
+    }
+
+    fn fill(&self, full: bool, seen: bool) {
+        let mut state = self.0.lock();
+        state.full = seen;
+        state.platters().for_each(|file| file.set_full(full));
     }
 
     /// What the next commit comes to.
@@ -97,29 +123,46 @@ impl Disk {
         self.0.lock().fate = Some(fate);
     }
 
-    /// The power is cut; nobody has the store open. What stands beside the log may be older then.
+    /// The power is cut; nobody has the store open. What stands beside the logs may be older then.
     pub(crate) fn cut_power(&self) {
         let state = &mut *self.0.lock();
-        state.log = None;
-        state.file.cut_power(&mut state.dice);
+        state.close();
+        for file in state.logs.iter().chain([&state.tree]) {
+            file.cut_power(&mut state.dice);
+        }
         state.acknowledged = state.acknowledged.filter(|_| state.dice.percent(50));
     }
 
-    /// A bit flips; nobody has the store open. Where a power cut has taken the only proof of the last commit, not in
-    /// that one.
-    pub(crate) fn flip(&self) -> usize {
+    /// A bit flips in one of the files; nobody has the store open. Where a power cut has taken the only proof of the
+    /// last commit, not in that one. In which file, and where.
+    pub(crate) fn flip(&self) -> (&'static str, usize) {
         let state = &mut *self.0.lock();
-        state.log = None;
-        state.sound.get_or_insert_with(|| state.file.copy());
-        let until = state.acknowledged.map_or(state.last_at, |_| u64::MAX);
-        state.file.flip(until, &mut state.dice)
+        state.close();
+        if state.sound.is_none() {
+            let [one, other] = &state.logs;
+            state.sound = Some([one.copy(), other.copy(), state.tree.copy()]);
+        }
+        if state.dice.percent(40) {
+            return ("the database", state.tree.flip_anywhere(&mut state.dice));
+        }
+        let log = state.dice.below(2) as usize;
+        let until = match (state.acknowledged, state.last) {
+            (Some(_), _) => u64::MAX,
+            (None, Some((at, begin))) if at == log => begin,
+            (None, Some(_)) => u64::MAX,
+            (None, None) => 0,
+        };
+        (LOGS[log], state.logs[log].flip(until, &mut state.dice))
     }
 
     /// The operator brings back what was there before a bit flipped.
     pub(crate) fn mend(&self) {
         let mut state = self.0.lock();
         if let Some(sound) = state.sound.take() {
-            state.file.put(sound);
+            state
+                .platters()
+                .zip(sound)
+                .for_each(|(file, bytes)| file.put(bytes));
         }
     }
 
@@ -159,31 +202,63 @@ fn full() -> StoreError {
 }
 
 impl State {
-    /// A new log, with all the rows in it.
+    /// Nobody has it open any more: what was only in memory is gone.
+    fn close(&mut self) {
+        self.store = None;
+    }
+
+    fn platters(&self) -> impl Iterator<Item = &Platter> {
+        self.logs.iter().chain([&self.tree])
+    }
+
+    /// Opens what lies on the disk, or makes a store where nothing does.
+    fn assemble(&mut self) -> Result<Stepped<SimTree, Platter>, StoreError> {
+        let tree = SimTree::open(
+            self.tree.clone(),
+            Dice::new(self.dice.below(u64::MAX), self.epoch),
+        );
+        Stepped::open(
+            tree,
+            &self.logs,
+            self.acknowledged,
+            self.epoch,
+            self.pace.full_bytes(),
+        )
+    }
+
+    /// A new store, with all the rows in it.
     fn begin(&mut self) {
-        self.file.on();
-        self.file.put(Vec::new());
-        (self.doubtful, self.sound, self.last_at) = (None, None, 0);
-        let stamps = [self.dice.below(u64::MAX), self.dice.below(u64::MAX)];
+        self.close();
+        for file in self.platters() {
+            file.on();
+            file.set_full(false);
+            file.put(Vec::new());
+        }
+        (self.doubtful, self.sound, self.last, self.acknowledged) = (None, None, None, None);
         let mut batch = Batch::default();
         self.rows
             .iter()
             .for_each(|(key, value)| batch.put(key.as_slice(), value.as_slice()));
-        let made = Log::create(self.file.clone(), stamps).and_then(|mut log| {
-            log.commit(&batch)?;
-            Ok(log.next())
+        let made = self.assemble().and_then(|mut store| {
+            store.commit(&batch)?;
+            Ok(store.next())
         });
         match made {
             Ok(next) => self.acknowledged = Some(next),
-            Err(error) => self.found = Some(format!("no log could be made: {error}")),
+            Err(error) => self.found = Some(format!("no store could be made: {error}")),
         }
+        let full = self.full;
+        self.platters().for_each(|file| file.set_full(full));
     }
 
-    /// Reads the log: it comes to what was acknowledged, perhaps with the commit that failed last, or is refused; and
+    /// Opens the store: it comes to what was acknowledged, perhaps with the commit that failed last, or is refused; and
     /// only a flipped bit is a reason to refuse it (I15).
     fn replay(&mut self) -> Result<(), StoreError> {
-        let opened = Log::open(self.file.clone(), self.acknowledged);
-        let (log, changes) = match opened {
+        let opened = self.assemble().and_then(|store| {
+            let rows = store.scan(b"", None, usize::MAX)?;
+            Ok((store, Table::from_iter(rows)))
+        });
+        let (store, rows) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 if self.sound.is_none() {
@@ -192,11 +267,9 @@ impl State {
                 return Err(error);
             }
         };
-        let mut rows = Table::new();
-        apply(&mut rows, changes);
         let mut with_doubtful = self.rows.clone();
         if let Some(batch) = self.doubtful.take() {
-            apply(&mut with_doubtful, own(&batch));
+            apply(&mut with_doubtful, &batch);
         }
         if rows != self.rows && rows != with_doubtful {
             let (found, expected) = (rows.len(), self.rows.len());
@@ -204,15 +277,19 @@ impl State {
                 "a store serves {found} rows, which are not the {expected} that were committed to it"
             ));
         }
-        self.rows = rows;
-        if self.acknowledged != Some(log.next()) {
-            // Where its last record begins is not known before the next one.
-            self.last_at = 0;
+        if store.epoch() != self.epoch {
+            self.found = Some("a store has another epoch than it was made with".into());
         }
-        self.acknowledged = Some(log.next());
+        self.rows = rows;
+        if self.acknowledged != Some(store.next()) {
+            // Where its last record begins is not known before the next one.
+            self.last = None;
+        }
+        self.acknowledged = Some(store.next());
         // Whatever flipped was of no consequence.
         self.sound = None;
-        self.log = Some(log);
+        self.pace.opened();
+        self.store = Some(store);
         Ok(())
     }
 
@@ -221,57 +298,46 @@ impl State {
             return Err(full());
         }
         let fate = self.fate.take();
-        match fate {
-            None | Some(Fate::Half) => {}
-            Some(Fate::Lost) => self.file.fail_after(0, self.dice.below(256)),
-            Some(Fate::Kept) => self.file.fail_after(1, 0),
-            Some(Fate::After(steps)) => self.file.fail_after(steps, self.dice.below(256)),
+        let torn = self.dice.below(256);
+        let ends = match fate {
+            None | Some(Fate::Half) => None,
+            Some(Fate::Lost) => Some((0, torn)),
+            Some(Fate::Kept) => Some((1, 0)),
+            Some(Fate::After(steps)) => Some((steps, torn)),
+        };
+        if let Some((steps, torn)) = ends {
+            self.platters().for_each(|file| file.fail_after(steps, torn));
         }
         let half = Some(Fate::Half) == fate;
         let written = if half { first_half(batch) } else { batch.clone() };
-        let log = self.log.as_mut().ok_or_else(closed)?;
-        let at = log.end();
-        let committed = log.commit(&written);
-        let next = log.next();
-        if fate.is_none() && committed.is_ok() {
-            apply(&mut self.rows, own(batch));
-            self.acknowledged = Some(next);
-            self.last_at = at;
-            return Ok(Durable::attest());
+        let store = self.store.as_mut().ok_or_else(closed)?;
+        let committed = store.commit(&written);
+        let (end, next) = (store.end(), store.next());
+        match committed {
+            Ok(at) if fate.is_none() => {
+                apply(&mut self.rows, batch);
+                self.acknowledged = Some(next);
+                self.last = Some((end.0, at));
+                Ok(Durable::attest())
+            }
+            Err(full @ StoreError::Full { .. }) if fate.is_none() => Err(full),
+            _ => {
+                // After a failed commit nothing is read until the store is opened anew.
+                self.close();
+                self.doubtful = Some(batch.clone());
+                Err(StoreError::Engine("the simulated disk failed".into()))
+            }
         }
-        // After a failed commit nothing is read until the store is opened anew.
-        self.log = None;
-        self.doubtful = Some(batch.clone());
-        Err(StoreError::Engine("the simulated disk failed".into()))
-    }
-
-    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Vec<Pair> {
-        let from = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after.to_vec()),
-            _ => Bound::Included(prefix.to_vec()),
-        };
-        self.rows
-            .range((from, Bound::Unbounded))
-            .take_while(|(key, _)| key.starts_with(prefix))
-            .take(limit)
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect()
     }
 }
 
-fn apply(rows: &mut Table, changes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>) {
-    for (key, value) in changes {
+fn apply(rows: &mut Table, batch: &Batch) {
+    for (key, value) in batch.iter() {
         match value {
-            Some(value) => rows.insert(key, value),
-            None => rows.remove(&key),
+            Some(value) => rows.insert(key.to_vec(), value.to_vec()),
+            None => rows.remove(key),
         };
     }
-}
-
-fn own(batch: &Batch) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> {
-    batch
-        .iter()
-        .map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)))
 }
 
 fn first_half(batch: &Batch) -> Batch {
@@ -290,90 +356,4 @@ fn closed() -> StoreError {
 }
 
 #[cfg(test)]
-mod tests {
-    use service::store::{Batch, Read, Store};
-    use store::conformance::{self, Home};
-
-    use super::{Disk, Fate, SimStore};
-
-    impl Home for Disk {
-        type Engine = SimStore;
-
-        fn open(&self) -> SimStore {
-            Disk::open(self).expect("there is room")
-        }
-    }
-
-    fn put(value: &str) -> Batch {
-        let mut batch = Batch::default();
-        batch.put("k", value);
-        batch
-    }
-
-    /// As the engines of the store crate; damage is not simulated.
-    #[test]
-    fn the_simulated_disk_conforms() {
-        conformance::suite_without_damage(|| Disk::new(7, 1));
-    }
-
-    #[test]
-    fn a_failed_commit_is_there_or_not_as_its_fate_says_and_nothing_is_read_before_it_is_opened_anew() {
-        for (fate, kept) in [(Fate::Lost, "old"), (Fate::Kept, "new"), (Fate::After(9), "new")] {
-            let disk = Disk::new(7, 1);
-            let store = Home::open(&disk);
-            store.commit(&put("old")).expect("committed");
-            disk.set_fate(fate);
-            assert!(store.commit(&put("new")).is_err() && store.get(b"k").is_err());
-            let store = Home::open(&disk);
-            assert_eq!(store.get(b"k").expect("read").as_deref(), Some(kept.as_bytes()));
-        }
-    }
-
-    #[test]
-    fn a_full_disk_takes_nothing_keeps_all_and_goes_on() {
-        let disk = Disk::new(7, 1);
-        let store = Home::open(&disk);
-        store.commit(&put("old")).expect("committed");
-        disk.set_full(true);
-        assert!(store.commit(&put("new")).is_err() && store.has_room().is_err());
-        assert_eq!(store.get(b"k").expect("read").as_deref(), Some(&b"old"[..]));
-        disk.set_full(false);
-        store.commit(&put("new")).expect("committed");
-    }
-
-    #[test]
-    fn what_a_power_cut_leaves_is_what_was_acknowledged_and_a_flipped_bit_is_refused_or_of_no_consequence() {
-        let (mut refused, mut opened) = (0, 0);
-        for seed in 0..60 {
-            let disk = Disk::new(7, seed);
-            let store = Home::open(&disk);
-            for value in ["one", "two", "three"] {
-                store.commit(&put(value)).expect("committed");
-            }
-            disk.set_fate(Fate::After(seed % 3));
-            store.commit(&put("four")).expect_err("it fails");
-            disk.cut_power();
-            let store = Home::open(&disk);
-            let read = store.get(b"k").expect("read");
-            assert!(read.as_deref() == Some(b"three") || read.as_deref() == Some(b"four"));
-            if seed % 2 == 0 {
-                disk.cut_power();
-            }
-            disk.flip();
-            match Disk::open(&disk) {
-                Ok(store) => {
-                    opened += 1;
-                    assert_eq!(store.get(b"k").expect("read"), read);
-                }
-                Err(error) => {
-                    refused += 1;
-                    assert!(error.to_string().contains("redo"), "{error}");
-                    disk.mend();
-                    assert_eq!(Home::open(&disk).get(b"k").expect("read"), read);
-                }
-            }
-            assert_eq!(disk.take_found(), None, "seed {seed}");
-        }
-        assert!(refused > 20 && opened > 0, "{refused} refused, {opened} opened");
-    }
-}
+mod tests;

@@ -31,9 +31,11 @@ mod platter;
 mod sdk;
 mod shrink;
 mod story;
+mod tree;
 mod witness;
 mod world;
 
+pub use disk::TurnEnd;
 pub use invariant::{Invariant, Violation};
 pub use plan::{Act, Fault, Plan};
 pub use shrink::shrink;

@@ -103,12 +103,13 @@ fn print_story(outcome: &Outcome) {
 
 fn figures(figures: &Figures) -> String {
     format!(
-        "{} steps, {:.1} s of simulated time, {} connections, {} requests, {} commits, {} faults, {} updates",
+        "{} steps, {:.1} s of simulated time, {} connections, {} requests, {} commits, {} turns of logs, {} faults, {} updates",
         figures.steps,
         figures.time_ms as f64 / 1000.0,
         figures.connections,
         figures.decided,
         figures.commits,
+        figures.turns,
         figures.faults,
         figures.updates
     )
@@ -131,6 +132,7 @@ impl Tally {
         sum.connections += one.connections;
         sum.faults += one.faults;
         sum.updates += one.updates;
+        sum.turns += one.turns;
     }
 }
 

@@ -3,7 +3,10 @@
 
 use contract::ServiceName;
 
-use crate::dice::Dice;
+use crate::{
+    dice::Dice,
+    disk::{LAST_STEP, TurnEnd},
+};
 
 /// Something that an operator does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +82,18 @@ pub enum Fault {
     KillAll,
     /// A service's machine loses power in its next round.
     PowerCut(ServiceName),
-    /// A service is killed, perhaps by a power cut, and a bit flips in its log while it lies there.
+    /// A service's full log is brought into its database, and that ends after so many steps; or before the last one.
+    EndTurn {
+        /// Whose.
+        service: ServiceName,
+        /// After so many steps.
+        steps: u64,
+        /// In which way.
+        how: TurnEnd,
+    },
+    /// A service ends as it was told to, and closes its store; perhaps its machine loses power then.
+    Stop(ServiceName, bool),
+    /// A service is killed, perhaps by a power cut, and a bit flips in one of its files while they lie there.
     FlipLog(ServiceName),
     /// A client's connection breaks, wherever its bytes are.
     CutClient(usize),
@@ -187,6 +201,7 @@ impl Plan {
             cuts(seed, devices, busy_ms, &mut faults);
             disk_faults(seed, busy_ms, &mut faults);
             registry_brought_back(seed, busy_ms, &mut faults);
+            turns_end(seed, busy_ms, &mut faults);
         }
         faults.sort_by_key(|(at, _)| *at);
         Plan {
@@ -284,6 +299,33 @@ fn registry_brought_back(seed: u64, busy_ms: u64, faults: &mut Vec<(u64, Fault)>
         let taken = at - dice.between(200, 12_000).min(at);
         faults.push((taken, Fault::BackUp(ServiceName::Registry)));
         faults.push((at, Fault::Restore(ServiceName::Registry)));
+    }
+}
+
+/// Full logs on their way into the database, cut off in between.
+fn turns_end(seed: u64, busy_ms: u64, faults: &mut Vec<(u64, Fault)>) {
+    let mut dice = Dice::new(seed, 10);
+    let count = if dice.percent(60) { dice.between(1, 6) } else { 0 };
+    for _ in 0..count {
+        let kept = dice.pick(&ServiceName::KEEPERS).copied();
+        let service = kept.unwrap_or(ServiceName::Registry);
+        let how = match dice.below(3) {
+            0 => TurnEnd::Kill,
+            1 => TurnEnd::PowerCut,
+            _ => TurnEnd::Fails(dice.below(12)),
+        };
+        let steps = match dice.below(4) {
+            0 => LAST_STEP,
+            1 => dice.below(6),
+            _ => dice.below(30),
+        };
+        let at = dice.between(2_000, busy_ms);
+        faults.push((at, Fault::EndTurn { service, steps, how }));
+        if dice.percent(40) {
+            // Before the next log is full.
+            let at = at + dice.between(50, 6_000);
+            faults.push((at.min(busy_ms), Fault::Stop(service, dice.percent(60))));
+        }
     }
 }
 

@@ -31,6 +31,8 @@ struct State {
     full: bool,
     /// It says that it has synced, and has not.
     lies: bool,
+    /// How many stamps were taken.
+    stamps: u64,
 }
 
 #[derive(Debug)]
@@ -91,6 +93,17 @@ impl State {
         if allowed { Ok(()) } else { Err(failed()) }
     }
 
+    /// What lies on the disk and what readers see flip together.
+    fn flip_at(&mut self, at: usize, dice: &mut Dice) -> usize {
+        let bit = 1 << dice.below(8);
+        for bytes in [&mut self.synced, &mut self.seen] {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= bit;
+            }
+        }
+        at
+    }
+
     fn allow(&mut self) -> bool {
         match &mut self.steps {
             None => true,
@@ -146,17 +159,17 @@ impl Platter {
         // Between the headers lies much that nobody reads.
         let headers = dice.percent(15) || end <= RECORDS;
         let at = match headers {
-            true => dice.below(2) * 4_096 + dice.below(HEADER),
+            true => dice.below(3) * 4_096 + dice.below(HEADER),
             false => dice.between(RECORDS, end),
         } as usize;
-        let bit = 1 << dice.below(8);
-        let State { synced, seen, .. } = &mut *state;
-        for bytes in [synced, seen] {
-            if let Some(byte) = bytes.get_mut(at) {
-                *byte ^= bit;
-            }
-        }
-        at
+        state.flip_at(at, dice)
+    }
+
+    /// One bit flips, anywhere in it.
+    pub(crate) fn flip_anywhere(&self, dice: &mut Dice) -> usize {
+        let mut state = self.0.lock();
+        let at = dice.below(state.seen.len() as u64) as usize;
+        state.flip_at(at, dice)
     }
 
     /// A copy of all that is in it.
@@ -173,16 +186,18 @@ impl Platter {
     }
 }
 
-#[allow(
-    dead_code,
-    reason = "for the tests of the store, which play redb's file with this one"
-)]
 impl Platter {
     /// There is no room to grow, or there is again.
     pub(crate) fn set_full(&self, full: bool) {
         self.0.lock().full = full;
     }
+}
 
+#[allow(
+    dead_code,
+    reason = "for the tests of the store, which play redb's file with this one"
+)]
+impl Platter {
     /// From now on it says that it has synced, and has not. A planted mistake.
     pub(crate) fn lie(&self) {
         self.0.lock().lies = true;
@@ -227,5 +242,11 @@ impl Medium for Platter {
         let State { synced, unsynced, .. } = &mut *state;
         unsynced.drain(..).for_each(|step| step.apply(synced));
         Ok(())
+    }
+
+    fn stamp(&self) -> u64 {
+        let mut state = self.0.lock();
+        state.stamps += 1;
+        state.stamps.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5eed
     }
 }

@@ -4,9 +4,10 @@
 use service::store::StoreError;
 
 use crate::envelope;
-use crate::fault::{Fault, guarded};
-use crate::redo::{self, Redo};
+use crate::fault::Fault;
+use crate::redo::{self, Medium, Redo};
 use crate::tally::{self, Tally};
+use crate::tree::Tree;
 
 /// The key of the record; no batch may write it.
 pub(crate) const KEY: &[u8] = b"\x00checkpoint";
@@ -26,11 +27,11 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The one in `db`; that of a new store when there is none.
-    pub(crate) fn read(db: &sled::Db) -> Result<Checkpoint, Fault> {
-        match guarded(|| db.get(KEY))? {
+    /// The one in `tree`; that of a new store when there is none.
+    pub(crate) fn read(tree: &impl Tree) -> Result<Checkpoint, Fault> {
+        match tree.get(KEY)? {
             None => Ok(Checkpoint::default()),
-            Some(record) => Ok(Self::open(&record)?),
+            Some(record) => Ok(Self::open(record.as_ref())?),
         }
     }
 
@@ -63,7 +64,7 @@ impl Checkpoint {
 
     /// Checks that the logs go on where sled ends. `older` is the one with the older commits: what was
     /// before it has been voided, so sled has that; it may have this one as well.
-    pub(crate) fn check_met_by(&self, older: &Redo) -> Result<(), StoreError> {
+    pub(crate) fn check_met_by<M: Medium>(&self, older: &Redo<M>) -> Result<(), StoreError> {
         if self.generation + 1 == older.number() {
             let met = older.is_empty() || older.first() == self.next;
             return if met { Ok(()) } else { Err(too_late(older)) };
@@ -91,6 +92,6 @@ impl Checkpoint {
     }
 }
 
-fn too_late(log: &Redo) -> StoreError {
+fn too_late<M: Medium>(log: &Redo<M>) -> StoreError {
     redo::damaged(log.name(), "its records do not go on where the database ends")
 }

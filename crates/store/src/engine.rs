@@ -12,15 +12,16 @@ use crate::database::{Database, Identity};
 use crate::envelope;
 use crate::fault::{Fault, guarded};
 use crate::folder::FolderLock;
-use crate::journal::{Journal, Unrecorded};
+use crate::journal::Journal;
 use crate::limits;
 use crate::meta::{self, Meta};
-use crate::opening::{self, OpenOptions};
-use crate::range;
+use crate::opening::OpenOptions;
+use crate::pair::Unrecorded;
 use crate::redo::{self, Write};
 use crate::room::Room;
 use crate::rows::Rows;
 use crate::salvage::{self, Seen};
+use crate::tree;
 
 /// How long the drop of a poisoned store waits for sled, which can hang in its last flush.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
@@ -166,27 +167,11 @@ fn unrecorded(rows: &Rows, error: Unrecorded) -> StoreError {
 
 impl Read for SledStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let rows = self.rows()?;
-        if meta::is_own(key) {
-            return rows.live().map(|_| None);
-        }
-        rows.get(key)
+        self.rows()?.read(key)
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
-        let mut found = Vec::new();
-        let rows = self.rows()?;
-        if limit == 0 {
-            return rows.live().map(|_| found);
-        }
-        rows.walk(range::start(prefix, after), |record| {
-            if !record.key().starts_with(prefix) {
-                return Ok(false);
-            }
-            found.push((record.key().to_vec(), record.payload()?.to_vec()));
-            Ok(found.len() < limit)
-        })?;
-        Ok(found)
+        self.rows()?.scan(prefix, after, limit)
     }
 }
 
@@ -228,8 +213,7 @@ impl Store for SledStore {
 
     fn size_on_disk(&self) -> Result<u64, StoreError> {
         let told = |fault: Fault| fault.told(&self.path);
-        let db = self.rows()?.live()?;
-        let mut size = guarded(|| db.size_on_disk()).map_err(told)?;
+        let mut size = self.rows()?.live()?.size_on_disk().map_err(told)?;
         for log in redo::FILES {
             let metadata = fs::metadata(self.path.join(log));
             size += metadata.map_err(|error| told(error.into()))?.len();
@@ -241,8 +225,8 @@ impl Store for SledStore {
 impl Database for SledStore {
     fn survey(&self, visit: &mut dyn FnMut(Seen<'_>)) -> Result<(), StoreError> {
         self.checkpoint_now()?;
-        let db = self.rows()?.live()?;
-        salvage::walk(|from| opening::first_from(db, from), visit);
+        let tree = self.rows()?.live()?;
+        salvage::walk(|from| tree::first_from(tree, from), visit);
         Ok(())
     }
 

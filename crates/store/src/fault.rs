@@ -10,7 +10,7 @@ use service::store::StoreError;
 
 /// A failure below the store.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// The disk or the quota is full.
     Full,
     /// Someone else holds the database.

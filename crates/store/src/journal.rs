@@ -1,7 +1,6 @@
 //! The order in which a store's bytes reach the disk: the active redo log, and, when that is full, the
 //! other one, while the applier brings the full one into sled.
 
-use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -9,14 +8,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::applier::{Applier, Work};
+use crate::applier::Thread;
 use crate::committed::Committed;
-use crate::failpoint::Failpoint;
 use crate::fault::Fault;
-use crate::recovery::{Logs, Recovered};
-use crate::redo::{self, AppendError, Redo, Write};
+use crate::pair::{Pair, Unrecorded, gone};
+use crate::recovery::Recovered;
+use crate::redo::{Redo, Write};
 use crate::room::Watch;
 use crate::rows::Rows;
+use crate::turn::Turn;
 
 /// How often a commit that waits for the applier looks whether the disk has become full.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -24,22 +24,12 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// The redo logs, and the way to the applier.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    active: Redo,
-    /// The other log, unless the applier has it.
-    spare: Option<Redo>,
+    pair: Pair,
     committed: Committed,
-    work: Sender<Work>,
+    work: Sender<Turn>,
     renewed: Receiver<Redo>,
     watch: Watch,
     applier: JoinHandle<()>,
-}
-
-/// Why a batch did not get into the log.
-pub(crate) enum Unrecorded {
-    /// Nothing of it is anywhere.
-    Refused(Fault),
-    /// What is on disk is not known.
-    Broken(Fault),
 }
 
 impl Journal {
@@ -47,27 +37,17 @@ impl Journal {
     pub(crate) fn start(rows: &Arc<Rows>, found: Recovered, watch: Watch) -> Result<Journal, Fault> {
         let (work, to_do) = mpsc::channel();
         let (done, renewed) = mpsc::channel();
-        let applier = Applier::new(Arc::clone(rows), watch.clone(), &rows.path, found.tally)?;
+        let applier = Thread::new(Arc::clone(rows), watch.clone(), found.tally);
         let applier = thread::Builder::new()
             .name("store-applier".to_owned())
             .spawn(move || applier.run(&to_do, &done))?;
-        let (active, spare) = match found.logs {
-            Logs::OneInUse { active, spare } => (active, Some(spare)),
-            Logs::BothInUse { active, full, layer } => {
-                // It has begun to listen; if it does not, the first wait for the log tells.
-                let successor = active.number();
-                let _ = work.send(Work {
-                    redo: full,
-                    layer,
-                    successor,
-                });
-                (active, None)
-            }
-        };
+        if let Some(turn) = found.turn {
+            // It has begun to listen; if it does not, the first wait for the log tells.
+            let _ = work.send(turn);
+        }
         Ok(Journal {
-            committed: Committed::begin(&rows.path, active.next()),
-            active,
-            spare,
+            committed: Committed::begin(&rows.path, found.pair.next()),
+            pair: found.pair,
             work,
             renewed,
             watch,
@@ -77,33 +57,33 @@ impl Journal {
 
     /// Makes `writes` durable, in the other log when this one is full. The record is to be shown next.
     pub(crate) fn record(&mut self, rows: &Rows, writes: &[Write<'_>]) -> Result<Bytes, Unrecorded> {
-        if self.active.is_full(redo::size(writes)) {
+        if self.pair.is_full(writes) {
             self.fetch_spare()?;
             self.turn(rows)?;
         }
-        let record = self.active.append(writes)?;
-        rows.points.reach(Failpoint::Appended)?;
-        self.active.sync().map_err(Fault::from)?;
-        rows.points.reach(Failpoint::Synced)?;
-        self.committed.note(self.active.next());
+        let record = self.pair.record(rows, writes)?;
+        self.committed.note(self.pair.next());
         Ok(record)
     }
 
     /// Begins to bring everything into sled, if the applier has nothing to do.
     pub(crate) fn hurry(&mut self, rows: &Rows) -> Result<(), Fault> {
-        if self.spare.is_none() {
-            self.spare = self.renewed.try_recv().ok();
+        if !self.pair.has_spare() {
+            self.renewed
+                .try_recv()
+                .into_iter()
+                .for_each(|redo| self.pair.give_back(redo));
         }
-        match self.spare {
-            Some(_) if !self.active.is_empty() => self.turn(rows),
-            _ => Ok(()),
+        match self.pair.has_spare() && !self.pair.is_empty() {
+            true => self.turn(rows),
+            false => Ok(()),
         }
     }
 
     /// Brings everything into sled and onto the disk, and leaves both logs empty.
     pub(crate) fn checkpoint(&mut self, rows: &Rows) -> Result<(), Unrecorded> {
         self.fetch_spare()?;
-        if !self.active.is_empty() {
+        if !self.pair.is_empty() {
             self.turn(rows)?;
             self.fetch_spare()?;
         }
@@ -113,11 +93,7 @@ impl Journal {
     /// Checks both logs as they lie on disk, when the applier has given back the one it has.
     pub(crate) fn verify(&mut self) -> Result<(), Unrecorded> {
         self.fetch_spare()?;
-        let logs = [Some(&self.active), self.spare.as_ref()];
-        logs.into_iter()
-            .flatten()
-            .try_for_each(Redo::verify)
-            .map_err(Unrecorded::Refused)
+        self.pair.verify().map_err(Unrecorded::Refused)
     }
 
     /// Lets the applier end when it has done what it has; the thread, to be waited for.
@@ -128,9 +104,9 @@ impl Journal {
     /// Waits until the other log is here and empty. On a disk that is full this may take for ever, so
     /// that is refused.
     fn fetch_spare(&mut self) -> Result<(), Unrecorded> {
-        while self.spare.is_none() {
+        while !self.pair.has_spare() {
             match self.renewed.recv_timeout(LOOK_AGAIN_AFTER) {
-                Ok(redo) => self.spare = Some(redo),
+                Ok(redo) => self.pair.give_back(redo),
                 Err(RecvTimeoutError::Timeout) if self.watch.starves() => {
                     return Err(Unrecorded::Refused(Fault::Full));
                 }
@@ -141,39 +117,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Puts the other log, which is here and empty, in the place of this one.
     fn turn(&mut self, rows: &Rows) -> Result<(), Fault> {
-        let mut next = self.spare.take().ok_or_else(gone)?;
-        next.begin_with(self.active.next());
-        let successor = next.number();
-        let redo = mem::replace(&mut self.active, next);
-        rows.points.reach(Failpoint::Turned)?;
-        let layer = rows.freeze();
-        self.work
-            .send(Work {
-                redo,
-                layer,
-                successor,
-            })
-            .map_err(|_| gone())
-    }
-}
-
-fn gone() -> Fault {
-    Fault::Panicked("the thread that brings the redo log into the database has ended".to_owned())
-}
-
-impl From<Fault> for Unrecorded {
-    fn from(fault: Fault) -> Unrecorded {
-        Unrecorded::Broken(fault)
-    }
-}
-
-impl From<AppendError> for Unrecorded {
-    fn from(error: AppendError) -> Unrecorded {
-        match error {
-            AppendError::Undone(fault) => Unrecorded::Refused(fault),
-            AppendError::Unknown(fault) => Unrecorded::Broken(fault),
-        }
+        let turn = self.pair.turn(rows)?;
+        self.work.send(turn).map_err(|_| gone())
     }
 }

@@ -47,6 +47,11 @@ impl Layer {
             .map(|(key, value)| (key.as_ref(), value.as_deref()))
     }
 
+    /// The same from the key `from` on, as they are held.
+    pub(crate) fn entries(&self, from: &Bytes) -> impl Iterator<Item = (&Bytes, &Option<Bytes>)> {
+        self.writes.range::<Bytes, _>(from..)
+    }
+
     /// The number of keys it writes.
     pub(crate) fn len(&self) -> usize {
         self.writes.len()

@@ -47,6 +47,7 @@ mod meta;
 mod name;
 mod off_log;
 mod opening;
+mod pair;
 mod range;
 mod recovery;
 mod redb_store;
@@ -55,13 +56,16 @@ mod repair;
 mod room;
 mod rows;
 mod salvage;
+mod stepped;
 mod stopped;
 mod swap;
 mod tally;
+mod tree;
+mod turn;
 
 pub use database::{Database, Identity};
 pub use engine::SledStore;
-pub use fault::{panic_becomes_an_error, quiet_engine_panics};
+pub use fault::{Fault, panic_becomes_an_error, quiet_engine_panics};
 pub use files::Files;
 pub use folder::Held;
 pub use kind::Engine;
@@ -70,9 +74,11 @@ pub use memory::MemoryStore;
 pub use memory_blobs::MemoryBlobs;
 pub use opening::{OpenOptions, StartCheck};
 pub use redb_store::RedbStore;
-pub use redo::{Log, Medium};
+pub use redo::Medium;
 pub use salvage::Seen;
+pub use stepped::Stepped;
 pub use stopped::{
     ClassStats, Classify, FilesVerified, Lost, Plan, Repaired, Restored, Rewritten, Stats, Stopped, Verified,
     verify_files,
 };
+pub use tree::{Stored, Tree};

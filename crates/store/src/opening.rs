@@ -12,11 +12,11 @@ use crate::fault::{Fault, guarded};
 use crate::folder::{self, FolderLock, patiently};
 use crate::journal::Journal;
 use crate::meta::{self, Meta};
-use crate::recovery::{self, Recovered};
+use crate::recovery::{self, Left, Recovered};
 use crate::repair;
 use crate::room::Room;
 use crate::rows::Rows;
-use crate::salvage::Found;
+use crate::tree::{SledTree, Tree};
 
 /// sled moves any page over a quarter of a segment out of its log into a file that it does not
 /// fsync. Two megabytes keep pages of 17 values of 30 KiB in the log.
@@ -141,36 +141,40 @@ fn start_with_remedies(
 }
 
 fn start(options: &OpenOptions, patient: bool) -> Result<Started, Fault> {
-    let (db, repaired) = match open_sled(options, patient) {
-        Ok(db) => (db, false),
+    let (tree, repaired) = match open_sled(options, patient) {
+        Ok(tree) => (tree, false),
         Err(Fault::Corrupt(what)) => (open_without_snapshots(options, what)?, true),
         Err(fault) => return Err(fault),
     };
-    match recovery::recover(&db, &options.path, options.check) {
+    let path = options.path.as_path();
+    let recovered = Left::read(path)
+        .and_then(|left| recovery::recover(&tree, left, options.check, || recovery::begin(path)));
+    match recovered {
         Ok((found, layers)) => Ok(Started {
-            rows: Arc::new(Rows::new(db, layers, &options.path)),
+            rows: Arc::new(Rows::new(tree, layers, path)),
             found,
             repaired,
         }),
         Err(fault) => {
-            close_aside(move || drop(db), &options.path);
+            close_aside(move || drop(tree), path);
             Err(fault)
         }
     }
 }
 
-fn open_sled(options: &OpenOptions, patient: bool) -> Result<sled::Db, Fault> {
+fn open_sled(options: &OpenOptions, patient: bool) -> Result<SledTree, Fault> {
     repair::drop_unfinished(&options.path)?;
     let config = sled::Config::new()
         .path(&options.path)
         .cache_capacity(options.cache_bytes)
         .flush_every_ms(None)
         .segment_size(SEGMENT_BYTES);
-    patiently(|| patient, || guarded(|| config.open()))
+    let db = patiently(|| patient, || guarded(|| config.open()))?;
+    SledTree::over(db, &options.path)
 }
 
 /// Sets a damaged snapshot aside and opens again, once.
-fn open_without_snapshots(options: &OpenOptions, what: String) -> Result<sled::Db, Fault> {
+fn open_without_snapshots(options: &OpenOptions, what: String) -> Result<SledTree, Fault> {
     let path = options.path.as_path();
     let Some(aside) = repair::set_snapshots_aside(path)? else {
         return Err(Fault::Corrupt(what));
@@ -185,21 +189,15 @@ fn open_without_snapshots(options: &OpenOptions, what: String) -> Result<sled::D
 }
 
 /// Opens sled on a copy of a damaged store, without its snapshots if it must.
-pub(crate) fn open_wreck(options: &OpenOptions) -> Result<sled::Db, Fault> {
+pub(crate) fn open_wreck(options: &OpenOptions) -> Result<SledTree, Fault> {
     match open_sled(options, false) {
         Err(Fault::Corrupt(what)) => open_without_snapshots(options, what),
         outcome => outcome,
     }
 }
 
-/// The first row from a key on.
-pub(crate) fn first_from(db: &sled::Db, from: &[u8]) -> Result<Found, Fault> {
-    let next = guarded(|| db.range(from..).next().transpose())?;
-    Ok(next.map(|(key, record)| (key.to_vec(), record.to_vec())))
-}
-
 /// The store's metadata; `None` when it is new. Rows without it are not taken for a new store.
-fn stored_meta(rows: &Rows) -> Result<Option<Meta>, StoreError> {
+pub(crate) fn stored_meta<T: Tree>(rows: &Rows<T>) -> Result<Option<Meta>, StoreError> {
     if let Some(payload) = rows.get(meta::KEY)? {
         return Meta::decode(&payload).map(Some);
     }

@@ -1,4 +1,4 @@
-//! The rows as everybody sees them: what is in sled, under what is on its way there. Shared by
+//! The rows as everybody sees them: what is in the database, under what is on its way there. Shared by
 //! readers, the committing thread and the applier.
 
 use std::path::{Path, PathBuf};
@@ -6,25 +6,24 @@ use std::sync::{Arc, OnceLock};
 
 use itertools::{EitherOrBoth, Itertools};
 use parking_lot::RwLock;
-use service::store::StoreError;
-use sled::IVec;
+use service::store::{Pair, StoreError};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::envelope;
 use crate::failpoint::Failpoints;
-use crate::fault::{Fault, guarded};
+use crate::fault::Fault;
 use crate::layers::{Layer, Layers};
-use crate::meta;
 use crate::redo::Write;
-use crate::tally;
+use crate::tree::{SledTree, Stored, Tree};
+use crate::{meta, range, tally};
 
 /// How many records a walk reads between two commits' turns.
 const STRETCH: usize = 256;
 
 /// One store's rows.
 #[derive(Debug)]
-pub(crate) struct Rows {
-    db: sled::Db,
+pub(crate) struct Rows<T = SledTree> {
+    tree: T,
     /// Held for reading through a stretch of a walk, so that a walk sees all of a commit or nothing,
     /// and so that no layer goes which it still needs.
     pub(crate) layers: RwLock<Layers>,
@@ -34,19 +33,19 @@ pub(crate) struct Rows {
 }
 
 /// A record on its way to a reader.
-pub(crate) enum Record<'a> {
+pub(crate) enum Record<'a, B> {
     /// In memory.
     Pending(Write<'a>),
-    /// In sled, in its envelope.
-    Stored(IVec, IVec),
+    /// In the database, in its envelope.
+    Stored(B, B),
 }
 
-impl Record<'_> {
+impl<B: AsRef<[u8]>> Record<'_, B> {
     /// The key.
     pub(crate) fn key(&self) -> &[u8] {
         match self {
             Record::Pending((key, _)) => key,
-            Record::Stored(key, _) => key,
+            Record::Stored(key, _) => key.as_ref(),
         }
     }
 
@@ -54,7 +53,7 @@ impl Record<'_> {
     pub(crate) fn payload(&self) -> Result<&[u8], StoreError> {
         match self {
             Record::Pending((_, value)) => Ok(value.unwrap_or_default()),
-            Record::Stored(key, record) => envelope::open(key, record),
+            Record::Stored(key, record) => envelope::open(key.as_ref(), record.as_ref()),
         }
     }
 
@@ -64,11 +63,11 @@ impl Record<'_> {
     }
 }
 
-impl Rows {
+impl<T: Tree> Rows<T> {
     /// Of the store in `path`.
-    pub(crate) fn new(db: sled::Db, layers: Layers, path: &Path) -> Rows {
+    pub(crate) fn new(tree: T, layers: Layers, path: &Path) -> Rows<T> {
         Rows {
-            db,
+            tree,
             layers: RwLock::new(layers),
             poison: OnceLock::new(),
             path: path.to_owned(),
@@ -76,10 +75,10 @@ impl Rows {
         }
     }
 
-    /// sled, unless the store is poisoned.
-    pub(crate) fn live(&self) -> Result<&sled::Db, StoreError> {
+    /// The database, unless the store is poisoned.
+    pub(crate) fn live(&self) -> Result<&T, StoreError> {
         match self.poison.get() {
-            None => Ok(&self.db),
+            None => Ok(&self.tree),
             Some(cause) => Err(StoreError::Engine(format!(
                 "closed since a failure, open it anew: {cause}"
             ))),
@@ -111,14 +110,43 @@ impl Rows {
 
     /// The payload under `key`, whoever's it is.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let db = self.live()?;
+        let tree = self.live()?;
         if let Some(pending) = self.layers.read().get(key) {
             return Ok(pending.map(|value| value.to_vec()));
         }
-        // What was in no layer then is in sled by now, or came later.
-        let record = guarded(|| db.get(key)).map_err(|fault| self.unread(key, fault))?;
-        let payload = record.map(|record| envelope::open(key, &record).map(<[u8]>::to_vec));
+        // What was in no layer then is in the database by now, or came later.
+        let record = tree.get(key).map_err(|fault| self.unread(key, fault))?;
+        let payload = record.map(|record| envelope::open(key, record.as_ref()).map(<[u8]>::to_vec));
         payload.transpose()
+    }
+
+    /// What a reader finds under `key`: the store's own records are not for him.
+    pub(crate) fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match meta::is_own(key) {
+            true => self.live().map(|_| None),
+            false => self.get(key),
+        }
+    }
+
+    /// At most `limit` rows whose key begins with `prefix` and comes after `after`, in order.
+    pub(crate) fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Pair>, StoreError> {
+        let mut found = Vec::new();
+        if limit == 0 {
+            return self.live().map(|_| found);
+        }
+        self.walk(range::start(prefix, after), |record| {
+            if !record.key().starts_with(prefix) {
+                return Ok(false);
+            }
+            found.push((record.key().to_vec(), record.payload()?.to_vec()));
+            Ok(found.len() < limit)
+        })?;
+        Ok(found)
     }
 
     /// Hands every record from `start` on to `visit`, until that returns `false`. Commits get their
@@ -126,25 +154,25 @@ impl Rows {
     pub(crate) fn walk(
         &self,
         mut start: Vec<u8>,
-        mut visit: impl FnMut(&Record<'_>) -> Result<bool, StoreError>,
+        mut visit: impl FnMut(&Record<'_, T::Bytes>) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         while self.stretch(&mut start, &mut visit)? {}
         Ok(())
     }
 
-    /// Walks one stretch and moves `start` behind it; whether there may be more. sled is asked anew
-    /// each time: its iterators keep a copy of the leaf they are in, which lacks what has been brought
+    /// Walks one stretch and moves `start` behind it; whether there may be more. The database is asked anew
+    /// each time: sled's iterators keep a copy of the leaf they are in, which lacks what has been brought
     /// in since.
     fn stretch(
         &self,
         start: &mut Vec<u8>,
-        visit: &mut impl FnMut(&Record<'_>) -> Result<bool, StoreError>,
+        visit: &mut impl FnMut(&Record<'_, T::Bytes>) -> Result<bool, StoreError>,
     ) -> Result<bool, StoreError> {
         let layers = self.layers.read();
-        let db = self.live()?;
+        let tree = self.live()?;
         let from = start.clone();
         let mut met = 0;
-        for record in merged(&layers, db, &from).take(STRETCH) {
+        for record in merged(&layers, tree, &from).take(STRETCH) {
             let record = record.map_err(|fault| self.unread(start, fault))?;
             if record.is_visible() && !visit(&record)? {
                 return Ok(false);
@@ -170,7 +198,7 @@ impl Rows {
         self.layers.write().freeze()
     }
 
-    /// Forgets the frozen layer, all of which sled has.
+    /// Forgets the frozen layer, all of which the database has.
     pub(crate) fn settle(&self) {
         let settled = self.layers.write().frozen.take();
         // Freed outside the lock.
@@ -179,8 +207,8 @@ impl Rows {
 
     /// Checks that what sled has is all that it was given. Only while nothing is on its way there.
     pub(crate) fn check_tally(&self) -> Result<(), StoreError> {
-        let db = self.live()?;
-        let found = tally::of(db, |_| true).and_then(|found| Ok((found, Checkpoint::read(db)?.tally)));
+        let tree = self.live()?;
+        let found = tally::of(tree, |_| true).and_then(|found| Ok((found, Checkpoint::read(tree)?.tally)));
         match found.map_err(|fault| self.unread(b"", fault))? {
             (found, expected) if found == expected => Ok(()),
             _ => Err(Checkpoint::uncounted(checkpoint::DATABASE)),
@@ -193,20 +221,21 @@ impl Rows {
     }
 }
 
-/// Everything from `start` on in key order, removals included; the layers hide what sled has.
-fn merged<'a>(
+/// Everything from `start` on in key order, removals included; the layers hide what the database has.
+fn merged<'a, T: Tree>(
     layers: &'a Layers,
-    db: &sled::Db,
-    start: &[u8],
-) -> impl Iterator<Item = Result<Record<'a>, Fault>> + use<'a> {
-    let mut stored = db.range(start..);
-    let stored = std::iter::from_fn(move || guarded(|| stored.next().transpose()).transpose());
+    tree: &'a T,
+    start: &'a [u8],
+) -> impl Iterator<Item = Result<Record<'a, T::Bytes>, Fault>> {
     layers
         .range(start)
-        .merge_join_by(stored, |pending, stored| match stored {
-            Ok((key, _)) => pending.0.cmp(key.as_ref()),
-            Err(_) => std::cmp::Ordering::Greater,
-        })
+        .merge_join_by(
+            tree.range(start),
+            |pending, stored: &Stored<T::Bytes>| match stored {
+                Ok((key, _)) => pending.0.cmp(key.as_ref()),
+                Err(_) => std::cmp::Ordering::Greater,
+            },
+        )
         .map(|either| match either {
             EitherOrBoth::Left(pending) | EitherOrBoth::Both(pending, _) => Ok(Record::Pending(pending)),
             EitherOrBoth::Right(stored) => stored.map(|(key, record)| Record::Stored(key, record)),

@@ -1,9 +1,10 @@
-//! What all rows in sled come to, so that one which is missing, or is an older one, is missed.
+//! What all rows in the database come to, so that one which is missing, or is an older one, is missed.
 //!
 //! sled reads its own log at each start, and skips what it cannot read there: a flipped bit takes rows
 //! away, or brings older ones back, without a word.
 
-use crate::fault::{Fault, guarded};
+use crate::fault::Fault;
+use crate::tree::Tree;
 use crate::{envelope, meta};
 
 /// The bytes of a tally.
@@ -68,13 +69,13 @@ impl Tally {
     }
 }
 
-/// What the rows in `db` come to whose key `counts`.
-pub(crate) fn of(db: &sled::Db, counts: impl Fn(&[u8]) -> bool) -> Result<Tally, Fault> {
+/// What the rows in `tree` come to whose key `counts`.
+pub(crate) fn of(tree: &impl Tree, counts: impl Fn(&[u8]) -> bool) -> Result<Tally, Fault> {
     let mut found = Tally::default();
-    let mut rows = db.iter();
-    while let Some((key, record)) = guarded(|| rows.next().transpose())? {
-        if counts(&key) {
-            found.add(&key, &record);
+    for row in tree.range(b"") {
+        let (key, record) = row?;
+        if counts(key.as_ref()) {
+            found.add(key.as_ref(), record.as_ref());
         }
     }
     Ok(found)

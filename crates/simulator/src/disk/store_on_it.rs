@@ -1,8 +1,12 @@
 //! The store as a service has it, and its rows as whoever looks from outside sees them.
 
+use std::ops::Bound;
+
 use service::store::{Batch, Durable, Pair, Read, Store, StoreError};
+use store::Stepped;
 
 use super::{Disk, State, closed, full};
+use crate::{platter::Platter, tree::SimTree};
 
 /// The store on a [`Disk`].
 pub(crate) struct SimStore(pub(super) Disk);
@@ -10,20 +14,28 @@ pub(crate) struct SimStore(pub(super) Disk);
 impl SimStore {
     fn live<T>(&self, work: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
         let mut state = self.0.0.lock();
-        if state.log.is_none() {
+        if state.store.is_none() {
             return Err(closed());
         }
         Ok(work(&mut state))
+    }
+
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&Stepped<SimTree, Platter>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let state = self.0.0.lock();
+        work(state.store.as_ref().ok_or_else(closed)?)
     }
 }
 
 impl Read for SimStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.live(|state| state.rows.get(key).cloned())
+        self.read(|store| store.get(key))
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
-        self.live(|state| state.scan(prefix, after, limit))
+        self.read(|store| store.scan(prefix, after, limit))
     }
 }
 
@@ -68,6 +80,13 @@ impl Read for Rows {
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
-        Ok(self.0.0.lock().scan(prefix, after, limit))
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let state = self.0.0.lock();
+        let rows = state.rows.range::<[u8], _>((from, Bound::Unbounded));
+        let met = rows.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
+        Ok(met.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 }

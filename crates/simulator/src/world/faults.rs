@@ -35,7 +35,7 @@ impl World<'_> {
             }
             Fault::DiskFull(service, ms) => {
                 if let Some(place) = self.places.get_mut(&service) {
-                    place.keeper.disk().set_full(true);
+                    place.keeper.disk().run_out();
                     place.full_until_ms = self.scene.now_ms + ms;
                 }
             }
@@ -52,6 +52,22 @@ impl World<'_> {
             }
             Fault::FlipLog(service) => self.flip_log(service),
             Fault::CutService(service) => self.cut_link(service, Leaving::Lost),
+            Fault::EndTurn { service, steps, how } => {
+                if let Some(place) = self.places.get(&service) {
+                    place.keeper.disk().end_turn(steps, how);
+                }
+            }
+            Fault::Stop(service, power) => {
+                if let Some(place) = self
+                    .places
+                    .get_mut(&service)
+                    .filter(|place| place.keeper.is_running())
+                {
+                    place.keeper.disk().stop();
+                    place.power_cut |= power;
+                    self.kill_service(service);
+                }
+            }
             Fault::BackUp(service) => {
                 if let Some(place) = self.places.get_mut(&service) {
                     place.backup = Some(place.keeper.disk().backup());
@@ -126,9 +142,9 @@ impl World<'_> {
         if power {
             disk.cut_power();
         }
-        let at = disk.flip();
+        let (file, at) = disk.flip();
         self.scene.story.tell(self.scene.now_ms, || {
-            format!("a bit flips at {at} of {service}'s log (power cut: {power})")
+            format!("a bit flips at {at} of {service}'s {file} (power cut: {power})")
         });
     }
 

@@ -57,6 +57,8 @@ pub struct Figures {
     pub faults: u64,
     /// Updates that came to their end on devices with the SDK.
     pub updates: u64,
+    /// Full redo logs that were brought into the database below.
+    pub turns: u64,
 }
 
 /// What a run came to.
@@ -98,6 +100,11 @@ pub fn run(plan: &Plan, told: bool) -> Outcome {
     }
     world.figures.time_ms = world.scene.now_ms;
     world.figures.updates = world.sdks.iter().map(|(device, _)| device.borrow().ends()).sum();
+    world.figures.turns = world
+        .places
+        .values()
+        .map(|place| place.keeper.disk().turns())
+        .sum();
     Outcome {
         violation,
         story: world.scene.story,
@@ -294,6 +301,7 @@ impl<'a> World<'a> {
         self.free_disks();
         self.set_clocks();
         self.start_what_is_down()?;
+        self.turn_logs();
         let mut actions = self.actions();
         for n in (1..actions.len()).rev() {
             actions.swap(n, self.scene.dice.below(n as u64 + 1) as usize);

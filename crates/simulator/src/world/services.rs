@@ -6,6 +6,7 @@ use session::{Leaving, Limits};
 
 use super::{Place, World};
 use crate::{
+    disk::Turned,
     front::Front,
     invariant::{Invariant, Violation},
     keeper::{Circumstances, Ending},
@@ -72,13 +73,47 @@ impl World<'_> {
                     if place.refusals >= REFUSALS {
                         self.scene
                             .story
-                            .tell(now_ms, || format!("{service}'s log is brought back as it was"));
+                            .tell(now_ms, || format!("{service}'s store is brought back as it was"));
                         place.keeper.disk().mend();
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Full logs on their way into the database get their chance, beside what the services do.
+    pub(super) fn turn_logs(&mut self) {
+        for service in ServiceName::KEEPERS {
+            let now_ms = self.scene.now_ms;
+            let place = self
+                .places
+                .get_mut(&service)
+                .filter(|place| place.paused_ms <= now_ms);
+            let Some(place) = place.filter(|place| place.keeper.is_running()) else {
+                continue;
+            };
+            let story = &mut self.scene.story;
+            match place.keeper.disk().turn_on() {
+                Turned::Idle | Turned::Moved(Some(_)) => {}
+                Turned::Moved(None) => {
+                    story.tell(now_ms, || format!("{service}'s full log is in its database"));
+                }
+                // It is noticed by whoever needs the store next.
+                Turned::Failed(error) => {
+                    story.tell(now_ms, || {
+                        format!("{service}'s disk fails beside its work: {error}")
+                    });
+                }
+                Turned::Ends { power } => {
+                    story.tell(now_ms, || {
+                        format!("{service} ends amid a turn (power cut: {power})")
+                    });
+                    place.power_cut |= power;
+                    self.kill_service(service);
+                }
+            }
+        }
     }
 
     pub(super) fn front_tick(&mut self) -> bool {
@@ -328,6 +363,11 @@ impl World<'_> {
                 if connection == Some(place.link.generation) && place.link.up {
                     place.link.to_front.push_back((frames, 0));
                 }
+                Ok(true)
+            }
+            // A turn of its log has failed beside it.
+            Err(_) if !place.keeper.disk().is_sound() => {
+                self.lose_store(service);
                 Ok(true)
             }
             Err(error) => Err(Violation {

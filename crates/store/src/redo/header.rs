@@ -60,16 +60,6 @@ impl Header {
     }
 }
 
-impl Generation {
-    /// With a stamp of its own.
-    pub(crate) fn numbered(number: u64) -> Generation {
-        Generation {
-            number,
-            stamp: rand::random(),
-        }
-    }
-}
-
 /// The header that counts; `None` when neither header can be read.
 ///
 /// One unreadable header is what a crash leaves that tore the begin of a generation. The records of

@@ -24,6 +24,11 @@ pub trait Medium: Debug {
 
     /// Makes what was written, and the length, outlive a power cut.
     fn sync(&self) -> io::Result<()>;
+
+    /// A number that nobody can guess. What is played takes it from its seed.
+    fn stamp(&self) -> u64 {
+        rand::random()
+    }
 }
 
 impl Medium for File {

@@ -12,7 +12,6 @@
 //! that was cut is found out. Between the headers and the records lies the *turn* block: that the
 //! bringing of this log into sled has begun, and what all rows come to that it leaves alone.
 
-mod alone;
 mod header;
 mod medium;
 mod record;
@@ -33,7 +32,6 @@ use service::{
 
 use crate::fault::Fault;
 use crate::tally::Tally;
-pub use alone::Log;
 use header::{Generation, Header};
 pub use medium::Medium;
 pub(crate) use record::{Write, size, writes};
@@ -49,7 +47,7 @@ const TURN: u64 = 2 * header::BLOCK;
 const RECORDS: u64 = 3 * header::BLOCK;
 
 /// A log is full when a record would let it outgrow this. It also bounds what is held in memory.
-const TARGET_BYTES: u64 = 8 << 20;
+pub(crate) const TARGET_BYTES: u64 = 8 << 20;
 
 /// The file grows by this much, so that most commits find their blocks allocated.
 const STEP_BYTES: u64 = 256 << 10;
@@ -101,8 +99,7 @@ impl Redo {
             .truncate(true)
             .mode(0o600)
             .open(folder.join(name))?;
-        let generations = [Generation::numbered(number), Generation::numbered(number + 1)];
-        let redo = Redo::create_on(file, name, generations)?;
+        let redo = Redo::create_on(file, name, number)?;
         redo.file.sync_all()?;
         Ok(redo)
     }
@@ -121,8 +118,13 @@ impl Redo {
 }
 
 impl<M: Medium> Redo<M> {
-    /// Makes an empty log of the second generation, the first one void.
-    fn create_on(file: M, name: &'static str, [void, generation]: [Generation; 2]) -> io::Result<Redo<M>> {
+    /// Makes an empty log whose generation is above `number`, and a void one before that.
+    pub(crate) fn create_on(file: M, name: &'static str, number: u64) -> io::Result<Redo<M>> {
+        let numbered = |number| Generation {
+            number,
+            stamp: file.stamp(),
+        };
+        let (void, generation) = (numbered(number), numbered(number + 1));
         let older = Header {
             generation: void,
             length: STEP_BYTES,
@@ -137,7 +139,7 @@ impl<M: Medium> Redo<M> {
     }
 
     /// The log in a file that is open.
-    fn open_on(file: M, name: &'static str) -> Result<Opened<M>, Fault> {
+    pub(crate) fn open_on(file: M, name: &'static str) -> Result<Opened<M>, Fault> {
         let bytes = Bytes::from(file.read_all()?);
         let Some(header) = header::newest(name, &bytes, RECORDS)? else {
             return Ok(Opened::Unusable("both of its headers are damaged"));
@@ -220,10 +222,15 @@ impl<M: Medium> Redo<M> {
         self.first = number;
     }
 
-    /// Whether a record of `bytes` should go into the other log. One larger than a log goes into an
-    /// empty one.
-    pub(crate) fn is_full(&self, bytes: u64) -> bool {
-        !self.is_empty() && self.end + bytes > TARGET_BYTES
+    /// Where the next record goes.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Whether a record of `bytes` should go into the other log, since this one would outgrow `limit`. One larger
+    /// than a log goes into an empty one.
+    pub(crate) fn is_full(&self, bytes: u64, limit: u64) -> bool {
+        !self.is_empty() && self.end + bytes > limit
     }
 
     /// Writes the record of `writes`, and returns it. It is on disk only after [`Self::sync`].
@@ -296,7 +303,11 @@ impl<M: Medium> Redo<M> {
     /// when all of them are in sled and on disk; and to be synced before the next append.
     pub(crate) fn renew(&mut self, number: u64) -> io::Result<()> {
         let length = self.length.min(TARGET_BYTES);
-        self.write_header(Generation::numbered(number.max(self.number()) + 1), length)?;
+        let generation = Generation {
+            number: number.max(self.number()) + 1,
+            stamp: self.file.stamp(),
+        };
+        self.write_header(generation, length)?;
         self.first = 0;
         self.records = 0;
         self.end = RECORDS;

@@ -7,13 +7,14 @@ use std::path::Path;
 use crate::checkpoint::Checkpoint;
 use crate::committed::Committed;
 use crate::envelope;
-use crate::fault::{Fault, guarded};
+use crate::fault::Fault;
 use crate::kind::Engine;
 use crate::meta::{self, Meta};
 use crate::opening::{self, OpenOptions};
 use crate::redb_store;
 use crate::redo::{self, Commit};
 use crate::salvage::{self, Found, Seen};
+use crate::tree::{self, SledTree, Tree};
 use crate::{ballast, checkpoint, folder};
 
 /// What can still be read.
@@ -26,7 +27,7 @@ pub(super) struct Wreck {
 }
 
 enum Rows {
-    Sled(sled::Db),
+    Sled(SledTree),
     Redb(redb_store::Wreck),
     /// The engine does not open its files at all, and says why.
     Unreadable(String),
@@ -64,7 +65,7 @@ impl Wreck {
 
     fn next(&self, from: &[u8]) -> Result<Found, Fault> {
         match &self.rows {
-            Rows::Sled(db) => opening::first_from(db, from),
+            Rows::Sled(tree) => tree::first_from(tree, from),
             Rows::Redb(wreck) => wreck.next(from),
             Rows::Unreadable(_) => Ok(None),
         }
@@ -81,7 +82,7 @@ impl Wreck {
         };
         match &self.rows {
             Rows::Redb(wreck) => wreck.own_records().0,
-            Rows::Sled(db) => own(db, meta::KEY)
+            Rows::Sled(tree) => own(tree, meta::KEY)
                 .and_then(|record| Meta::decode(envelope::open(meta::KEY, &record).ok()?).ok())
                 .or_else(logged),
             Rows::Unreadable(_) => logged(),
@@ -92,7 +93,7 @@ impl Wreck {
     pub(super) fn checkpoint(&self) -> Option<Checkpoint> {
         match &self.rows {
             Rows::Redb(wreck) => wreck.own_records().1,
-            Rows::Sled(db) => Checkpoint::open(&own(db, checkpoint::KEY)?).ok(),
+            Rows::Sled(tree) => Checkpoint::open(&own(tree, checkpoint::KEY)?).ok(),
             Rows::Unreadable(_) => None,
         }
     }
@@ -145,11 +146,8 @@ impl Wreck {
     }
 }
 
-fn own(db: &sled::Db, key: &[u8]) -> Option<Vec<u8>> {
-    guarded(|| db.get(key))
-        .ok()
-        .flatten()
-        .map(|record| record.to_vec())
+fn own(tree: &SledTree, key: &[u8]) -> Option<Vec<u8>> {
+    tree.get(key).ok().flatten().map(|record| record.to_vec())
 }
 
 /// Copies a store's folder, but for what only says who has it open.
