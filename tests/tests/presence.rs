@@ -234,7 +234,8 @@ async fn who_was_granted_a_group_has_what_lies_within_it_in_every_service() {
     };
     let _: v1::Changed = admin.ask(ServiceName::Registry, "put-person", &eve).await;
     let eve = world.issue(&admin, "operators", "eve").await;
-    let eve = world.connect(&world.identity(&eve), "").await;
+    let identity = world.identity(&eve);
+    let eve = world.connect(&identity, "").await;
     let seen = async |expected: &[&str]| {
         let seen = async {
             loop {
@@ -257,11 +258,53 @@ async fn who_was_granted_a_group_has_what_lies_within_it_in_every_service() {
             .unwrap_or_else(|_| panic!("monitoring does not show {expected:?}"));
     };
     seen(&["pump-7"]).await;
+    let mut follower = world.connect(&identity, "follower").await;
+    follower
+        .client
+        .subscribe("muster/v1/events/registry/#")
+        .await
+        .unwrap();
+    // What passes until an event of this end, in their order; what is not in sight does not pass.
+    let mut until = async |end: &str| {
+        let mut passed = Vec::new();
+        let follow = async {
+            while !passed.last().is_some_and(|topic: &String| topic.ends_with(end)) {
+                let delivery = follower.inbox.recv().await.expect("it stays connected");
+                passed.push(delivery.topic);
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, follow).await.is_ok();
+        assert!(in_time, "{end} in {passed:?}");
+        passed
+    };
     let told = typed("group tree");
     assert!(told.contains("hall-3") && told.contains("berlin"), "{told}");
+    typed("device change pump-7 --set site=one");
+    until("devices/pump-7/changed").await;
+    typed("group put hall-3 --description pumps");
+    until("groups/hall-3/changed").await;
+    typed("config template set group hall-3 a=1");
+    until("templates/group.hall-3/changed").await;
+    // Whoever loses a group hears that, and nothing more of what is in it.
     typed("group put hall-3 --no-parent");
+    until("groups/hall-3/changed").await;
     seen(&[]).await;
+    typed("device change pump-7 --set site=two");
+    typed("group put hall-3 --description hers-no-more");
+    typed("config template set group hall-3 a=2");
+    typed("group put berlin --description end");
+    let passed = until("groups/berlin/changed").await;
+    assert!(
+        !passed
+            .iter()
+            .any(|topic| topic.contains("templates")
+                || topic.contains("changed") && topic.contains("devices/")),
+        "{passed:?}"
+    );
     typed("group put hall-3 --parent berlin");
+    until("groups/hall-3/changed").await;
     seen(&["pump-7"]).await;
+    typed("device change pump-7 --set site=three");
+    until("devices/pump-7/changed").await;
     assert!(typed("group show hall-3").contains("berlin"));
 }

@@ -126,6 +126,8 @@ fn what_devices_are_told_is_done_as_its_page_says() {
         &[
             ("muster command run pump-1 diagnose", "\"process\":"),
             ("muster command run pump-1 diagnose", "told to restart"),
+            ("muster command run pump-1 diagnose", "going down"),
+            ("muster command run pump-1 diagnose", "reboot-1"),
             ("muster command list", "succeeded"),
             ("muster command run pump-1 dance", "cannot do `dance`"),
             ("muster command run pump-1 dance", "exit code 4"),

@@ -14,6 +14,8 @@ use crate::metrics::Metrics;
 
 /// What it can do.
 pub(crate) const CAN: [&str; 4] = ["diagnose", "logs", "restart", "wipe"];
+/// What it can do if it was told how.
+pub(crate) const REBOOT: &str = "reboot";
 /// The newest events that it remembers.
 const REMEMBERED: usize = 500;
 /// Lines of the log where nobody says how many.

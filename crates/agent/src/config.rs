@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use device::{About, Claim, Endpoint, Factory, Id, Location, PublicKey, Root, Settings};
 
-use crate::{health::HealthCheck, metrics::Metrics};
+use crate::{health::HealthCheck, metrics::Metrics, reboot::Reboot};
 
 /// How an agent is set up.
 #[derive(Debug, Clone)]
@@ -47,6 +47,8 @@ pub struct Config {
     pub attributes: BTreeMap<String, String>,
     /// What its heartbeats tell.
     pub metrics: Metrics,
+    /// What restarts its machine; without it, it does not do that.
+    pub reboot: Option<Reboot>,
 }
 
 impl Config {
@@ -87,6 +89,7 @@ impl Config {
             location: None,
             attributes: BTreeMap::new(),
             metrics: Metrics::default(),
+            reboot: None,
         }
     }
 

@@ -7,7 +7,7 @@
 //! keeps for the programs beside it, in the file `settings.json` of its folder.
 //!
 //! It can `diagnose` itself, tell its newest `logs`, and `restart`: [`run`] returns [`Ending::Restart`] then, and is to
-//! be called again, best by a process of its own. It can `wipe` itself, if an operator has signed that with one of
+//! be called again, best by a process of its own. With [`Config::reboot`] it can `reboot` its machine. It can `wipe` itself, if an operator has signed that with one of
 //! [`Config::command_keys`]: [`Ending::Wiped`].
 //!
 //! ```no_run
@@ -33,6 +33,7 @@ mod health;
 mod metrics;
 mod options;
 mod platform;
+mod reboot;
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +45,7 @@ pub use device::{
 };
 pub use health::{HealthCheck, Judge};
 pub use metrics::{Gauge, Metrics};
+pub use reboot::Reboot;
 
 use options::Options;
 use platform::Linux;
@@ -63,8 +65,14 @@ pub async fn run(
     shutdown: CancellationToken,
     events: UnboundedSender<AgentEvent>,
 ) -> Result<Ending, Error> {
+    let reboot = config.reboot.clone();
     let (settings, health, metrics) = config.into_parts();
     let options = Options::new(settings.folder.join("settings.json"));
-    let platform = Linux::new(settings.device_id.clone(), health, metrics, options, events);
+    let platform = Linux::new(
+        settings.device_id.clone(),
+        (health, metrics, reboot),
+        options,
+        events,
+    );
     device::Device::open(settings, platform)?.run(shutdown).await
 }

@@ -11,12 +11,14 @@ use crate::{
     health::HealthCheck,
     metrics::Metrics,
     options::Options,
+    reboot::Reboot,
 };
 
 pub(crate) struct Linux {
     device_id: Id,
     health: HealthCheck,
     metrics: Metrics,
+    reboot: Option<Reboot>,
     options: Options,
     log: Log,
     events: UnboundedSender<AgentEvent>,
@@ -25,8 +27,7 @@ pub(crate) struct Linux {
 impl Linux {
     pub(crate) fn new(
         device_id: Id,
-        health: HealthCheck,
-        metrics: Metrics,
+        (health, metrics, reboot): (HealthCheck, Metrics, Option<Reboot>),
         options: Options,
         events: UnboundedSender<AgentEvent>,
     ) -> Linux {
@@ -34,6 +35,7 @@ impl Linux {
             device_id,
             health,
             metrics,
+            reboot,
             options,
             log: Log::new(),
             events,
@@ -63,11 +65,24 @@ impl Platform for Linux {
     }
 
     fn commands(&self) -> Vec<String> {
-        commands::CAN.map(str::to_owned).to_vec()
+        let reboot = self.reboot.as_ref().map(|_| commands::REBOOT);
+        let all = commands::CAN.into_iter().chain(reboot);
+        all.map(str::to_owned).collect()
     }
 
     async fn command(&self, order: &Order, _progress: &Progress) -> Ended {
+        if order.name == commands::REBOOT && self.reboot.is_some() {
+            let output = String::new();
+            return Ended::Reboot { output };
+        }
         commands::obey(&order.name, &order.arguments, &self.log, &self.metrics)
+    }
+
+    async fn reboot(&self) -> String {
+        match &self.reboot {
+            Some(reboot) => reboot.run().await,
+            None => "nobody said how this machine is restarted".to_owned(),
+        }
     }
 
     fn heard(&self, event: Event) {

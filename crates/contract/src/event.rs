@@ -69,7 +69,7 @@ pub fn to_cloud_event(source: Source<'_>, event: &Event) -> Vec<u8> {
 }
 
 /// Subjects that bear a device's name.
-const NAMED_BY_DEVICE: [&str; 3] = ["devices", "secrets", "admissions"];
+const NAMED_BY_DEVICE: [&str; 5] = ["devices", "secrets", "admissions", "transfers", "retirements"];
 /// Subjects whose events' data says which device they are about, if they are about one.
 const ABOUT_DEVICES: [&str; 3] = ["alerts", "certificates", "clients"];
 
@@ -98,6 +98,25 @@ pub fn device_of(subject: &str, data: impl FnOnce() -> Option<Vec<u8>>) -> Optio
         false => about.device_id,
     };
     Some(named).filter(|id| !id.is_empty())
+}
+
+/// The group that an event is about, and those that it lay within then, for those who see some groups only. Nothing: it
+/// is about no group.
+pub fn groups_of(subject: &str, data: impl FnOnce() -> Option<Vec<u8>>) -> Option<Vec<String>> {
+    #[derive(Deserialize, Default)]
+    #[serde(default)]
+    struct Place {
+        within: Vec<String>,
+    }
+    let id = match subject.split_once('/')? {
+        ("groups", id) => id,
+        ("templates", id) => id.strip_prefix("group.")?,
+        _ => return None,
+    };
+    let place: Option<Place> = data().and_then(|data| serde_json::from_slice(&data).ok());
+    let mut groups = place.unwrap_or_default().within;
+    groups.push(id.to_owned());
+    Some(groups)
 }
 
 /// The data of an event as integrators get it.
@@ -141,6 +160,7 @@ mod tests {
             ("devices/pump-7", "", Some("pump-7")),
             ("secrets/pump-7", "", Some("pump-7")),
             ("admissions/pump-7", "", Some("pump-7")),
+            ("transfers/pump-7", "", Some("pump-7")),
             (
                 "certificates/0a",
                 r#"{"kind":"devices","id":"pump-7"}"#,
@@ -177,6 +197,33 @@ mod tests {
             let told = to_cloud_event(source, &event);
             assert_eq!(
                 device_of(subject, || data_of(&told)).as_deref(),
+                expected,
+                "{subject}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_event_says_which_groups_it_is_about() {
+        for (subject, data, expected) in [
+            (
+                "groups/line-7",
+                r#"{"within":["hall-3","berlin"]}"#,
+                Some("hall-3 berlin line-7"),
+            ),
+            ("groups/line-7", "no JSON", Some("line-7")),
+            (
+                "templates/group.line-7",
+                r#"{"within":["berlin"]}"#,
+                Some("berlin line-7"),
+            ),
+            ("templates/type.pump", r#"{"within":["berlin"]}"#, None),
+            ("jobs/groups/x", "{}", None),
+            ("groups", "{}", None),
+        ] {
+            let found = groups_of(subject, || Some(data.as_bytes().to_vec()));
+            assert_eq!(
+                found.map(|groups| groups.join(" ")).as_deref(),
                 expected,
                 "{subject}"
             );

@@ -57,6 +57,12 @@ pub trait Platform: Send + Sync + 'static {
         async { Ended::Rejected { why } }
     }
 
+    /// Restarts the whole machine, for a command that [`Ended::Reboot`] ended; its end is on the disk then, and is told
+    /// after the start. Returns only if it came to nothing, and why: the command is told as failed then.
+    fn reboot(&self) -> impl Future<Output = String> + Send {
+        async { "this device cannot restart its machine".to_owned() }
+    }
+
     /// How often to say that it is alive, where that is not as in the settings.
     fn heartbeat(&self) -> Option<Duration> {
         None
@@ -90,6 +96,12 @@ pub enum Ended {
     /// It is done once this process has ended and is started again: [`Ending::Restart`](crate::Ending::Restart). It is
     /// told then.
     Restart {
+        /// What came of it.
+        output: String,
+    },
+    /// It is done once the machine has gone down and is up again: [`Platform::reboot`] is asked for that. It is told then,
+    /// once.
+    Reboot {
         /// What came of it.
         output: String,
     },

@@ -1,6 +1,8 @@
 //! The only place where events, facts and orders to devices are made. Data is in the form of the
 //! contract's JSON: enums by name, 64-bit numbers as strings.
 
+use std::collections::BTreeSet;
+
 use contract::{
     id::{Kind, Principal},
     v1::{
@@ -185,13 +187,14 @@ pub(crate) enum GroupChange {
     Removed,
 }
 
-/// A group was made, changed or removed, or its members did.
+/// A group was made, changed or removed, or its members did. `within` are the groups that it lies within, for those who
+/// were granted one of them.
 pub(crate) fn group_changed(
     outcome: &mut Outcome,
     group: &Group,
     change: GroupChange,
-    joined: &[String],
-    left: &[String],
+    within: &[String],
+    (joined, left): (&[String], &[String]),
 ) {
     let change = match change {
         GroupChange::Made => "made",
@@ -209,6 +212,7 @@ pub(crate) fn group_changed(
         "description": group.description,
         "query": group.query,
         "parent": group.parent,
+        "within": within.iter().collect::<BTreeSet<_>>(),
         "members": group.members.to_string(),
         "joined": joined,
         "left": left,

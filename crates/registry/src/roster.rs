@@ -11,7 +11,7 @@ use service::{Fault, Outcome, View};
 
 use crate::{
     event::{self, GroupChange},
-    state,
+    state, tree,
 };
 
 /// The groups of one decision.
@@ -22,6 +22,7 @@ pub(crate) struct Roster {
 
 struct Turnover {
     group: Group,
+    within: Vec<String>,
     joined: Vec<String>,
     left: Vec<String>,
 }
@@ -32,6 +33,7 @@ impl Roster {
         if !self.groups.contains_key(id) {
             let group = state::group(view, field, id)?;
             let turnover = Turnover {
+                within: tree::over(view, &group.parent)?,
                 group,
                 joined: Vec::new(),
                 left: Vec::new(),
@@ -126,6 +128,7 @@ impl Roster {
             _,
             Turnover {
                 mut group,
+                within,
                 joined,
                 left,
             },
@@ -137,7 +140,7 @@ impl Roster {
             group.version = group.version.saturating_add(1);
             group.members = (group.members + joined.len() as u64).saturating_sub(left.len() as u64);
             outcome.put(state::group_key(&group.group_id), &group);
-            event::group_changed(outcome, &group, GroupChange::Members, &joined, &left);
+            event::group_changed(outcome, &group, GroupChange::Members, &within, (&joined, &left));
         }
     }
 }

@@ -30,6 +30,16 @@ pub(crate) fn above(view: &View<'_>, group: &str) -> Result<Vec<String>, StoreEr
     Ok(above)
 }
 
+/// A group's parent and all above it, the nearest first; nothing where it has none.
+pub(crate) fn over(view: &View<'_>, parent: &str) -> Result<Vec<String>, StoreError> {
+    if parent.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut over = vec![parent.to_owned()];
+    over.extend(above(view, parent)?);
+    Ok(over)
+}
+
 /// These groups and all that they lie within, in order.
 pub(crate) fn with_above(view: &View<'_>, groups: &[String]) -> Result<Vec<String>, StoreError> {
     let mut all: BTreeSet<String> = groups.iter().cloned().collect();

@@ -45,6 +45,15 @@ pub(crate) struct Commander<P> {
     ground: Arc<dyn Ground>,
 }
 
+/// What the end of a command asks for, now that it is on the disk.
+enum Then {
+    Nothing,
+    /// This process is to end and be started again.
+    Restart,
+    /// So is the machine.
+    Reboot,
+}
+
 /// What is to follow.
 pub(crate) enum After {
     /// There is nothing more to do.
@@ -148,18 +157,30 @@ impl<P: Platform> Commander<P> {
         }
         self.keep(&order, Step::Begun)?;
         self.heard(&order.command_id, &order.name, CommandStep::Running, "");
-        let (mut end, after, whole) = self.run(&order).await;
+        let (mut end, then, whole) = self.run(&order).await;
         // Without room for the whole of it, its beginning is told.
         end.whole = whole.and_then(|output| Whole::keep(&self.folder, &output).ok());
         if end.wipes {
             retiring::begin_wiping(&self.folder).map_err(files)?;
         }
         self.keep(&order, Step::Ended(end))?;
-        Ok(after)
+        match then {
+            Then::Nothing => Ok(After::Rest),
+            Then::Restart => Ok(After::Restart),
+            Then::Reboot => self.reboot(&order).await,
+        }
+    }
+
+    /// The end of the command is on the disk: whoever comes up again tells it. Who stays up says why.
+    async fn reboot(&self, order: &CommandOrder) -> Result<After, Failed> {
+        let why = self.platform.reboot().await;
+        let end = End::without_output(How::Failed, reason(&why));
+        self.keep(order, Step::Ended(end))?;
+        Ok(After::Rest)
     }
 
     /// Lets the platform do it, for as long as there is time, and tells how far it is.
-    async fn run(&self, order: &CommandOrder) -> (End, After, Option<String>) {
+    async fn run(&self, order: &CommandOrder) -> (End, Then, Option<String>) {
         let (progress, mut said) = watch::channel((0, String::new()));
         let what = Order {
             command_id: order.command_id.clone(),
@@ -321,17 +342,23 @@ fn files(error: crate::error::Error) -> Failed {
 }
 
 /// What the platform's answer is on the disk; nothing: its time was over.
-fn end(ended: Option<Ended>) -> (End, After, Option<String>) {
+fn end(ended: Option<Ended>) -> (End, Then, Option<String>) {
     let wipes = ended == Some(Ended::Wipe);
-    let (how, output, error, after) = match ended {
-        Some(Ended::Wipe) => (How::Succeeded, String::new(), String::new(), After::Rest),
-        Some(Ended::Succeeded { output }) => (How::Succeeded, output, String::new(), After::Rest),
-        Some(Ended::Restart { output }) => (How::Succeeded, output, String::new(), After::Restart),
-        Some(Ended::Failed { output, why }) => (How::Failed, output, reason(&why), After::Rest),
-        Some(Ended::Rejected { why }) => (How::Rejected, String::new(), reason(&why), After::Rest),
+    let then = match ended {
+        Some(Ended::Restart { .. }) => Then::Restart,
+        Some(Ended::Reboot { .. }) => Then::Reboot,
+        _ => Then::Nothing,
+    };
+    let (how, output, error) = match ended {
+        Some(Ended::Wipe) => (How::Succeeded, String::new(), String::new()),
+        Some(Ended::Succeeded { output } | Ended::Restart { output } | Ended::Reboot { output }) => {
+            (How::Succeeded, output, String::new())
+        }
+        Some(Ended::Failed { output, why }) => (How::Failed, output, reason(&why)),
+        Some(Ended::Rejected { why }) => (How::Rejected, String::new(), reason(&why)),
         None => {
             let why = "it did not come to an end in time".to_owned();
-            (How::Failed, String::new(), why, After::Rest)
+            (How::Failed, String::new(), why)
         }
     };
     let kept = output.floor_char_boundary(COMMAND_OUTPUT_BYTES);
@@ -345,5 +372,5 @@ fn end(ended: Option<Ended>) -> (End, After, Option<String>) {
         wipes,
         whole: None,
     };
-    (end, after, whole)
+    (end, then, whole)
 }

@@ -142,6 +142,44 @@ async fn an_end_is_told_until_it_is_acknowledged() {
     pump.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_that_was_told_to_restart_tells_it_once_and_afterwards() {
+    use CommandState::{Failed, Running, Succeeded};
+    let (world, watch) = (World::new().await, Watch::default());
+    let settings = world.settings("pump-7");
+    world.state.lock().orders = vec![order("c-1", "reboot", "{}")];
+    let pump = Pump::start(&settings, &watch).await;
+    while *watch.reboots.lock() == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    // The network goes first.
+    world.cut();
+    assert_eq!(states(&world, "c-1"), [Running]);
+    pump.kill().await;
+    let pump = Pump::start(&settings, &watch).await;
+    world.until("it is told", |s| s.orders.is_empty()).await;
+    assert_eq!(states(&world, "c-1"), [Running, Succeeded]);
+    // The server asks for the same again, as if it had not heard: it is not done again.
+    let mut again = order("c-1", "reboot", "{}");
+    again.state = Running.into();
+    world.state.lock().orders = vec![again];
+    call(&world);
+    world.until("it is told", |s| s.orders.is_empty()).await;
+    assert_eq!(*watch.reboots.lock(), 1);
+    // One that stays up says so.
+    *watch.stays_up.lock() = Some("the watchdog is in the way".into());
+    world.state.lock().orders = vec![
+        order("c-2", "reboot", "{}"),
+        order("c-3", "say", r#"{"text":"x"}"#),
+    ];
+    call(&world);
+    world.until("both are told", |s| s.orders.is_empty()).await;
+    assert_eq!(states(&world, "c-2"), [Running, Failed]);
+    assert_eq!(end(&world, "c-2").1, "the watchdog is in the way");
+    assert_eq!(watch.commands.lock().clone(), ["c-1", "c-2", "c-3"]);
+    pump.stop().await;
+}
+
 /// What came of a command in the end.
 fn end(world: &World, id: &str) -> (CommandState, String) {
     let state = world.state.lock();

@@ -27,6 +27,10 @@ pub(crate) struct Watch {
     pub(crate) dislike: Arc<Mutex<Option<String>>>,
     /// What it says to whoever listens.
     pub(crate) says: Arc<Mutex<Vec<&'static str>>>,
+    /// How often the machine was to go down.
+    pub(crate) reboots: Arc<Mutex<u32>>,
+    /// Why it stays up.
+    pub(crate) stays_up: Arc<Mutex<Option<String>>>,
     /// What it began to do.
     pub(crate) commands: Arc<Mutex<Vec<String>>>,
 }
@@ -64,7 +68,9 @@ impl Platform for Watch {
     }
 
     fn commands(&self) -> Vec<String> {
-        ["say", "hang", "restart", "wipe"].map(str::to_owned).to_vec()
+        ["say", "hang", "restart", "reboot", "wipe"]
+            .map(str::to_owned)
+            .to_vec()
     }
 
     async fn command(&self, order: &Order, progress: &Progress) -> Ended {
@@ -81,7 +87,19 @@ impl Platform for Watch {
             "restart" => Ended::Restart {
                 output: "again".into(),
             },
+            "reboot" => Ended::Reboot {
+                output: "going down".into(),
+            },
             _ => Ended::Rejected { why: "what?".into() },
+        }
+    }
+
+    async fn reboot(&self) -> String {
+        *self.reboots.lock() += 1;
+        let why = self.stays_up.lock().clone();
+        match why {
+            Some(why) => why,
+            None => std::future::pending().await,
         }
     }
 

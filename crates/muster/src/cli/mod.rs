@@ -150,7 +150,7 @@ enum Command {
     #[command(subcommand)]
     Policy(policy::Policy),
     /// Run the reference device agent.
-    Agent(run_agent::RunAgent),
+    Agent(Box<run_agent::RunAgent>),
     /// Get back in when every admin's certificate is lost.
     #[command(subcommand)]
     Recover(recover::Recover),

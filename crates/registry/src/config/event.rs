@@ -3,12 +3,13 @@
 use contract::{
     document::{self, Document},
     id::{Kind, Principal},
-    v1::{ConfigChange, ConfigTemplate, DeviceConfig},
+    v1::{ConfigChange, ConfigScope, ConfigTemplate, DeviceConfig},
 };
 use serde_json::{Value, json};
-use service::Outcome;
+use service::{Outcome, View, store::StoreError};
 
 use super::state;
+use crate::tree;
 
 /// A device is to have another configuration; `patch` leads there from the one before.
 pub(super) fn configured(outcome: &mut Outcome, config: &DeviceConfig, patch: &Document, cause: &str) {
@@ -47,7 +48,16 @@ pub(super) fn reported(outcome: &mut Outcome, config: &DeviceConfig) {
 }
 
 /// A template was made, changed or removed, or has reached every device's record.
-pub(super) fn template_changed(outcome: &mut Outcome, template: &ConfigTemplate, change: &str) {
+pub(super) fn template_changed(
+    outcome: &mut Outcome,
+    view: &View<'_>,
+    template: &ConfigTemplate,
+    change: &str,
+) -> Result<(), StoreError> {
+    let within = match template.scope() {
+        ConfigScope::Group => tree::above(view, &template.id)?,
+        _ => Vec::new(),
+    };
     let scope = state::word(template.scope());
     let data = json!({
         "scope": scope,
@@ -56,6 +66,8 @@ pub(super) fn template_changed(outcome: &mut Outcome, template: &ConfigTemplate,
         "priority": template.priority,
         "document": Value::Object(state::read(&template.document)),
         "change": change,
+        "within": within,
     });
     outcome.event(format!("templates/{scope}.{}", template.id), "changed", data);
+    Ok(())
 }

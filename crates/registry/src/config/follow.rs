@@ -81,7 +81,7 @@ pub(super) fn wake_key(what: &str, id: &str) -> String {
 /// A group is removed: its template goes with it. It has no members that would notice.
 pub(crate) fn forget_group(s: &Situation<'_>, outcome: &mut Outcome, group: &str) -> Result<(), Fault> {
     if let Some(template) = state::template(s.view, ConfigScope::Group, group)? {
-        template::delete(outcome, &template);
+        template::delete(s, outcome, &template)?;
         walk::end(outcome, ConfigScope::Group, group);
     }
     Ok(())

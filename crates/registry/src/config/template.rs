@@ -40,7 +40,7 @@ pub(crate) fn put(s: &Situation<'_>, sight: &Sight, m: PutConfigTemplate) -> Res
         wanted.settling = true;
         outcome.put(state::template_key(scope, &wanted.id), &wanted);
         walk::begin(&mut outcome, scope, &wanted.id, s.now_ms);
-        event::template_changed(&mut outcome, &wanted, "changed");
+        event::template_changed(&mut outcome, s.view, &wanted, "changed")?;
     }
     outcome.answer(Changed {
         id: wanted.id,
@@ -61,19 +61,24 @@ pub(crate) fn remove(s: &Situation<'_>, sight: &Sight, m: RemoveConfigTemplate) 
     };
     policy::version("template", m.expected_version, template.version)?;
     let mut outcome = Outcome::default();
-    delete(&mut outcome, &template);
+    delete(s, &mut outcome, &template)?;
     walk::begin(&mut outcome, scope, &template.id, s.now_ms);
     Ok(outcome)
 }
 
-pub(super) fn delete(outcome: &mut Outcome, template: &ConfigTemplate) {
+pub(super) fn delete(
+    s: &Situation<'_>,
+    outcome: &mut Outcome,
+    template: &ConfigTemplate,
+) -> Result<(), Fault> {
     let gone = ConfigTemplate {
         version: template.version.saturating_add(1),
         document: String::new(),
         ..template.clone()
     };
     outcome.delete(state::template_key(template.scope(), &template.id));
-    event::template_changed(outcome, &gone, "removed");
+    event::template_changed(outcome, s.view, &gone, "removed")?;
+    Ok(())
 }
 
 /// Whether whoever asks sees the settings of a type or a group: whoever has some groups only sees those of these.

@@ -87,7 +87,7 @@ fn done(s: &Situation<'_>, outcome: &mut Outcome, scope: ConfigScope, id: &str) 
     if let Some(mut template) = state::template(s.view, scope, id)? {
         template.settling = false;
         outcome.put(state::template_key(scope, id), &template);
-        event::template_changed(outcome, &template, "settled");
+        event::template_changed(outcome, s.view, &template, "settled")?;
     }
     Ok(())
 }

@@ -57,7 +57,10 @@ pub(super) fn decide(s: &Situation<'_>, m: PutGroup) -> Result<Outcome, Fault> {
     if group != present || change == GroupChange::Made {
         group.version = group.version.saturating_add(1);
         outcome.put(state::group_key(&group.group_id), &group);
-        event::group_changed(&mut outcome, &group, change, &[], &[]);
+        let mut within = tree::over(s.view, &group.parent)?;
+        // Those above the place that it leaves hear of it, too.
+        within.extend(tree::over(s.view, &present.parent)?);
+        event::group_changed(&mut outcome, &group, change, &within, (&[], &[]));
     }
     outcome.answer(changed(&group.group_id, group.version));
     Ok(outcome)

@@ -69,7 +69,8 @@ fn done(s: &Situation<'_>, outcome: &mut Outcome, id: &str) -> Result<(), Fault>
     group.version = group.version.saturating_add(1);
     outcome.delete(walk_key(id));
     outcome.put(state::group_key(id), &group);
-    event::group_changed(outcome, &group, GroupChange::Arrived, &[], &[]);
+    let within = tree::over(s.view, &group.parent)?;
+    event::group_changed(outcome, &group, GroupChange::Arrived, &within, (&[], &[]));
     Ok(())
 }
 

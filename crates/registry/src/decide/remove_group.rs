@@ -58,6 +58,7 @@ pub(super) fn decide(s: &Situation<'_>, m: RemoveGroup) -> Result<Outcome, Fault
     tree::put(&mut outcome, &group.group_id, &group.parent, "");
     regroup::end(&mut outcome, &group.group_id);
     config::forget_group(s, &mut outcome, &group.group_id)?;
-    event::group_changed(&mut outcome, &group, GroupChange::Removed, &[], &[]);
+    let within = tree::over(s.view, &group.parent)?;
+    event::group_changed(&mut outcome, &group, GroupChange::Removed, &within, (&[], &[]));
     Ok(outcome)
 }

@@ -8,7 +8,7 @@ use service::{Fault, Outcome};
 use super::{Situation, act::Act, turn};
 use crate::{
     event::{self, GroupChange},
-    state,
+    state, tree,
 };
 
 /// Begins the name of such wake-ups.
@@ -77,7 +77,8 @@ fn done(s: &Situation<'_>, outcome: &mut Outcome, id: &str) -> Result<(), Fault>
     group.version = group.version.saturating_add(1);
     outcome.delete(walk_key(id));
     outcome.put(state::group_key(id), &group);
-    event::group_changed(outcome, &group, GroupChange::Settled, &[], &[]);
+    let within = tree::over(s.view, &group.parent)?;
+    event::group_changed(outcome, &group, GroupChange::Settled, &within, (&[], &[]));
     Ok(())
 }
 

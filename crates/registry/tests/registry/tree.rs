@@ -394,3 +394,26 @@ fn templates_and_jobs_for_a_group_reach_what_lies_within_it_and_the_nearer_one_w
     let ids: Vec<_> = rows.devices.iter().map(|row| row.device_id.as_str()).collect();
     assert_eq!(ids, ["b", "both", "h1", "h2", "late"], "each once");
 }
+
+#[test]
+fn a_groups_events_name_what_it_lies_within_then() {
+    let mut w = world();
+    let last = |w: &mut World| -> String {
+        let events = w.events();
+        let told = events
+            .iter()
+            .rfind(|event| event.subject.starts_with("groups/"))
+            .unwrap();
+        let within = data(told)["within"].as_array().cloned().unwrap();
+        let names: Vec<_> = within.iter().map(|group| group.as_str().unwrap()).collect();
+        names.join(" ")
+    };
+    join(&mut w, ADA, "line-7", "r").unwrap();
+    assert_eq!(last(&mut w), "berlin hall-2");
+    put(&mut w, "line-7", Some("rome")).unwrap();
+    assert_eq!(last(&mut w), "berlin hall-2 rome", "the former place as well");
+    join(&mut w, ADA, "line-7", "h1").unwrap();
+    assert_eq!(last(&mut w), "rome");
+    join(&mut w, ADA, "rome", "h1").unwrap();
+    assert_eq!(last(&mut w), "");
+}

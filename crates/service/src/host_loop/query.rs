@@ -171,8 +171,8 @@ impl Seen {
             Seen::Filters(filters) => return Ok(filters.iter().any(|f| f.matches(topic))),
             Seen::Devices(sight) => sight,
         };
-        if let Some(("groups", id)) = event.subject.split_once('/') {
-            return Ok(sight.has_group(id));
+        if let Some(groups) = event::groups_of(&event.subject, || Some(event.data.clone())) {
+            return Ok(sight.covers(&groups));
         }
         let Some(device) = event::device_of(&event.subject, || Some(event.data.clone())) else {
             return Ok(false);

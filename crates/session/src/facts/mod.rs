@@ -172,14 +172,14 @@ impl Known for Copies {
 }
 
 impl Copies {
-    /// The groups of the device that an event is about, or the group itself; none for all other events. `data` is the
-    /// event's, where the topic does not say.
-    pub fn groups_of(&self, root: &Root, topic: &str, data: impl FnOnce() -> Option<Vec<u8>>) -> Vec<String> {
+    /// The groups of the device that an event is about, or the group itself and those that it lies within; none for all
+    /// other events. `data` is the event's, where the topic does not say.
+    pub fn groups_of(&self, root: &Root, topic: &str, data: impl Fn() -> Option<Vec<u8>>) -> Vec<String> {
         let of_device = |id: &str| self.devices.get(id).map(|d| d.groups.clone()).unwrap_or_default();
         match root.parse_topic(topic) {
-            Some(Topic::Event { subject, .. }) => match subject.split_once('/') {
-                Some(("groups", id)) => vec![id.to_owned()],
-                _ => event::device_of(&subject, data).map_or_else(Vec::new, |id| of_device(&id)),
+            Some(Topic::Event { subject, .. }) => match event::groups_of(&subject, &data) {
+                Some(groups) => groups,
+                None => event::device_of(&subject, &data).map_or_else(Vec::new, |id| of_device(&id)),
             },
             Some(Topic::Up { who, .. }) if who.kind == Kind::Device => of_device(who.id.as_str()),
             _ => Vec::new(),

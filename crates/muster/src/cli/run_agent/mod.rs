@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use agent::{Claim, Config, Ending, Endpoint, Factory, HealthCheck, Location, PublicKey};
+use agent::{Claim, Config, Ending, Endpoint, Factory, HealthCheck, Location, PublicKey, Reboot};
 use anyhow::{Context, Result};
 use contract::Id;
 use tokio::sync::mpsc;
@@ -35,7 +35,8 @@ const HEALTH_CHECK_WITHIN: Duration = Duration::from_secs(60);
   muster --server muster.example.com agent pump-7 --state /var/lib/pump --claim /etc/pump
   muster agent pump-4 --factory /etc/idevid --roots roots.pem --state /var/lib/pump
   muster agent pump-9 --claim muster-data/claims/field --secret ./pump-9.secret
-  muster agent pump-8 --claim muster-data/claims/line-7 --health-check ./is-well --place hall-3")]
+  muster agent pump-8 --claim muster-data/claims/line-7 --health-check ./is-well --place hall-3
+  muster agent pump-6 --claim muster-data/claims/line-7 --reboot-command 'systemctl reboot'")]
 pub(super) struct RunAgent {
     /// The device's id
     id: Id,
@@ -82,6 +83,9 @@ pub(super) struct RunAgent {
     /// A program that is given a new image's path and fails if it is not well [default: every image is well]
     #[arg(long, value_name = "PROGRAM")]
     health_check: Option<String>,
+    /// What restarts the machine, for the command `reboot`: a program and its arguments, parted by blanks
+    #[arg(long, value_name = "COMMAND", value_parser = reboot)]
+    reboot_command: Option<Reboot>,
     /// Where it is, for example berlin/hall-3
     #[arg(long)]
     place: Option<String>,
@@ -101,6 +105,16 @@ fn attribute(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("give KEY=VALUE".to_owned()),
     }
+}
+
+fn reboot(text: &str) -> Result<Reboot, String> {
+    let mut words = text.split_whitespace().map(str::to_owned);
+    Ok(Reboot {
+        program: words
+            .next()
+            .ok_or("say which program, for example `systemctl reboot`")?,
+        arguments: words.collect(),
+    })
 }
 
 impl RunAgent {
@@ -144,6 +158,7 @@ impl RunAgent {
             confirm_within: self.confirm_within,
             signed_commands: self.signed_commands,
             health: self.health_check.map(health).unwrap_or_default(),
+            reboot: self.reboot_command,
             attributes: BTreeMap::from_iter(self.attributes),
             ..config
         })
