@@ -21,8 +21,9 @@ use tokio::task::LocalSet;
 use crate::{
     machine::Machine,
     measures::{
-        connects::Connects, devices::Devices, fan::Fans, latency::Latency, provisioning::Provisioning,
-        renewals::Renewals, requests::Requests, revocations::Revocations, scale::Scale, space::Space,
+        connects::Connects, devices::Devices, fan::Fans, latency::Latency, lists::Lists,
+        provisioning::Provisioning, renewals::Renewals, requests::Requests, revocations::Revocations,
+        scale::Scale, space::Space,
     },
     programs::Options,
 };
@@ -50,6 +51,7 @@ enum Measure {
     Provisioning(Provisioning),
     Renewals(Renewals),
     Revocations(Revocations),
+    Lists(Lists),
     Scale(Scale),
     Connects(Connects),
     Latency(Latency),
@@ -92,6 +94,7 @@ async fn measure(cli: Cli) -> Result<()> {
         Measure::Revocations(revocations) => {
             output::print(&revocations.run(&programs).await?, &machine, json)
         }
+        Measure::Lists(lists) => output::print(&lists.run(&programs).await?, &machine, json),
         Measure::Scale(scale) => output::print(&scale.run(&programs).await?, &machine, json),
         Measure::Connects(connects) => output::print(&connects.run(&programs).await?, &machine, json),
         Measure::Fan(fans) => output::print(&fans.run(&programs).await?, &machine, json),

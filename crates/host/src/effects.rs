@@ -1,4 +1,4 @@
-//! A thread that carries out effects, one after the other.
+//! Threads that carry out effects, one after the other: one thread for those that take long, one for all others.
 
 use std::{
     any::Any,
@@ -42,9 +42,37 @@ struct Attempt {
     failures: u32,
 }
 
-/// Starts it; dropping the sender ends it.
-pub(crate) fn start(
+/// The effects that are to be carried out: those that take long beside all others.
+pub(crate) struct Queues {
+    executor: Arc<dyn Executor>,
+    short: Sender<Effect>,
+    long: Sender<Effect>,
+}
+
+impl Queues {
+    pub(crate) fn send(&self, effect: Effect) {
+        let queue = match self.executor.takes_long(&effect) {
+            true => &self.long,
+            false => &self.short,
+        };
+        // Without its thread it waits for the next start.
+        let _ = queue.send(effect);
+    }
+}
+
+/// Starts a thread for each queue; dropping them ends it.
+pub(crate) fn start(service: &'static str, executor: &Arc<dyn Executor>, inbox: &Sender<Arrival>) -> Queues {
+    let queue = |name: &str| thread(service, name, executor.clone(), inbox.clone());
+    Queues {
+        short: queue("effects"),
+        long: queue("long-effects"),
+        executor: executor.clone(),
+    }
+}
+
+fn thread(
     service: &'static str,
+    name: &str,
     executor: Arc<dyn Executor>,
     inbox: Sender<Arrival>,
 ) -> Sender<Effect> {
@@ -58,7 +86,7 @@ pub(crate) fn start(
         numbers: 0,
     };
     let spawned = std::thread::Builder::new()
-        .name(format!("{service}-effects"))
+        .name(format!("{service}-{name}"))
         .spawn(move || worker.carry_out(&queue));
     if let Err(error) = spawned {
         tracing::error!(%error, "no thread for effects; they wait for the next start");
@@ -213,6 +241,38 @@ mod tests {
         );
         drop(orders);
         thread.join().unwrap();
+    }
+
+    /// Holds what takes long until it is told to go on.
+    struct Slow(Receiver<()>);
+
+    impl Executor for Slow {
+        fn run(&self, effect: &Effect) -> Vec<u8> {
+            if self.takes_long(effect) {
+                self.0.recv().unwrap();
+            }
+            Vec::new()
+        }
+
+        fn takes_long(&self, effect: &Effect) -> bool {
+            effect.kind == "long"
+        }
+    }
+
+    #[test]
+    fn what_takes_long_keeps_its_order_and_holds_up_nothing_else() {
+        let (go_on, held) = unbounded();
+        let (inbox, results) = unbounded();
+        let executor: Arc<dyn Executor> = Arc::new(Slow(held));
+        let queues = start("test", &executor, &inbox);
+        for (id, kind) in [("e-1", "long"), ("e-2", "long"), ("e-3", "short")] {
+            queues.send(effect(id, kind));
+        }
+        assert_eq!(next(&results).0, "e-3");
+        for id in ["e-1", "e-2"] {
+            go_on.send(()).unwrap();
+            assert_eq!(next(&results).0, id);
+        }
     }
 
     #[test]

@@ -36,6 +36,12 @@ pub use waker::Waker;
 pub trait Executor: Send + Sync + 'static {
     /// Does it, and says what it came to.
     fn run(&self, effect: &Effect) -> Vec<u8>;
+
+    /// Whether it may take long: those have a thread of their own, one after the other, and hold up no others.
+    fn takes_long(&self, effect: &Effect) -> bool {
+        let _ = effect;
+        false
+    }
 }
 
 /// For services without effects.

@@ -8,7 +8,7 @@ use std::{
 use bus::{Bus, BusEvent};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use service::{
-    Amount, Context, Effect, Group, HostLoop, Input, Measure, Released, Service, Settings,
+    Amount, Context, Group, HostLoop, Input, Measure, Released, Service, Settings,
     store::{Blobs, Store, StoreError},
 };
 use tokio_util::sync::CancellationToken;
@@ -129,7 +129,7 @@ struct Term<'a, S: Service> {
     connection: Option<u64>,
     jobs: Option<Sender<Job<S::Request>>>,
     readers: Vec<std::thread::JoinHandle<()>>,
-    effects: Sender<Effect>,
+    effects: effects::Queues,
 }
 
 impl<'a, S: Service> Term<'a, S> {
@@ -146,9 +146,9 @@ impl<'a, S: Service> Term<'a, S> {
         let (outside, inbox) = unbounded();
         let desk = desk(parts, &host_loop, &store, &outside);
         let (jobs, readers) = readers::start(desk, config.readers);
-        let effects = effects::start(S::NAME.word(), parts.executor.clone(), outside.clone());
+        let effects = effects::start(S::NAME.word(), &parts.executor, &outside);
         for effect in host_loop.pending_effects(&*store)? {
-            let _ = effects.send(effect);
+            effects.send(effect);
         }
         let bus_end = CancellationToken::new();
         let _inside = parts.runtime.enter();
@@ -306,7 +306,7 @@ impl<'a, S: Service> Term<'a, S> {
         let service = S::NAME.word();
         metrics::counter!("muster_decided_total", "service" => service).increment(released.decided as u64);
         for effect in released.effects {
-            let _ = self.effects.send(effect);
+            self.effects.send(effect);
         }
         let Some(connection) = self.connection else { return };
         if let Some(jobs) = &self.jobs {

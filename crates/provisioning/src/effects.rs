@@ -86,9 +86,18 @@ pub(crate) struct ListOrder {
     /// Bytes of all parts.
     #[prost(uint64, tag = "4")]
     pub(crate) bytes: u64,
-    /// Their SHA-256: parts of an older list must not pass for this one's.
+    /// Their digest, see [`chained`]: parts of an older list must not pass for this one's.
     #[prost(bytes = "vec", tag = "5")]
-    pub(crate) sha256: Vec<u8>,
+    pub(crate) digest: Vec<u8>,
+}
+
+/// The digest of some entries and one more, whose bytes these are.
+pub(crate) fn chained(digest: &[u8], entry: &[u8]) -> Vec<u8> {
+    Sha256::new()
+        .chain_update(digest)
+        .chain_update(entry)
+        .finalize()
+        .to_vec()
 }
 
 /// What a list came to.
@@ -124,6 +133,11 @@ impl Effects {
             server: Some(server),
             ..self
         }
+    }
+
+    /// Whether an effect may take long, and must not hold up others. Those have their order.
+    pub fn takes_long(&self, effect: &Effect) -> bool {
+        matches!(effect.kind.as_str(), LIST | LIST_PART)
     }
 
     /// Does one, and says what it came to.
@@ -227,21 +241,24 @@ impl Effects {
             .read(PARTS, 0, length)
             .map_err(|e| e.to_string())?
             .unwrap_or_default();
-        if Sha256::digest(&text).as_slice() != order.sha256 {
-            return Err("the list's entries are not there; they are written again".into());
-        }
+        let lost = || "the list's entries are not there; they are written again".to_owned();
         let mut rest = text.as_slice();
-        let mut revoked = Vec::new();
+        let (mut revoked, mut digest) = (Vec::new(), Vec::new());
         while !rest.is_empty() {
-            let entry = Entry::decode_length_delimited(&mut rest).map_err(|e| e.to_string())?;
-            let serial = pki::Serial::from_hex(&entry.serial).map_err(|e| e.to_string())?;
-            let (_, reason) = policy::reason(&entry.reason).map_err(|e| e.to_string())?;
+            let before = rest;
+            let entry = Entry::decode_length_delimited(&mut rest).map_err(|_| lost())?;
+            digest = chained(&digest, &before[..before.len() - rest.len()]);
+            let serial = pki::Serial::from_hex(&entry.serial).map_err(|_| lost())?;
+            let (_, reason) = policy::reason(&entry.reason).map_err(|_| lost())?;
             let line = Revoked {
                 serial,
                 at_ms: entry.at_ms,
                 reason,
             };
             revoked.push((entry.issuer, line));
+        }
+        if digest != order.digest {
+            return Err(lost());
         }
         Ok(revoked)
     }

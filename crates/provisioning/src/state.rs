@@ -269,6 +269,26 @@ pub(crate) struct ListState {
     /// The time of the last list published.
     #[prost(int64, tag = "7")]
     pub(crate) published_at_ms: i64,
+    /// How far what the list says is gathered; nothing is, where none is being made or all is.
+    #[prost(message, optional, tag = "8")]
+    pub(crate) gathered: Option<Gathered>,
+}
+
+/// Lines of the next list that are gathered.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Gathered {
+    /// The last key that was looked at.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) after: Vec<u8>,
+    /// Bytes of all parts.
+    #[prost(uint64, tag = "2")]
+    pub(crate) bytes: u64,
+    /// See [`crate::effects::chained`].
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) digest: Vec<u8>,
+    /// How many parts there are.
+    #[prost(uint32, tag = "4")]
+    pub(crate) parts: u32,
 }
 
 /// A device's one-time secret.

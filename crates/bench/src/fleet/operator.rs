@@ -7,9 +7,9 @@ use client::{Client, Endpoint, Identity, Inbox};
 use contract::{
     Id, Kind, Root, ServiceName,
     v1::{
-        Changed, ClaimMade, Issue, ListRenewals, ManyRevoked, MassRenewal, PutClaim, PutPerson,
-        RegisterDevice, RegisterDevices, RegisteredDevices, RenewMany, RenewalsListed, Revoke, RevokeMany,
-        Revoked, Signed,
+        Authorities, Changed, ClaimMade, GetAuthorities, Issue, ListRenewals, ManyRevoked, MassRenewal,
+        PutClaim, PutPerson, RegisterDevice, RegisterDevices, RegisteredDevices, RenewMany, RenewalsListed,
+        Revoke, RevokeMany, Revoked, Signed,
     },
 };
 
@@ -147,6 +147,16 @@ impl Operator {
             .ask(ServiceName::Provisioning, "revoke", &request)
             .await?;
         Ok(())
+    }
+
+    /// The number of the last revocation list that was published.
+    pub(crate) async fn list_number(&self) -> Result<u64> {
+        let asked = GetAuthorities::default();
+        let told: Authorities = self
+            .client
+            .ask(ServiceName::Provisioning, "authorities", &asked)
+            .await?;
+        Ok(told.crl_number)
     }
 
     /// Has devices renew, so many a minute in all: the mass renewals that were begun for them.

@@ -21,6 +21,7 @@ pub(crate) struct Renewer {
     who: Principal,
     next: Newcomer,
     connection: Connection,
+    asked: u32,
 }
 
 impl Renewer {
@@ -35,6 +36,7 @@ impl Renewer {
             who,
             next: Newcomer::new(id)?,
             connection,
+            asked: 0,
         })
     }
 
@@ -47,9 +49,19 @@ impl Renewer {
     ) -> Result<Connection> {
         self.heard("/down/provisioning/renew").await?;
         let begun = Instant::now();
+        let signed = self.ask().await?;
+        self.connection.leave().await;
+        let next = Connection::open(&login(&signed.certificate, &self.next.key_pem)).await?;
+        meter.acknowledged(begun.elapsed());
+        Ok(next)
+    }
+
+    /// Asks for its next certificate.
+    pub(crate) async fn ask(&mut self) -> Result<Signed> {
+        self.asked += 1;
         let topic = Root::default().up(&self.who, ServiceName::Provisioning, "renew");
         let request = Sign {
-            request_id: "next".into(),
+            request_id: format!("next-{}", self.asked),
             csr: self.next.csr_pem.clone(),
             ..Sign::default()
         };
@@ -57,11 +69,7 @@ impl Renewer {
         self.connection.send(&mqtt::publish(2, &topic, &payload)).await?;
         let answer = self.heard("/renew/accepted").await;
         let answer = answer.with_context(|| format!("the renewal of {}", self.who))?;
-        let signed: Signed = wire::decode(&answer, "")?;
-        self.connection.leave().await;
-        let next = Connection::open(&login(&signed.certificate, &self.next.key_pem)).await?;
-        meter.acknowledged(begun.elapsed());
-        Ok(next)
+        Ok(wire::decode(&answer, "")?)
     }
 
     /// The payload of the next message whose topic ends so; a refusal is an error.

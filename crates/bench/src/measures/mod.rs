@@ -4,6 +4,7 @@ pub(crate) mod connects;
 pub(crate) mod devices;
 pub(crate) mod fan;
 pub(crate) mod latency;
+pub(crate) mod lists;
 pub(crate) mod provisioning;
 mod raw_signing;
 mod raw_sled;

@@ -118,6 +118,10 @@ impl Executor for ProvisioningEffects {
     fn run(&self, effect: &service::Effect) -> Vec<u8> {
         self.0.run(effect)
     }
+
+    fn takes_long(&self, effect: &service::Effect) -> bool {
+        self.0.takes_long(effect)
+    }
 }
 
 struct RolloutEffects(rollout::SealExecutor);

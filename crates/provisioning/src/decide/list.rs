@@ -1,13 +1,19 @@
 //! The revocation lists, one of each authority and all at once: scheduled after a revocation, and again well before it ends.
+//!
+//! ```text
+//! due ── page ──► page ──► … ──► gathered ── signed and written (effect) ──► published
+//! ```
+//!
+//! Each page is a decision of its own, and signing has a thread of its own: a list may be long, and others are served in
+//! between.
 
 use prost::Message;
 use service::{Fault, Outcome};
-use sha2::{Digest, Sha256};
 
 use super::Situation;
 use crate::{
     effects::{self, Entry, ListMade, ListOrder, Part},
-    state::{self, ListState, RevokedEntry},
+    state::{self, Gathered, ListState, RevokedEntry},
 };
 
 /// The wake-up that makes a list.
@@ -16,8 +22,13 @@ pub(super) const LIST_WAKE: &str = "list";
 pub(super) const MADE: &str = "crl-2-list";
 /// The same for its parts: it sorts before, so that after a crash the parts run first again.
 const PART: &str = "crl-1-part";
+/// Lines that are gathered in one decision.
+const PAGE: usize = 1_000;
 /// Bytes of one part: well below what a record may hold.
 const PART_BYTES: usize = 32 * 1024;
+/// How much longer than the last list took the next one is waited for: many revocations do not make one list after the
+/// other all the time.
+const PAUSE_TIMES: i64 = 3;
 /// Pause before a list that failed is tried again, milliseconds.
 const AGAIN_MS: i64 = 60_000;
 
@@ -55,6 +66,7 @@ pub(super) fn go_on_above(s: &Situation<'_>, outcome: &mut Outcome, number: u64)
     let above = ListState {
         tried: list.tried.max(number),
         making: 0,
+        gathered: None,
         ..list
     };
     outcome.put(state::LIST, &above);
@@ -66,95 +78,104 @@ fn load(s: &Situation<'_>) -> Result<ListState, Fault> {
     Ok(s.view.load(state::LIST)?.unwrap_or_default())
 }
 
-/// Orders the next list. What had ended by itself when the last one was made is left out and forgotten.
+/// Begins the next list, or gathers the next page of what it says. What had ended by itself when the last one was made
+/// is left out and forgotten. What is revoked meanwhile may come too late for it, and is in the one after it.
 pub(super) fn make(s: &Situation<'_>) -> Result<Outcome, Fault> {
     let mut outcome = Outcome::default();
-    let list = load(s)?;
-    if list.making > 0 {
-        return Ok(outcome);
-    }
-    let number = list.number.max(list.tried) + 1;
-    let (bytes, sha256) = order_parts(s, &mut outcome, number, list.published_at_ms)?;
-    let order = ListOrder {
-        number,
-        this_update_ms: s.now_ms,
-        next_update_ms: s
-            .now_ms
-            .saturating_add_unsigned(s.service.settings.crl_lifetime_ms),
-        bytes,
-        sha256,
+    let list = match load(s)? {
+        list if list.making == 0 => begun(s, list),
+        list if list.gathered.is_some() => list,
+        _ => return Ok(outcome),
     };
-    outcome.effect(
-        format!("{MADE}/{number:016x}"),
-        effects::LIST,
-        order.encode_to_vec(),
-    );
-    let next_update_ms = order.next_update_ms;
-    outcome.put(
-        state::LIST,
-        &ListState {
-            making: number,
-            tried: number,
-            making_at_ms: s.now_ms,
-            stale: false,
-            next_update_ms,
-            ..list
-        },
-    );
+    let mut gathered = list.gathered.clone().unwrap_or_default();
+    let is_last = page(s, &mut outcome, &list, &mut gathered)?;
+    if is_last {
+        order(&mut outcome, &list, &gathered);
+    } else {
+        outcome.wake_at(LIST_WAKE, s.now_ms);
+    }
+    let gathered = Some(gathered).filter(|_| !is_last);
+    outcome.put(state::LIST, &ListState { gathered, ..list });
     Ok(outcome)
 }
 
-fn order_parts(
+fn begun(s: &Situation<'_>, list: ListState) -> ListState {
+    let number = list.number.max(list.tried) + 1;
+    ListState {
+        making: number,
+        tried: number,
+        making_at_ms: s.now_ms,
+        stale: false,
+        next_update_ms: s
+            .now_ms
+            .saturating_add_unsigned(s.service.settings.crl_lifetime_ms),
+        gathered: Some(Gathered::default()),
+        ..list
+    }
+}
+
+fn order(outcome: &mut Outcome, list: &ListState, gathered: &Gathered) {
+    let order = ListOrder {
+        number: list.making,
+        this_update_ms: list.making_at_ms,
+        next_update_ms: list.next_update_ms,
+        bytes: gathered.bytes,
+        digest: gathered.digest.clone(),
+    };
+    let id = format!("{MADE}/{:016x}", list.making);
+    outcome.effect(id, effects::LIST, order.encode_to_vec());
+}
+
+/// Has the lines of the next page written; whether it was the last one.
+fn page(
     s: &Situation<'_>,
     outcome: &mut Outcome,
-    number: u64,
-    last_list_ms: i64,
-) -> Result<(u64, Vec<u8>), Fault> {
-    let mut digest = Sha256::new();
-    let mut part = Part::default();
-    let mut count = 0;
-    let mut order = |part: &mut Part| {
-        let next = Part {
-            offset: part.offset + part.entries.len() as u64,
-            entries: Vec::new(),
-        };
-        let full = std::mem::replace(part, next);
-        outcome.effect(
-            format!("{PART}/{number:016x}-{count:08x}"),
-            effects::LIST_PART,
-            full.encode_to_vec(),
-        );
-        count += 1;
+    list: &ListState,
+    gathered: &mut Gathered,
+) -> Result<bool, Fault> {
+    let after = Some(gathered.after.as_slice()).filter(|after| !after.is_empty());
+    let rows = s.view.list::<RevokedEntry>(state::REVOKED, after, PAGE)?;
+    let is_last = rows.len() < PAGE;
+    let mut lines = Vec::new();
+    for (key, entry) in rows {
+        if entry.not_after_ms < list.published_at_ms {
+            outcome.delete(key.clone());
+        } else {
+            let line = line(&key, entry);
+            gathered.digest = effects::chained(&gathered.digest, &line);
+            lines.extend(line);
+        }
+        gathered.after = key;
+        if lines.len() >= PART_BYTES {
+            write(outcome, list.making, gathered, std::mem::take(&mut lines));
+        }
+    }
+    if !lines.is_empty() {
+        write(outcome, list.making, gathered, lines);
+    }
+    Ok(is_last)
+}
+
+fn line(key: &[u8], entry: RevokedEntry) -> Vec<u8> {
+    let serial = key.get(state::REVOKED.len()..).unwrap_or_default();
+    let line = Entry {
+        serial: String::from_utf8_lossy(serial).into_owned(),
+        at_ms: entry.at_ms,
+        reason: entry.reason,
+        issuer: entry.issuer,
     };
-    let mut over = Vec::new();
-    for (key, entry) in s.view.list::<RevokedEntry>(state::REVOKED, None, usize::MAX)? {
-        if entry.not_after_ms < last_list_ms {
-            over.push(key);
-            continue;
-        }
-        let serial =
-            String::from_utf8_lossy(key.get(state::REVOKED.len()..).unwrap_or_default()).into_owned();
-        let line = Entry {
-            serial,
-            at_ms: entry.at_ms,
-            reason: entry.reason,
-            issuer: entry.issuer,
-        };
-        let line = line.encode_length_delimited_to_vec();
-        digest.update(&line);
-        part.entries.extend(line);
-        if part.entries.len() >= PART_BYTES {
-            order(&mut part);
-        }
-    }
-    if !part.entries.is_empty() {
-        order(&mut part);
-    }
-    let bytes = part.offset;
-    for key in over {
-        outcome.delete(key);
-    }
-    Ok((bytes, digest.finalize().to_vec()))
+    line.encode_length_delimited_to_vec()
+}
+
+fn write(outcome: &mut Outcome, number: u64, gathered: &mut Gathered, lines: Vec<u8>) {
+    let id = format!("{PART}/{number:016x}-{:08x}", gathered.parts);
+    let part = Part {
+        offset: gathered.bytes,
+        entries: lines,
+    };
+    gathered.bytes += part.entries.len() as u64;
+    gathered.parts += 1;
+    outcome.effect(id, effects::LIST_PART, part.encode_to_vec());
 }
 
 /// The list is published, or will be tried again.
@@ -166,6 +187,7 @@ pub(super) fn made(s: &Situation<'_>, result: &[u8]) -> Result<Outcome, Fault> {
     let after = ListState {
         making: 0,
         stale: false,
+        gathered: None,
         ..list.clone()
     };
     let published = ListState {
@@ -177,7 +199,13 @@ pub(super) fn made(s: &Situation<'_>, result: &[u8]) -> Result<Outcome, Fault> {
     let settings = &s.service.settings;
     let at_ms = match (failed, list.stale) {
         (true, _) => s.now_ms.saturating_add(AGAIN_MS),
-        (false, true) => s.now_ms.saturating_add_unsigned(settings.crl_delay_ms),
+        (false, true) => {
+            let took_ms = s.now_ms.saturating_sub(list.making_at_ms).clamp(0, AGAIN_MS);
+            let pause_ms = took_ms.saturating_mul(PAUSE_TIMES);
+            s.now_ms
+                .saturating_add_unsigned(settings.crl_delay_ms)
+                .saturating_add(pause_ms)
+        }
         (false, false) => s.now_ms.saturating_add_unsigned(settings.crl_lifetime_ms / 2),
     };
     outcome.wake_at(LIST_WAKE, at_ms);

@@ -208,6 +208,69 @@ fn the_revocation_list_grows_in_number_and_names_what_is_revoked() {
     assert!(last.crl_number == 4 && !openssl(&last.crl).to_lowercase().contains(&serial));
 }
 
+/// The number of the last list, and its lines.
+fn listed(world: &mut World) -> (u64, usize) {
+    let authorities: v1::Authorities = world
+        .ask(ADA, "authorities", &v1::GetAuthorities::default())
+        .unwrap();
+    let chain = format!("{}{}", authorities.issuing, world.root_pem);
+    let issuing = pki::IssuingCertificate::read(&chain, &world.root_pem).unwrap();
+    let lists = pki::PublishedList::read_all(authorities.crl.as_bytes(), &[issuing]).unwrap();
+    assert_eq!(lists[0].number, authorities.crl_number);
+    (lists[0].number, lists[0].revoked.len())
+}
+
+/// Parts of the list with the highest number that were ordered.
+fn parts(world: &World) -> usize {
+    let ids = || world.effects.iter().filter(|e| e.kind == "crl-part");
+    let number = |id: &str| id.rsplit_once('-').unwrap().0.to_owned();
+    let last = ids().map(|e| number(&e.id)).max().unwrap_or_default();
+    ids().filter(|e| number(&e.id) == last).count()
+}
+
+#[test]
+fn a_long_list_is_gathered_page_by_page_over_restarts_and_others_are_served_meanwhile() {
+    const LINES: usize = 2_300;
+    let (mut world, serial) = with_device();
+    let issuer = world.authority.id();
+    let lines: Vec<_> = (0..LINES)
+        .map(|n| v1::RevokedLine {
+            serial: format!("4f{n:030x}"),
+            at_ms: world.now_ms,
+            reason: "keyCompromise".into(),
+            issuer: issuer.clone(),
+        })
+        .collect();
+    world.hold_effects = true;
+    for (n, page) in lines.chunks(500).enumerate() {
+        let request = v1::TakeRevocations {
+            request_id: format!("take-{n}"),
+            number: 40,
+            revoked: page.to_vec(),
+        };
+        world
+            .ask::<v1::Done>("services/restore", "take-revocations", &request)
+            .unwrap();
+    }
+    world.wait(1);
+    let first = parts(&world);
+    // Revoked while the list is gathered: too late for it maybe, and in the next one.
+    revoke(&mut world, &by_serial(&serial));
+    world.restart();
+    world.wait(1);
+    let all = parts(&world);
+    assert!(0 < first && first < all, "a page each round: {first} of {all}");
+    world.hold_effects = false;
+    world.restart();
+    let (number, lines) = listed(&mut world);
+    assert!((LINES..=LINES + 1).contains(&lines), "{lines}");
+    world.wait(600);
+    for _ in 0..4 {
+        world.wait(1);
+    }
+    assert_eq!(listed(&mut world), (number + 1, LINES + 1));
+}
+
 #[test]
 fn a_list_whose_parts_were_lost_in_a_crash_is_made_again() {
     let (mut world, serial) = with_device();
