@@ -61,6 +61,9 @@ fn each_way_in_does_what_its_page_says() {
             ("muster cert renewals list", "devices by name"),
             ("--of-batch line-7", "certificates are revoked"),
             ("muster cert expiring", "DEVICES"),
+            ("--key p384", "provisioned"),
+            ("--key p384", "ASN1 OID: secp384r1"),
+            ("--key p384", "must be of the kind p384, and this one is of p256"),
         ],
     );
 }

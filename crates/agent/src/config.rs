@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use device::{About, Claim, Endpoint, Factory, Id, Location, PublicKey, Root, Settings};
+use device::{About, Claim, Endpoint, Factory, Id, KeyKind, Location, PublicKey, Root, Settings};
 
 use crate::{health::HealthCheck, metrics::Metrics, reboot::Reboot};
 
@@ -23,6 +23,8 @@ pub struct Config {
     pub claim: Option<Claim>,
     /// What its manufacturer gave it. Asked with in place of a claim.
     pub factory: Option<Factory>,
+    /// The kind of the keys that it makes.
+    pub key_kind: KeyKind,
     /// The keys whose signatures release firmware. With none, every update is refused.
     pub release_keys: Vec<PublicKey>,
     /// The keys of operators whose signatures count on commands.
@@ -65,6 +67,7 @@ impl Config {
             server,
             root,
             roots_pem,
+            key_kind,
             heartbeat,
             confirm_within,
             ..
@@ -77,6 +80,7 @@ impl Config {
             roots_pem,
             claim: None,
             factory: None,
+            key_kind,
             release_keys: Vec::new(),
             command_keys: Vec::new(),
             signed_commands: vec!["wipe".to_owned()],
@@ -105,6 +109,7 @@ impl Config {
             root: self.root,
             claim: self.claim,
             factory: self.factory,
+            key_kind: self.key_kind,
             release_keys: self.release_keys,
             command_keys: self.command_keys,
             signed_commands: self.signed_commands,

@@ -28,7 +28,7 @@ pub trait Ground: fmt::Debug + Send + Sync {
     fn now_ms(&self) -> Option<i64>;
 
     /// A new private key, PEM.
-    fn new_key(&self) -> Result<Zeroizing<String>, KeyError>;
+    fn new_key(&self, kind: KeyKind) -> Result<Zeroizing<String>, KeyError>;
 }
 
 /// A folder of files, as a file system has it: what was written is safe once it was synced, a name once the folder
@@ -96,8 +96,8 @@ impl Ground for Machine {
         clock::now_ms()
     }
 
-    fn new_key(&self) -> Result<Zeroizing<String>, KeyError> {
-        pki::generate_key(KeyKind::P256)
+    fn new_key(&self, kind: KeyKind) -> Result<Zeroizing<String>, KeyError> {
+        pki::generate_key(kind)
     }
 }
 

@@ -91,5 +91,6 @@ pub use device::Device;
 pub use error::Error;
 pub use event::{CommandStep, Ending, Event, UpdateStep};
 pub use ground::{Disk, DiskFile, Ground};
+pub use pki::KeyKind;
 pub use platform::{Boot, Ended, Image, Order, Platform, Progress};
 pub use settings::{About, Claim, Factory, Location, Settings};

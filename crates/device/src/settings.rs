@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use artifact::PublicKey;
 use client::{Endpoint, Identity};
 use contract::{Id, Root, limits};
+use pki::KeyKind;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
 use crate::error::Error;
@@ -29,6 +30,9 @@ pub struct Settings {
     pub claim: Option<Claim>,
     /// What its manufacturer gave it. Asked with in place of a claim.
     pub factory: Option<Factory>,
+    /// The kind of the keys that it makes: P-256 unless set, which every TLS stack knows. A device that has a key takes one
+    /// of another kind when it renews.
+    pub key_kind: KeyKind,
     /// The keys whose signatures release firmware. With none, every update is refused.
     pub release_keys: Vec<PublicKey>,
     /// How many of these keys must have signed; one unless set.
@@ -110,6 +114,7 @@ impl Settings {
             roots_pem: roots_pem.into(),
             claim: None,
             factory: None,
+            key_kind: KeyKind::default(),
             release_keys: Vec::new(),
             release_threshold: 1,
             command_keys: Vec::new(),

@@ -35,6 +35,8 @@ pub(crate) fn demand_as_planned(
         leaf.validity() == in_seconds(plan.validity()),
     )?;
     demand("signature", leaf.is_signed_by(authority))?;
+    let lists: Vec<_> = plan.crl_url.as_deref().into_iter().collect();
+    demand("revocation list's address", leaf.crl_urls() == lists)?;
     demand_names(der, &leaf, plan)?;
     Ok(leaf.validity())
 }

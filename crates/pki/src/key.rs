@@ -59,6 +59,11 @@ impl KeyKind {
         }
     }
 
+    /// The kind of this word.
+    pub fn from_word(word: &str) -> Option<KeyKind> {
+        KeyKind::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
     pub(crate) fn algorithm(self) -> &'static SignatureAlgorithm {
         match self {
             KeyKind::P256 => &rcgen::PKCS_ECDSA_P256_SHA256,

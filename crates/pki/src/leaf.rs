@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::extensions::{CRLDistributionPoint, DistributionPointName, GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{
     OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_EXTENDED_KEY_USAGE, OID_X509_EXT_KEY_USAGE,
     OID_X509_EXT_SUBJECT_ALT_NAME, Oid,
@@ -102,6 +102,18 @@ impl<'a> Leaf<'a> {
         Validity::of(self.certificate.validity())
     }
 
+    /// Where it says that its revocation list is. What is there in another form than ours is an address of no length.
+    pub(crate) fn crl_urls(&self) -> Vec<&str> {
+        let said = self.certificate.extensions().iter();
+        let points = said.filter_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::CRLDistributionPoints(said) => Some(said),
+            _ => None,
+        });
+        points
+            .flat_map(|said| said.points.iter().flat_map(addresses))
+            .collect()
+    }
+
     /// Whether it says that this authority issued it.
     pub(crate) fn names_issuer(&self, authority: &CaCertificate) -> bool {
         self.certificate.issuer().as_raw() == authority.subject_der
@@ -116,6 +128,18 @@ impl<'a> Leaf<'a> {
             && self.issuer_key_id == authority.key_id
             && self.certificate.verify_signature(Some(&key)).is_ok()
     }
+}
+
+fn addresses<'a>(point: &CRLDistributionPoint<'a>) -> Vec<&'a str> {
+    let names = match &point.distribution_point {
+        Some(DistributionPointName::FullName(names)) => names.as_slice(),
+        _ => &[],
+    };
+    let address = |name: &GeneralName<'a>| match name {
+        GeneralName::URI(url) => *url,
+        _ => "",
+    };
+    names.iter().map(address).collect()
 }
 
 fn demand_end_entity(certificate: &X509Certificate<'_>) -> Result<(), ProfileError> {

@@ -47,6 +47,7 @@ mod event;
 mod founding;
 mod measure;
 mod policy;
+mod profile;
 mod query;
 mod request;
 mod server;
@@ -63,6 +64,7 @@ pub use crate::{
     decide::ISSUERS_CHANGED,
     effects::Effects,
     measure::TIME_TO_KICK,
+    profile::DeviceProfile,
     request::Request,
     server::{NextKey, Server},
     state::KINDS,
@@ -78,6 +80,8 @@ pub struct Settings {
     pub device_lifetime_ms: u64,
     /// The same for devices of one criticality, where that differs.
     pub lifetimes_ms: Vec<(Criticality, u64)>,
+    /// What holds of devices by their type and criticality, before all of that.
+    pub profiles: Vec<DeviceProfile>,
     /// How long an operator's or integrator's certificate lasts when the request does not say.
     pub person_lifetime_ms: u64,
     /// How long a device's former certificate still works after the next one was first used.
@@ -108,6 +112,7 @@ impl Default for Settings {
         Settings {
             device_lifetime_ms: 90 * DAY_MS,
             lifetimes_ms: Vec::new(),
+            profiles: Vec::new(),
             person_lifetime_ms: 365 * DAY_MS,
             overlap_ms: HOUR_MS,
             // A month in a drawer: as long as a device may be away before its certificate ends.

@@ -11,10 +11,7 @@ use contract::{
 };
 use pki::{Csr, Host, KeyKind, NameLimits, Reason, Subject};
 
-use crate::{
-    Settings,
-    state::{KeyUse, Record},
-};
+use crate::state::{KeyUse, Record};
 
 /// The longest life of an operator's or integrator's certificate, milliseconds: two years.
 const PERSON_LIFETIME_MAX_MS: u64 = 730 * crate::DAY_MS;
@@ -104,13 +101,6 @@ pub(crate) fn device(known: Option<&DeviceFact>) -> Result<(), Refusal> {
         Restriction::Suspended => precondition("the device is suspended; release it first"),
         _ => Ok(()),
     }
-}
-
-/// How long a device's certificate lasts: by how critical the device is.
-pub(crate) fn device_lifetime(known: Option<&DeviceFact>, settings: &Settings) -> u64 {
-    let criticality = known.map(DeviceFact::criticality).unwrap_or_default();
-    let own = settings.lifetimes_ms.iter().find(|(of, _)| *of == criticality);
-    own.map_or(settings.device_lifetime_ms, |(_, lifetime_ms)| *lifetime_ms)
 }
 
 /// Whether a device may have its first certificate. One in quarantine only renews: whoever comes with a

@@ -64,7 +64,7 @@ impl<P: Platform> Body<P> {
         let slots = Slots::new(folder.clone());
         let journal = slots.journal()?;
         let body = Body {
-            keys: Keys::new(folder.clone(), ground.clone()),
+            keys: Keys::new(folder.clone(), ground.clone(), settings.key_kind),
             ground,
             platform: Arc::new(platform),
             boots: boots_before(&folder).saturating_add(1),

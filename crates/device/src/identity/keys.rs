@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use pki::KeyKind;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -22,7 +23,7 @@ const END_OF_KEY: &str = "-----END PRIVATE KEY-----\n";
 
 /// The device's keys at rest.
 #[derive(Debug, Clone)]
-pub(crate) struct Keys(Arc<Folder>, Arc<dyn Ground>);
+pub(crate) struct Keys(Arc<Folder>, Arc<dyn Ground>, KeyKind);
 
 /// A key and its certificate.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,8 +40,9 @@ pub(crate) struct Request {
 }
 
 impl Keys {
-    pub(crate) fn new(folder: Arc<Folder>, ground: Arc<dyn Ground>) -> Keys {
-        Keys(folder, ground)
+    /// New keys are of this kind; those that there are stay as they are until they are renewed.
+    pub(crate) fn new(folder: Arc<Folder>, ground: Arc<dyn Ground>, kind: KeyKind) -> Keys {
+        Keys(folder, ground, kind)
     }
 
     /// What the device connects with.
@@ -66,7 +68,7 @@ impl Keys {
             setting: "device_id",
             why,
         };
-        let key_pem = self.1.new_key().map_err(|e| unmade(e.to_string()))?;
+        let key_pem = self.1.new_key(self.2).map_err(|e| unmade(e.to_string()))?;
         let csr_pem = pki::csr_for(&key_pem, id).map_err(|e| unmade(e.to_string()))?;
         self.save(REQUEST, &key_pem, &csr_pem)?;
         Ok(Request { key_pem, csr_pem })
@@ -192,6 +194,7 @@ mod tests {
         let keys = Keys::new(
             Arc::new(Folder::on(Machine.disk(dir.path()).unwrap())),
             Arc::new(Machine),
+            KeyKind::P256,
         );
         (dir, keys)
     }

@@ -33,6 +33,11 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("pki.server_renew_before", "\"0s\"", "\"soon\""),
     ("pki.lifetimes.low", "\"180d\"", "\"long\""),
     ("pki.lifetimes.critical", "\"14d\"", "14"),
+    (
+        "pki.profiles",
+        "[{ type = \"valve\", keys = [\"p384\"], lifetime = \"14d\" }]",
+        "[{ keys = [\"rsa\"] }]",
+    ),
     ("pki.overlap", "\"0s\"", "\"90\""),
     ("rollout.release_keys", "[\"a.pub\"]", "\"a.pub\""),
     ("rollout.threshold", "16", "0"),

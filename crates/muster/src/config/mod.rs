@@ -4,6 +4,7 @@
 mod environment;
 #[cfg(test)]
 mod fuzz;
+mod profiles;
 mod reader;
 
 use std::{
@@ -79,6 +80,8 @@ pub struct Config {
     pub device_lifetime: Duration,
     /// The same for devices of one criticality, where that differs.
     pub lifetimes: Vec<(Criticality, Duration)>,
+    /// What devices' certificates are like by type and criticality, before all of that.
+    pub profiles: Vec<provisioning::DeviceProfile>,
     /// Certificates a minute under one claim, where the claim does not say.
     pub claims_per_minute: u32,
     /// How long the former certificate still works after the next one was first used.
@@ -208,6 +211,7 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
             .into_iter()
             .filter_map(|(of, name)| Some((of, reader.optional_duration(name)?)))
             .collect(),
+        profiles: profiles::read(reader),
         claims_per_minute: reader.value("pki.claims_per_minute", 3_000),
         overlap: reader.duration("pki.overlap", "1h"),
         // As long as a device may be away before its certificate ends.
@@ -311,6 +315,30 @@ mod tests {
         assert_eq!(config.lifetimes, expected);
         let failure = read("[pki.lifetimes]\ncritcal = \"14d\"").unwrap_err();
         assert!(failure.to_string().contains("pki.lifetimes.critcal"), "{failure}");
+    }
+
+    #[test]
+    fn profiles_are_read_in_their_order_and_each_mistake_has_its_place() {
+        let config = read(
+            "[[pki.profiles]]\ntype = \"valve\"\nkeys = [\"p384\", \"ed25519\"]\nlifetime = \"14d\"\n\
+             [[pki.profiles]]\ncriticality = \"high\"\ncrl = \"http://a/{issuer}.der\"",
+        );
+        let profiles = config.unwrap().profiles;
+        assert_eq!(profiles[0].key_kinds, [pki::KeyKind::P384, pki::KeyKind::Ed25519]);
+        assert_eq!(profiles[0].lifetime_ms, Some(14 * 86_400_000));
+        assert_eq!(profiles[1].criticality, Some(Criticality::High));
+        for (toml, part) in [
+            ("keys = [\"rsa\"]", "number 1: `rsa`"),
+            ("criticality = \"grave\"", "`grave` is no criticality"),
+            ("lifetime = \"0s\"", "longer than nothing"),
+            ("lifetime = \"soon\"", "`soon` is no duration"),
+            ("crl = \"ftp://a\"", "no address"),
+            ("type = \"a b\"", "number 1"),
+            ("sort = \"a\"", "pki.profiles"),
+        ] {
+            let failure = read(&format!("[[pki.profiles]]\n{toml}")).unwrap_err();
+            assert!(failure.to_string().contains(part), "{part} in {failure}");
+        }
     }
 
     #[test]

@@ -70,6 +70,11 @@ impl Reader {
         )))
     }
 
+    /// Something is wrong that the reader itself does not see.
+    pub(super) fn mistake(&mut self, mistake: String) {
+        self.mistakes.push(mistake);
+    }
+
     /// Whether this is a setting, or an empty section of settings.
     fn is_known(&self, name: &str) -> bool {
         let section = |known: &&str| {
@@ -183,11 +188,7 @@ impl Reader {
     }
 
     pub(super) fn duration(&mut self, name: &'static str, default: &str) -> Duration {
-        self.parsed(name, default, |text| match humantime::parse_duration(&text) {
-            Ok(duration) if duration <= LONGEST => Ok(duration),
-            Ok(_) => Err(format!("`{text}` is longer than a century")),
-            Err(_) => Err(format!("`{text}` is no duration; for example `30s`, `7d`")),
-        })
+        self.parsed(name, default, |text| duration_of(&text))
     }
 
     /// A duration within bounds, which are said as they stand.
@@ -233,6 +234,15 @@ impl Reader {
 
     pub(super) fn mebibytes(&mut self, name: &'static str, default: u64) -> u64 {
         self.value(name, default).saturating_mul(1024 * 1024)
+    }
+}
+
+/// A duration as people write it.
+pub(super) fn duration_of(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration <= LONGEST => Ok(duration),
+        Ok(_) => Err(format!("`{text}` is longer than a century")),
+        Err(_) => Err(format!("`{text}` is no duration; for example `30s`, `7d`")),
     }
 }
 

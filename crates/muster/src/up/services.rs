@@ -103,6 +103,7 @@ fn provisioning_settings(config: &Config) -> provisioning::Settings {
             .iter()
             .map(|(of, lifetime)| (*of, lifetime.as_millis() as u64))
             .collect(),
+        profiles: config.profiles.clone(),
         per_minute: config.claims_per_minute,
         overlap_ms: config.overlap.as_millis() as u64,
         renew_after_ms: config.renew_after.as_millis() as u64,

@@ -37,6 +37,7 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &PutClaim) -> Result<Outcome, Fau
         kind: Kind::Claim,
         id: batch.as_str(),
         lifetime_ms,
+        crl_url: None,
         batch: batch.as_str(),
         origin: "",
     };

@@ -17,7 +17,7 @@ use super::{
     sign,
 };
 use crate::{
-    event, policy,
+    event, policy, profile,
     state::{self, FactoryUse},
 };
 
@@ -38,6 +38,8 @@ pub(super) fn sign(
     policy::new_device(known.as_ref())?;
     sign::nobody_uses_it(s, device)?;
     let csr = policy::csr(&m.csr, &planning::subject(s, Kind::Device, device)?)?;
+    let terms = profile::terms(known.as_ref(), &s.service.settings);
+    terms.demand_key(csr.key_kind())?;
     demand_key_of_its_own(&csr, shown)?;
     policy::expected_key(known.as_ref(), &csr.key_fingerprint_sha256())?;
     let mut outcome = Outcome::default();
@@ -45,7 +47,8 @@ pub(super) fn sign(
     let wanted = Wanted {
         kind: Kind::Device,
         id: device,
-        lifetime_ms: policy::device_lifetime(known.as_ref(), &s.service.settings),
+        lifetime_ms: terms.lifetime_ms,
+        crl_url: terms.list_of(&s.authorities.signing.id),
         batch: &manufacturer.name,
         origin: &manufacturer.name,
     };

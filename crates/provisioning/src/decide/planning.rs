@@ -27,6 +27,8 @@ pub(super) struct Wanted<'a> {
     pub(super) kind: Kind,
     pub(super) id: &'a str,
     pub(super) lifetime_ms: u64,
+    /// Where its revocation list is, if its certificate says so.
+    pub(super) crl_url: Option<String>,
     /// The batch under which it was asked for.
     pub(super) batch: &'a str,
     /// The batch by which its holder came in, where that was long ago.
@@ -73,7 +75,10 @@ pub(super) fn plan_as(
                 format!("the issuing authority cannot issue now: {e}"),
             )
         })?;
-    let plan = Plan::new(fresh_serial(s)?, profile, subject, csr.public_key(), validity);
+    let plan = Plan {
+        crl_url: wanted.crl_url.clone(),
+        ..Plan::new(fresh_serial(s)?, profile, subject, csr.public_key(), validity)
+    };
     let record = recorded(s, wanted, &plan, key);
     many::demand_spared(s, &record)?;
     write(s, outcome, &record)?;

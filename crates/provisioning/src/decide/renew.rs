@@ -10,7 +10,7 @@ use super::{
     Situation,
     planning::{self, Wanted},
 };
-use crate::{event, policy, state};
+use crate::{event, policy, profile, state};
 
 pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result<Outcome, Fault> {
     let device = caller.principal.id.as_str();
@@ -22,15 +22,18 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
     let message = "too many certificates of this device were never used; connect with the newest";
     policy::room(&records, s.now_ms, policy::LIVE_MAX, message)?;
     let csr = policy::csr(&m.csr, &planning::subject(s, Kind::Device, device)?)?;
+    let terms = profile::terms(known.as_ref(), &s.service.settings);
+    terms.demand_key(csr.key_kind())?;
     let mut outcome = Outcome::default();
-    let lifetime_ms = policy::device_lifetime(known.as_ref(), &s.service.settings);
+    let crl_url = terms.list_of(&s.authorities.signing.id);
     let next = planning::plan(
         s,
         &mut outcome,
         &Wanted {
             kind: Kind::Device,
             id: device,
-            lifetime_ms,
+            lifetime_ms: terms.lifetime_ms,
+            crl_url,
             batch: "",
             origin: &over.origin,
         },

@@ -12,7 +12,7 @@ use super::{
     planning::{self, Wanted},
     secret,
 };
-use crate::{policy, state};
+use crate::{policy, profile, state};
 
 pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result<Outcome, Fault> {
     if let Some(shown) = &caller.factory {
@@ -37,6 +37,8 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
     policy::new_device(known.as_ref())?;
     nobody_uses_it(s, device)?;
     let csr = policy::csr(&m.csr, &planning::subject(s, Kind::Device, device)?)?;
+    let terms = profile::terms(known.as_ref(), &s.service.settings);
+    terms.demand_key(csr.key_kind())?;
     policy::expected_key(known.as_ref(), &csr.key_fingerprint_sha256())?;
     if matches!(claim.admission(), Admission::Manual | Admission::Hook)
         && let Err(refusal) = admission::pass(s, &mut outcome, &claim, known.as_ref(), &csr)?
@@ -48,7 +50,8 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
     let wanted = Wanted {
         kind: Kind::Device,
         id: device,
-        lifetime_ms: policy::device_lifetime(known.as_ref(), &s.service.settings),
+        lifetime_ms: terms.lifetime_ms,
+        crl_url: terms.list_of(&s.authorities.signing.id),
         batch,
         origin: batch,
     };

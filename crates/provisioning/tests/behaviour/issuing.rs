@@ -1,8 +1,8 @@
 //! From a request to a certificate, and who gets none.
 
 use contract::v1::{self, CertificateStatus, Criticality, Restriction, Stage};
-use pki::ClientCertificate;
-use provisioning::Settings;
+use pki::{ClientCertificate, KeyKind};
+use provisioning::{DeviceProfile, Settings};
 
 use crate::world::{ADA, World, key_and_csr};
 
@@ -393,4 +393,72 @@ fn how_long_a_certificate_lasts_is_decided_by_how_critical_its_device_is() {
     };
     let renewed = world.ask_over::<v1::Signed>("devices/pump-7", &signed.serial, "", "renew", &request);
     assert_eq!(renewed.unwrap().unwrap().not_after_ms - world.now_ms, 14 * DAY);
+}
+
+#[test]
+fn which_kinds_of_key_a_device_may_have_is_decided_by_its_profile_and_a_renewal_may_change_it() {
+    let rule = |criticality, key_kinds: &[KeyKind]| DeviceProfile {
+        criticality: Some(criticality),
+        key_kinds: key_kinds.into(),
+        lifetime_ms: Some(86_400_000),
+        crl_url: Some("http://muster.example/crl/{issuer}.der".into()),
+        ..DeviceProfile::default()
+    };
+    let profiles = vec![
+        rule(Criticality::Critical, &[KeyKind::P384]),
+        rule(Criticality::High, &[KeyKind::P384, KeyKind::Ed25519]),
+    ];
+    let mut world = World::with(Settings {
+        profiles,
+        ..Settings::default()
+    });
+    world.claim("lot", 9);
+    world.tell_critical("pump-7", Criticality::Critical);
+    let with = |kind| v1::Sign {
+        csr: pki::csr_for(&pki::generate_key(kind).unwrap(), "pump-7").unwrap(),
+        ..Default::default()
+    };
+    for kind in [KeyKind::P256, KeyKind::Ed25519] {
+        let refused = world.sign_with("pump-7", "lot", &with(kind)).unwrap_err();
+        assert_eq!(
+            (refused.code.as_str(), refused.field.as_str()),
+            ("untrusted", "csr")
+        );
+        assert!(
+            refused.message.contains("must be of the kind p384"),
+            "{refused:?}"
+        );
+        assert_eq!(refused.allowed, ["p384"]);
+    }
+    let first = world.sign_with("pump-7", "lot", &with(KeyKind::P384)).unwrap();
+    assert_eq!(pki::key_kind_of(&first.certificate), Some(KeyKind::P384));
+    assert_eq!(first.not_after_ms - world.now_ms, 86_400_000);
+    world.used(&first.serial);
+    // It matters less from now on: its next key may be of another kind, but not of any.
+    world.tell_critical("pump-7", Criticality::High);
+    let mut renew = |kind| {
+        let asked = world.ask_over::<v1::Signed>("devices/pump-7", &first.serial, "", "renew", &with(kind));
+        asked.unwrap()
+    };
+    assert!(
+        renew(KeyKind::P256)
+            .unwrap_err()
+            .message
+            .contains("p384 or ed25519")
+    );
+    let next = renew(KeyKind::Ed25519).unwrap();
+    assert_eq!(pki::key_kind_of(&next.certificate), Some(KeyKind::Ed25519));
+    // Whoever else verifies finds the list by it.
+    let at = tempfile::tempdir().unwrap();
+    let file = at.path().join("next.pem");
+    std::fs::write(&file, &next.certificate).unwrap();
+    let mut openssl = std::process::Command::new("openssl");
+    let shown = openssl
+        .args(["x509", "-noout", "-ext", "crlDistributionPoints", "-in"])
+        .arg(&file)
+        .output();
+    let Ok(shown) = shown else { return };
+    let expected = format!("URI:http://muster.example/crl/{}.der", world.authority.id());
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains(&expected), "{shown}");
 }

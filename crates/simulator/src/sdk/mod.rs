@@ -14,7 +14,7 @@ use std::{
 };
 
 use device::{Disk, Error, Ground, Network};
-use pki::KeyError;
+use pki::{KeyError, KeyKind};
 use zeroize::Zeroizing;
 
 pub(crate) use self::{
@@ -72,7 +72,8 @@ impl Ground for Land {
         Some(self.wall_ms.load(Ordering::Relaxed))
     }
 
-    fn new_key(&self) -> Result<Zeroizing<String>, KeyError> {
+    /// Keys of one kind, made beforehand: the same seed, the same keys.
+    fn new_key(&self, _kind: KeyKind) -> Result<Zeroizing<String>, KeyError> {
         let turn = self.keys.fetch_add(1, Ordering::Relaxed) % KEYS.1;
         let key = genesis::key(KEYS.0 + self.place * KEYS.1 + turn).map_err(|_| KeyError::NotGenerated)?;
         Ok(Zeroizing::new(key.to_owned()))

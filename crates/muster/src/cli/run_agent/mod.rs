@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::tell::say;
-use super::{Global, print, up::stop_signal};
+use super::{Global, ca::CaKey, print, up::stop_signal};
 use crate::{
     exit::{Exit, Failure},
     folder::{read_secret, read_text},
@@ -50,6 +50,9 @@ pub(super) struct RunAgent {
     /// manufacturer's CA) and key.pem
     #[arg(long, value_name = "FOLDER", conflicts_with = "claim")]
     factory: Option<PathBuf>,
+    /// The kind of the keys that it makes; it takes another one when it renews
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    key: CaKey,
     /// A file that holds its one-time secret (`muster cert secret`), where the claim's batch wants one
     #[arg(long, value_name = "FILE", requires = "claim")]
     secret: Option<PathBuf>,
@@ -144,6 +147,7 @@ impl RunAgent {
             root: global.root(),
             claim: self.claim()?,
             factory: self.factory()?,
+            key_kind: self.key.into(),
             release_keys,
             command_keys: self
                 .command_keys
