@@ -169,6 +169,7 @@ fn devices_are_listed_found_and_counted_as_their_page_says() {
             ("near(-16, 180", "valve-4"),
             ("query put ageing", "ageing: version 1"),
             ("page.json", "\"device_id\":\"valve-3\""),
+            ("put-query", "{\"request_id\":\"r-7\",\"devices\":[{\"device_id\":\"valve-3\""),
             ("--by site --top 1", "berlin     2"),
             ("--by site --top 1", "(others)   3"),
             (
