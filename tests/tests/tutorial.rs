@@ -204,6 +204,10 @@ fn devices_are_listed_found_and_counted_as_their_page_says() {
             ("near(-16, 180", "valve-4"),
             ("query put ageing", "ageing: version 1"),
             ("page.json", "\"device_id\":\"valve-3\""),
+            (
+                "put-query",
+                "{\"request_id\":\"r-7\",\"devices\":[{\"device_id\":\"valve-3\"",
+            ),
             ("--by site --top 1", "berlin     2"),
             ("--by site --top 1", "(others)   3"),
             (
@@ -216,7 +220,7 @@ fn devices_are_listed_found_and_counted_as_their_page_says() {
                 "\"count\":\"2\",\"spreads\":[{\"unit\":\"days\"",
             ),
             ("group put old-pumps", "pump-7"),
-            ("group = settled-in", "\"joined\":[\"pump-7\"]"),
+            ("group = settled-in", "joined=[\"pump-7\"]"),
             ("group = settled-in", "valve-1"),
             ("group tree", "line-7  1 member"),
             ("group tree", "pump-8"),

@@ -65,6 +65,11 @@ impl Work {
         self.0.decided / self.0.commits.max(1.0)
     }
 
+    /// Keys written.
+    pub(crate) fn keys(&self) -> f64 {
+        self.0.keys
+    }
+
     /// Keys written for one request.
     pub(crate) fn keys_per_request(&self) -> f64 {
         self.0.keys / self.0.decided.max(1.0)

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 
 /// Ticks a second in `/proc/*/stat`; the kernel fixes it for everything it shows to programs.
 const TICKS: u64 = 100;
-/// How long a server may take to end by itself.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a server may take to end by itself: one with a million devices has much to write.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Ends with its guard.
 pub(crate) struct Process {
@@ -49,12 +49,26 @@ impl Process {
 
     /// Resident memory, bytes.
     pub(crate) fn resident(&self) -> Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most resident memory that it has had so far, bytes.
+    pub(crate) fn most_resident(&self) -> Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> Result<u64> {
         let status = self.read("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         let kib = line
             .and_then(|line| line.split_whitespace().next())
             .and_then(|kib| kib.parse::<u64>().ok());
-        Ok(kib.context("/proc/*/status names no VmRSS")? * 1024)
+        Ok(kib.with_context(|| format!("/proc/*/status names no {name}"))? * 1024)
+    }
+
+    /// How it ended, once it has.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     /// An error when it runs no longer.

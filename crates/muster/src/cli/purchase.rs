@@ -131,10 +131,10 @@ impl Put {
 
 impl Expect {
     fn run(self, global: &Global) -> Result<()> {
-        let rows = Format::of(self.format, &self.file).read(&self.file)?.whole()?;
+        let sheet = Format::of(self.format, &self.file).read(&self.file)?;
         let mut report = Report::default();
         let order_id = self.id.to_string();
-        global.block_on(send(global, &mut report, rows, "expect", |devices| {
+        global.block_on(send(global, &mut report, sheet.whole()?, "expect", |devices| {
             ExpectDevices {
                 order_id: order_id.clone(),
                 devices,

@@ -1,5 +1,6 @@
 //! `muster-bench devices`: what many devices cost the registry.
 
+mod import;
 mod muster;
 mod postgres;
 mod rows;
@@ -23,13 +24,18 @@ const SAMPLE: usize = 20_000;
 
 /// Registering, finding and changing devices, beside PostgreSQL and bare sled
 ///
-/// For each size a fleet is registered through MQTT, 500 devices a request, the server started again, 50 devices of
+/// For each size a fleet is imported from a table by `muster device import`, the server started again, 50 devices of
 /// a site asked for by a query, the whole fleet searched without an index, devices changed one at a time and many at
 /// once, a dynamic group made, and devices changed that join and leave it. PostgreSQL, where it is installed, has the
 /// same rows with fitting indexes and durable commits, and is asked by pgbench over a Unix socket. Bare sled gets the
 /// registry's records, without those of indexes, in groups of the size that the registry made.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  muster-bench devices --sizes 1000,1000000 --seconds 10")]
+///
+/// A million devices take up to 20 GB of disk and of memory, and an hour. What is being done is told meanwhile.
+#[command(after_help = "Examples:
+  muster-bench devices
+  muster-bench devices --sizes 1000000
+  muster-bench devices --sizes 1000000 --engine redb")]
 pub(crate) struct Devices {
     /// Devices in the fleet, for each run
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000])]
@@ -75,7 +81,6 @@ impl Devices {
         };
         let mut lines = Vec::new();
         for devices in self.sizes {
-            eprintln!("{devices} devices");
             let place = tempfile::tempdir_in(&programs.work)?;
             let folder = place.path().join("installation");
             let ours = muster::measure(programs, &folder, devices, effort).await?;
@@ -118,7 +123,7 @@ impl Raw {
         let registered = Records::read(&store, 0, sample)?;
         let changed = Records::read(&store, ours.first_change, sample)?;
         Ok(Raw {
-            registered: registered.rate(work, group(ours.registered_group), 1, effort.span)?,
+            registered: registered.rate(work, group(ours.import.group), 1, effort.span)?,
             changed: changed.rate(work, group(ours.change_group), 1, effort.span)?,
         })
     }
@@ -148,19 +153,40 @@ fn compare(
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     vec![
         rate(
-            "registered/s",
-            ours.registered_per_second,
+            "rows imported/s",
+            ours.import.per_second,
             their(|they| they.registered_per_second),
             raw.map(|raw| raw.registered),
         ),
+        line("records written for a row", ours.import.records_of_a_row, None),
         line(
-            "bytes on disk each",
+            "bytes on disk each, registry",
             each(ours.disk_bytes as f64),
             their(|they| they.disk_bytes).map(each),
         ),
         line(
+            "bytes on disk each, all services",
+            each(ours.all_disk_bytes as f64),
+            None,
+        ),
+        line(
+            "bytes on disk each, registry, after a start",
+            each(ours.started_disk_bytes as f64),
+            None,
+        ),
+        line(
+            "bytes in memory each, after the import",
+            each(ours.import.memory_bytes as f64),
+            None,
+        ),
+        line(
             "bytes in memory each, after a start",
             each(ours.memory_bytes as f64),
+            None,
+        ),
+        line(
+            "bytes in memory each, of the importing program",
+            each(ours.import.client_bytes as f64),
             None,
         ),
         line("start, ms", ms(ours.start), None),

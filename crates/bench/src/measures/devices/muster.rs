@@ -11,14 +11,16 @@ use contract::{
     ServiceName,
     v1::{
         ChangeDevice, Changed, Criticality, DevicesListed, GroupsListed, ListDevices, ListGroups, PutGroup,
-        RegisterDevices, RegisteredDevices,
     },
 };
 use rand::Rng as _;
 use store::Engine;
 use tokio::task::spawn_local;
 
-use super::rows::{self, OF_A_SITE};
+use super::{
+    import::{Imported, import},
+    rows::{self, OF_A_SITE},
+};
 use crate::{
     fleet::operator::{BATCH, Operator},
     load::{Figures, Meter, crowd::all},
@@ -40,10 +42,12 @@ pub(super) struct Site {
 
 /// The figures of one size.
 pub(super) struct Findings {
-    pub(super) registered_per_second: f64,
-    /// Devices in one commit, while they are registered.
-    pub(super) registered_group: f64,
+    pub(super) import: Imported,
     pub(super) disk_bytes: u64,
+    /// Of all services together.
+    pub(super) all_disk_bytes: u64,
+    /// Of the registry again, after a start.
+    pub(super) started_disk_bytes: u64,
     pub(super) start: Duration,
     pub(super) memory_bytes: u64,
     pub(super) query: Figures,
@@ -74,36 +78,42 @@ pub(super) async fn measure(
     effort: Effort,
 ) -> Result<Findings> {
     muster::init(&programs.muster, folder)?;
+    let say = |what: &str| eprintln!("{devices} devices: {what}");
+    say("they are imported");
     let site = Site::open(programs, folder, devices, effort.engine).await?;
-    let before = Counters::read(site.server.http)?;
-    let begun = Instant::now();
-    site.register().await?;
-    let took = begun.elapsed();
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let work = Counters::read(site.server.http)?.since(before);
     let empty_bytes = site.empty_bytes;
+    let import = import(programs, folder, &site.server, devices, empty_bytes).await?;
     site.close().await?;
 
-    let disk_bytes = size_of_folder(&folder.join("state/registry"))?;
+    say("the server starts again");
+    let (state, registry) = (folder.join("state"), folder.join("state/registry"));
+    let (all_disk_bytes, disk_bytes) = (size_of_folder(&state)?, size_of_folder(&registry)?);
     let begun = Instant::now();
     let site = Site::open(programs, folder, devices, effort.engine).await?;
     let start = begun.elapsed();
+    let started_disk_bytes = size_of_folder(&registry)?;
     let memory_bytes = site.server.process.resident()?.saturating_sub(empty_bytes);
+    say("some are asked for by a query");
     let query = site.queries(effort.span).await?;
+    say("all are looked at");
     let scan = site.scan().await?;
+    say("single ones are changed");
     let first = Counters::read(site.server.http)?;
     let change = site.changes(1, effort.span, tagged).await?;
     let before = Counters::read(site.server.http)?;
     let changes = site.changes(effort.window, effort.span, tagged).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let change_group = Counters::read(site.server.http)?.since(before).group();
+    say("a dynamic group is made");
     let settling = site.group().await?;
+    say("single ones join and leave it");
     let joining = site.changes(1, effort.span, ranked).await?;
     site.close().await?;
     Ok(Findings {
-        registered_per_second: devices as f64 / took.as_secs_f64(),
-        registered_group: work.group() * BATCH.min(devices) as f64,
+        import,
         disk_bytes,
+        all_disk_bytes,
+        started_disk_bytes,
         start,
         memory_bytes,
         query,
@@ -133,24 +143,6 @@ impl Site {
     async fn close(self) -> Result<()> {
         self.operator.client.disconnect().await;
         self.server.process.stop()
-    }
-
-    async fn register(&self) -> Result<()> {
-        let mut rows = rows::rows(self.devices);
-        loop {
-            let devices: Vec<_> = rows.by_ref().take(BATCH).map(rows::Row::registration).collect();
-            if devices.is_empty() {
-                return Ok(());
-            }
-            let request = RegisterDevices {
-                devices,
-                ..RegisterDevices::default()
-            };
-            let reply: RegisteredDevices = self.operator.ask("register-many", &request).await?;
-            if let Some(refusal) = reply.refused.first() {
-                bail!("a device is not registered: {refusal:?}");
-            }
-        }
     }
 
     /// One query after the other for the devices of some site.

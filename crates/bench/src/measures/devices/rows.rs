@@ -2,12 +2,16 @@
 
 use std::fmt::Write as _;
 
-use contract::v1::{Criticality, RegisterDevice};
+use contract::v1::Criticality;
 
 /// Devices of one site: what the query returns.
 pub(super) const OF_A_SITE: usize = 50;
 const MODELS: usize = 20;
 const LINES: usize = 10;
+
+/// What a table of devices has.
+pub(super) const COLUMNS: &str =
+    "device_id,serial_number,name,model,site,owner,criticality,warranty_until,tags.line";
 
 /// A device by its number, among so many sites.
 #[derive(Debug, Clone, Copy)]
@@ -62,20 +66,26 @@ impl Row {
         (self.number % LINES).to_string()
     }
 
-    /// As it is registered.
-    pub(super) fn registration(self) -> RegisterDevice {
-        let fields = [("warranty_until", self.warranty()), ("tags.line", self.line())];
-        RegisterDevice {
-            device_id: id(self.number),
-            serial_number: self.serial_number(),
-            name: self.name(),
-            model: self.model(),
-            site: site(self.number % self.sites),
-            owner: "plant".into(),
-            criticality: self.criticality().into(),
-            fields: fields.map(|(key, value)| (key.to_owned(), value)).into(),
-            ..RegisterDevice::default()
-        }
+    /// As it stands in a table, under [`COLUMNS`].
+    pub(super) fn cells(self) -> String {
+        let Row { number, sites } = self;
+        let criticality = match self.criticality() {
+            Criticality::Low => "low",
+            Criticality::High => "high",
+            _ => "medium",
+        };
+        [
+            &id(number),
+            &self.serial_number(),
+            &self.name(),
+            &self.model(),
+            &site(number % sites),
+            "plant",
+            criticality,
+            &self.warranty(),
+            &self.line(),
+        ]
+        .join(",")
     }
 
     /// As it stands in an INSERT.

@@ -1,8 +1,9 @@
 //! `muster device import`
 
-use std::path::PathBuf;
+use std::{collections::VecDeque, path::PathBuf};
 
 use anyhow::{Context, Result};
+use client::Client;
 use contract::{
     id::ServiceName,
     limits,
@@ -13,12 +14,14 @@ use serde::Serialize;
 
 use super::{
     super::{Global, global, print, progress},
-    rows::{Format, Row, Rows},
+    rows::{Format, Good, Row, Sheet},
 };
 use crate::exit::{Exit, Failure};
 
 /// Devices in one request.
 const BATCH_DEVICES: usize = limits::PAGE_MAX;
+/// Requests under way: while one is decided, the next is on its way.
+const UNDER_WAY: usize = 2;
 /// Bytes in one request: the packet's limit, with room for what surrounds the devices.
 const BATCH_BYTES: usize = limits::PAYLOAD_BYTES - 16 * 1024;
 
@@ -57,16 +60,16 @@ struct Refused {
 
 impl Import {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let rows = Format::of(self.format, &self.file).read(&self.file)?;
+        let sheet = Format::of(self.format, &self.file).read(&self.file)?;
         let mut report = Report {
             dry_run: self.dry_run,
             ..Report::default()
         };
         let dry_run = self.dry_run;
         let good = if self.keep_going || dry_run {
-            report.without(rows)
+            report.without(&sheet)
         } else {
-            rows.whole()?
+            sheet.whole()?
         };
         global.block_on(send(global, &mut report, good, "register-many", |devices| {
             RegisterDevices {
@@ -81,8 +84,9 @@ impl Import {
 
 impl Report {
     /// The good rows; the bad ones are reported.
-    pub(crate) fn without(&mut self, rows: Rows) -> Vec<Row> {
-        let refused = rows.bad.into_iter().map(|mistake| Refused {
+    pub(crate) fn without<'a>(&mut self, sheet: &'a Sheet) -> Good<'a> {
+        let (good, bad) = sheet.sorted();
+        let refused = bad.into_iter().map(|mistake| Refused {
             line: mistake.line,
             device_id: String::new(),
             code: "malformed".into(),
@@ -90,7 +94,7 @@ impl Report {
             field: String::new(),
         });
         self.refused.extend(refused);
-        rows.good
+        good
     }
 
     fn take(&mut self, batch: &[Row], reply: RegisteredDevices) {
@@ -166,51 +170,62 @@ impl Refused {
 }
 
 /// As many devices in a request as may be, in the file's order.
-fn batches(rows: Vec<Row>) -> Vec<Vec<Row>> {
-    let mut batches: Vec<Vec<Row>> = Vec::new();
-    let mut bytes = 0;
-    for row in rows {
-        // The device's own length and key come before it; an order adds a few words.
-        let size = row.device.encoded_len() + 8;
-        match batches.last_mut() {
-            Some(batch) if batch.len() < BATCH_DEVICES && bytes + size <= BATCH_BYTES => {
-                batch.push(row);
-                bytes += size;
-            }
-            _ => {
-                batches.push(vec![row]);
-                bytes = size;
-            }
+fn batches(rows: impl Iterator<Item = Row>) -> impl Iterator<Item = Vec<Row>> {
+    // The device's own length and key come before it; an order adds a few words.
+    let size = |row: &Row| row.device.encoded_len() + 8;
+    let mut rows = rows.peekable();
+    std::iter::from_fn(move || {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let fits = |batch: &Vec<Row>, bytes: usize| {
+            batch.is_empty() || (batch.len() < BATCH_DEVICES && bytes <= BATCH_BYTES)
+        };
+        while let Some(row) = rows.next_if(|row| fits(&batch, bytes + size(row))) {
+            bytes += size(&row);
+            batch.push(row);
         }
-    }
-    batches
+        (!batch.is_empty()).then_some(batch)
+    })
 }
 
-/// Sends rows, as many at a time as fit.
-pub(crate) async fn send<Request: contract::wire::Wire>(
+/// Sends rows, as many at a time as fit. They are decided in their order: a parent may stand in the request before.
+pub(crate) async fn send<Request: contract::wire::Wire + Sync + 'static>(
     global: &Global,
     report: &mut Report,
-    rows: Vec<Row>,
+    good: Good<'_>,
     verb: &str,
     request: impl Fn(Vec<contract::v1::RegisterDevice>) -> Request,
 ) -> Result<()> {
     let (client, _inbox) = global.connect().await?;
-    let count = rows.len();
+    let count = good.count;
     let bar = progress::bar(count as u64, "devices");
-    for batch in batches(rows) {
-        let devices = batch.iter().map(|row| row.device.clone()).collect();
-        let reply: RegisteredDevices = global::ask(&client, ServiceName::Registry, verb, &request(devices))
-            .await
-            .with_context(|| {
-                let done = bar.position();
-                format!("after {done} of {count} devices; the import may be repeated")
-            })?;
+    let (mut batches, mut under_way) = (batches(good.rows), VecDeque::new());
+    loop {
+        while under_way.len() < UNDER_WAY
+            && let Some(batch) = batches.next()
+        {
+            let request = request(batch.iter().map(|row| row.device.clone()).collect());
+            let (client, verb) = (client.clone(), verb.to_owned());
+            // Tasks of one thread begin in their order.
+            let asked = tokio::spawn(async move { ask(&client, &verb, &request).await });
+            under_way.push_back((batch, asked));
+        }
+        let Some((batch, asked)) = under_way.pop_front() else {
+            break;
+        };
+        let reply = asked.await?.with_context(|| {
+            let done = bar.position();
+            format!("after {done} of {count} devices; the import may be repeated")
+        })?;
         report.take(&batch, reply);
         bar.inc(batch.len() as u64);
     }
     bar.finish_and_clear();
     client.disconnect().await;
     Ok(())
+}
+
+async fn ask(client: &Client, verb: &str, request: &impl contract::wire::Wire) -> Result<RegisteredDevices> {
+    global::ask(client, ServiceName::Registry, verb, request).await
 }
 
 #[cfg(test)]
@@ -232,9 +247,12 @@ mod tests {
 
     #[test]
     fn batches_hold_500_devices_and_fit_a_packet() {
-        let small = batches((0..1_201).map(|n| row(n, "")).collect());
-        assert_eq!(small.iter().map(Vec::len).collect::<Vec<_>>(), [500, 500, 201]);
-        let large = batches((0..1_000).map(|n| row(n, &"n".repeat(2_000))).collect());
+        let small = batches((0..1_201).map(|n| row(n, "")));
+        assert_eq!(
+            small.map(|batch| batch.len()).collect::<Vec<_>>(),
+            [500, 500, 201]
+        );
+        let large: Vec<_> = batches((0..1_000).map(|n| row(n, &"n".repeat(2_000)))).collect();
         assert_eq!(large.iter().map(Vec::len).sum::<usize>(), 1_000);
         for batch in large {
             let request = RegisterDevices {
@@ -243,7 +261,7 @@ mod tests {
             };
             assert!(request.encoded_len() < limits::PAYLOAD_BYTES);
         }
-        assert!(batches(Vec::new()).is_empty());
+        assert_eq!(batches(std::iter::empty()).count(), 0);
     }
 
     #[test]

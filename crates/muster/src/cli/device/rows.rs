@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, Read, Write},
     path::Path,
 };
 
@@ -40,11 +40,20 @@ pub(crate) struct Mistake {
     pub(crate) what: String,
 }
 
-/// What a file holds.
-#[derive(Debug, Default)]
-pub(crate) struct Rows {
-    pub(crate) good: Vec<Row>,
-    pub(crate) bad: Vec<Mistake>,
+/// A file's text. Its rows are read out of it when they are wanted, and once more when they are sent: a million of them,
+/// taken apart, are many times as long as the text.
+#[derive(Debug)]
+pub(crate) struct Sheet {
+    format: Format,
+    text: Vec<u8>,
+    /// What the columns of a table are called.
+    headings: Vec<String>,
+}
+
+/// The rows that make sense, and how many they are.
+pub(crate) struct Good<'a> {
+    pub(crate) count: usize,
+    pub(crate) rows: Box<dyn Iterator<Item = Row> + 'a>,
 }
 
 impl Format {
@@ -55,20 +64,30 @@ impl Format {
     }
 
     /// Reads a file; `-` is standard input.
-    pub(crate) fn read(self, path: &Path) -> Result<Rows> {
+    pub(crate) fn read(self, path: &Path) -> Result<Sheet> {
         if path == Path::new("-") {
             return self.parse(io::stdin().lock());
         }
         let file = File::open(path)
             .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
-        self.parse(BufReader::new(file))
+        self.parse(file)
     }
 
-    pub(crate) fn parse(self, text: impl BufRead) -> Result<Rows> {
-        match self {
-            Format::Ndjson => parse_lines(text),
-            Format::Csv => parse_table(text),
-        }
+    fn parse(self, mut from: impl Read) -> Result<Sheet> {
+        let mut text = Vec::new();
+        from.read_to_end(&mut text).context("the file")?;
+        let headings = match self {
+            Format::Ndjson => Vec::new(),
+            Format::Csv => {
+                plain_lines(&mut text);
+                headings(&text)?
+            }
+        };
+        Ok(Sheet {
+            format: self,
+            text,
+            headings,
+        })
     }
 
     /// Writes devices so that reading brings the same back.
@@ -80,24 +99,18 @@ impl Format {
     }
 }
 
-impl Rows {
-    fn take(&mut self, line: u64, row: Result<RegisterDevice, String>) {
-        match row.and_then(checked) {
-            Ok(device) => self.good.push(Row { line, device }),
-            Err(what) => self.bad.push(Mistake { line, what }),
-        }
-    }
-
+impl Sheet {
     /// All rows, if none is bad.
-    pub(crate) fn whole(self) -> Result<Vec<Row>> {
-        if self.bad.is_empty() {
-            return Ok(self.good);
+    pub(crate) fn whole(&self) -> Result<Good<'_>> {
+        let (good, bad) = self.sorted();
+        if bad.is_empty() {
+            return Ok(good);
         }
-        let told = self.bad.iter().take(MISTAKES_MAX);
+        let told = bad.iter().take(MISTAKES_MAX);
         let list: Vec<_> = told
             .map(|mistake| format!("line {}: {}", mistake.line, mistake.what))
             .collect();
-        let more = self.bad.len().saturating_sub(list.len());
+        let more = bad.len().saturating_sub(list.len());
         let more = if more > 0 {
             format!("\n  and {more} more")
         } else {
@@ -108,6 +121,33 @@ impl Rows {
             list.join("\n  ")
         );
         Err(Failure::usage(message).into())
+    }
+
+    /// The good rows, and the bad ones.
+    pub(crate) fn sorted(&self) -> (Good<'_>, Vec<Mistake>) {
+        let (mut count, mut bad) = (0, Vec::new());
+        for row in self.rows() {
+            match row {
+                Ok(_) => count += 1,
+                Err(mistake) => bad.push(mistake),
+            }
+        }
+        let rows = Box::new(self.rows().filter_map(Result::ok));
+        (Good { count, rows }, bad)
+    }
+
+    fn rows(&self) -> Box<dyn Iterator<Item = Result<Row, Mistake>> + '_> {
+        match self.format {
+            Format::Ndjson => Box::new(lines(&self.text)),
+            Format::Csv => Box::new(records(&self.text, &self.headings)),
+        }
+    }
+}
+
+fn row(line: u64, read: Result<RegisterDevice, String>) -> Result<Row, Mistake> {
+    match read.and_then(checked) {
+        Ok(device) => Ok(Row { line, device }),
+        Err(what) => Err(Mistake { line, what }),
     }
 }
 
@@ -120,30 +160,37 @@ fn checked(device: RegisterDevice) -> Result<RegisterDevice, String> {
 }
 
 /// Blank lines are passed over.
-fn parse_lines(text: impl BufRead) -> Result<Rows> {
-    let mut rows = Rows::default();
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.with_context(|| format!("line {number}"))?;
-        if line.trim().is_empty() {
-            continue;
-        }
+fn lines(text: &[u8]) -> impl Iterator<Item = Result<Row, Mistake>> {
+    let lines = (1..).zip(text.split(|byte| *byte == b'\n'));
+    let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
+    lines.map(|(number, line)| {
         // Of its own line each row is the first.
-        let row = serde_json::from_str(&line)
+        let read = serde_json::from_slice(line)
             .map_err(|error| error.to_string().replace(" at line 1 column ", " at column "));
-        rows.take(number, row);
-    }
-    Ok(rows)
+        row(number, read)
+    })
 }
 
-fn parse_table(mut text: impl Read) -> Result<Rows> {
-    let mut bytes = Vec::new();
-    text.read_to_end(&mut bytes).context("the table")?;
-    // Spreadsheets end lines with two characters, the second of which would count to the next line.
-    let bytes = plain_lines(bytes);
-    let mut table = csv::ReaderBuilder::new()
-        .flexible(true)
-        .from_reader(bytes.as_slice());
-    let headings: Vec<String> = table
+fn records<'a>(text: &'a [u8], headings: &'a [String]) -> impl Iterator<Item = Result<Row, Mistake>> + 'a {
+    reader(text).into_records().map(|record| match record {
+        Ok(record) => {
+            let line = record.position().map_or(0, csv::Position::line);
+            row(line, row_of(headings, &record))
+        }
+        Err(error) => {
+            let line = error.position().map_or(0, csv::Position::line);
+            let what = error.to_string();
+            Err(Mistake { line, what })
+        }
+    })
+}
+
+fn reader(text: &[u8]) -> csv::Reader<&[u8]> {
+    csv::ReaderBuilder::new().flexible(true).from_reader(text)
+}
+
+fn headings(text: &[u8]) -> Result<Vec<String>> {
+    let headings: Vec<String> = reader(text)
         .headers()
         .context("the headings")?
         .iter()
@@ -153,28 +200,21 @@ fn parse_table(mut text: impl Read) -> Result<Rows> {
         let message = "the first line of a table names its columns, `device_id` among them; docs/registry.md lists them";
         return Err(Failure::usage(message).into());
     }
-    let mut rows = Rows::default();
-    for record in table.records() {
-        match record {
-            Ok(record) => {
-                let line = record.position().map_or(0, csv::Position::line);
-                rows.take(line, row_of(&headings, &record));
-            }
-            Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
-                let what = error.to_string();
-                rows.bad.push(Mistake { line, what });
-            }
-        }
-    }
-    Ok(rows)
+    Ok(headings)
 }
 
-fn plain_lines(bytes: Vec<u8>) -> Vec<u8> {
-    let next = bytes.iter().skip(1).map(Some).chain([None]);
-    let ends = |(byte, next): &(&u8, Option<&u8>)| **byte == b'\r' && *next == Some(&b'\n');
-    let kept = bytes.iter().zip(next).filter(|pair| !ends(pair));
-    kept.map(|(byte, _)| *byte).collect()
+/// Spreadsheets end lines with two characters, the second of which would count to the next line.
+fn plain_lines(text: &mut Vec<u8>) {
+    let mut at = 0;
+    let mut kept = 0;
+    while at < text.len() {
+        if text[at] != b'\r' || text.get(at + 1) != Some(&b'\n') {
+            text[kept] = text[at];
+            kept += 1;
+        }
+        at += 1;
+    }
+    text.truncate(kept);
 }
 
 fn row_of(headings: &[String], record: &csv::StringRecord) -> Result<RegisterDevice, String> {
@@ -280,18 +320,29 @@ pub(super) fn parents_first(devices: &mut [RegisterDevice]) {
 mod tests {
     use super::*;
 
-    fn lines(text: &str) -> Rows {
+    fn lines(text: &str) -> Sheet {
         Format::Ndjson.parse(text.as_bytes()).unwrap()
     }
 
-    fn table(text: &str) -> Rows {
+    fn table(text: &str) -> Sheet {
         Format::Csv.parse(text.as_bytes()).unwrap()
+    }
+
+    fn whole(sheet: &Sheet) -> Vec<Row> {
+        let good = sheet.whole().unwrap();
+        let rows: Vec<Row> = good.rows.collect();
+        assert_eq!(rows.len(), good.count);
+        rows
+    }
+
+    fn error(sheet: &Sheet) -> String {
+        sheet.whole().err().unwrap().to_string()
     }
 
     #[test]
     fn rows_are_read_in_order_and_blank_lines_passed_over() {
         let text = "{\"device_id\":\"a\",\"criticality\":\"CRITICALITY_HIGH\",\"groups\":[\"g\"]}\n\n{\"device_id\":\"b\"}";
-        let rows = lines(text).whole().unwrap();
+        let rows = whole(&lines(text));
         let ids: Vec<_> = rows
             .iter()
             .map(|row| (row.line, row.device.device_id.as_str()))
@@ -303,9 +354,10 @@ mod tests {
     #[test]
     fn all_mistakes_are_named_with_their_lines() {
         let text = "{\"device_id\":\"a\"}\n{\"device\":\"b\"}\nnot json\n{\"device_id\":\"a/b\"}\n{}\n";
-        let rows = lines(text);
-        assert_eq!((rows.good.len(), rows.bad.len()), (1, 4));
-        let error = rows.whole().unwrap_err().to_string();
+        let sheet = lines(text);
+        let (good, bad) = sheet.sorted();
+        assert_eq!((good.count, bad.len()), (1, 4));
+        let error = error(&sheet);
         for part in [
             "line 2: unknown field `device`",
             "line 3:",
@@ -319,7 +371,7 @@ mod tests {
 
     #[test]
     fn a_hopeless_file_is_told_of_in_part() {
-        let error = lines(&"x\n".repeat(1_000)).whole().unwrap_err().to_string();
+        let error = error(&lines(&"x\n".repeat(1_000)));
         let named = error
             .lines()
             .filter(|line| line.trim_start().starts_with("line "));
@@ -331,7 +383,7 @@ mod tests {
     fn tables_are_read_by_their_headings() {
         let text =
             "\u{feff}device_id, site ,tags.line,planned,groups\r\na,\"ber,lin\",7,yes,g h\r\nb,,,,\r\n";
-        let rows = table(text).whole().unwrap();
+        let rows = whole(&table(text));
         let first = &rows[0].device;
         assert_eq!(
             (first.fields["site"].as_str(), first.fields["tags.line"].as_str()),
@@ -339,14 +391,15 @@ mod tests {
         );
         assert!(first.planned && first.groups == ["g", "h"]);
         assert_eq!((rows[1].line, rows[1].device.fields.len()), (3, 0));
-        let bad = table("device_id,site\na,b,c\nb\nc,d\na/b,x\n").bad;
+        let bad = |text: &str| table(text).sorted().1;
+        let mistakes = bad("device_id,site\na,b,c\nb\nc,d\na/b,x\n");
         assert_eq!(
-            bad.iter().map(|mistake| mistake.line).collect::<Vec<_>>(),
+            mistakes.iter().map(|mistake| mistake.line).collect::<Vec<_>>(),
             [2, 3, 5]
         );
         assert!(Format::Csv.parse("id,site\na,b\n".as_bytes()).is_err());
-        assert_eq!(table("device_id,site,site\na,b,c\n").bad.len(), 1);
-        assert_eq!(table("device_id,planned\na,perhaps\n").bad.len(), 1);
+        assert_eq!(bad("device_id,site,site\na,b,c\n").len(), 1);
+        assert_eq!(bad("device_id,planned\na,perhaps\n").len(), 1);
     }
 
     #[test]
@@ -376,7 +429,7 @@ mod tests {
         for format in [Format::Csv, Format::Ndjson] {
             let mut text = Vec::new();
             format.write(&devices, &mut text).unwrap();
-            let rows = format.parse(text.as_slice()).unwrap().whole().unwrap();
+            let rows = whole(&format.parse(text.as_slice()).unwrap());
             let back: Vec<_> = rows.into_iter().map(|row| row.device).collect();
             assert_eq!(back, devices, "{format:?}");
             if format == Format::Csv {
