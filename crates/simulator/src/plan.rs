@@ -68,6 +68,8 @@ pub enum Fault {
     DiskFails(ServiceName),
     /// Its disk is full for so long.
     DiskFull(ServiceName, u64),
+    /// Its disk is slow for so long: each commit takes a while.
+    DiskSlow(ServiceName, u64),
     /// It does nothing for so long.
     Pause(ServiceName, u64),
     /// Its connection to the front door breaks.
@@ -202,6 +204,7 @@ impl Plan {
             disk_faults(seed, busy_ms, &mut faults);
             registry_brought_back(seed, busy_ms, &mut faults);
             turns_end(seed, busy_ms, &mut faults);
+            slow_disks(seed, busy_ms, &mut faults);
         }
         faults.sort_by_key(|(at, _)| *at);
         Plan {
@@ -326,6 +329,18 @@ fn turns_end(seed: u64, busy_ms: u64, faults: &mut Vec<(u64, Fault)>) {
             let at = at + dice.between(50, 6_000);
             faults.push((at.min(busy_ms), Fault::Stop(service, dice.percent(60))));
         }
+    }
+}
+
+/// Disks that take their time, in a third of the seeds.
+fn slow_disks(seed: u64, busy_ms: u64, faults: &mut Vec<(u64, Fault)>) {
+    let mut dice = Dice::new(seed, 11);
+    let count = if dice.percent(33) { dice.between(1, 3) } else { 0 };
+    for _ in 0..count {
+        let kept = dice.pick(&ServiceName::KEEPERS).copied();
+        let service = kept.unwrap_or(ServiceName::Registry);
+        let slow = Fault::DiskSlow(service, dice.between(1_000, 15_000));
+        faults.push((dice.between(1_000, busy_ms), slow));
     }
 }
 

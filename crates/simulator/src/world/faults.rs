@@ -39,6 +39,11 @@ impl World<'_> {
                     place.full_until_ms = self.scene.now_ms + ms;
                 }
             }
+            Fault::DiskSlow(service, ms) => {
+                if let Some(place) = self.places.get_mut(&service) {
+                    place.slow_until_ms = self.scene.now_ms + ms;
+                }
+            }
             Fault::Pause(service, ms) => {
                 if let Some(place) = self.places.get_mut(&service) {
                     place.paused_ms = self.scene.now_ms + ms;
@@ -229,6 +234,7 @@ impl World<'_> {
         for place in self.places.values_mut() {
             place.keeper.disk().set_full(false);
             place.paused_ms = 0;
+            place.slow_until_ms = 0;
         }
     }
 }

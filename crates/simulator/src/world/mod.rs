@@ -128,6 +128,8 @@ struct Place {
     refusals: u32,
     /// Its disk is full until then; 0: it is not.
     full_until_ms: u64,
+    /// Its disk is slow until then.
+    slow_until_ms: u64,
     /// When its loop runs even if nothing has arrived.
     round_ms: u64,
     /// What the next round comes to.
@@ -200,6 +202,7 @@ impl<'a> World<'a> {
                 power_cut: false,
                 refusals: 0,
                 full_until_ms: 0,
+                slow_until_ms: 0,
                 round_ms: 0,
                 ending: None,
                 effects: Vec::new(),

@@ -249,6 +249,10 @@ impl World<'_> {
                 let connection = place.keeper.connection().or(before);
                 self.figures.decided += round.decided as u64;
                 self.figures.commits += u64::from(round.committed);
+                if round.committed && place.slow_until_ms > now_ms {
+                    // What follows on a commit that takes long begins late.
+                    place.paused_ms = place.paused_ms.max(now_ms + self.scene.dice.between(30, 500));
+                }
                 let alive = place.keeper.is_running();
                 if round.unused {
                     place.ending = Some(ending);
