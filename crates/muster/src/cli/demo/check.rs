@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::{
     super::{Global, global, print},
+    check_life,
     report::Report,
     story::JOB,
 };
@@ -41,12 +42,16 @@ pub(super) struct Expected {
     pub(super) quarantined: String,
     pub(super) revoked: String,
     pub(super) retired: String,
+    pub(super) ordered: Vec<String>,
+    pub(super) successor: String,
+    pub(super) transferred: String,
+    pub(super) critical: String,
     pub(super) closed_after_ms: u64,
 }
 
 /// An event, as far as it is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Seen {
+pub(super) struct Seen {
     epoch: String,
     subject: String,
     name: String,
@@ -54,7 +59,7 @@ struct Seen {
 }
 
 /// Events of each service by their number.
-type Story = BTreeMap<ServiceName, BTreeMap<u64, Seen>>;
+pub(super) type Story = BTreeMap<ServiceName, BTreeMap<u64, Seen>>;
 
 impl Check {
     pub(in crate::cli) fn run(self, global: &Global) -> Result<()> {
@@ -80,6 +85,8 @@ impl Check {
             check_streams(&mut report, &live, &replayed);
             check_events(&mut report, &replayed, &expected);
             check_services(&mut report, &auditor, &expected).await?;
+            let all = devices(&auditor).await?;
+            check_life::check(&mut report, &replayed, &auditor, (&expected, &all)).await?;
             print::json(&report)
         })
     }
@@ -171,7 +178,7 @@ fn check_streams(report: &mut Report, live: &Story, replayed: &Story) {
 }
 
 /// Subjects of the events of this name.
-fn subjects(
+pub(super) fn subjects(
     story: &Story,
     service: ServiceName,
     name: &str,

@@ -5,8 +5,10 @@
 //! and an operator's certificate, and nothing else.
 
 mod check;
+mod check_life;
 mod fleet;
 mod intruder;
+mod life;
 mod report;
 mod stage;
 mod story;
@@ -20,9 +22,9 @@ use super::Global;
 
 /// Watch a fleet of devices live its whole life on this machine.
 ///
-/// Makes an installation in a fresh folder, starts the server, provisions devices over mTLS, rolls signed
-/// firmware out in waves, quarantines an intruder, revokes a certificate, retires a device, and checks all of
-/// it from the outside. Exit code 0 means that every check held.
+/// Makes an installation in a fresh folder, starts the server, orders devices and receives them, provisions them over mTLS,
+/// puts some to an acceptance test, sets and commands them, rolls signed firmware out in waves, quarantines an intruder,
+/// revokes a certificate, hands a device over, replaces and retires another, and checks all of it from the outside. Exit code 0 means that every check held.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  muster demo\n  muster demo --devices 300\n  muster demo --keep")]
 pub(super) struct Demo {

@@ -89,8 +89,23 @@ impl Stage {
         self.run_unseen(arguments)
     }
 
+    /// Shows a command and runs it, whatever it prints.
+    pub(super) fn run_blindly(&self, arguments: &[&str]) -> Result<()> {
+        if !self.quiet {
+            print::line(format!("          $ muster {}", arguments.join(" ")))?;
+        }
+        self.output(arguments).map(drop)
+    }
+
     /// Runs a command; what it printed, as JSON.
     pub(super) fn run_unseen(&self, arguments: &[&str]) -> Result<Value> {
+        let text = self.output(arguments)?;
+        let last = text.lines().last().unwrap_or("null");
+        serde_json::from_str(last)
+            .with_context(|| format!("`muster {}` printed no JSON", arguments.join(" ")))
+    }
+
+    fn output(&self, arguments: &[&str]) -> Result<String> {
         let output = self
             .command()
             .arg("--json")
@@ -101,10 +116,7 @@ impl Stage {
             let why = String::from_utf8_lossy(&output.stderr);
             bail!("`muster {}` failed: {}", arguments.join(" "), why.trim());
         }
-        let text = String::from_utf8_lossy(&output.stdout);
-        let last = text.lines().last().unwrap_or("null");
-        serde_json::from_str(last)
-            .with_context(|| format!("`muster {}` printed no JSON", arguments.join(" ")))
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// This program, on this stage.

@@ -18,6 +18,7 @@ use super::{
     check::Expected,
     fleet::{self, Fleet, MODEL},
     intruder,
+    life::{self, Cast},
     report::{self, Report},
     stage::Stage,
 };
@@ -43,13 +44,18 @@ pub(super) async fn tell(demo: &Demo, global: &Global) -> Result<()> {
     let checker = engage_checker(&stage)?;
     let ids = fleet::ids(demo.devices);
     let sick: BTreeSet<String> = ids.iter().skip(SICK / 2).step_by(SICK).cloned().collect();
-    let fleet = provision(&stage, &ids, &sick).await?;
+    let cast = Cast::of(&ids)?;
+    let fleet = provision(&stage, &ids, &sick, &cast).await?;
+    life::accept(&stage, &cast)?;
     configure(&stage, &fleet, &ids).await?;
     command(&stage, &ids)?;
     let rollout = update(&stage, &fleet, &ids, &sick).await?;
     let quarantined = meet_intruder(&stage, &ids).await?;
     let (revoked, closed_after_ms) = revoke(&stage, &ids)?;
-    let retired = retire(&stage, &fleet, &ids).await?;
+    life::hand_over(&stage, &cast)?;
+    life::replace(&stage, &cast)?;
+    retire(&stage, &fleet, &cast.worn).await?;
+    life::record(&stage, &cast).await?;
     let expected = Expected {
         devices: ids.clone(),
         sick,
@@ -57,7 +63,11 @@ pub(super) async fn tell(demo: &Demo, global: &Global) -> Result<()> {
         artifact: rollout,
         quarantined,
         revoked,
-        retired,
+        retired: cast.worn,
+        ordered: cast.ordered,
+        successor: cast.successor,
+        transferred: cast.transferred,
+        critical: cast.critical,
         closed_after_ms,
     };
     // Absence is noticed after the grace, and heartbeats come once a second.
@@ -113,18 +123,23 @@ fn read_line(from: &mut impl std::io::Read, line: &mut String) -> Result<()> {
     Ok(())
 }
 
-async fn provision(stage: &Stage, ids: &[String], sick: &BTreeSet<String>) -> Result<Fleet> {
-    stage.tell(format!("{} devices are registered from a file", ids.len()))?;
+async fn provision(stage: &Stage, ids: &[String], sick: &BTreeSet<String>, cast: &Cast) -> Result<Fleet> {
+    stage.run(&["group", "put", "fleet"])?;
+    life::buy(stage, cast)?;
+    let others: Vec<_> = ids.iter().filter(|id| !cast.ordered.contains(id)).collect();
+    stage.tell(format!(
+        "{} devices that are there already are registered from a file",
+        others.len()
+    ))?;
     let file = stage.folder().join("devices.ndjson");
     let mut lines = String::new();
-    for id in ids {
+    for id in others {
         let _ = writeln!(
             lines,
             "{{\"device_id\":\"{id}\",\"model\":\"{MODEL}\",\"groups\":[\"fleet\"]}}"
         );
     }
     std::fs::write(&file, lines)?;
-    stage.run(&["group", "put", "fleet"])?;
     stage.run(&["device", "import", &file.display().to_string()])?;
     stage.run(&[
         "cert",
@@ -146,7 +161,7 @@ async fn provision(stage: &Stage, ids: &[String], sick: &BTreeSet<String>) -> Re
     fleet
         .until(
             stage,
-            "are active: connected over mTLS, and have reported",
+            "have connected over mTLS, and reported",
             ids.len(),
             |done| done.reported.len(),
         )
@@ -301,9 +316,8 @@ fn number(value: &Value) -> u64 {
         .unwrap_or_default()
 }
 
-async fn retire(stage: &Stage, fleet: &Fleet, ids: &[String]) -> Result<String> {
-    let device = ids.get(4).context("too few devices")?.clone();
-    stage.run(&["device", "retire", &device, "--reason", "worn out", "--yes"])?;
+async fn retire(stage: &Stage, fleet: &Fleet, device: &str) -> Result<()> {
+    stage.run(&["device", "retire", device, "--reason", "worn out", "--yes"])?;
     fleet
         .until(
             stage,
@@ -312,7 +326,7 @@ async fn retire(stage: &Stage, fleet: &Fleet, ids: &[String]) -> Result<String> 
             |done| done.retired.len(),
         )
         .await?;
-    Ok(device)
+    Ok(())
 }
 
 /// Tells the checker what was done, and hears what it found.
