@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
+    io::{BufRead, BufReader, Write},
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Stdio},
@@ -533,4 +534,154 @@ fn an_issuing_ca_may_be_held_to_some_hosts() {
     let named = pki::ServerCertificate::parse_pem(&server).unwrap().hosts;
     let named: Vec<_> = named.iter().map(ToString::to_string).collect();
     assert_eq!(named, ["muster.example.net", "127.0.0.1", "::1"]);
+}
+
+/// Starts a server that must not start, with settings in its environment.
+fn refused_start(dir: &Path, settings: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut command = Command::new(cargo_output("muster"));
+    command.arg("--dir").arg(dir).arg("up").stdin(Stdio::null());
+    command
+        .env("MUSTER_LISTEN__PRINCIPALS", "127.0.0.1:0")
+        .env("MUSTER_LISTEN__HTTP", "127.0.0.1:0");
+    let output = command.envs(settings.iter().copied()).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_with_a_ca_that_cannot_sign_is_refused_by_name_and_code() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    secret(here, "pass", "ca horse\n");
+    secret(here, "wrong", "no horse\n");
+    done(here, "--dir first init --site test --passphrase-file pass");
+    done(here, "--dir second init --site test --unencrypted");
+    let dir = here.join("first");
+    let pki = dir.join("pki");
+    let wrong = here.join("wrong").display().to_string();
+    let refused = |settings: &[(&str, &str)], part: &str| {
+        let (code, said) = refused_start(&dir, settings);
+        assert!(code == Some(2) && said.contains(part), "{part}: {code:?} {said}");
+    };
+    refused(&[("MUSTER_PKI__PASSPHRASE_FILE", &wrong)], "wrong passphrase");
+    for (source, part) in [
+        ("env:NO_SUCH_VARIABLE", "no such variable"),
+        ("credential:ca", "no credentials"),
+        ("fd:77", "fd:77"),
+    ] {
+        refused(&[("MUSTER_PKI__PASSPHRASE_FILE", source)], part);
+    }
+    let year_ms = 365 * 86_400_000;
+    let root = root_that_began(&here.join("old"), now_ms() - 3 * year_ms, 20);
+    let key = std::fs::read_to_string(here.join("second/pki/issuing.key")).unwrap();
+    let own = pki::PublicKey::of_private(&key).unwrap();
+    let ended = pki::certify_issuing(&root, &own, &charter(now_ms() - 2 * year_ms, 1), &[]).unwrap();
+    let good: Vec<_> = ["issuing.pem", "issuing.key", "root.pem"]
+        .map(|name| (name, std::fs::read(pki.join(name)).unwrap()))
+        .into();
+    let put = |name: &str, from: &Path| std::fs::copy(from, pki.join(name)).unwrap();
+    let back = || {
+        for (name, bytes) in &good {
+            std::fs::write(pki.join(name), bytes).unwrap();
+        }
+    };
+    put("issuing.key", &here.join("second/pki/issuing.key"));
+    refused(&[], "does not belong to the certificate");
+    back();
+    put("issuing.pem", &here.join("second/pki/issuing.pem"));
+    refused(&[], "the installation's root");
+    put("issuing.pem", &pki.join("root.pem"));
+    refused(&[], "not an authority's");
+    back();
+    std::fs::write(pki.join("issuing.pem"), ended).unwrap();
+    put("issuing.key", &here.join("second/pki/issuing.key"));
+    put("root.pem", &here.join("old/root.pem"));
+    refused(&[], "expired");
+    back();
+    std::fs::set_permissions(pki.join("issuing.key"), PermissionsExt::from_mode(0o640)).unwrap();
+    refused(&[], "can be read by others");
+    std::fs::set_permissions(pki.join("issuing.key"), PermissionsExt::from_mode(0o600)).unwrap();
+}
+
+/// Debian's faketime.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_whose_clock_ran_backwards_is_refused() {
+    if !Path::new(FAKETIME).exists() {
+        println!("there is no libfaketime (Debian: faketime); not tried");
+        return;
+    }
+    let ahead = [
+        ("LD_PRELOAD", FAKETIME),
+        ("FAKETIME", "+3600s"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+    ];
+    let mut world = World::with(&ahead).await;
+    let admin = world.admin().await;
+    world.claim(&admin, "lot", 1).await;
+    admin.client.disconnect().await;
+    assert_eq!(world.stop(), Some(0));
+    let (code, said) = refused_start(world.folder(), &[]);
+    assert!(
+        code == Some(2) && said.contains("clock stands") && said.contains("minutes behind"),
+        "{code:?} {said}"
+    );
+    // With its clock set right it goes on.
+    world.start().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_passphrase_comes_from_a_descriptor_a_credential_or_the_environment() {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path();
+    let program = cargo_output("muster");
+    let script = format!(
+        "umask 077
+         mkdir credentials && echo 'ca horse' > credentials/ca && chmod 440 credentials/ca
+         {0} --dir first init --site test --passphrase-file fd:3 3< credentials/ca
+         grep -q passphrase first/muster.toml && exit 9
+         {0} --dir second init --site test --passphrase-file env:CA_PASSPHRASE
+         grep -q 'env:CA_PASSPHRASE' second/muster.toml
+         echo 'ca horse' | {0} --dir first ca new --root-passphrase-file fd:0 && exit 8
+         MUSTER_PKI__PASSPHRASE_FILE=credential:ca {0} --dir first ca new --root-passphrase-file fd:5 5< credentials/ca",
+        program.display()
+    );
+    let mut shell = Command::new("sh");
+    let run = shell
+        .args(["-ec", &script])
+        .current_dir(here)
+        .env("CA_PASSPHRASE", "ca horse");
+    let run = run
+        .env("CREDENTIALS_DIRECTORY", here.join("credentials"))
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{run:?}");
+    let key = std::fs::read(here.join("first/pki/issuing.key")).unwrap();
+    assert!(pki::open_key(&key, Some("ca horse")).is_ok());
+    // The server reads its keys again when a CA comes along: what a pipe gave is kept for that.
+    for source in ["credential:ca", "env:CA_PASSPHRASE", "fd:0"] {
+        let mut command = Command::new(&program);
+        command
+            .args(["--dir", "first", "up"])
+            .current_dir(here)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        command
+            .env("CREDENTIALS_DIRECTORY", here.join("credentials"))
+            .env("CA_PASSPHRASE", "ca horse");
+        command
+            .env("MUSTER_PKI__PASSPHRASE_FILE", source)
+            .env("MUSTER_LISTEN__PRINCIPALS", "127.0.0.1:0");
+        let mut server = command
+            .env("MUSTER_LISTEN__HTTP", "127.0.0.1:0")
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        server.stdin.take().unwrap().write_all(b"ca horse\n").unwrap();
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "ready", "{source}");
+        let _ = Command::new("kill").arg(server.id().to_string()).status();
+        server.wait().unwrap();
+    }
 }

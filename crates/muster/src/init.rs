@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 use crate::{
     exit::Failure,
     folder::{Folder, write_public, write_secret},
+    passphrase,
     waiting::{self, Asked},
 };
 
@@ -186,10 +187,10 @@ pub(crate) fn forget_wait(folder: &Folder) -> Result<()> {
 }
 
 /// The passphrase of new keys: from a file, none, or asked for.
-pub(crate) fn passphrase(file: Option<&Path>, unencrypted: bool) -> Result<Option<Zeroizing<String>>> {
+pub(crate) fn new_passphrase(file: Option<&Path>, unencrypted: bool) -> Result<Option<Zeroizing<String>>> {
     match file {
         _ if unencrypted => Ok(None),
-        Some(file) => read_passphrase(file).map(Some),
+        Some(file) => passphrase::read(file).map(Some),
         None => ask_passphrase().map(Some),
     }
 }
@@ -216,14 +217,6 @@ pub fn ask_passphrase() -> Result<Zeroizing<String>> {
         return Err(Failure::usage("the two passphrases differ, or are empty").into());
     }
     Ok(first)
-}
-
-/// Reads a passphrase from the first line of a file.
-pub fn read_passphrase(path: &Path) -> Result<Zeroizing<String>> {
-    let bytes = Zeroizing::new(crate::folder::read_secret(path)?);
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| Failure::usage(format!("the passphrase in {} is no text", path.display())))?;
-    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
 }
 
 struct Authorities {

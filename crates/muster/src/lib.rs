@@ -8,6 +8,7 @@ pub mod config;
 pub mod exit;
 pub mod folder;
 pub mod init;
+mod passphrase;
 pub mod recover;
 pub mod up;
 mod waiting;

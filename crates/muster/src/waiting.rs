@@ -33,13 +33,13 @@ pub(crate) struct Asked {
 }
 
 /// The key file, if a key waits.
-pub(crate) fn sealed_key(folder: &Folder) -> Result<Vec<u8>> {
+pub(crate) fn sealed_key(folder: &Folder) -> Result<Zeroizing<Vec<u8>>> {
     let path = folder.pki(KEY);
     if !path.exists() {
         let message = format!("no key waits for an answer in {}", folder.pki("").display());
         return Err(Failure::new(Exit::NotFound, message).into());
     }
-    read_secret(&path)
+    read_secret(&path).map(Zeroizing::new)
 }
 
 /// Writes the request for a new key, or for the one that waits already. The passphrase seals a new key, and opens

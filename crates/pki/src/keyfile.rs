@@ -92,10 +92,10 @@ impl Cost {
 }
 
 /// Makes the bytes of a key file from a private key in PEM form.
-pub fn seal_key(key_pem: &str, protection: &Protection<'_>) -> Result<Vec<u8>, KeyfileError> {
+pub fn seal_key(key_pem: &str, protection: &Protection<'_>) -> Result<Zeroizing<Vec<u8>>, KeyfileError> {
     PrivateKey::from_pem(key_pem)?;
     let Protection::Passphrase(passphrase, cost) = protection else {
-        return Ok(key_pem.as_bytes().to_vec());
+        return Ok(Zeroizing::new(key_pem.as_bytes().to_vec()));
     };
     if passphrase.is_empty() {
         return Err(KeyfileError::EmptyPassphrase);
@@ -109,7 +109,8 @@ pub fn seal_key(key_pem: &str, protection: &Protection<'_>) -> Result<Vec<u8>, K
     let sealed = cipher
         .encrypt(nonce(&header), secret)
         .map_err(|_| KeyfileError::Damaged)?;
-    Ok(pem_text::write_block(LABEL, &[header.as_slice(), &sealed].concat()).into_bytes())
+    let block = pem_text::write_block(LABEL, &[header.as_slice(), &sealed].concat());
+    Ok(Zeroizing::new(block.into_bytes()))
 }
 
 /// Reads the bytes of a key file and returns the private key in PEM form.

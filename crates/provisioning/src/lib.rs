@@ -56,7 +56,10 @@ mod told;
 
 use contract::approval::Touched;
 use contract::{Refusal, id::ServiceName, v1::Criticality, verb::Verb, wire::Reply};
-use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
+use service::{
+    Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View,
+    store::{Batch, Store},
+};
 
 use crate::decide::Situation;
 pub use crate::{
@@ -139,6 +142,15 @@ pub struct Provisioning {
     settings: Settings,
     roots_pem: String,
     issuers: Issuers,
+}
+
+/// Whether a state may be started on at this time: a clock that stands behind its last certificate ran backwards.
+pub fn demand_clock(store: &dyn Store, now_ms: i64) -> Result<(), String> {
+    let nothing = Batch::default();
+    let view = View::new(store, &nothing);
+    let latest: Option<state::Clock> = view.load(state::CLOCK).map_err(|error| error.to_string())?;
+    let latest_ms = latest.unwrap_or_default().latest_ms;
+    policy::clock(latest_ms, now_ms).map_err(|refusal| refusal.message)
 }
 
 impl Provisioning {

@@ -14,6 +14,7 @@ use crate::{
     exit::Failure,
     folder::{read_secret, read_text},
     init::{self, Founding, HERE, Plans},
+    passphrase,
 };
 
 /// Make an installation: certificate authorities, first operator, configuration.
@@ -32,7 +33,7 @@ pub(super) struct Init {
     /// The first operator's id
     #[arg(long, default_value = "admin")]
     operator: contract::Id,
-    /// Read the passphrase of the CA keys from the first line of this file
+    /// Read the passphrase of the CA keys from the first line of this file, or from fd:N, credential:NAME, env:NAME
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
     /// Keep the CA keys unencrypted
@@ -90,13 +91,13 @@ impl Init {
                 "the root's holder says what the issuing CA may name: give this to `muster ca root sign`";
             return Err(Failure::usage(message).into());
         }
-        let passphrase = init::passphrase(self.passphrase_file.as_deref(), self.unencrypted)?;
-        let file = self.passphrase_file.as_ref();
+        let own = init::new_passphrase(self.passphrase_file.as_deref(), self.unencrypted)?;
+        let source = self.passphrase_file.as_deref().map(passphrase::for_server);
         let plans = Plans {
             site: self.site.to_string(),
             hosts: all_hosts(self.hosts),
             operator: self.operator.to_string(),
-            passphrase,
+            passphrase: own,
             authorities: match self.root_offline {
                 true => Founding::Offline(self.ca_key.into()),
                 false => founding(
@@ -104,7 +105,7 @@ impl Init {
                     self.ca_key,
                 )?,
             },
-            passphrase_file: file.map(std::path::absolute).transpose()?,
+            passphrase_file: source.transpose()?.flatten(),
             permitted,
             settings: String::new(),
         };

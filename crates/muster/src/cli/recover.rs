@@ -55,7 +55,8 @@ impl Operator {
     fn run(self, global: &Global) -> Result<()> {
         let mut config = global.config()?;
         if let Some(file) = &self.passphrase_file {
-            config.passphrase_file = Some(std::path::absolute(file)?);
+            let here = std::env::current_dir()?;
+            config.passphrase_file = Some(crate::passphrase::resolved(&here, file));
         }
         let default = || global.folder().person(self.id.as_str(), "");
         let home = Home::at(self.out.clone().unwrap_or_else(default));

@@ -15,6 +15,12 @@ const NESTED: usize = 16;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Environment(BTreeMap<String, String>);
 
+/// What a variable that is no setting says: one that a setting names.
+pub(crate) fn variable(name: &str) -> Option<std::ffi::OsString> {
+    let mut all = std::env::vars_os();
+    all.find(|(known, _)| known == name).map(|(_, text)| text)
+}
+
 impl Environment {
     /// The environment of this process.
     pub(super) fn of_this_process() -> Environment {

@@ -16,6 +16,7 @@ use std::{
 use contract::{Root, login::TOKEN_LIFETIME_MAX_MS, v1::Criticality};
 use store::{Engine, StartCheck};
 
+pub(crate) use self::environment::variable;
 use self::{environment::Environment, reader::Reader};
 use crate::{backup::STAGED, exit::Failure, folder::Folder};
 
@@ -164,6 +165,12 @@ impl Config {
         let config = read_all(folder, &mut reader);
         reader.finish()?;
         Ok(config)
+    }
+
+    /// Where the passphrase of the issuing key is read from; a file's path is whole.
+    pub(crate) fn passphrase_source(&self) -> Option<PathBuf> {
+        let source = self.passphrase_file.as_deref();
+        source.map(|source| crate::passphrase::resolved(self.folder.path(), source))
     }
 
     /// A path of the configuration, relative to the installation's folder.

@@ -14,7 +14,6 @@ use crate::{
     config::Config,
     exit::Failure,
     folder::{read_secret, read_text},
-    init::read_passphrase,
 };
 
 pub(super) fn server_chain(config: &Config) -> Result<String> {
@@ -85,12 +84,12 @@ pub(crate) fn open(config: &Config, id: &str) -> Result<Authority> {
     authorities::certificate(&config.folder, id)?;
     let stem = authorities::stem(&config.folder, id);
     let path = config.folder.pki(&format!("{stem}.key"));
-    let file = read_secret(&path)?;
+    let file = Zeroizing::new(read_secret(&path)?);
     let passphrase = passphrase(config, &path, &file)?;
     let key: Zeroizing<String> = pki::open_key(&file, passphrase.as_deref().map(String::as_str))
         .map_err(|error| Failure::usage(format!("cannot open {}: {error}", path.display())))?;
     let chain = read_text(&config.folder.pki(&format!("{stem}.pem")))?;
-    Ok(Authority::open(&chain, &key, wall_ms())?)
+    Authority::open(&chain, &key, wall_ms()).map_err(|error| Failure::usage(error.to_string()).into())
 }
 
 /// What seals the key of the issuing CA that signs; none where it lies in clear.
@@ -103,11 +102,11 @@ pub(crate) fn issuing_passphrase(config: &Config) -> Result<Option<Zeroizing<Str
 }
 
 fn passphrase(config: &Config, path: &Path, file: &[u8]) -> Result<Option<Zeroizing<String>>> {
-    match (&config.passphrase_file, pki::is_sealed(file)) {
-        (Some(source), true) => read_passphrase(&config.path(source)).map(Some),
+    match (&config.passphrase_source(), pki::is_sealed(file)) {
+        (Some(source), true) => crate::passphrase::read(source).map(Some),
         (None, true) => {
             let message = format!(
-                "{} is encrypted; set pki.passphrase_file, or MUSTER_PKI__PASSPHRASE_FILE, to a file that holds its passphrase",
+                "{} is encrypted; set pki.passphrase_file, or MUSTER_PKI__PASSPHRASE_FILE, to where its passphrase is read from",
                 path.display()
             );
             Err(Failure::usage(message).into())

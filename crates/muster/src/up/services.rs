@@ -1,6 +1,9 @@
 //! Each service with its folder, its settings and its executor.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use anyhow::{Result, bail};
 use bus::BusConfig;
@@ -22,7 +25,7 @@ use super::{
     sealing::Sealing,
     server_files::ServerFiles,
 };
-use crate::{config::Config, folder::read_secret};
+use crate::{config::Config, exit::Failure, folder::read_secret};
 
 /// The schema that this version writes.
 const SCHEMA: u32 = 1;
@@ -57,7 +60,11 @@ pub(super) fn start(
             let (service, signers) = (provisioning(config, issuers.clone())?, issuers.clone());
             let server = Arc::new(ServerFiles::of(&config.folder));
             let (config, end) = (config.clone(), place.end.clone());
-            let started = place.start(service, |blobs| {
+            let now_ms = place.clock.now().wall_ms;
+            let fits = move |store: &dyn Store| {
+                provisioning::demand_clock(store, now_ms).map_err(|why| Failure::usage(why).into())
+            };
+            let started = place.start_if(service, fits, |blobs| {
                 let effects = provisioning::Effects::new(signers, blobs).renewing(server);
                 Arc::new(ProvisioningEffects(effects))
             })?;
@@ -148,6 +155,16 @@ impl Place<'_> {
         service: S,
         executor: impl FnOnce(Arc<dyn Blobs>) -> Arc<dyn Executor>,
     ) -> Result<(Host, Desk)> {
+        self.start_if(service, |_| Ok(()), executor)
+    }
+
+    /// The same where the state that is there fits.
+    fn start_if<S: Service>(
+        self,
+        service: S,
+        fits: impl FnOnce(&dyn Store) -> Result<()>,
+        executor: impl FnOnce(Arc<dyn Blobs>) -> Arc<dyn Executor>,
+    ) -> Result<(Host, Desk)> {
         let blobs: Arc<dyn Blobs> =
             Arc::new(Files::open(files(self.config, self.name))?.with_reserve(self.config.reserve_bytes));
         let executor = executor(blobs.clone());
@@ -169,6 +186,11 @@ impl Place<'_> {
         };
         let shelf = Shelf::default();
         let open = opener_onto(self.config, self.name, shelf.clone());
+        let first = open();
+        if let Ok(store) = &first {
+            fits(&**store)?;
+        }
+        let open = opened_before(first, open);
         let host = host::start(service, host_config, open, blobs, executor, self.end)?;
         // Now that the folder is ours.
         Ok((host, Desk::open(folder(self.config, self.name), shelf)))
@@ -186,6 +208,15 @@ impl Place<'_> {
             .map(|(verb, payload)| Ok((verb, serde_json::to_vec(&payload)?)))
             .collect()
     }
+}
+
+/// What was opened already is what the first opening gives.
+fn opened_before(first: Result<Arc<dyn Store>, StoreError>, open: OpenStore) -> OpenStore {
+    let first = Mutex::new(Some(first));
+    Box::new(move || {
+        let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.unwrap_or_else(&open)
+    })
 }
 
 /// Where a service's database and files lie.

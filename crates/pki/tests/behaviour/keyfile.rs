@@ -9,7 +9,9 @@ const CHEAP: Cost = Cost {
 };
 
 fn sealed(key_pem: &str) -> Vec<u8> {
-    seal_key(key_pem, &Protection::Passphrase("four words of mine", CHEAP)).unwrap()
+    seal_key(key_pem, &Protection::Passphrase("four words of mine", CHEAP))
+        .unwrap()
+        .to_vec()
 }
 
 #[test]

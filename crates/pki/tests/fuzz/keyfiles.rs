@@ -14,7 +14,9 @@ const CHEAP: Cost = Cost {
 };
 
 fn sealed(key: &str) -> Vec<u8> {
-    seal_key(key, &Protection::Passphrase(PASSPHRASE, CHEAP)).unwrap()
+    seal_key(key, &Protection::Passphrase(PASSPHRASE, CHEAP))
+        .unwrap()
+        .to_vec()
 }
 
 /// Whether opening the file costs what it cost when it was sealed: what is dearer is not tried here.

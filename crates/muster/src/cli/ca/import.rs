@@ -19,7 +19,7 @@ use crate::{
     authorities::{Lock, Register},
     config::Config,
     folder::{Folder, demand_owner, read_text, write_public, write_secret},
-    init, waiting,
+    init, passphrase, waiting,
 };
 
 #[derive(clap::Args)]
@@ -52,8 +52,7 @@ impl Import {
         let _lock = Lock::take(folder)?;
         let answer = read_text(&self.answer)?;
         let wait = init::Wait::read(folder)?;
-        let configured = wait.passphrase_file.as_deref();
-        let passphrase = self.passphrase(folder, configured.map(|file| folder.path().join(file)))?;
+        let passphrase = self.passphrase(folder, wait.passphrase_file.clone())?;
         let key = waiting::open(folder, passphrase.as_ref())?;
         let brought = waiting::answered(&self.answer, &answer, &key, wall_ms())?;
         let root = brought.root_fingerprint_sha256.clone();
@@ -75,8 +74,7 @@ impl Import {
     fn add(&self, global: &Global, config: &Config) -> Result<()> {
         let folder = &config.folder;
         let answer = read_text(&self.answer)?;
-        let configured = config.passphrase_file.as_deref();
-        let passphrase = self.passphrase(folder, configured.map(|file| config.path(file)))?;
+        let passphrase = self.passphrase(folder, config.passphrase_source())?;
         let sealed = waiting::sealed_key(folder)?;
         let key = waiting::open(folder, passphrase.as_ref())?;
         let brought = waiting::answered(&self.answer, &answer, &key, wall_ms())?;
@@ -109,7 +107,7 @@ impl Import {
             return Ok(None);
         }
         match self.passphrase_file.clone().or(configured) {
-            Some(file) => init::read_passphrase(&file).map(Some),
+            Some(file) => passphrase::read(&file).map(Some),
             None => init::ask_passphrase_once().map(Some),
         }
         .context("the key that waits is encrypted")

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::{
     exit::Failure,
     folder::{read_secret, read_text},
-    init,
+    passphrase,
 };
 
 /// The two files.
@@ -45,10 +45,10 @@ impl RootFiles {
 
     /// Opens it with the passphrase of a file, or with one that is asked for.
     pub(super) fn open(&self, passphrase_file: Option<&Path>) -> Result<OpenRoot> {
-        let file = read_secret(&self.key).context("the root's key is needed")?;
+        let file = Zeroizing::new(read_secret(&self.key).context("the root's key is needed")?);
         let passphrase = match (passphrase_file, pki::is_sealed(&file)) {
             (_, false) => None,
-            (Some(source), true) => Some(init::read_passphrase(source)?),
+            (Some(source), true) => Some(passphrase::read(source)?),
             (None, true) => Some(ask(&self.key)?),
         };
         self.open_with(&file, passphrase)
@@ -56,7 +56,7 @@ impl RootFiles {
 
     /// Opens it once more, as somebody later would.
     pub(super) fn open_again(&self, passphrase: Option<Zeroizing<String>>) -> Result<OpenRoot> {
-        self.open_with(&read_secret(&self.key)?, passphrase)
+        self.open_with(&Zeroizing::new(read_secret(&self.key)?), passphrase)
     }
 
     fn open_with(&self, file: &[u8], passphrase: Option<Zeroizing<String>>) -> Result<OpenRoot> {

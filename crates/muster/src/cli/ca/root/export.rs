@@ -17,7 +17,7 @@ use crate::{
     authorities::Lock,
     exit::{Exit, Failure},
     folder::{Folder, demand_owner, make_private, write_public, write_secret},
-    init, waiting,
+    init, passphrase, waiting,
 };
 
 #[derive(clap::Args)]
@@ -45,8 +45,7 @@ impl Export {
             let message = format!("the root's key is not in {}", folder.pki("").display());
             return Err(Failure::new(Exit::NotFound, message).into());
         }
-        let configured = config.passphrase_file.as_deref().map(|file| config.path(file));
-        let source = self.root_passphrase_file.clone().or(configured);
+        let source = self.root_passphrase_file.clone().or(config.passphrase_source());
         let root = here.open(source.as_deref())?;
         let what = format!(
             "take the root's key to {}, and remove it from {}",
@@ -76,7 +75,7 @@ impl Export {
     fn take(&self, root: &OpenRoot) -> Result<()> {
         let there = RootFiles::of(&self.folder);
         let passphrase = match &self.passphrase_file {
-            Some(file) => Some(init::read_passphrase(file)?),
+            Some(file) => Some(passphrase::read(file)?),
             None => root.passphrase.clone(),
         };
         if !there.key.exists() {

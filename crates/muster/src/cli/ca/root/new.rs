@@ -45,7 +45,7 @@ impl New {
                 return Err(Failure::new(Exit::Conflict, message).into());
             }
         }
-        let passphrase = init::passphrase(self.passphrase_file.as_deref(), self.unencrypted)?;
+        let passphrase = init::new_passphrase(self.passphrase_file.as_deref(), self.unencrypted)?;
         let made = pki::create_root(&Charter {
             site: self.site.as_str(),
             key: self.key.into(),
