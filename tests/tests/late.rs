@@ -11,9 +11,15 @@ const LIFETIME: Duration = Duration::from_secs(3);
 
 /// A server whose devices' certificates last three seconds, its admin, and a device whose certificate has ended.
 async fn scene(renew_after: &str) -> (World, Person, Identity) {
+    scene_where(renew_after, "false").await
+}
+
+/// The same, where an operator must admit such a device, or not.
+async fn scene_where(renew_after: &str, admitted: &str) -> (World, Person, Identity) {
     let settings = [
         ("MUSTER_PKI__DEVICE_LIFETIME", "3s"),
         ("MUSTER_PKI__RENEW_AFTER", renew_after),
+        ("MUSTER_PKI__RENEW_AFTER_ADMITTED", admitted),
     ];
     let world = World::with(&settings).await;
     let admin = world.admin().await;
@@ -53,6 +59,35 @@ async fn over_a_certificate_that_ended_a_device_renews_and_does_nothing_else() {
     };
     let _: v1::Changed = admin.ask(ServiceName::Registry, "suspend", &restrict).await;
     assert!(refused(&world, &ended).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_an_operator_must_admit_it_the_key_waits_for_that() {
+    let (world, admin, ended) = scene_where("1h", "true").await;
+    let key = pki::generate_key(pki::KeyKind::P256).unwrap();
+    let request = v1::Sign {
+        csr: pki::csr_for(&key, "pump-7").unwrap(),
+        ..v1::Sign::default()
+    };
+    let pump = world.connect(&ended, "").await;
+    let refusal = pump.refused(ServiceName::Provisioning, "renew", &request).await;
+    assert_eq!(refusal.code, Code::Precondition, "{refusal}");
+    assert!(refusal.retry_after_ms > 0);
+    let server = format!("127.0.0.1:{}", world.endpoint().port);
+    let fingerprint = pki::PublicKey::of_private(&key).unwrap().fingerprint_sha256();
+    let listed = world::muster(world.folder(), &["--server", &server, "cert", "admissions"]);
+    assert!(listed.contains(&fingerprint), "{listed}");
+    world::muster(
+        world.folder(),
+        &["--server", &server, "cert", "admit", "pump-7", "--yes"],
+    );
+    let signed: v1::Signed = pump.ask(ServiceName::Provisioning, "renew", &request).await;
+    pump.client.disconnect().await;
+    let next = Identity::from_pem(&signed.certificate, &key, &world.roots()).unwrap();
+    let pump = world.connect(&next, "").await;
+    let report = v1::Report::default();
+    let _: v1::Changed = pump.ask(ServiceName::Registry, "report", &report).await;
+    admin.client.disconnect().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,8 +75,16 @@ async fn the_devices_of_a_batch_are_sent_away_together() {
     let answer = revoked(&world, ["--key", &key]);
     assert_eq!(answer["sessions_closed"], 1, "{answer}");
     assert_eq!(sent_away(&world), 3);
+    let ends = "muster_certificate_days_to_end_bucket{kind=\"operators\",le=\"+Inf\"} 1";
+    for _ in 0..300 {
+        if metrics(&world).contains(ends) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
     let metrics = metrics(&world);
     for line in [
+        ends,
         "muster_certificates_revoked_total{reason=\"keyCompromise\"} 4",
         "muster_time_to_kick_seconds_count 3",
         "muster_time_to_kick_seconds_bucket{le=\"5\"} 3",

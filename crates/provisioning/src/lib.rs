@@ -30,7 +30,8 @@
 //! - A one-time secret opens a device once; wrong ones lock it for a while, and no answer says which it was.
 //! - Whoever is asked about a key is asked with a time, and answers once; no answer is none.
 //! - A key that an operator must admit has no certificate before, and no other key gets one in its place.
-//! - Over a certificate that has ended only a device renews, only the newest that it has used, only for a while.
+//! - Over a certificate that has ended only a device renews, only the newest that it has used, only for a while; and if the
+//!   settings say so, only for a key that an operator has admitted.
 //! - The server's certificate is renewed before its end, for a key of its own; what served before serves until the next
 //!   one is in its place, and one that this service does not know is left alone.
 //! - A factory certificate opens the device of its serial number, and no second one while the first lives.
@@ -52,6 +53,7 @@ mod query;
 mod request;
 mod server;
 mod state;
+mod survey;
 mod told;
 
 use contract::approval::Touched;
@@ -71,6 +73,7 @@ pub use crate::{
     request::Request,
     server::{NextKey, Server},
     state::KINDS,
+    survey::{DAYS, Ends, Survey, survey},
 };
 
 const HOUR_MS: u64 = 3_600_000;
@@ -91,6 +94,8 @@ pub struct Settings {
     pub overlap_ms: u64,
     /// How long after its end a device's certificate still asks for the next one; 0: not at all.
     pub renew_after_ms: u64,
+    /// Whether an operator must admit the key of such a device first.
+    pub renew_after_admitted: bool,
     /// How long an issued certificate may stay unused.
     pub unused_ms: u64,
     /// How long the front door's receipt for a revocation is waited for.
@@ -120,6 +125,7 @@ impl Default for Settings {
             overlap_ms: HOUR_MS,
             // A month in a drawer: as long as a device may be away before its certificate ends.
             renew_after_ms: 30 * DAY_MS,
+            renew_after_admitted: false,
             // A device that was provisioned on a Friday is connected on a Monday.
             unused_ms: 7 * DAY_MS,
             receipt_ms: 5_000,

@@ -93,7 +93,11 @@ impl Renewer {
         let next = match asked.await {
             Ok(signed) => credentials(request, signed),
             Err(AskError::Refused(refusal)) => {
-                let pause = after(&refusal).max(LOOK);
+                // The server's word of when counts: somebody may be looking at it just now.
+                let pause = match refusal.retry_after_ms {
+                    0 => after(&refusal).max(LOOK),
+                    _ => after(&refusal),
+                };
                 let why = format!("no next certificate: {refusal}");
                 if is_final(&refusal) {
                     self.keys.drop_request()?;

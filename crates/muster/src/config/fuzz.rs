@@ -29,6 +29,7 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("pki.passphrase_file", "\"word\"", "true"),
     ("pki.device_lifetime", "\"90d\"", "\"9000y\""),
     ("pki.renew_after", "\"0s\"", "30"),
+    ("pki.renew_after_admitted", "true", "\"maybe\""),
     ("pki.server_lifetime", "\"30d\"", "30"),
     ("pki.server_renew_before", "\"0s\"", "\"soon\""),
     ("pki.lifetimes.low", "\"180d\"", "\"long\""),

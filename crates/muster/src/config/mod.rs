@@ -89,6 +89,8 @@ pub struct Config {
     pub overlap: Duration,
     /// How long after its end a device's certificate still asks for the next one.
     pub renew_after: Duration,
+    /// Whether an operator must admit the key of such a device first.
+    pub renew_after_admitted: bool,
     /// How long the server's certificate lasts.
     pub server_lifetime: Duration,
     /// How long before its end the server's certificate is renewed; zero is only by hand.
@@ -223,6 +225,7 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         overlap: reader.duration("pki.overlap", "1h"),
         // As long as a device may be away before its certificate ends.
         renew_after: reader.duration("pki.renew_after", "30d"),
+        renew_after_admitted: reader.value("pki.renew_after_admitted", false),
         // As long as browsers and others take a server's certificate.
         server_lifetime: reader.duration("pki.server_lifetime", "398d"),
         server_renew_before: reader.optional_duration("pki.server_renew_before"),

@@ -32,6 +32,11 @@ impl Shelf {
         *self.0.lock() = Arc::downgrade(store);
     }
 
+    /// The store, if it is open.
+    pub(super) fn open(&self) -> Option<Arc<Tapped>> {
+        self.take().upgrade()
+    }
+
     fn take(&self) -> Weak<Tapped> {
         self.0.lock().clone()
     }

@@ -11,6 +11,7 @@ mod pki_folder;
 mod sealing;
 mod server_files;
 pub(crate) mod services;
+mod survey;
 mod telemetry;
 mod tls_files;
 

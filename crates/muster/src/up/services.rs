@@ -24,6 +24,7 @@ use super::{
     pki_folder::Look,
     sealing::Sealing,
     server_files::ServerFiles,
+    survey,
 };
 use crate::{config::Config, exit::Failure, folder::read_secret};
 
@@ -114,6 +115,7 @@ fn provisioning_settings(config: &Config) -> provisioning::Settings {
         per_minute: config.claims_per_minute,
         overlap_ms: config.overlap.as_millis() as u64,
         renew_after_ms: config.renew_after.as_millis() as u64,
+        renew_after_admitted: config.renew_after_admitted,
         server_lifetime_ms: config.server_lifetime.as_millis() as u64,
         server_renew_before_ms: config.server_renew_before.map(|before| before.as_millis() as u64),
         ..provisioning::Settings::default()
@@ -185,6 +187,7 @@ impl Place<'_> {
             events_most: self.config.events_most,
         };
         let shelf = Shelf::default();
+        let (clock, end) = (self.clock.clone(), self.end.clone());
         let open = opener_onto(self.config, self.name, shelf.clone());
         let first = open();
         if let Ok(store) = &first {
@@ -192,6 +195,9 @@ impl Place<'_> {
         }
         let open = opened_before(first, open);
         let host = host::start(service, host_config, open, blobs, executor, self.end)?;
+        if S::NAME == ServiceName::Provisioning {
+            survey::watch(shelf.clone(), clock, end);
+        }
         // Now that the folder is ours.
         Ok((host, Desk::open(folder(self.config, self.name), shelf)))
     }

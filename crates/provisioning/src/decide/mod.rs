@@ -61,7 +61,7 @@ impl Situation<'_> {
     }
 }
 
-pub(crate) use self::renewals::in_sight as renewal_in_sight;
+pub(crate) use self::{renewals::in_sight as renewal_in_sight, touched::for_each};
 
 /// The devices that a request is about.
 pub(crate) fn touched(view: &View<'_>, request: &Request) -> Result<Touched, Fault> {

@@ -2,12 +2,12 @@
 
 use contract::{
     id::{Kind, ServiceName},
-    v1::{DeviceFact, Sign},
+    v1::{Claim, DeviceFact, Sign},
 };
-use service::{Caller, Fault, Outcome};
+use service::{Answer, Caller, Fault, Outcome};
 
 use super::{
-    Situation,
+    Situation, admission,
     planning::{self, Wanted},
 };
 use crate::{event, policy, profile, state};
@@ -25,6 +25,15 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
     let terms = profile::terms(known.as_ref(), &s.service.settings);
     terms.demand_key(csr.key_kind())?;
     let mut outcome = Outcome::default();
+    let is_late = !over.counts(s.now_ms);
+    // It came in by no batch: any operator's word counts.
+    if is_late
+        && s.service.settings.renew_after_admitted
+        && let Err(refusal) = admission::pass(s, &mut outcome, &Claim::default(), known.as_ref(), &csr)?
+    {
+        outcome.answer = Answer::Refused(refusal);
+        return Ok(outcome);
+    }
     let crl_url = terms.list_of(&s.authorities.signing.id);
     let next = planning::plan(
         s,
@@ -39,7 +48,7 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
         },
         &csr,
     )?;
-    if !over.counts(s.now_ms) {
+    if is_late {
         event::renewed_late(&mut outcome, &over.certificate(), &next.certificate(), s.now_ms);
     }
     Ok(outcome)

@@ -26,7 +26,7 @@ pub(super) fn touched_devices<'a>(
 }
 
 /// Looks at all records under a prefix.
-pub(super) fn for_each<M: Message + Default>(
+pub(crate) fn for_each<M: Message + Default>(
     view: &View<'_>,
     prefix: &str,
     mut look: impl FnMut(M) -> Result<(), Fault>,

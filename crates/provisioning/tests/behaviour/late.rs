@@ -121,3 +121,54 @@ fn a_certificate_that_has_ended_can_still_be_revoked_and_renews_no_more() {
         assert_eq!(renew(&mut world, "pump-7", &first).unwrap_err().code, "denied");
     }
 }
+
+#[test]
+fn where_the_settings_say_so_an_operator_looks_at_it_first() {
+    let mut world = World::with(provisioning::Settings {
+        renew_after_admitted: true,
+        ..provisioning::Settings::default()
+    });
+    world.claim("lot", 9);
+    let first = world.sign("pump-7", "lot").unwrap().serial;
+    world.used(&first);
+    // Before its end nobody is asked.
+    world.wait(LIFETIME - 1_000);
+    assert!(renew(&mut world, "pump-7", &first).is_ok());
+    world.wait(2_000);
+    let (_, csr) = key_and_csr("pump-7");
+    let request = |csr: &str| v1::Sign {
+        csr: csr.into(),
+        ..Default::default()
+    };
+    let ask = |world: &mut World, csr: &str| {
+        let answer = world.ask_over::<v1::Signed>("devices/pump-7", &first, "", "renew", &request(csr));
+        answer.unwrap()
+    };
+    let refused = ask(&mut world, &csr).unwrap_err();
+    assert_eq!(
+        (refused.code.as_str(), refused.retry_after_ms),
+        ("precondition", 30_000)
+    );
+    let waiting = |world: &mut World| -> Vec<v1::WaitingDevice> {
+        let listed: v1::AdmissionsListed = world
+            .ask(ADA, "admissions", &v1::ListAdmissions::default())
+            .unwrap();
+        listed.devices
+    };
+    let one = waiting(&mut world).remove(0);
+    assert_eq!((one.device_id.as_str(), one.batch.as_str()), ("pump-7", ""));
+    let admit = v1::DecideAdmission {
+        device_id: "pump-7".into(),
+        fingerprint: one.fingerprint,
+        ..Default::default()
+    };
+    world.ask::<v1::Done>(ADA, "admit", &admit).unwrap();
+    // Another key is another question.
+    let (_, other) = key_and_csr("pump-7");
+    assert_eq!(ask(&mut world, &other).unwrap_err().code, "precondition");
+    let next = ask(&mut world, &csr).unwrap();
+    assert_eq!(world.status(&next.serial), CertificateStatus::Issued);
+    assert_eq!(waiting(&mut world), []);
+    let told = world.event_data(&format!("certificates/{first}"), "renewed-late");
+    assert_eq!(told["next"].as_str(), Some(next.serial.as_str()));
+}

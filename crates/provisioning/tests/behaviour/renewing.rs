@@ -94,6 +94,12 @@ fn devices_are_told_at_a_pace_and_counted_as_they_renew() {
     world.wait(1);
     assert_eq!(told(&world, before), [("pump-1".into(), serials[0].clone())]);
     assert_eq!(counts(&mut world, &id), [3, 1, 0, 0, 0]);
+    let survey = provisioning::survey(&world.store, world.now_ms).unwrap();
+    assert_eq!((survey.waiting, survey.told), (3, 1));
+    let ends = &survey.ends["devices"];
+    assert_eq!((ends.count, ends.within), (4, [0, 0, 0, 0, 0, 0, 4, 4, 4]));
+    assert!((89 * 4..=90 * 4).contains(&ends.days), "{ends:?}");
+    assert!(!survey.ends.contains_key("operators"));
     // One a second, and a restart loses nothing.
     world.wait(1_000);
     world.restart();
@@ -130,6 +136,9 @@ fn devices_are_told_at_a_pace_and_counted_as_they_renew() {
     }
     // It is forgotten in time, with its devices.
     world.days(91);
+    let survey = provisioning::survey(&world.store, world.now_ms).unwrap();
+    assert_eq!((survey.waiting, survey.told), (0, 0));
+    assert!(!survey.ends.contains_key("devices"), "{survey:?}");
     let request = v1::ListRenewals::default();
     let listed: v1::RenewalsListed = world.ask(ADA, "renewals", &request).unwrap();
     assert_eq!(listed.renewals, []);

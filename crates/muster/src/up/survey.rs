@@ -1,0 +1,67 @@
+//! What provisioning holds, as gauges: counted now and then over all of its records.
+
+use std::{sync::Arc, time::Duration};
+
+use host::Clock;
+use provisioning::{DAYS, Ends, Survey};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::copies::Shelf;
+
+/// Until the first look: by then the service has begun.
+const FIRST: Duration = Duration::from_secs(2);
+/// The shortest time between two looks.
+const EVERY: Duration = Duration::from_secs(15);
+/// A look takes one part in so many of the time at most.
+const SHARE: u32 = 100;
+
+/// Looks until the end.
+pub(super) fn watch(shelf: Shelf, clock: Arc<dyn Clock>, end: CancellationToken) {
+    tokio::spawn(async move {
+        let mut pause = FIRST;
+        loop {
+            tokio::select! {
+                () = end.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            let (shelf, clock) = (shelf.clone(), clock.clone());
+            let looked = tokio::task::spawn_blocking(move || look(&shelf, &*clock)).await;
+            pause = EVERY.max(looked.unwrap_or_default() * SHARE);
+        }
+    });
+}
+
+/// How long it took. A store that is just opened anew is looked at later.
+fn look(shelf: &Shelf, clock: &dyn Clock) -> Duration {
+    let Some(store) = shelf.open() else {
+        return Duration::ZERO;
+    };
+    let begun = clock.now();
+    match provisioning::survey(&*store, begun.wall_ms) {
+        Ok(survey) => show(&survey),
+        Err(error) => warn!(%error, "certificates cannot be counted for the metrics"),
+    }
+    Duration::from_millis(clock.now().mono_ms.saturating_sub(begun.mono_ms))
+}
+
+/// In the form of a histogram of the moment: what was counted before does not count again.
+fn show(survey: &Survey) {
+    // Those of whose kind there is none any more, too.
+    let none = Ends::default();
+    for kind in contract::Kind::ALL.map(contract::Kind::word) {
+        let ends = survey.ends.get(kind).unwrap_or(&none);
+        let bounds = DAYS.map(|days| days.to_string());
+        let counts = bounds.into_iter().zip(ends.within);
+        for (bound, count) in counts.chain([("+Inf".to_owned(), ends.count)]) {
+            metrics::gauge!("muster_certificate_days_to_end_bucket", "kind" => kind, "le" => bound)
+                .set(count as f64);
+        }
+        metrics::gauge!("muster_certificate_days_to_end_count", "kind" => kind).set(ends.count as f64);
+        metrics::gauge!("muster_certificate_days_to_end_sum", "kind" => kind).set(ends.days as f64);
+    }
+    for (state, devices) in [("waiting", survey.waiting), ("told", survey.told)] {
+        metrics::gauge!("muster_mass_renewal_devices", "state" => state).set(devices as f64);
+    }
+    metrics::gauge!("muster_admissions_waiting").set(survey.admissions as f64);
+}
