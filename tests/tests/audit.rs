@@ -157,6 +157,7 @@ async fn a_kill_breaks_no_chain_and_a_forger_is_found_offline() {
     let mut w = World::new().await;
     let admin = w.admin().await;
     w.register(&admin, &["pump-7", "pump-8"]).await;
+    admin.client.disconnect().await;
     w.kill();
     w.start().await;
     let admin = w.admin().await;
