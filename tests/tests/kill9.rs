@@ -13,7 +13,8 @@ use std::{
     time::Duration,
 };
 
-use contract::{ServiceName, v1};
+use client::{Client, Endpoint, Identity};
+use contract::{Root, ServiceName, v1};
 use rand::Rng;
 use world::{Person, World};
 
@@ -80,10 +81,13 @@ async fn register(admin: Arc<Person>, stop: Arc<AtomicBool>) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_was_acknowledged_is_lost() {
-    let kills = std::env::var_os("WORLD_KILLS")
+    nothing_is_lost(World::new().await, kills()).await;
+}
+
+fn kills() -> u64 {
+    std::env::var_os("WORLD_KILLS")
         .and_then(|n| n.to_str()?.parse().ok())
-        .unwrap_or(KILLS);
-    nothing_is_lost(World::new().await, kills).await;
+        .unwrap_or(KILLS)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,4 +164,143 @@ async fn nothing_is_lost(mut world: World, kills: u64) {
         "the load was none"
     );
     assert_eq!(lost, Vec::<String>::new());
+}
+
+/// A certificate that a device was given.
+struct Held {
+    device: String,
+    serial: String,
+    chain: String,
+}
+
+/// A device, and all that it was given.
+struct Holder {
+    id: String,
+    endpoint: Endpoint,
+    claim: Identity,
+    roots: String,
+    held: Vec<Held>,
+    newest: Option<Identity>,
+}
+
+impl Holder {
+    /// Its first certificate, and then the next one, again and again; each over a connection with the newest.
+    async fn renew(mut self, stop: Arc<AtomicBool>) -> Holder {
+        while !stop.load(Ordering::Relaxed) || self.newest.is_none() {
+            let who = self.newest.as_ref().unwrap_or(&self.claim);
+            let connected = Client::connect(&self.endpoint, who, Root::default(), "").await;
+            match connected {
+                Ok((client, _inbox)) => {
+                    self.ask(&client).await;
+                    client.disconnect().await;
+                }
+                // Killed just now.
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+        self
+    }
+
+    async fn ask(&mut self, client: &Client) {
+        let key = pki::generate_key(pki::KeyKind::P256).unwrap();
+        let request = v1::Sign {
+            csr: pki::csr_for(&key, &self.id).unwrap(),
+            ..v1::Sign::default()
+        };
+        let verb = if self.newest.is_some() { "renew" } else { "sign" };
+        let asked = client.ask::<v1::Signed>(ServiceName::Provisioning, verb, &request);
+        if let Ok(signed) = asked.await {
+            self.newest = Some(Identity::from_pem(&signed.certificate, &key, &self.roots).unwrap());
+            self.held.push(Held {
+                device: self.id.clone(),
+                serial: signed.serial,
+                chain: signed.certificate,
+            });
+        }
+    }
+}
+
+/// What is not as it was given, in words.
+async fn unknown(admin: &Person, held: &Held) -> Option<String> {
+    let request = v1::ShowCertificate {
+        serial: held.serial.clone(),
+        ..v1::ShowCertificate::default()
+    };
+    let shown = admin
+        .client
+        .ask::<v1::CertificateShown>(ServiceName::Provisioning, "show", &request)
+        .await;
+    let known = shown.ok().and_then(|shown| shown.certificate).unwrap_or_default();
+    let is_it = known.kind == "devices" && known.id == held.device && !known.pem.is_empty();
+    (!is_it || !held.chain.starts_with(&known.pem))
+        .then(|| format!("{} holds {}, and there is {known:?}", held.device, held.serial))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_device_holds_is_known() {
+    let kills = kills();
+    // Each retires as soon as the next one is used, so that a device can renew all the time.
+    let settings = [
+        ("MUSTER_PKI__OVERLAP", "0s"),
+        ("MUSTER_LIMITS__TAKEOVERS_PER_MINUTE", "0"),
+    ];
+    let mut world = World::with(&settings).await;
+    let admin = world.admin().await;
+    let ids: Vec<String> = (0..DEVICES).map(|n| format!("pump-{n}")).collect();
+    let names: Vec<_> = ids.iter().map(String::as_str).collect();
+    world.register(&admin, &names).await;
+    let claim = world.claim(&admin, "line", 1_000).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let holders = ids.iter().map(|id| Holder {
+        id: id.clone(),
+        endpoint: world.endpoint(),
+        claim: world.identity(&claim).hoping_for(id.parse().unwrap()),
+        roots: world.roots(),
+        held: Vec::new(),
+        newest: None,
+    });
+    let holders: Vec<_> = holders
+        .map(|holder| tokio::spawn(holder.renew(stop.clone())))
+        .collect();
+    for _ in 0..kills {
+        let pause = rand::rng().random_range(50..700);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        world.kill();
+        world.start().await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stop.store(true, Ordering::Relaxed);
+
+    let (mut issued, mut wrong) = (0, Vec::new());
+    for holder in holders {
+        let holder = holder.await.unwrap();
+        issued += holder.held.len() as u64;
+        for held in &holder.held {
+            wrong.extend(unknown(&admin, held).await);
+        }
+        // It is not left without one that works.
+        let last = world.connect(&holder.newest.unwrap(), "").await;
+        last.client.disconnect().await;
+    }
+    println!(
+        "{kills} kills, devices hold {issued} certificates, {} unknown",
+        wrong.len()
+    );
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(issued > kills, "only {issued} were issued");
+    // What was planned when the server was killed is signed, or gone.
+    let planned = v1::ListCertificates {
+        status: v1::CertificateStatus::Planned.into(),
+        ..v1::ListCertificates::default()
+    };
+    let mut left = None;
+    for _ in 0..100 {
+        let listed: v1::CertificatesListed = admin.ask(ServiceName::Provisioning, "list", &planned).await;
+        left = listed.certificates.first().cloned();
+        if left.is_none() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(left, None);
 }

@@ -115,6 +115,12 @@ enum Command {
     /// Claims, certificates and revocation.
     #[command(subcommand)]
     Cert(cert::Cert),
+    /// With what batches of devices ask for their certificates.
+    #[command(subcommand)]
+    Claim(cert::Claims),
+    /// Devices that wait for an operator's word, and their one-time secrets.
+    #[command(subcommand)]
+    Enrol(cert::Enrol),
     /// Manufacturers whose certificates let devices in.
     #[command(subcommand)]
     Manufacturer(manufacturer::Manufacturer),
@@ -202,6 +208,8 @@ impl Cli {
             Command::Operator(command) => command.run(global),
             Command::Ca(command) => command.run(global),
             Command::Cert(command) => command.run(global),
+            Command::Claim(command) => command.run(global),
+            Command::Enrol(command) => command.run(global),
             Command::Manufacturer(command) => command.run(global),
             Command::Firmware(command) => command.run(global),
             Command::Rollout(command) => command.run(global),

@@ -12,7 +12,7 @@ use super::super::{Global, print};
 use crate::folder::write_public;
 
 /// Why there may be no list in the answer.
-const NO_LIST: &str = "there is no revocation list yet, or it is too long for a message";
+pub(super) const NO_LIST: &str = "there is no revocation list yet, or it is too long for a message";
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Authorities {

@@ -15,11 +15,14 @@ mod revoke;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod verify;
+mod ways_in;
 mod when;
 
 use anyhow::Result;
 
 pub(in crate::cli) use self::secret::fresh as fresh_secret;
+pub(in crate::cli) use self::ways_in::{Claims, Enrol};
 pub(in crate::cli) use self::when::{DAY_MS, FORMS, When, day_ms};
 use super::Global;
 
@@ -122,6 +125,15 @@ pub(super) enum Cert {
     /// Bulk revocations that are under way: how many certificates, and whose sessions are still open
     #[command(after_help = "Examples:\n  muster cert revocations")]
     Revocations(revocations::Revocations),
+    /// Whether a certificate counts now: issued here, not revoked, not ended
+    ///
+    /// Ends with 5 if nobody gets in with it, and says why; with 3 if it is not known here.
+    #[command(after_help = "Examples:\n  muster cert verify muster-data/people/admin/certificate.pem")]
+    Verify(verify::Verify),
+    /// The newest revocation lists
+    #[command(after_help = "Examples:
+  muster cert crl --out crl.pem && openssl crl -in crl.pem -noout -text")]
+    Crl(verify::Crl),
     /// The roots to trust, the issuing CAs and the newest revocation lists
     #[command(after_help = "Examples:
   muster cert authorities
@@ -147,6 +159,8 @@ impl Cert {
             Cert::Renewals(command) => command.run(global),
             Cert::Revoke(command) => command.run(global),
             Cert::Revocations(command) => command.run(global),
+            Cert::Verify(command) => command.run(global),
+            Cert::Crl(command) => command.run(global),
             Cert::Authorities(command) => command.run(global),
         }
     }
