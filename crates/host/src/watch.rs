@@ -24,9 +24,11 @@ enum Verdict {
     Hopeless,
 }
 
-fn judge(round: Option<Duration>) -> Verdict {
+/// Of a round that has taken so long, and was found too long at so many looks in a row. Looks are counted since a
+/// process that stood still (SIGSTOP) has not waited for its store meanwhile.
+fn judge(round: Option<Duration>, looks: u32) -> Verdict {
     match round {
-        Some(time) if time >= HOPELESS => Verdict::Hopeless,
+        Some(_) if STALLED + LOOK * looks >= HOPELESS => Verdict::Hopeless,
         Some(time) if time >= STALLED => Verdict::Stalled,
         _ => Verdict::Well,
     }
@@ -35,13 +37,14 @@ fn judge(round: Option<Duration>) -> Verdict {
 /// Looks until the shutdown. A process whose store does not come back is ended as a kill would end it, since whoever
 /// supervises it can start it again: nothing that was acknowledged is lost by that, and nothing else helps.
 pub(crate) async fn watch(service: &'static str, status: StatusCell, shutdown: CancellationToken) {
-    let mut before = Verdict::Well;
+    let (mut before, mut looks) = (Verdict::Well, 0);
     while shutdown
         .run_until_cancelled(tokio::time::sleep(LOOK))
         .await
         .is_some()
     {
-        let verdict = judge(status.round_so_far());
+        let verdict = judge(status.round_so_far(), looks);
+        looks = if verdict == Verdict::Well { 0 } else { looks + 1 };
         match (before, verdict) {
             (Verdict::Well, Verdict::Stalled) => {
                 error!(
@@ -69,19 +72,22 @@ pub(crate) async fn watch(service: &'static str, status: StatusCell, shutdown: C
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{HOPELESS, STALLED, Verdict, judge};
+    use super::{HOPELESS, LOOK, STALLED, Verdict, judge};
     use crate::StatusCell;
 
     #[test]
     fn a_round_that_takes_too_long_is_trouble_and_then_the_end() {
         let cases = [
-            (None, Verdict::Well),
-            (Some(STALLED - Duration::from_millis(1)), Verdict::Well),
-            (Some(STALLED), Verdict::Stalled),
-            (Some(HOPELESS), Verdict::Hopeless),
+            (None, 0, Verdict::Well),
+            (Some(STALLED - Duration::from_millis(1)), 0, Verdict::Well),
+            (Some(STALLED), 0, Verdict::Stalled),
+            (Some(HOPELESS - LOOK), 269, Verdict::Stalled),
+            (Some(HOPELESS), 270, Verdict::Hopeless),
+            // It stood still itself.
+            (Some(HOPELESS * 2), 1, Verdict::Stalled),
         ];
-        for (round, verdict) in cases {
-            assert_eq!(judge(round), verdict, "{round:?}");
+        for (round, looks, verdict) in cases {
+            assert_eq!(judge(round, looks), verdict, "{round:?}");
         }
     }
 
