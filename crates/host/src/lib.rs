@@ -6,7 +6,8 @@
 //! everything they may have seen is on disk. Effects run on threads of their own.
 //!
 //! When a commit fails, nothing of it is published: the bus is left, so that the front door keeps every
-//! unanswered request in its window, and the store is opened anew until it works.
+//! unanswered request in its window, and the store is opened anew until it works. An engine that does not come back from
+//! a call is told by the health check, and ends the process after five minutes.
 #![forbid(unsafe_code)]
 
 pub mod clock;
@@ -16,6 +17,7 @@ mod offline;
 mod readers;
 mod status;
 mod waker;
+mod watch;
 mod writer;
 
 use std::sync::Arc;
@@ -105,6 +107,7 @@ pub fn start<S: Service>(
     };
     let (status, waker) = (StatusCell::default(), Waker::default());
     let runtime = tokio::runtime::Handle::current();
+    runtime.spawn(watch::watch(S::NAME.word(), status.clone(), shutdown.clone()));
     let parts = writer::Parts {
         service: Arc::new(service),
         config,

@@ -1,8 +1,13 @@
 //! How a service is, for health checks and for people.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
+
+use crate::watch;
 
 /// How a service is.
 #[derive(Debug, Clone, Default)]
@@ -32,15 +37,41 @@ impl HostStatus {
 
 /// A status that one thread writes and others read.
 #[derive(Clone, Default)]
-pub struct StatusCell(Arc<Mutex<HostStatus>>);
+pub struct StatusCell(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    status: HostStatus,
+    /// When the round began that is under way.
+    round: Option<Instant>,
+}
 
 impl StatusCell {
     /// The present status.
     pub fn get(&self) -> HostStatus {
-        self.0.lock().clone()
+        let state = self.0.lock();
+        let mut status = state.status.clone();
+        let round = state.round.map(|begun| begun.elapsed());
+        if let Some(time) = round.filter(|time| *time >= watch::STALLED) {
+            status.trouble = format!("the store has not answered for {} s", time.as_secs());
+        }
+        status
     }
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut HostStatus)) {
-        change(&mut self.0.lock());
+        change(&mut self.0.lock().status);
+    }
+
+    pub(crate) fn round_begins(&self, now: Instant) {
+        self.0.lock().round = Some(now);
+    }
+
+    pub(crate) fn round_ends(&self) {
+        self.0.lock().round = None;
+    }
+
+    /// For how long the round has been under way that is.
+    pub(crate) fn round_so_far(&self) -> Option<Duration> {
+        self.0.lock().round.map(|begun| begun.elapsed())
     }
 }

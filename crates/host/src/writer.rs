@@ -240,6 +240,13 @@ impl<'a, S: Service> Term<'a, S> {
 
     /// Decides, commits, publishes.
     fn round(&mut self, inputs: Vec<Input>) -> Result<(), StoreError> {
+        self.parts.status.round_begins(Instant::now());
+        let done = self.do_round(inputs);
+        self.parts.status.round_ends();
+        done
+    }
+
+    fn do_round(&mut self, inputs: Vec<Input>) -> Result<(), StoreError> {
         let mut entropy = OsEntropy;
         let now = self.parts.config.clock.now();
         let mut cx = Context {
