@@ -78,30 +78,49 @@ pub(crate) fn restricted(outcome: &mut Outcome, device: &Device, from: Restricti
 
 /// What others need to know of a device; what they know already is not told again.
 pub(crate) fn device_fact(outcome: &mut Outcome, view: &View<'_>, device: &Device) -> Result<(), StoreError> {
+    let (names, [stage, restriction, criticality], groups) = told(device);
+    let [
+        device_id,
+        model,
+        hardware_revision,
+        firmware_version,
+        site,
+        key_fingerprint,
+        serial_number,
+        device_type,
+    ] = names.map(str::to_owned);
     let fact = DeviceFact {
-        groups: tree::with_above(view, &device.groups)?,
-        ..fact_of(device)
+        device_id,
+        stage,
+        restriction,
+        criticality,
+        groups: tree::with_above(view, groups)?,
+        model,
+        hardware_revision,
+        firmware_version,
+        site,
+        key_fingerprint,
+        serial_number,
+        device_type,
     };
     outcome.fact("device", device.device_id.as_str(), &fact);
     Ok(())
 }
 
 /// What others know of a device, but for the groups that its own lie within.
-pub(crate) fn fact_of(device: &Device) -> DeviceFact {
-    DeviceFact {
-        device_id: device.device_id.clone(),
-        stage: device.stage,
-        restriction: device.restriction,
-        criticality: device.criticality,
-        groups: device.groups.clone(),
-        model: device.model.clone(),
-        hardware_revision: device.hardware_revision.clone(),
-        firmware_version: device.firmware_version.clone(),
-        site: device.site.clone(),
-        key_fingerprint: device.key_fingerprint.clone(),
-        serial_number: device.serial_number.clone(),
-        device_type: device.device_type.clone(),
-    }
+pub(crate) fn told(device: &Device) -> ([&str; 8], [i32; 3], &[String]) {
+    let names = [
+        &device.device_id,
+        &device.model,
+        &device.hardware_revision,
+        &device.firmware_version,
+        &device.site,
+        &device.key_fingerprint,
+        &device.serial_number,
+        &device.device_type,
+    ];
+    let kinds = [device.stage, device.restriction, device.criticality];
+    (names.map(String::as_str), kinds, &device.groups)
 }
 
 /// Somebody said of a device that it passed a check, or did not.

@@ -17,19 +17,30 @@ const VALUE_BYTES: usize = 64;
 
 /// What no two living devices share: by kind and value.
 pub(crate) fn unique(device: &Device) -> Vec<(&'static str, String)> {
-    if device.stage() == Stage::Retired {
-        return Vec::new();
-    }
+    shared_by_none(device)
+        .map(|(kind, text)| (kind, text.to_lowercase()))
+        .collect()
+}
+
+fn shared_by_none(device: &Device) -> impl Iterator<Item = (&'static str, &str)> {
     let texts = [
-        ("serial_number", &device.serial_number),
+        ("serial_number", device.serial_number.as_str()),
         ("key_fingerprint", &device.key_fingerprint),
     ];
     let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
-    let addresses = device.addresses.iter().map(|address| ("addresses", address));
-    texts
-        .chain(addresses)
-        .map(|(kind, text)| (kind, text.to_lowercase()))
-        .collect()
+    let addresses = device.addresses.iter();
+    let all = texts.chain(addresses.map(|address| ("addresses", address.as_str())));
+    all.filter(|_| device.stage() != Stage::Retired)
+}
+
+/// Whether what stands beside the record is the same for both, as far as that can be seen without making the keys:
+/// what most messages of devices change stands in none.
+pub(crate) fn is_as_before(before: &Device, device: &Device) -> bool {
+    before.device_id == device.device_id
+        && shared_by_none(before).eq(shared_by_none(device))
+        && plain(before) == plain(device)
+        && before.tags == device.tags
+        && before.live == device.live
 }
 
 /// Every key beside the device's record, with what stands there.
@@ -101,13 +112,13 @@ pub(crate) fn time(ms: i64) -> Vec<u8> {
     format!("{:016x}", ms.max(0)).into_bytes()
 }
 
-/// By what a device is found.
-fn values(device: &Device) -> impl Iterator<Item = (String, Cow<'_, str>)> {
+/// By which of its own fields a device is found.
+fn plain(device: &Device) -> [(&'static str, &str); 8] {
     let restriction = match device.restriction() {
         Restriction::None | Restriction::Unspecified => "",
         other => other.name(),
     };
-    let plain = [
+    [
         ("stage", device.stage().name()),
         ("restriction", restriction),
         ("type", &device.device_type),
@@ -116,8 +127,12 @@ fn values(device: &Device) -> impl Iterator<Item = (String, Cow<'_, str>)> {
         ("firmware", &device.firmware_version),
         ("parent", &device.parent),
         ("order", &device.order),
-    ];
-    let plain = plain.map(|(field, value)| (field.to_owned(), value));
+    ]
+}
+
+/// By what a device is found.
+fn values(device: &Device) -> impl Iterator<Item = (String, Cow<'_, str>)> {
+    let plain = plain(device).map(|(field, value)| (field.to_owned(), value));
     let tags = device
         .tags
         .iter()
@@ -195,6 +210,55 @@ mod tests {
         assert!(keys.keys().any(|key| key.starts_with(&site)));
         assert_eq!(of("owner", "x"), None);
         assert_eq!(of("restriction", "RESTRICTION_NONE"), None);
+    }
+
+    #[test]
+    fn whatever_changes_a_key_is_seen() {
+        use contract::v1::{DeviceLive, OpenAlert};
+        let before = Device {
+            device_id: "pump-7".into(),
+            addresses: vec!["mac:02".into()],
+            live: Some(DeviceLive::default()),
+            ..Device::default()
+        };
+        let text = || "x".to_owned();
+        let changes: [fn(&mut Device, String); 16] = [
+            |d, text| d.device_id = text,
+            |d, _| d.set_stage(Stage::Active),
+            |d, _| d.set_stage(Stage::Retired),
+            |d, _| d.set_restriction(Restriction::Suspended),
+            |d, text| d.device_type = text,
+            |d, text| d.site = text,
+            |d, text| d.model = text,
+            |d, text| d.firmware_version = text,
+            |d, text| d.parent = text,
+            |d, text| d.order = text,
+            |d, text| d.serial_number = text,
+            |d, text| d.key_fingerprint = text,
+            |d, text| d.addresses.push(text),
+            |d, text| drop(d.tags.insert(text.clone(), text)),
+            |d, _| d.live.as_mut().unwrap().last_seen_ms = 7,
+            |d, text| {
+                let alert = OpenAlert {
+                    rule_id: text,
+                    ..OpenAlert::default()
+                };
+                d.live.as_mut().unwrap().alerts.push(alert);
+            },
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut device = before.clone();
+            change(&mut device, text());
+            assert_ne!(keys(&before), keys(&device), "{number}");
+            assert!(!is_as_before(&before, &device), "{number}");
+        }
+        let reported = Device {
+            attributes: [(text(), text())].into(),
+            version: 9,
+            ..before.clone()
+        };
+        assert!(is_as_before(&before, &reported));
+        assert_eq!(keys(&before), keys(&reported));
     }
 
     #[test]

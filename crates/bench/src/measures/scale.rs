@@ -28,7 +28,7 @@ const OTHER_FILES: usize = 1_000;
 ///
 /// For each size a fresh server gets that many idle mTLS connections, each with a certificate of its own: the
 /// growth of its resident memory is divided by them. Then the devices report in turns at one and the same
-/// rate: the server's CPU time, less what it uses when idle, is divided by the requests.
+/// rate: when each has reported once, the server's CPU time, less what it uses when idle, is divided by the requests.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Scale {
     /// Connected devices
@@ -37,7 +37,7 @@ pub(crate) struct Scale {
     /// Requests a second, all devices together
     #[arg(long, default_value_t = 2_000.0)]
     rate: f64,
-    /// Seconds before the measured time
+    /// Seconds before the measured time, after each device's first report
     #[arg(long, default_value_t = 2.0)]
     warm_up: f64,
     /// Seconds measured
@@ -115,7 +115,7 @@ impl Scale {
         let crowd = Crowd::connect(fleet.first(connected, Transport::Mtls, place)?).await?;
         let idle = quiet(server).await?;
         let grown = server.resident()?.saturating_sub(empty);
-        let load = crowd.stroll(self.rate, self.span(), server).await?;
+        let load = crowd.stroll(self.rate, self.span(connected), server).await?;
         Ok(Cost {
             resident_kib_per_connection: grown as f64 / 1024.0 / connected as f64,
             idle_percent: idle * 100.0,
@@ -124,9 +124,11 @@ impl Scale {
         })
     }
 
-    fn span(&self) -> Span {
+    /// Every device has had its turn before the measured time: its first report makes it active, which all services hear
+    /// and write down.
+    fn span(&self, connected: usize) -> Span {
         Span {
-            warm_up: Duration::from_secs_f64(self.warm_up),
+            warm_up: Duration::from_secs_f64(self.warm_up + connected as f64 / self.rate),
             measured: Duration::from_secs_f64(self.seconds),
         }
     }

@@ -191,6 +191,19 @@ impl<'a> Act<'a> {
             Some(live) => self.outcome.put(live::key(&device.device_id), live),
             None => self.outcome.delete(live::key(&device.device_id)),
         }
+        if before.is_none_or(|before| !index::is_as_before(before, device)) {
+            self.found_by(before, device);
+        }
+        config::note(self.s, &mut self.outcome, before, device)?;
+        command::note(self.s, &mut self.outcome, before, device)?;
+        if before.is_none_or(|before| event::told(before) != event::told(device)) {
+            event::device_fact(&mut self.outcome, self.s.view, device)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the keys that the device is found by, where they are others than before.
+    fn found_by(&mut self, before: Option<&Device>, device: &Device) {
         let (former, present) = (before.map(index::keys).unwrap_or_default(), index::keys(device));
         for key in former.keys().filter(|key| !present.contains_key(*key)) {
             self.outcome.delete(key.clone());
@@ -200,12 +213,6 @@ impl<'a> Act<'a> {
                 self.outcome.changes.put(key, value);
             }
         }
-        config::note(self.s, &mut self.outcome, before, device)?;
-        command::note(self.s, &mut self.outcome, before, device)?;
-        if before.map(event::fact_of) != Some(event::fact_of(device)) {
-            event::device_fact(&mut self.outcome, self.s.view, device)?;
-        }
-        Ok(())
     }
 
     /// Writes the groups whose members changed; what is left is the outcome.

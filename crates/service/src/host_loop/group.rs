@@ -102,6 +102,8 @@ impl<R> Group<R> {
             (self.facts, self.replies)
         };
         let mut frames = first;
+        // A group is large: it is moved once.
+        frames.reserve_exact(second.len() + self.requests.len() + self.events.len());
         frames.extend(second);
         frames.extend(self.requests);
         frames.extend(self.events);

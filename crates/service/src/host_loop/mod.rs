@@ -17,6 +17,7 @@ mod query;
 mod requests;
 mod retention;
 mod rights;
+mod steady;
 mod wakes;
 
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use contract::{
 use prost::Message;
 
 pub use self::rights::{reach, touched};
-use self::{call::Call, early::Early, facts::Following};
+use self::{call::Call, early::Early, facts::Following, steady::Steady};
 pub use self::{
     group::{Effect, Group, Released},
     query::{Query, QueryDone},
@@ -213,6 +214,7 @@ impl<S: Service> HostLoop<S> {
         base: &dyn Read,
         cx: &mut Context<'_>,
     ) -> Result<Group<S::Request>, StoreError> {
+        let base = &Steady::new(base);
         let mut group = Group::default();
         let heads = self.heads;
         self.fire_wakes(&mut group, base, cx)?;
