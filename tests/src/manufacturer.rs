@@ -43,6 +43,33 @@ impl Manufacturer {
         folder
     }
 
+    /// All its CAs, PEM: those between its root and its devices too.
+    pub fn all_cas(&self) -> PathBuf {
+        sh(
+            self.0.path(),
+            "cat root/certificate.pem line/certificate.pem > all.pem",
+        );
+        self.0.path().join("all.pem")
+    }
+
+    /// The line's revocation list of this number (hex), which names these devices' certificates.
+    pub fn list(&self, number: &str, devices: &[&str]) -> PathBuf {
+        let mut script = format!(
+            "printf '[ca]\\ndefault_ca=line\\n[line]\\ndatabase=index\\ncrlnumber=number\\ndefault_md=sha256\\n' > ca.cnf
+             echo 'default_crl_days=30' >> ca.cnf
+             : > index; echo {number} > number\n"
+        );
+        let by = "openssl ca -config ca.cnf -keyfile line/key.pem -cert line/certificate.pem";
+        for device in devices {
+            script += &format!("{by} -revoke {device}/certificate.pem\n");
+        }
+        sh(
+            self.0.path(),
+            &format!("{script}{by} -gencrl -out list-{number}.pem"),
+        );
+        self.0.path().join(format!("list-{number}.pem"))
+    }
+
     fn sign(&self, name: &str, subject: &str, by: Option<&str>, extensions: &str, serial: &str) {
         let folder = self.0.path().join(name);
         fs::create_dir_all(&folder).unwrap();

@@ -267,3 +267,73 @@ async fn over_est_it_enrols_too() {
     let refused = status("sn-0002");
     assert!(["401", "403"].contains(&refused.as_str()), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs curl and openssl; tests/run installs them"]
+async fn what_the_manufacturer_revokes_lets_nobody_in_any_more() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let maker = Manufacturer::new("Acme Root", "Acme Line 1");
+    register(&admin, &["sn-0001", "sn-0002"]).await;
+    let cas = maker.all_cas();
+    muster(
+        &world,
+        &["manufacturer", "add", "acme", "--ca", cas.to_str().unwrap()],
+    );
+    let [lost, kept] = ["SN-0001", "SN-0002"].map(|serial| maker.device(serial));
+    // One is connected when the list comes: it is ended, and does not come again.
+    let connected = loop {
+        let identity = hopeful(&world, &lost, "sn-0001");
+        match Client::connect(&world.endpoint(), &identity, Root::default(), "").await {
+            Ok((client, inbox)) => break (client.with_patience(Duration::from_secs(3)), inbox),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    };
+    let list = maker.list("02", &["SN-0001"]);
+    muster(&world, &["manufacturer", "crl", "acme", list.to_str().unwrap()]);
+    let shown = muster(&world, &["manufacturer", "show", "acme"]);
+    assert!(
+        shown
+            .lines()
+            .any(|line| line.starts_with("revoked") && line.ends_with('1')),
+        "{shown}"
+    );
+    let request = v1::GetAuthorities::default();
+    let asked = connected
+        .0
+        .ask::<v1::Authorities>(ServiceName::Provisioning, "authorities", &request);
+    assert!(asked.await.is_err(), "its session is over");
+    until_open(&world, &kept, "sn-0002").await;
+    let refused = sign(&world, &lost, "sn-0001").await.unwrap_err();
+    assert!(refused.starts_with("connect"), "{refused}");
+    assert!(
+        world.server().log().contains("Revoked"),
+        "{}",
+        world.server().log()
+    );
+    // An older list, and another's, change nothing.
+    let server = format!("127.0.0.1:{}", world.endpoint().port);
+    let other = Manufacturer::new("Acme Root", "Acme Line 1");
+    for (list, part) in [
+        (maker.list("01", &[]), "older"),
+        (other.list("09", &[]), "not signed by"),
+    ] {
+        let mut program = Command::new(muster_program());
+        let program = program
+            .arg("--dir")
+            .arg(world.folder())
+            .args(["--server", &server]);
+        let said = program
+            .args(["manufacturer", "crl", "acme"])
+            .arg(list)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(!said.status.success() && text.contains(part), "{part}: {text}");
+    }
+    assert!(sign(&world, &lost, "sn-0001").await.is_err());
+    // A newer one may take it back.
+    let list = maker.list("0100", &[]);
+    muster(&world, &["manufacturer", "crl", "acme", list.to_str().unwrap()]);
+    until_open(&world, &lost, "sn-0001").await;
+}

@@ -56,6 +56,7 @@ fn each_way_in_does_what_its_page_says() {
             ("--config pump-5.conf", "CN = pump-5"),
             ("--factory idevid", "provisioned"),
             ("muster manufacturer list", "acme"),
+            ("muster manufacturer crl acme", "revoked   1"),
             ("--admission hook", "provisioned"),
             ("muster cert renew-all", "2 renewed"),
             ("muster cert renewals list", "devices by name"),

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use contract::id::{Id, Kind};
+use contract::{
+    id::{Id, Kind},
+    v1::Manufacturer,
+};
 use parking_lot::{Mutex, RwLock};
 use pki::ClientCertificate;
 use rustls::{
@@ -154,12 +157,8 @@ impl Handshakes {
         self.making.lock().change
     }
 
-    /// Takes other manufacturers, by name and CAs in PEM form, as they are since a change of this number.
-    pub(crate) fn trust(
-        &self,
-        change: u64,
-        manufacturers: Vec<(String, String)>,
-    ) -> Result<(), FrontDoorError> {
+    /// Takes other manufacturers, as they are since a change of this number.
+    pub(crate) fn trust(&self, change: u64, manufacturers: Vec<Manufacturer>) -> Result<(), FrontDoorError> {
         let mut making = self.making.lock();
         if change <= making.change {
             return Ok(());

@@ -125,3 +125,62 @@ fn an_operator_sees_limits_and_listeners() {
     );
     server.ends(&["broker", "listeners"], 0);
 }
+
+/// Waits until a device is connected.
+fn connected(server: &Installation, id: &str) {
+    let begun = Instant::now();
+    while server
+        .documents(&["broker", "clients", "--kind", "device", "--prefix", id])
+        .is_empty()
+    {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{id} does not come");
+    }
+}
+
+/// The words of a line as a shell takes them, with quotes; without what follows a `#`.
+fn words(line: &str) -> Vec<String> {
+    let line = line.split('#').next().unwrap();
+    let parts = line.split('\'').enumerate();
+    let words = parts.flat_map(|(n, part)| match n % 2 {
+        0 => part.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
+        _ => vec![part.to_owned()],
+    });
+    words.collect()
+}
+
+/// The commands that `docs/operations.md` gives for who is connected and for the server's certificate.
+#[test]
+fn what_the_documents_say_can_be_typed() {
+    let server = Installation::running();
+    server.good(&["device", "register", "pump-7"]);
+    server.good(&["cert", "claim", "lot", "--uses", "1"]);
+    let claim = server.path("claims/lot");
+    let mut agent = server.command(&["agent", "pump-7", "--claim", claim.to_str().unwrap()]);
+    let agent = agent.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let _agent = Follower(agent);
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    // The server must still be reached by the name that it has here.
+    let page = page.replace("192.0.2.7", "127.0.0.1");
+    let mut typed = 0;
+    for section in ["Who is connected", "The server's certificate"] {
+        let (_, section) = page.split_once(&format!("\n## {section}\n")).expect(section);
+        let section = section.split("\n## ").next().unwrap();
+        for line in section.split("```").skip(1).step_by(2).flat_map(str::lines) {
+            let mut words = words(line);
+            if words.is_empty() {
+                continue;
+            }
+            assert_eq!(words.remove(0), "muster", "{line}");
+            // The agent comes back by itself when it was sent away.
+            connected(&server, "pump-7");
+            // What asks first.
+            if words.iter().any(|word| word == "kick" || word == "--host") {
+                words.push("--yes".into());
+            }
+            server.good(&words.iter().map(String::as_str).collect::<Vec<_>>());
+            typed += 1;
+        }
+    }
+    assert!(typed >= 9, "{typed}");
+}

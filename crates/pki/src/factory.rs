@@ -4,14 +4,19 @@
 //! Signatures, times, names and constraints are webpki's to verify. What it does not look at is demanded here: the key
 //! usage of each certificate, and the path length and the time of the CA at the top.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
+use webpki::{
+    ALL_VERIFICATION_ALGS, CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage,
+    OwnedCertRevocationList, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
+    anchor_from_trusted_cert,
+};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::{OID_X509_COMMON_NAME, OID_X509_SERIALNUMBER, Oid};
 use x509_parser::prelude::FromDer;
-use x509_parser::x509::X509Version;
+use x509_parser::revocation_list::CertificateRevocationList;
+use x509_parser::x509::{SubjectPublicKeyInfo, X509Version};
 
 use crate::key::sha256_hex;
 use crate::pem_text;
@@ -19,6 +24,10 @@ use crate::validity::Validity;
 
 /// The longest text of a manufacturer's CAs that is read, bytes.
 pub const FACTORY_CA_MAX_BYTES: usize = 16 * 1024;
+/// The longest text of a manufacturer's revocation lists that is read, bytes: some thousand certificates.
+pub const FACTORY_CRL_MAX_BYTES: usize = 40 * 1024;
+/// The most lists of one manufacturer: one of each CA.
+const LISTS_MAX: usize = ANCHORS_MAX;
 /// The most CAs of one manufacturer.
 const ANCHORS_MAX: usize = 8;
 /// The most certificates that a device shows: its own, and those up to the manufacturer's CA.
@@ -30,12 +39,23 @@ const NAME_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub struct FactoryTrust {
     anchors: Vec<Anchor>,
+    lists: Vec<List>,
+}
+
+/// A revocation list of one of its CAs.
+#[derive(Clone, Debug)]
+struct List {
+    read: Arc<CertRevocationList<'static>>,
+    issuer_der: Vec<u8>,
+    number: Vec<u8>,
+    revoked: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Anchor {
     trusted: TrustAnchor<'static>,
     subject_der: Vec<u8>,
+    spki_der: Vec<u8>,
     key: String,
     /// CAs that may stand between it and a device.
     path_length: Option<u32>,
@@ -80,6 +100,17 @@ pub enum FactoryError {
     /// A name that is there twice, too long, or not printable.
     #[error("the factory certificate's subject does not name one device")]
     Name,
+    /// Not revocation lists in the form that is expected, or more than may be.
+    #[error(
+        "these are not one to {LISTS_MAX} revocation lists in PEM form of at most {FACTORY_CRL_MAX_BYTES} bytes, each with its number"
+    )]
+    NoLists,
+    /// A list that somebody else signed.
+    #[error("a revocation list is not signed by one of the manufacturer's CAs")]
+    ForeignList,
+    /// Its manufacturer has taken it back.
+    #[error("the manufacturer has revoked the factory certificate")]
+    Revoked,
     /// It does not lead to one of the manufacturer's CAs now.
     #[error("the factory certificate does not lead to the manufacturer's CA: {0}")]
     Untrusted(String),
@@ -100,7 +131,63 @@ impl FactoryTrust {
         let anchors = blocks.iter().map(|der| Anchor::read(der));
         Ok(FactoryTrust {
             anchors: anchors.collect::<Result<_, _>>()?,
+            lists: Vec::new(),
         })
+    }
+
+    /// The same with revocation lists in PEM form, each of one of these CAs. A list counts until another takes its place, also
+    /// after the time at which its maker promised that one.
+    pub fn revoking(self, crl_pem: &str) -> Result<FactoryTrust, FactoryError> {
+        if crl_pem.len() > FACTORY_CRL_MAX_BYTES {
+            return Err(FactoryError::NoLists);
+        }
+        let blocks = pem_text::all_blocks(crl_pem.as_bytes(), &["X509 CRL"]);
+        let blocks = blocks.map_err(|_| FactoryError::NoLists)?;
+        if !(1..=LISTS_MAX).contains(&blocks.len()) {
+            return Err(FactoryError::NoLists);
+        }
+        let lists = blocks
+            .iter()
+            .map(|der| self.list(der))
+            .collect::<Result<_, _>>()?;
+        Ok(FactoryTrust { lists, ..self })
+    }
+
+    fn list(&self, der: &[u8]) -> Result<List, FactoryError> {
+        let (rest, said) = CertificateRevocationList::from_der(der).map_err(|_| FactoryError::NoLists)?;
+        let read = OwnedCertRevocationList::from_der(der).map_err(|_| FactoryError::NoLists)?;
+        let number = said.crl_number().filter(|_| rest.is_empty());
+        let issuer_der = said.issuer().as_raw().to_vec();
+        let has_signed = |anchor: &Anchor| {
+            let spki = SubjectPublicKeyInfo::from_der(&anchor.spki_der);
+            anchor.subject_der == issuer_der
+                && spki.is_ok_and(|(_, spki)| said.verify_signature(&spki).is_ok())
+        };
+        if !self.anchors.iter().any(has_signed) {
+            return Err(FactoryError::ForeignList);
+        }
+        Ok(List {
+            number: number.ok_or(FactoryError::NoLists)?.to_bytes_be(),
+            revoked: said.iter_revoked_certificates().count(),
+            read: Arc::new(read.into()),
+            issuer_der,
+        })
+    }
+
+    /// Certificates in its lists.
+    pub fn revoked(&self) -> usize {
+        self.lists.iter().map(|list| list.revoked).sum()
+    }
+
+    /// Whether a list here is older than the one of the same CA there.
+    pub fn is_behind(&self, there: &FactoryTrust) -> bool {
+        let older = |one: &List, other: &List| {
+            one.issuer_der == other.issuer_der
+                && (one.number.len(), &one.number) < (other.number.len(), &other.number)
+        };
+        self.lists
+            .iter()
+            .any(|one| there.lists.iter().any(|other| older(one, other)))
     }
 
     /// Judges what a client shows in a handshake, its own certificate first.
@@ -119,16 +206,25 @@ impl FactoryTrust {
         let anchors: Vec<_> = self.anchors.iter().map(|one| one.trusted.clone()).collect();
         let now = Duration::from_millis(u64::try_from(now_ms).unwrap_or_default());
         let path = |path: &VerifiedPath<'_>| self.demand_path(path, now_ms);
+        let lists: Vec<_> = self.lists.iter().map(|list| &*list.read).collect();
+        let revocation = RevocationOptionsBuilder::new(&lists).ok().map(|options| {
+            // Of a CA that has given no list nothing is known to be revoked.
+            let options = options.with_status_policy(UnknownStatusPolicy::Allow);
+            options.with_expiration_policy(ExpirationPolicy::Ignore).build()
+        });
         let verified = certificate.verify_for_usage(
             ALL_VERIFICATION_ALGS,
             &anchors,
             above,
             UnixTime::since_unix_epoch(now),
             KeyUsage::client_auth(),
-            None,
+            revocation,
             Some(&path),
         );
-        verified.map(|_| read).map_err(untrusted)
+        verified.map(|_| read).map_err(|error| match error {
+            webpki::Error::CertRevoked => FactoryError::Revoked,
+            error => untrusted(error),
+        })
     }
 
     /// The SHA-256 of each CA's SubjectPublicKeyInfo, in lower-case hex.
@@ -179,6 +275,7 @@ impl Anchor {
         Ok(Anchor {
             trusted: trusted.to_owned(),
             subject_der: read.subject().as_raw().to_vec(),
+            spki_der: read.public_key().raw.to_vec(),
             key: sha256_hex(read.public_key().raw),
             path_length: said.value.path_len_constraint,
             validity: Validity::of(read.validity()),

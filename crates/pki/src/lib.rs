@@ -65,7 +65,9 @@ pub use authority_request::{AuthorityRequest, AuthorityRequestError, authority_r
 pub use certificate::{ClientCertificate, ServerCertificate, key_kind_of};
 pub use csr::{CSR_MAX_BYTES, Csr, CsrError, CsrNameError};
 pub use est::{EST_BODY_MAX_BYTES, EstAnswerError, EstRequest, certificates_only, est_request};
-pub use factory::{FACTORY_CA_MAX_BYTES, FactoryCertificate, FactoryError, FactoryTrust, names_issuer};
+pub use factory::{
+    FACTORY_CA_MAX_BYTES, FACTORY_CRL_MAX_BYTES, FactoryCertificate, FactoryError, FactoryTrust, names_issuer,
+};
 pub use founding::{Charter, FoundingError, certify_issuing, create_issuing, create_root};
 pub use inspect::Deviation;
 pub use key::{KeyError, KeyKind, PublicKey, generate_key};

@@ -177,6 +177,7 @@ pub(crate) fn manufacturer_changed(outcome: &mut Outcome, manufacturer: &Manufac
         "types": manufacturer.types,
         "identity": manufacturer.identity().as_str_name(),
         "ca_keys": trust.keys().collect::<Vec<_>>(),
+        "revoked": manufacturer.revoked,
     });
     outcome.event(about_manufacturer(&manufacturer.name), "changed", data);
 }

@@ -8,21 +8,37 @@ use session::Peer;
 
 /// All of them, each by its name and trusted for its own devices alone.
 #[derive(Debug, Default)]
-pub(crate) struct Factories(Vec<(String, FactoryTrust)>);
+pub(crate) struct Factories(Vec<Factory>);
+
+#[derive(Debug)]
+struct Factory {
+    name: String,
+    trust: FactoryTrust,
+    /// Of its revocation lists.
+    crl_version: u64,
+}
 
 impl Factories {
-    /// Of names and CAs in PEM form. One that cannot be read opens nothing and holds up nobody.
-    pub(crate) fn of(manufacturers: Vec<(String, String)>) -> Factories {
+    /// One that cannot be read opens nothing and holds up nobody.
+    pub(crate) fn of(manufacturers: Vec<v1::Manufacturer>) -> Factories {
         let mut read = Vec::new();
-        for (name, ca_pem) in manufacturers {
-            match FactoryTrust::read(&ca_pem) {
-                Ok(trust) => read.push((name, trust)),
+        for one in manufacturers {
+            let trust = FactoryTrust::read(&one.ca).and_then(|trust| match one.crl.is_empty() {
+                true => Ok(trust),
+                false => trust.revoking(&one.crl),
+            });
+            match trust {
+                Ok(trust) => read.push(Factory {
+                    name: one.name,
+                    trust,
+                    crl_version: one.crl_version,
+                }),
                 Err(error) => {
-                    tracing::error!(manufacturer = name, %error, "its certificates let nobody in");
+                    tracing::error!(manufacturer = one.name, %error, "its certificates let nobody in");
                 }
             }
         }
-        read.sort_by(|(one, _), (other, _)| one.cmp(other));
+        read.sort_by(|one, other| one.name.cmp(&other.name));
         Factories(read)
     }
 
@@ -32,22 +48,23 @@ impl Factories {
 
     /// The names of their CAs, by which some clients choose what they show.
     pub(crate) fn subjects(&self) -> impl Iterator<Item = DistinguishedName> {
-        let subjects = self.0.iter().flat_map(|(_, trust)| trust.subjects());
+        let subjects = self.0.iter().flat_map(|one| one.trust.subjects());
         subjects.map(|subject| DistinguishedName::from(subject.to_vec()))
     }
 
     /// Whose device shows this, its own certificate first.
     pub(crate) fn peer(&self, shown: &[CertificateDer<'_>], now_ms: i64) -> Result<Peer, FactoryError> {
         let mut refused = None;
-        for (name, trust) in &self.0 {
-            match trust.verify(shown, now_ms) {
+        for one in &self.0 {
+            match one.trust.verify(shown, now_ms) {
                 Ok(read) => {
                     let certificate = v1::FactoryCertificate {
-                        manufacturer: name.clone(),
+                        manufacturer: one.name.clone(),
                         serial_number: read.serial_number,
                         common_name: read.common_name,
                         fingerprint: read.fingerprint_sha256,
                         key_fingerprint: read.key_fingerprint_sha256,
+                        crl_version: one.crl_version,
                     };
                     return Ok(Peer::Factory {
                         certificate: Box::new(certificate),

@@ -281,7 +281,12 @@ async fn a_manufacturers_certificates_are_its_devices_and_nobody_elses_whatever_
         "nobody is trusted yet"
     );
 
-    let trusted = vec![("acme".to_owned(), maker.issuing.certificate_pem())];
+    let named = |name: &str, ca: String| Manufacturer {
+        name: name.into(),
+        ca,
+        ..Manufacturer::default()
+    };
+    let trusted = vec![named("acme", maker.issuing.certificate_pem())];
     handshakes.trust(7, trusted.clone()).unwrap();
     assert_eq!(handshakes.change_known(), 7);
     for kind in ["devices", "operators", "integrators", "claims"] {
@@ -319,7 +324,7 @@ async fn a_manufacturers_certificates_are_its_devices_and_nobody_elses_whatever_
     assert!(meet(of_maker("devices", DAY)).await.is_ok());
     // One that cannot be read holds up nobody.
     handshakes
-        .trust(8, [trusted, vec![("bad".into(), "rubbish".into())]].concat())
+        .trust(8, [trusted, vec![named("bad", "rubbish".into())]].concat())
         .unwrap();
     assert!(meet(of_maker("devices", DAY)).await.is_ok());
     handshakes.trust(9, Vec::new()).unwrap();

@@ -49,6 +49,11 @@ pub(super) enum Manufacturer {
     /// The devices that came in by them keep what they got; `muster cert revoke --of-batch NAME` takes that too.
     #[command(after_help = "Examples:\n  muster manufacturer remove acme --yes")]
     Remove(Remove),
+    /// Take a manufacturer's revocation lists: a certificate in them lets nobody in any more
+    ///
+    /// They stay until newer ones come. Fetch them from the manufacturer as often as it makes them.
+    #[command(after_help = "Examples:\n  muster manufacturer crl acme acme.crl.pem")]
+    Crl(Crl),
     /// Let one device in no more by its factory certificate, or again
     #[command(after_help = "Examples:
   muster manufacturer refuse acme SN-0042 --yes
@@ -101,6 +106,14 @@ pub(super) struct Remove {
 }
 
 #[derive(clap::Args)]
+pub(super) struct Crl {
+    /// The manufacturer
+    name: Id,
+    /// The lists of its CAs, one after the other, PEM
+    file: PathBuf,
+}
+
+#[derive(clap::Args)]
 pub(super) struct Refuse {
     /// The manufacturer
     name: Id,
@@ -121,6 +134,7 @@ impl Manufacturer {
             Manufacturer::Show(command) => command.run(global),
             Manufacturer::Remove(command) => command.run(global),
             Manufacturer::Refuse(command) => command.run(global),
+            Manufacturer::Crl(command) => command.run(global),
         }
     }
 }
@@ -135,6 +149,7 @@ impl Add {
             identity: self.identity.into(),
             per_minute: self.per_minute.unwrap_or_default(),
             replace: self.replace,
+            crl: String::new(),
         };
         let changed: Changed = global.ask(ServiceName::Provisioning, "put-manufacturer", &request)?;
         print::changed(global.json, &changed)
@@ -181,7 +196,7 @@ fn pace(per_minute: u32) -> String {
 
 impl Show {
     fn run(self, global: &Global) -> Result<()> {
-        let found = self.find(global)?;
+        let found = find(global, &self.name)?;
         if self.pem {
             return print::line(found.ca.trim_end());
         }
@@ -196,30 +211,48 @@ impl Show {
             ("types", found.types.join(", ")),
             ("a minute", pace(found.per_minute)),
             ("refused", found.refused.join(", ")),
+            ("revoked", found.revoked.to_string()),
             ("added", print::time(found.added_at_ms)),
         ])
     }
+}
 
-    /// One page holds all that there may be, or is followed by another.
-    fn find(&self, global: &Global) -> Result<v1::Manufacturer> {
-        let mut page = String::new();
-        loop {
-            let request = ListManufacturers {
-                page,
-                ..ListManufacturers::default()
-            };
-            let listed: ManufacturersListed =
-                global.ask(ServiceName::Provisioning, "manufacturers", &request)?;
-            let mut all = listed.manufacturers.into_iter();
-            if let Some(found) = all.find(|one| one.name == self.name.as_str()) {
-                return Ok(found);
-            }
-            if listed.next_page.is_empty() {
-                let message = format!("there is no manufacturer `{}`", self.name);
-                return Err(Failure::new(Exit::NotFound, message).into());
-            }
-            page = listed.next_page;
+/// One page holds all that there may be, or is followed by another.
+fn find(global: &Global, name: &Id) -> Result<v1::Manufacturer> {
+    let mut page = String::new();
+    loop {
+        let request = ListManufacturers {
+            page,
+            ..ListManufacturers::default()
+        };
+        let listed: ManufacturersListed = global.ask(ServiceName::Provisioning, "manufacturers", &request)?;
+        let mut all = listed.manufacturers.into_iter();
+        if let Some(found) = all.find(|one| one.name == name.as_str()) {
+            return Ok(found);
         }
+        if listed.next_page.is_empty() {
+            let message = format!("there is no manufacturer `{name}`");
+            return Err(Failure::new(Exit::NotFound, message).into());
+        }
+        page = listed.next_page;
+    }
+}
+
+impl Crl {
+    fn run(self, global: &Global) -> Result<()> {
+        let present = find(global, &self.name)?;
+        let request = PutManufacturer {
+            request_id: String::new(),
+            identity: present.identity,
+            name: present.name,
+            ca: present.ca,
+            types: present.types,
+            per_minute: present.per_minute,
+            replace: true,
+            crl: read_text(&self.file)?,
+        };
+        let changed: Changed = global.ask(ServiceName::Provisioning, "put-manufacturer", &request)?;
+        print::changed(global.json, &changed)
     }
 }
 

@@ -7,7 +7,7 @@ use contract::{
         RemoveManufacturer,
     },
 };
-use pki::FactoryTrust;
+use pki::{FactoryError, FactoryTrust};
 use service::{Fault, Outcome};
 
 use super::Situation;
@@ -36,6 +36,7 @@ pub(super) fn put(s: &Situation<'_>, m: &PutManufacturer) -> Result<Outcome, Fau
         added_at_ms: s.now_ms,
         ..Manufacturer::default()
     });
+    let (trust, present) = with_lists(trust, m, present)?;
     let manufacturer = Manufacturer {
         version: present.version.saturating_add(1),
         ca: m.ca.clone(),
@@ -53,6 +54,37 @@ pub(super) fn put(s: &Situation<'_>, m: &PutManufacturer) -> Result<Outcome, Fau
         version: manufacturer.version,
     });
     Ok(outcome)
+}
+
+/// The lists that are given, or those that are there. An older one would let in again who was shut out.
+fn with_lists(
+    trust: FactoryTrust,
+    m: &PutManufacturer,
+    present: Manufacturer,
+) -> Result<(FactoryTrust, Manufacturer), Refusal> {
+    let wrong = |error: FactoryError| Refusal::invalid("crl", error.to_string());
+    let crl = if m.crl.is_empty() {
+        present.crl.clone()
+    } else {
+        m.crl.clone()
+    };
+    if crl.is_empty() {
+        return Ok((trust, present));
+    }
+    let trust = trust.revoking(&crl).map_err(wrong)?;
+    let former = FactoryTrust::read(&present.ca).and_then(|former| former.revoking(&present.crl));
+    if former.is_ok_and(|former| trust.is_behind(&former)) {
+        let message = "a revocation list is older than the one that is there";
+        return Err(Refusal::new(Code::Conflict, message).at("crl"));
+    }
+    let is_other = u64::from(crl != present.crl);
+    let lists = Manufacturer {
+        crl_version: present.crl_version.saturating_add(is_other),
+        revoked: u32::try_from(trust.revoked()).unwrap_or(u32::MAX),
+        crl,
+        ..present
+    };
+    Ok((trust, lists))
 }
 
 /// An authority of this installation is none of a manufacturer's: whoever holds that key would need no registration.

@@ -36,6 +36,7 @@ fn certificate(serial_number: &str) -> FactoryCertificate {
         common_name: "Pump".into(),
         fingerprint: format!("print-of-{serial_number}"),
         key_fingerprint: format!("key-of-{serial_number}"),
+        crl_version: 0,
     }
 }
 

@@ -187,12 +187,10 @@ impl Door {
         })
     }
 
-    /// The manufacturers whose certificates let devices in, by name and with their CAs in PEM form, if they have changed
-    /// since the change of this number.
-    pub fn manufacturers_since(&self, change: u64) -> Option<(u64, Vec<(String, String)>)> {
+    /// The manufacturers whose certificates let devices in, if they have changed since the change of this number.
+    pub fn manufacturers_since(&self, change: u64) -> Option<(u64, Vec<Manufacturer>)> {
         let (last, all) = self.copies.manufacturers();
-        let told = |one: &Manufacturer| (one.name.clone(), one.ca.clone());
-        (last != change).then(|| (last, all.map(told).collect()))
+        (last != change).then(|| (last, all.cloned().collect()))
     }
 
     /// How it is.

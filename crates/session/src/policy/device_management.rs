@@ -160,6 +160,10 @@ fn factory_counts(caller: &Caller, shown: &FactoryCertificate, facts: &dyn Known
         _ if caller.principal.kind != Kind::Claim => denied("a factory certificate is nobody's name"),
         None => denied("this factory certificate does not name its device"),
         Some(name) if manufacturer.0.refuses(name) => denied("this factory certificate is refused"),
+        // It may be in the new one: the next handshake looks.
+        Some(_) if manufacturer.0.crl_version != shown.crl_version => {
+            denied("this manufacturer's revocation list has changed; connect again")
+        }
         Some(_) => Ok(()),
     }
 }
