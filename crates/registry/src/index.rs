@@ -40,6 +40,7 @@ pub(crate) fn is_as_before(before: &Device, device: &Device) -> bool {
         && shared_by_none(before).eq(shared_by_none(device))
         && plain(before) == plain(device)
         && before.tags == device.tags
+        && cell::place(before) == cell::place(device)
         && before.live == device.live
 }
 
@@ -222,7 +223,13 @@ mod tests {
             ..Device::default()
         };
         let text = || "x".to_owned();
-        let changes: [fn(&mut Device, String); 16] = [
+        fn place() -> contract::v1::Location {
+            contract::v1::Location {
+                latitude: 52.5,
+                ..Default::default()
+            }
+        }
+        let changes: [fn(&mut Device, String); 18] = [
             |d, text| d.device_id = text,
             |d, _| d.set_stage(Stage::Active),
             |d, _| d.set_stage(Stage::Retired),
@@ -237,6 +244,8 @@ mod tests {
             |d, text| d.key_fingerprint = text,
             |d, text| d.addresses.push(text),
             |d, text| drop(d.tags.insert(text.clone(), text)),
+            |d, _| d.position = Some(place()),
+            |d, _| d.location = Some(place()),
             |d, _| d.live.as_mut().unwrap().last_seen_ms = 7,
             |d, text| {
                 let alert = OpenAlert {

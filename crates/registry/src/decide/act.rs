@@ -191,8 +191,9 @@ impl<'a> Act<'a> {
             Some(live) => self.outcome.put(live::key(&device.device_id), live),
             None => self.outcome.delete(live::key(&device.device_id)),
         }
-        if before.is_none_or(|before| !index::is_as_before(before, device)) {
-            self.found_by(before, device);
+        match before.filter(|before| index::is_as_before(before, device)) {
+            Some(before) => debug_assert_eq!(index::keys(before), index::keys(device)),
+            None => self.found_by(before, device),
         }
         config::note(self.s, &mut self.outcome, before, device)?;
         command::note(self.s, &mut self.outcome, before, device)?;
