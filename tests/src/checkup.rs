@@ -21,9 +21,8 @@ const SOON: Duration = Duration::from_secs(1);
 const TRIES: usize = 5;
 /// How long memory may take to go down.
 const SETTLING: Duration = Duration::from_secs(10);
-/// What a small process may grow by, whatever it had before: caches fill. A service may have 64 MiB of sled's and 16 of redo
-/// logs, the router 22 in all; what runs here fills a part of that.
-const ALLOWANCE_KIB: u64 = 112 * 1024;
+/// What a small process may grow by, whatever it had before: caches fill.
+const ALLOWANCE_KIB: u64 = 64 * 1024;
 
 /// A process as seen from outside.
 pub struct Vitals {
