@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{Figures, Meter, Pace, Sender};
 use crate::{
-    servers::Process,
+    servers::{Process, own_cpu},
     wire::{Connection, Login, mqtt::Template},
 };
 
@@ -28,21 +28,41 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// Lets it pass while a load runs; the server's CPU time in the measured part.
-    pub(super) async fn pass(self, meter: &Meter, server: &Process) -> Result<Duration> {
+    /// Lets it pass while a load runs; what its measured part took.
+    pub(super) async fn pass(self, meter: &Meter, server: &Process) -> Result<Spent> {
         sleep(self.warm_up).await;
-        let before = server.cpu()?;
+        let before = Spent::so_far(server)?;
         meter.begin();
         sleep(self.measured).await;
         meter.end();
-        Ok(server.cpu()? - before)
+        let after = Spent::so_far(server)?;
+        Ok(Spent {
+            server: after.server - before.server,
+            clients: after.clients - before.clients,
+        })
     }
 }
 
-/// What a load came to, and what the server spent on it in the measured time.
+/// User and system time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spent {
+    pub(crate) server: Duration,
+    pub(crate) clients: Duration,
+}
+
+impl Spent {
+    fn so_far(server: &Process) -> Result<Spent> {
+        Ok(Spent {
+            server: server.cpu()?,
+            clients: own_cpu()?,
+        })
+    }
+}
+
+/// What a load came to, and what was spent on it in the measured time.
 pub(crate) struct Load {
     pub(crate) figures: Figures,
-    pub(crate) cpu: Duration,
+    pub(crate) cpu: Spent,
 }
 
 /// Connected devices, each with the report it sends.
@@ -96,7 +116,12 @@ impl Load {
     /// The server's CPU time for a request, microseconds, when it spends `idle` of a core on nothing.
     pub(crate) fn cpu_us_per_request(&self, idle: f64) -> f64 {
         let seconds = self.figures.measured as f64 / self.figures.acks_per_second;
-        (self.cpu.as_secs_f64() - idle * seconds) * 1e6 / self.figures.measured as f64
+        (self.cpu.server.as_secs_f64() - idle * seconds) * 1e6 / self.figures.measured as f64
+    }
+
+    /// The clients' CPU time for a request, microseconds: what the two share their cores with.
+    pub(crate) fn clients_us_per_request(&self) -> f64 {
+        self.cpu.clients.as_secs_f64() * 1e6 / self.figures.measured as f64
     }
 }
 

@@ -59,11 +59,14 @@ struct Variant {
     muster: Figures,
     /// The server's CPU time for a request, microseconds.
     muster_cpu_us: f64,
+    /// The clients' CPU time for a request to Muster, microseconds.
+    muster_clients_us: f64,
     group: f64,
     keys_per_request: f64,
     commit_ms: f64,
     mosquitto: Figures,
     mosquitto_cpu_us: f64,
+    mosquitto_clients_us: f64,
     /// Share of the peer's publishes that its subscriber has heard.
     mosquitto_heard: f64,
     raw_sled_per_second: f64,
@@ -130,7 +133,9 @@ impl Rig {
             window,
             ratio_to_mosquitto: load.figures.acks_per_second / peer.figures.acks_per_second,
             muster_cpu_us: load.cpu_us_per_request(0.0),
+            muster_clients_us: load.clients_us_per_request(),
             mosquitto_cpu_us: peer.cpu_us_per_request(0.0),
+            mosquitto_clients_us: peer.clients_us_per_request(),
             muster: load.figures,
             group: work.group(),
             keys_per_request: work.keys_per_request(),
@@ -205,10 +210,14 @@ impl Variant {
         let sled = format!("bare sled, groups of {}", number(self.group));
         let rate = vec![number(self.raw_sled_per_second)];
         [
-            self.row("Muster", numbers(&self.muster, self.muster_cpu_us), String::new()),
+            self.row(
+                "Muster",
+                numbers(&self.muster, self.muster_cpu_us, self.muster_clients_us),
+                String::new(),
+            ),
             self.row(
                 "Mosquitto",
-                numbers(&self.mosquitto, self.mosquitto_cpu_us),
+                numbers(&self.mosquitto, self.mosquitto_cpu_us, self.mosquitto_clients_us),
                 ratio(self.ratio_to_mosquitto),
             ),
             self.row(&sled, rate, ratio(self.ratio_to_raw_sled)),
@@ -223,9 +232,9 @@ impl Variant {
 }
 
 /// Columns between the variant and the ratio.
-const NUMBERS: usize = 5;
+const NUMBERS: usize = 6;
 
-fn numbers(figures: &Figures, cpu_us: f64) -> Vec<String> {
+fn numbers(figures: &Figures, cpu_us: f64, clients_us: f64) -> Vec<String> {
     let Figures {
         acks_per_second,
         p50_ms,
@@ -233,7 +242,7 @@ fn numbers(figures: &Figures, cpu_us: f64) -> Vec<String> {
         max_ms,
         ..
     } = *figures;
-    [acks_per_second, p50_ms, p99_ms, max_ms, cpu_us]
+    [acks_per_second, p50_ms, p99_ms, max_ms, cpu_us, clients_us]
         .map(number)
         .to_vec()
 }
@@ -253,6 +262,8 @@ impl Findings for RequestFindings {
             "p50 ms",
             "p99 ms",
             "max ms",
+            "CPU µs",
+            "clients' µs",
             "Muster is",
         ]
     }

@@ -13,7 +13,7 @@ pub(crate) use self::{
     mosquitto::Mosquitto,
     muster::Muster,
     postgres::Postgres,
-    process::Process,
+    process::{Process, own_cpu},
 };
 
 /// Where clients reach a server.

@@ -35,16 +35,7 @@ impl Process {
 
     /// User and system time so far.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        let stat = self.read("stat")?;
-        // The program's name stands in brackets and may hold blanks.
-        let (_, fields) = stat.rsplit_once(')').context("/proc/*/stat has no name")?;
-        let ticks: u64 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|field| field.parse::<u64>().ok())
-            .sum();
-        Ok(Duration::from_millis(ticks * 1000 / TICKS))
+        cpu(&self.read("stat")?)
     }
 
     /// Resident memory, bytes.
@@ -99,6 +90,24 @@ impl Process {
         let path = format!("/proc/{}/{file}", self.child.id());
         fs::read_to_string(&path).with_context(|| format!("{} is gone", self.name))
     }
+}
+
+/// The user and system time of the clients so far, which all live in this process.
+pub(crate) fn own_cpu() -> Result<Duration> {
+    cpu(&fs::read_to_string("/proc/self/stat")?)
+}
+
+/// User and system time in a `/proc/*/stat`.
+fn cpu(stat: &str) -> Result<Duration> {
+    // The program's name stands in brackets and may hold blanks.
+    let (_, fields) = stat.rsplit_once(')').context("/proc/*/stat has no name")?;
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
+    Ok(Duration::from_millis(ticks * 1000 / TICKS))
 }
 
 impl Drop for Process {
