@@ -62,6 +62,32 @@ impl Filter {
         }
     }
 
+    /// Whether there is a topic that both match.
+    ///
+    /// ```
+    /// use contract::filter::Filter;
+    /// let event: Filter = "registry/devices/+/moved".parse().unwrap();
+    /// assert!(event.meets(&"registry/#".parse().unwrap()));
+    /// assert!(event.meets(&"+/devices/pump-7/moved".parse().unwrap()));
+    /// assert!(!event.meets(&"devices/#".parse().unwrap()));
+    /// ```
+    pub fn meets(&self, other: &Filter) -> bool {
+        if let (Some('$'), Some('+' | '#')) | (Some('+' | '#'), Some('$')) =
+            (self.0.chars().next(), other.0.chars().next())
+        {
+            return false;
+        }
+        let mut mine = self.0.split('/');
+        let mut theirs = other.0.split('/');
+        loop {
+            match (mine.next(), theirs.next()) {
+                (Some("#"), _) | (_, Some("#")) | (None, None) => return true,
+                (Some(m), Some(t)) if m == t || m == "+" || t == "+" => {}
+                _ => return false,
+            }
+        }
+    }
+
     /// Whether every topic that `other` matches is matched by this filter too.
     ///
     /// ```

@@ -3,7 +3,7 @@
 //! Authorisation, routing, the command line's reference and `docs/topics.md` come from here. A
 //! verb that is not in the table does not exist.
 
-use crate::{id::Kind, id::ServiceName, limits, role, v1::Role};
+use crate::{filter::Filter, id::Kind, id::ServiceName, limits, role, v1::Role};
 
 /// Who may use a verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -659,6 +659,15 @@ impl EventKind {
         EVENTS
             .iter()
             .find(|e| e.service == service && e.subject == subject && e.name == name)
+    }
+
+    /// Whether any event is for a filter below `events/`: whoever follows one that none is for hears nothing for ever.
+    pub fn any(filter: &Filter) -> bool {
+        let topic = |e: &EventKind| format!("{}/{}/+/{}", e.service, e.subject, e.name);
+        let mut topics = EVENTS
+            .iter()
+            .filter_map(|event| topic(event).parse::<Filter>().ok());
+        topics.any(|topic| topic.meets(filter))
     }
 }
 

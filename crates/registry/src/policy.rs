@@ -8,7 +8,7 @@ use contract::{
     limits::{ENTRIES_MAX, GROUPS_MAX, KEY_CHARS, TEXT_CHARS, VALUE_CHARS},
     login,
     v1::{Component, Grant, Location, Role},
-    verb::VERBS,
+    verb::{EventKind, VERBS},
 };
 
 use crate::choice;
@@ -188,6 +188,13 @@ pub(crate) fn event_filters(filters: &[String]) -> Result<Vec<String>, Refusal> 
         let parses = !filter.is_empty() && !filter.contains(char::is_control);
         if !parses || root.event_grant(filter).is_none() {
             let message = "an event filter is an MQTT filter below `events/`, for example `registry/#`";
+            return Err(Refusal::invalid("event_filters", message));
+        }
+        if !filter.parse().is_ok_and(|filter| EventKind::any(&filter)) {
+            let message = format!(
+                "no event is for `{filter}`: a filter begins with the service, as in `registry/devices/#`; docs/topics.md has \
+                 all events"
+            );
             return Err(Refusal::invalid("event_filters", message));
         }
         if !kept.contains(filter) {

@@ -20,7 +20,8 @@ pub(super) enum Person {
   muster person put operator ada --role operator
   muster person put integrator billing --events 'registry/devices/#'
   muster person put integrator plant --data +
-  muster person put operator ada --disable")]
+  muster person put operator ada --disable
+  muster person put operator ada --enable")]
     Put(Put),
     /// List operators and integrators
     #[command(after_help = "Examples:\n  muster person list")]
@@ -67,9 +68,12 @@ pub(super) struct Put {
     /// Devices whose own data they may read: an id, or `+` for all; may be given several times
     #[arg(long = "data", value_name = "DEVICE", value_parser = device_or_all)]
     data: Vec<String>,
-    /// Let them do nothing at all
-    #[arg(long)]
+    /// Let them do nothing at all, until --enable
+    #[arg(long, conflicts_with = "enable")]
     disable: bool,
+    /// Let them do again what they might
+    #[arg(long)]
+    enable: bool,
     /// Only if the record has this version
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
     expected_version: u64,
@@ -121,7 +125,7 @@ impl Put {
         print::changed(global.json, &changed)
     }
 
-    /// Whoever is disabled and enabled again may do what he might before: what is not said stays.
+    /// What is not said stays: that somebody is disabled, and what he might do before.
     fn request(self, known: Option<Listed>) -> Result<PutPerson> {
         let is_new = known.is_none();
         let known = known.unwrap_or_default();
@@ -147,7 +151,7 @@ impl Put {
             role: self.role.map_or(known.role, Into::into),
             event_filters: events,
             data_devices: data,
-            disabled: self.disable,
+            disabled: self.disable || (known.disabled && !self.enable),
             expected_version,
             grants: known.grants,
         })
@@ -203,6 +207,7 @@ mod tests {
             events: events.iter().map(|filter| filter.parse().unwrap()).collect(),
             data: Vec::new(),
             disable,
+            enable: false,
             expected_version: 0,
         }
     }
@@ -224,6 +229,18 @@ mod tests {
             .request(Some(bob.clone()))
             .unwrap();
         assert_eq!((off.role, &off.grants, off.expected_version), (0, &bob.grants, 3));
+        let bob = Listed {
+            disabled: true,
+            ..bob
+        };
+        let other = put(Kind::Operator, None, &["registry/#"], false);
+        let other = other.request(Some(bob.clone())).unwrap();
+        assert!(other.disabled, "who is shut out stays so, whatever else is said");
+        let on = Put {
+            enable: true,
+            ..put(Kind::Operator, None, &[], false)
+        };
+        assert!(!on.request(Some(bob.clone())).unwrap().disabled);
         let viewer = put(Kind::Operator, Some(Role::Viewer), &[], false);
         let viewer = viewer.request(Some(bob.clone())).unwrap();
         assert_eq!((viewer.role(), &viewer.grants), (Role::Viewer, &bob.grants));

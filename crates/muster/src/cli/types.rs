@@ -12,16 +12,17 @@ use contract::{
     },
 };
 
-use super::{Global, list::Limit, print, words};
-use crate::exit::Failure;
+use super::{Global, global, list::Limit, print, whole, words};
+use crate::exit::{Exit, Failure};
 
 /// What sorts of devices there are, and what they must pass.
 #[derive(clap::Subcommand)]
 pub(super) enum Type {
-    /// Make a type, or change it
+    /// Make a type, or change it; what is not said stays
     #[command(after_help = "Examples:
   muster type add pump --schema pump.schema.json --check ok=self-test:self-test
   muster type add pump --command diagnose --command logs
+  muster type add pump --drop-check ok --any-command
   muster type add pump --check fw=firmware-at-least:1.4.0 --check burn-in=attested")]
     Add(Add),
     /// List types
@@ -40,8 +41,8 @@ pub(super) struct Add {
     /// The type
     id: Id,
     /// What it is
-    #[arg(long, default_value = "", hide_default_value = true)]
-    description: String,
+    #[arg(long)]
+    description: Option<String>,
     /// A file with a JSON Schema for the attributes
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
@@ -49,9 +50,15 @@ pub(super) struct Add {
     /// NAME=firmware-at-least:VERSION or NAME=attested; may be given several times
     #[arg(long = "check", value_name = "CHECK", value_parser = check)]
     checks: Vec<Check>,
-    /// What operators may order devices of this type to do; may be given several times [default: whatever they can]
+    /// A check that need not hold any longer; may be given several times
+    #[arg(long = "drop-check", value_name = "NAME")]
+    dropped: Vec<Id>,
+    /// All that operators may order devices of this type to do; may be given several times [default: whatever they can]
     #[arg(long = "command", value_name = "NAME")]
     commands: Vec<Id>,
+    /// Operators may order them to do whatever they can
+    #[arg(long, conflicts_with = "commands")]
+    any_command: bool,
     /// Only if the type has this version
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
     expected_version: u64,
@@ -95,18 +102,59 @@ impl Add {
             fs::read_to_string(&path)
                 .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
         };
-        let request = PutType {
-            request_id: String::new(),
-            type_id: self.id.to_string(),
-            description: self.description,
-            schema: self.schema.map(read).transpose()?.unwrap_or_default(),
-            checks: self.checks,
-            expected_version: self.expected_version,
-            commands: self.commands.iter().map(Id::to_string).collect(),
-        };
-        let changed: Changed = global.ask(ServiceName::Registry, "put-type", &request)?;
+        let schema = self.schema.clone().map(read).transpose()?;
+        let changed: Changed = global.block_on(async {
+            let (client, _inbox) = global.connect().await?;
+            let known = whole::device_type(&client, &self.id).await?;
+            let request = self.request(schema, known)?;
+            let changed = global::ask(&client, ServiceName::Registry, "put-type", &request).await;
+            client.disconnect().await;
+            changed
+        })?;
         print::changed(global.json, &changed)
     }
+
+    /// What is not said stays.
+    fn request(self, schema: Option<String>, known: Option<DeviceType>) -> Result<PutType> {
+        let known = known.unwrap_or_default();
+        let commands = match (self.any_command, self.commands.is_empty()) {
+            (true, _) => Vec::new(),
+            (false, true) => known.commands,
+            (false, false) => self.commands.iter().map(Id::to_string).collect(),
+        };
+        Ok(PutType {
+            request_id: String::new(),
+            type_id: self.id.to_string(),
+            description: self.description.unwrap_or(known.description),
+            schema: schema.unwrap_or(known.schema),
+            checks: checked(known.checks, self.checks, &self.dropped)?,
+            // Nobody else has changed it meanwhile; a new one is not there yet.
+            expected_version: match self.expected_version {
+                0 => known.version,
+                version => version,
+            },
+            commands,
+        })
+    }
+}
+
+/// A check of the same name takes the former one's place.
+fn checked(known: Vec<Check>, put: Vec<Check>, dropped: &[Id]) -> Result<Vec<Check>> {
+    let mut checks = known;
+    for name in dropped {
+        let before = checks.len();
+        checks.retain(|check| check.name != name.as_str());
+        if checks.len() == before {
+            return Err(Failure::new(Exit::NotFound, format!("the type has no check `{name}`")).into());
+        }
+    }
+    for new in put {
+        match checks.iter_mut().find(|check| check.name == new.name) {
+            Some(check) => *check = new,
+            None => checks.push(new),
+        }
+    }
+    Ok(checks)
 }
 
 /// Reads `burn-in=attested`.
@@ -230,5 +278,48 @@ mod tests {
         for bad in ["attested", "a=", "a=guessed"] {
             assert!(check(bad).is_err(), "{bad}");
         }
+    }
+
+    fn add(line: &str) -> Add {
+        use clap::{Args, Command, FromArgMatches};
+        let words = ["add"].into_iter().chain(line.split(' '));
+        let matches = Add::augment_args(Command::new("add")).get_matches_from(words);
+        Add::from_arg_matches(&matches).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_said_of_a_type_stays() {
+        let known = DeviceType {
+            description: "a pump".into(),
+            schema: "{}".into(),
+            checks: vec![
+                check("ok=self-test:self-test").unwrap(),
+                check("burn-in=attested").unwrap(),
+            ],
+            commands: vec!["diagnose".into()],
+            version: 3,
+            ..DeviceType::default()
+        };
+        let put = |line: &str| add(line).request(None, Some(known.clone()));
+        let more = put("pump --check fw=firmware-at-least:2.0 --check burn-in=reported:burnt").unwrap();
+        assert_eq!(
+            (more.description, more.schema, more.expected_version),
+            ("a pump".into(), "{}".into(), 3)
+        );
+        assert_eq!(more.commands, ["diagnose"]);
+        let names: Vec<_> = more.checks.iter().map(word).collect();
+        let expected = [
+            "ok=self-test:self-test",
+            "burn-in=reported:burnt",
+            "fw=firmware-at-least:2.0",
+        ];
+        assert_eq!(names, expected);
+        let less = put("pump --drop-check ok --any-command").unwrap();
+        assert_eq!((less.checks.len(), less.commands.len()), (1, 0));
+        assert!(
+            put("pump --drop-check none").is_err(),
+            "a slip of the keyboard drops nothing"
+        );
+        assert!(add("valve").request(None, None).unwrap().checks.is_empty());
     }
 }

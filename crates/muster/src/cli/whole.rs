@@ -1,17 +1,21 @@
 //! Whole lists that several commands go by.
 
 use anyhow::Result;
-use client::Client;
+use client::{AskError, Client};
 use contract::{
+    Code, Id,
     id::{Principal, ServiceName},
     v1::{
-        Certificate, CertificatesListed, Claim, ClaimsListed, Device, DevicesListed, ListCertificates,
-        ListClaims, ListDevices, ListPeople, PeopleListed, Person,
+        Certificate, CertificatesListed, Claim, ClaimsListed, Device, DeviceType, DevicesListed,
+        ListCertificates, ListClaims, ListDevices, ListPeople, PeopleListed, Person, ShowType, TypeShown,
     },
     wire::Wire,
 };
 
-use super::list::{Limit, Page};
+use super::{
+    global,
+    list::{Limit, Page},
+};
 
 /// Asks page after page to the end; what `take` keeps of each.
 pub(super) async fn all<Request: Wire, Reply: Wire, Item>(
@@ -32,6 +36,22 @@ pub(super) async fn people(client: &Client) -> Result<Vec<Person>> {
     };
     let take = |reply: PeopleListed| (reply.people, reply.next_page);
     all(client, (ServiceName::Registry, "people"), request, take).await
+}
+
+/// A type, if there is one.
+pub(super) async fn device_type(client: &Client, id: &Id) -> Result<Option<DeviceType>> {
+    let request = ShowType {
+        type_id: id.to_string(),
+        ..ShowType::default()
+    };
+    match client
+        .ask::<TypeShown>(ServiceName::Registry, "show-type", &request)
+        .await
+    {
+        Ok(shown) => Ok(shown.device_type),
+        Err(AskError::Refused(refusal)) if refusal.code == Code::NotFound => Ok(None),
+        Err(error) => Err(global::explain(error)),
+    }
 }
 
 /// Batches.

@@ -42,9 +42,9 @@ pub(super) fn decide(
     demand_in_sight(view, &caller.sight, &plan.targets)?;
     let manifest = release(keyring, view, &plan.artifact_id, now)?;
     let muster = muster(view, &plan.targets, &manifest)?;
-    demand_some(&muster)?;
+    demand_some(&muster, &plan.targets)?;
     let mut out = Outcome::default();
-    let rollout = record(&plan, &manifest, muster.fit.len() as u32, caller, now);
+    let rollout = record(&plan, &manifest, &muster, caller, now);
     let left_out = muster.unfit.len();
     enlist(&mut out, &rollout, muster, now);
     out.put(twin, &Mark {});
@@ -188,22 +188,25 @@ impl Muster {
     }
 }
 
-fn demand_some(muster: &Muster) -> Result<(), Refusal> {
+fn demand_some(muster: &Muster, targets: &Targets) -> Result<(), Refusal> {
     if !muster.fit.is_empty() {
         return Ok(());
     }
-    let why = match muster.unfit.first() {
-        Some((id, reason)) => format!(
+    let why = match (muster.unfit.first(), targets) {
+        (Some((id, reason)), _) => format!(
             "none of {} devices can take it; `{id}`: {reason}",
             muster.unfit.len()
         ),
-        None => "the group has no devices".to_owned(),
+        (None, Targets::Group(group)) => {
+            format!("no device is in a group `{group}`; `group list` has the groups and their members")
+        }
+        (None, Targets::Devices(_)) => "it names no device".to_owned(),
     };
     Err(Refusal::new(Code::Precondition, why).at("group"))
 }
 
-fn record(plan: &Plan, manifest: &Manifest, devices: u32, caller: &Caller, now: i64) -> Rollout {
-    let sizes = policy::wave_sizes(devices, &plan.shares);
+fn record(plan: &Plan, manifest: &Manifest, muster: &Muster, caller: &Caller, now: i64) -> Rollout {
+    let sizes = policy::wave_sizes(muster.fit.len() as u32, &plan.shares);
     let waves = (1..).zip(sizes);
     let group = match &plan.targets {
         Targets::Group(group) => group.to_string(),
@@ -228,6 +231,7 @@ fn record(plan: &Plan, manifest: &Manifest, devices: u32, caller: &Caller, now: 
         created_at_ms: now,
         created_by: caller.principal.to_string(),
         group,
+        left_out: u32::try_from(muster.unfit.len()).unwrap_or(u32::MAX),
         ..Rollout::default()
     }
 }

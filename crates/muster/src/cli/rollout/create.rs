@@ -7,13 +7,14 @@ use client::Client;
 use contract::{
     Id,
     id::ServiceName,
-    v1::{Changed, CreateRollout},
+    v1::{Changed, CreateRollout, Rollout, RolloutShown, ShowRollout},
 };
 
 use super::super::{
     Global,
     firmware::{Choice, FORMS},
     global, print,
+    rollout::total,
 };
 
 #[derive(clap::Args)]
@@ -43,19 +44,20 @@ pub(in crate::cli) struct Create {
 
 impl Create {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let changed = global.block_on(async {
+        let rollout_id = self.id.to_string();
+        let (changed, rollout) = global.block_on(async {
             let (client, _inbox) = global.connect().await?;
-            let created = self.create(&client).await;
+            let created = match self.create(&client).await {
+                Ok(changed) => Ok((changed, shown(&client, rollout_id).await)),
+                Err(error) => Err(error),
+            };
             client.disconnect().await;
             created
         })?;
         if global.json {
             return print::json(&changed);
         }
-        print::line(format!(
-            "{0} has begun; follow it with `muster rollout watch {0}`",
-            changed.id
-        ))
+        print::line(begun(&changed.id, rollout.as_ref()))
     }
 
     async fn create(self, client: &Client) -> Result<Changed> {
@@ -81,9 +83,36 @@ impl Create {
     }
 }
 
+/// What has begun; `None` when it cannot be seen just now, which changes nothing.
+async fn shown(client: &Client, rollout_id: String) -> Option<Rollout> {
+    let request = ShowRollout {
+        rollout_id,
+        ..ShowRollout::default()
+    };
+    let shown = client
+        .ask::<RolloutShown>(ServiceName::Rollout, "show", &request)
+        .await;
+    shown.ok()?.rollout
+}
+
+/// Who takes part, and above all who does not: nobody else says so.
+fn begun(id: &str, rollout: Option<&Rollout>) -> String {
+    let counted = rollout.map_or_else(String::new, |rollout| {
+        let part = format!(" for {} devices", total(rollout).devices);
+        match rollout.left_out {
+            0 => part,
+            left_out => format!(
+                "{part}; {left_out} cannot take it: `muster rollout updates {id} --state refused` says why"
+            ),
+        }
+    });
+    format!("{id} has begun{counted}; follow it with `muster rollout watch {id}`")
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{Args, Command, FromArgMatches};
+    use contract::v1::Wave;
 
     use super::*;
 
@@ -108,6 +137,22 @@ mod tests {
             ..CreateRollout::default()
         };
         assert_eq!(request, expected);
+    }
+
+    #[test]
+    fn whoever_is_left_out_is_told() {
+        let mut rollout = Rollout {
+            waves: vec![Wave {
+                devices: 3,
+                ..Wave::default()
+            }],
+            ..Rollout::default()
+        };
+        let whole = "r has begun for 3 devices; follow it with `muster rollout watch r`";
+        assert_eq!(begun("r", Some(&rollout)), whole);
+        rollout.left_out = 184;
+        assert!(begun("r", Some(&rollout)).contains("for 3 devices; 184 cannot take it"));
+        assert!(begun("r", None).starts_with("r has begun; follow"));
     }
 
     #[test]

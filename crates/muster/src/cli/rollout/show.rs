@@ -80,6 +80,7 @@ impl List {
             "group",
             "wave",
             "devices",
+            "left out",
             "succeeded",
             "failed",
             "created",
@@ -122,6 +123,7 @@ fn row(rollout: &Rollout) -> Vec<String> {
         rollout.group.clone(),
         format!("{}/{}", total.number, rollout.waves.len()),
         total.devices.to_string(),
+        rollout.left_out.to_string(),
         total.succeeded.to_string(),
         total.failed.to_string(),
         print::time(rollout.created_at_ms),
@@ -151,6 +153,7 @@ fn print_rollout(rollout: &Rollout) -> Result<()> {
             "time for each device",
             print::duration(Duration::from_millis(rollout.timeout_ms)),
         ),
+        ("devices that cannot take it", left_out(rollout)),
         ("created", print::time(rollout.created_at_ms)),
         ("created by", rollout.created_by.clone()),
         ("ended", print::time(rollout.ended_at_ms)),
@@ -158,6 +161,17 @@ fn print_rollout(rollout: &Rollout) -> Result<()> {
     ])?;
     let headings = ["wave", "", "devices", "succeeded", "failed", "canceled", "open"];
     print::table(&headings, rollout.waves.iter().map(wave_row).collect())
+}
+
+/// Empty when everybody takes part.
+fn left_out(rollout: &Rollout) -> String {
+    match rollout.left_out {
+        0 => String::new(),
+        devices => format!(
+            "{devices}: muster rollout updates {} --state refused",
+            rollout.rollout_id
+        ),
+    }
 }
 
 fn wave_row(wave: &Wave) -> Vec<String> {

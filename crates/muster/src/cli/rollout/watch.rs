@@ -110,6 +110,9 @@ fn sentence(now_ms: i64, rollout: &Rollout) -> String {
             text = format!("{text}, {count} {word}");
         }
     }
+    if rollout.left_out > 0 {
+        text = format!("{text}; {} cannot take it", rollout.left_out);
+    }
     text
 }
 
