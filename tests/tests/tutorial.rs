@@ -39,6 +39,44 @@ fn the_tutorial_does_what_it_says() {
 
 #[test]
 #[ignore = "takes long; tests/run runs it"]
+fn what_is_stolen_is_shut_out_as_its_page_says() {
+    let said = typed_out("docs/incidents.md", ["127.0.0.1:18899", "127.0.0.1:18099"]);
+    promised(
+        &said,
+        &[
+            ("muster device suspend pump-7", "suspended"),
+            ("muster device suspend pump-7", "revoked"),
+            ("--claim spring --reason", "revoked"),
+            ("muster why connect pump-7", "stolen from hall 3"),
+            ("muster why connect pump-7", "exit code 5"),
+            ("muster audit show --who eve", "exit code 5"),
+            ("--out eve-anew", "pump-7"),
+            ("muster cert renew-server", "eve"),
+        ],
+    );
+}
+
+#[test]
+#[ignore = "takes long; tests/run runs it"]
+fn firmware_goes_out_and_back_as_its_page_says() {
+    let said = typed_out("docs/rollouts.md", ["127.0.0.1:18900", "127.0.0.1:18100"]);
+    promised(
+        &said,
+        &[
+            ("muster rollout create r-1", "for 3 devices; 1 cannot take it"),
+            ("muster rollout create r-1", "exit code 1"),
+            ("muster rollout create r-1", "no certificate yet"),
+            ("muster rollout create r-1", "rolled-back"),
+            ("muster rollout pause r-2", "paused"),
+            ("muster rollout pause r-2", "2 of 2 devices succeeded"),
+            ("--version 3.1.0", "2 of 2 devices succeeded"),
+            ("--version 3.1.0", "3.1.0"),
+        ],
+    );
+}
+
+#[test]
+#[ignore = "takes long; tests/run runs it"]
 fn each_way_in_does_what_its_page_says() {
     let said = typed_out(
         "docs/provisioning.md",
