@@ -19,7 +19,7 @@ use crate::{process::Process, server::Server};
 const SOON: Duration = Duration::from_secs(1);
 /// Tries, since other tests keep the processors busy.
 const TRIES: usize = 5;
-/// How long memory may take to go down.
+/// How long memory may take to go down, and what the health check tells of the fault to be over.
 const SETTLING: Duration = Duration::from_secs(10);
 /// What a small process may grow by, whatever it had before: caches fill.
 const ALLOWANCE_KIB: u64 = 64 * 1024;
@@ -51,6 +51,33 @@ impl From<&Process> for Vitals {
             pid: process.pid(),
             log: process.log(),
         }
+    }
+}
+
+/// How soon others are served while somebody misbehaves: within a time, each time, or where other tests keep the
+/// processors busy at least once in five times.
+pub struct Promptness {
+    within: Duration,
+    late: Vec<Duration>,
+}
+
+impl Promptness {
+    /// Within this time.
+    pub fn within(within: Duration) -> Promptness {
+        Promptness {
+            within,
+            late: Vec::new(),
+        }
+    }
+
+    /// It took so long this time.
+    pub fn took(&mut self, took: Duration) {
+        if took < self.within {
+            self.late.clear();
+        } else {
+            self.late.push(took);
+        }
+        assert!(self.late.len() < TRIES, "late again and again: {:?}", self.late);
     }
 }
 
@@ -87,7 +114,13 @@ pub async fn gets_in(endpoint: &Endpoint, probe: &Identity) {
 }
 
 async fn is_healthy(http: SocketAddr) {
-    let (status, answer) = health(http).await;
+    let begun = Instant::now();
+    let (mut status, mut answer) = health(http).await;
+    // A trouble is told until the service has gone on.
+    while status != 200 && begun.elapsed() < SETTLING {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        (status, answer) = health(http).await;
+    }
     assert_eq!(status, 200, "{answer}");
 }
 

@@ -43,7 +43,7 @@ mod wire;
 mod world;
 
 pub use audit::Verdict;
-pub use checkup::{Vitals, checkup, gets_in, health, memory_kib};
+pub use checkup::{Promptness, Vitals, checkup, gets_in, health, memory_kib};
 pub use crew::Crew;
 pub use files::{cargo_output, muster, muster_program, repository, write_identity};
 pub use in_turn::{agent, kill_in_turn};

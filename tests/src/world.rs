@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use client::{Client, Endpoint, Identity, Inbox};
+use client::{Client, Endpoint, Identity, Inbox, Options};
 use contract::{
     Root, ServiceName,
     v1::{self, Stage},
@@ -12,6 +12,9 @@ use crate::{
     files::{muster, write_identity},
     server::Server,
 };
+
+/// How long a connection may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Somebody connected: the client, and what it is sent unasked.
 pub struct Person {
@@ -136,7 +139,12 @@ impl World {
 
     /// Connects with an identity.
     pub async fn connect(&self, identity: &Identity, suffix: &str) -> Person {
-        let connected = Client::connect(&self.endpoint(), identity, Root::default(), suffix).await;
+        let options = Options {
+            suffix: suffix.to_owned(),
+            first: PATIENCE,
+            ..Options::default()
+        };
+        let connected = Client::connect_with(&self.endpoint(), identity, Root::default(), options).await;
         let (client, inbox) = connected.unwrap();
         Person { client, inbox }
     }
@@ -242,7 +250,7 @@ impl World {
 
     /// Waits until a device is in a stage.
     pub async fn until_stage(&self, admin: &Person, id: &str, stage: Stage) {
-        for _ in 0..300 {
+        for _ in 0..600 {
             if self.shown(admin, id).await.stage() == stage {
                 return;
             }

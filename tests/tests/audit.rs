@@ -102,7 +102,7 @@ async fn who_asked_from_where_and_what_came_of_it() {
 
 /// The entry of something that the front door decided.
 async fn until(admin: &Person, verb: &str) -> AuditEntry {
-    for _ in 0..200 {
+    for _ in 0..600 {
         if let Some(entry) = of(&read(admin, ServiceName::Monitoring).await, verb).first() {
             return (*entry).clone();
         }
@@ -166,7 +166,7 @@ async fn a_kill_breaks_no_chain_and_a_forger_is_found_offline() {
     let folder = w.folder().to_owned();
     let server = format!("127.0.0.1:{}", w.endpoint().port);
     let said = |command: &[&str]| muster(&folder, &[&["--server", &server], command].concat());
-    for _ in 0..60 {
+    for _ in 0..240 {
         let heads = said(&["--json", "events", "--filter", "audit/+/head", "--replay-only"]);
         std::fs::write(folder.join("heads"), &heads).unwrap();
         let newest = heads.lines().rfind(|line| line.contains("registry.audit.head"));

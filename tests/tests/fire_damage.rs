@@ -18,7 +18,7 @@ use rand::{Rng, seq::IndexedRandom};
 use world::{Process, Tally, World, times};
 
 /// How long a start may take on a busy machine, repairs included.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Devices whose records are compared.
 const DEVICES: usize = 400;
 

@@ -62,7 +62,7 @@ async fn a_second_process_on_the_folder_is_refused_and_the_first_does_not_notice
         let mut second = Process::spawn(Process::command(scene.world.folder(), arguments, &[]));
         let ended = second.ended(Duration::from_secs(20)).expect("it ends");
         assert_eq!(ended.code(), Some(1));
-        let log = second.ready(Duration::from_secs(1)).unwrap_err();
+        let log = second.ready(Duration::from_secs(20)).unwrap_err();
         assert!(log.contains("is in use by another process"), "{log}");
         println!("{arguments:?} is refused after {:?}", begun.elapsed());
         tally.recovered(scene.recovered(Instant::now()).await);
@@ -107,7 +107,7 @@ async fn a_folder_that_cannot_be_written_is_an_error_that_names_it() {
     };
     let mut process = Process::spawn(Process::command(world.folder(), &["up"], &[]));
     let ended = process.ended(Duration::from_secs(20)).expect("it ends");
-    let log = process.ready(Duration::from_secs(1)).unwrap_err();
+    let log = process.ready(Duration::from_secs(20)).unwrap_err();
     assert_eq!(ended.code(), Some(1), "{log}");
     assert!(log.contains(world.folder().to_str().unwrap()), "{log}");
     assert!(log.contains("ead-only"), "{log}");

@@ -15,7 +15,7 @@ use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use wire::Wire;
-use world::{Scene, Tally, gets_in, muster, times};
+use world::{Promptness, Scene, Tally, gets_in, muster, times};
 
 const PING: [u8; 2] = [0xC0, 0];
 const PONG: u8 = 0xD0;
@@ -63,14 +63,14 @@ async fn enter(port: u16, tls: &Arc<ClientConfig>, hello: &[u8]) -> (Wire, u8) {
 }
 
 /// Whether it is still connected: it is answered once all that it has sent was read.
-async fn answers(wire: &mut Wire) {
+async fn answers(wire: &mut Wire) -> bool {
     wire.send(&PING).await;
     loop {
         match wire.next().await {
-            Ok(packet) if packet.first == PONG => return,
+            Ok(packet) if packet.first == PONG => return true,
             Ok(packet) if packet.first & 0xF0 == 0x30 => {}
             Err(why) if why == "nothing in time" => {}
-            other => panic!("{other:?}"),
+            _ => return false,
         }
     }
 }
@@ -87,7 +87,7 @@ async fn flood(scene: &Scene, publishes: usize, bytes: usize) -> Duration {
     let begun = Instant::now();
     let flooding = tokio::spawn(async move {
         wire.send(&packets).await;
-        answers(&mut wire).await;
+        assert!(answers(&mut wire).await, "it is sent away");
         begun.elapsed()
     });
     while !flooding.is_finished() {
@@ -138,6 +138,7 @@ async fn more_connections_than_may_come_wait_for_their_handshake() {
         crowd.spawn(Wire::open(port, tls.clone()));
     }
     // Whoever is in does not notice.
+    let mut others_are = Promptness::within(Duration::from_secs(3));
     while !crowd.is_empty() {
         let shaken = tokio::time::timeout(Duration::from_millis(500), async {
             while let Some(one) = crowd.join_next().await {
@@ -145,8 +146,7 @@ async fn more_connections_than_may_come_wait_for_their_handshake() {
             }
         });
         let _ = shaken.await;
-        let noticed = scene.recovered(Instant::now()).await;
-        assert!(noticed < Duration::from_secs(3), "{noticed:?}");
+        others_are.took(scene.recovered(Instant::now()).await);
     }
     let took = begun.elapsed();
     println!("the last of {CROWD} shook hands after {took:?}");
@@ -221,8 +221,12 @@ async fn two_holders_of_one_key_do_not_end_each_other_s_sessions_for_ever() {
     // The first takes over nobody; twelve at once, and one each five seconds.
     assert!(f64::from(let_in) <= 1.0 + 12.0 + 12.0 * minutes + 1.0, "{let_in}");
     assert!(refused > 0 && met(&scene, "takeovers_per_minute") >= u64::from(refused));
-    assert_eq!(held.len(), 1, "one of them has the session");
-    answers(&mut held[0]).await;
+    // One that was taken over at the very end may not have read that yet.
+    let mut holders = 0;
+    for wire in &mut held {
+        holders += usize::from(answers(wire).await);
+    }
+    assert_eq!(holders, 1, "one of them has the session");
     scene.end(tally).await;
 }
 
@@ -273,7 +277,7 @@ async fn a_storm_of_connections_that_come_and_go_leaves_nothing_behind() {
     }
     println!("{all} connections in {:?}", begun.elapsed());
     let settled = Instant::now();
-    while descriptors(pid) > before + 8 && settled.elapsed() < Duration::from_secs(10) {
+    while descriptors(pid) > before + 8 && settled.elapsed() < Duration::from_secs(60) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(

@@ -96,6 +96,17 @@ async fn nothing_that_was_acknowledged_is_lost_under_redb() {
     nothing_is_lost(world, KILLS_OF_REDB).await;
 }
 
+/// Waits for what the load does by itself, on a busy machine as well.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..6_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never comes about that {what}");
+}
+
 async fn nothing_is_lost(mut world: World, kills: u64) {
     let admin = Arc::new(world.admin().await);
     let ids: Vec<String> = (0..DEVICES).map(|n| format!("pump-{n}")).collect();
@@ -120,7 +131,11 @@ async fn nothing_is_lost(mut world: World, kills: u64) {
         world.start().await;
     }
     // Everybody gets through once more, so that the journals end in acknowledgements.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let so_far = |journal: &Arc<Journal>| journal.acknowledged.load(Ordering::Relaxed);
+    for journal in journals.values() {
+        let before = so_far(journal);
+        until("a device gets through", || so_far(journal) > before).await;
+    }
     stop.store(true, Ordering::Relaxed);
     let registered = registrar.await.unwrap();
     for reporter in reporters {
@@ -181,6 +196,8 @@ struct Holder {
     roots: String,
     held: Vec<Held>,
     newest: Option<Identity>,
+    /// How many certificates all of them were given.
+    issued: Arc<AtomicU64>,
 }
 
 impl Holder {
@@ -211,6 +228,7 @@ impl Holder {
         let asked = client.ask::<v1::Signed>(ServiceName::Provisioning, verb, &request);
         if let Ok(signed) = asked.await {
             self.newest = Some(Identity::from_pem(&signed.certificate, &key, &self.roots).unwrap());
+            self.issued.fetch_add(1, Ordering::Relaxed);
             self.held.push(Held {
                 device: self.id.clone(),
                 serial: signed.serial,
@@ -250,7 +268,7 @@ async fn what_a_device_holds_is_known() {
     let names: Vec<_> = ids.iter().map(String::as_str).collect();
     world.register(&admin, &names).await;
     let claim = world.claim(&admin, "line", 1_000).await;
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, given) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let holders = ids.iter().map(|id| Holder {
         id: id.clone(),
         endpoint: world.endpoint(),
@@ -258,6 +276,7 @@ async fn what_a_device_holds_is_known() {
         roots: world.roots(),
         held: Vec::new(),
         newest: None,
+        issued: given.clone(),
     });
     let holders: Vec<_> = holders
         .map(|holder| tokio::spawn(holder.renew(stop.clone())))
@@ -268,7 +287,9 @@ async fn what_a_device_holds_is_known() {
         world.kill();
         world.start().await;
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // They go on after the last one.
+    let wanted = given.load(Ordering::Relaxed).max(kills) + DEVICES as u64;
+    until("devices renew", || given.load(Ordering::Relaxed) > wanted).await;
     stop.store(true, Ordering::Relaxed);
 
     let (mut issued, mut wrong) = (0, Vec::new());
@@ -294,7 +315,7 @@ async fn what_a_device_holds_is_known() {
         ..v1::ListCertificates::default()
     };
     let mut left = None;
-    for _ in 0..100 {
+    for _ in 0..600 {
         let listed: v1::CertificatesListed = admin.ask(ServiceName::Provisioning, "list", &planned).await;
         left = listed.certificates.first().cloned();
         if left.is_none() {

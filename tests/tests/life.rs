@@ -53,14 +53,22 @@ async fn registered_provisioned_active_quarantined_released_revoked() {
     })
     .await;
     assert!(kicked == Ok(true) && begun.elapsed() < Duration::from_secs(2));
-    // It does not come back.
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let request = v1::ShowStatus {
-        device_id: "pump-7".into(),
-        ..Default::default()
+    // Monitoring hears of it, and it does not come back.
+    let is_online = async || {
+        let request = v1::ShowStatus {
+            device_id: "pump-7".into(),
+            ..Default::default()
+        };
+        let shown: v1::StatusShown = admin.ask(ServiceName::Monitoring, "show", &request).await;
+        shown.status.unwrap().connectivity() == v1::Connectivity::Online
     };
-    let shown: v1::StatusShown = admin.ask(ServiceName::Monitoring, "show", &request).await;
-    assert_ne!(shown.status.unwrap().connectivity(), v1::Connectivity::Online);
+    let heard = Instant::now();
+    while is_online().await {
+        assert!(heard.elapsed() < Duration::from_secs(60), "it stays online");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!is_online().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,7 @@ use rustls::ClientConfig;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use websocket::WebSocket;
-use world::{Person, Vitals, World, checkup, gets_in, memory_kib};
+use world::{Person, Promptness, Vitals, World, checkup, gets_in, memory_kib};
 
 /// Bad user name or password (MQTT 5, table 3-1).
 const NO: u8 = 0x86;
@@ -178,11 +178,11 @@ async fn a_token_opens_until_it_is_taken_back_or_ends() {
     let shown = ask(&mut unharmed, "registry/show", json!({ "device_id": "pump-7" })).await;
     assert_eq!(shown["device"]["restriction"], "RESTRICTION_SUSPENDED");
 
-    let (short, _) = open.token("2s");
+    let (short, _) = open.token("5s");
     let begun = Instant::now();
     let mut brief = open.bob(&short).await;
     let out = shut_out(&mut brief).await;
-    assert!(out < begun + Duration::from_secs(2) + SOON, "{:?}", out - begun);
+    assert!(out < begun + Duration::from_secs(5) + SOON, "{:?}", out - begun);
 
     // A disabled account is out as well.
     open.muster(&[
@@ -325,10 +325,11 @@ async fn passwords_that_are_looked_at_hold_up_nobody() {
         });
     }
     let working = async {
-        let mut slowest = Duration::ZERO;
+        let (mut slowest, mut bob_is) = (Duration::ZERO, Promptness::within(Duration::from_secs(2)));
         for _ in 0..20 {
             let begun = Instant::now();
             ask(&mut bob, "registry/list", json!({})).await;
+            bob_is.took(begun.elapsed());
             slowest = slowest.max(begun.elapsed());
         }
         slowest
@@ -341,7 +342,6 @@ async fn passwords_that_are_looked_at_hold_up_nobody() {
         of(0x89)
     );
     assert_eq!(of(NO) + of(0x89), 100, "{said:?}");
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     gets_in(&open.world.endpoint(), &probe).await;
     let vitals = [Vitals::from(open.world.server())];
     checkup(&open.world.endpoint(), &probe, &vitals, before_kib).await;
@@ -408,8 +408,14 @@ async fn guessing_and_flooding_open_nothing_and_harm_nobody() {
     assert_eq!(listed["devices"].as_array().map(Vec::len), Some(1), "{listed}");
     let admin = open.world.folder().join("people/admin");
     assert_eq!(open.try_as(Some(&admin), "operators/admin", "").await, 0);
-    // From the address that floods nobody logs in for a while, which is counted.
-    assert_eq!(open.try_as(None, "operators/bob", &token).await, NO);
+    // From the address that floods nobody logs in for a while, which is counted. A pause that has just passed begins
+    // anew, and twice as long, with the next failure.
+    let mut said = Vec::new();
+    while said.len() < 2 && !said.contains(&NO) {
+        assert_eq!(open.try_as(None, "operators/eve", "mst_x").await, NO);
+        said.push(open.try_as(None, "operators/bob", &token).await);
+    }
+    assert!(said.contains(&NO), "{said:?}");
     let limits = open.muster(&["broker", "limits"]);
     let row = limits
         .lines()
@@ -419,20 +425,28 @@ async fn guessing_and_flooding_open_nothing_and_harm_nobody() {
         .split_whitespace()
         .any(|cell| cell.parse::<u64>().is_ok_and(|n| n > 20));
     assert!(met, "{limits}");
-    let told = open.muster(&[
-        "--json",
-        "events",
-        "--service",
-        "monitoring",
-        "--filter",
-        "clients/#",
-        "--replay-only",
-    ]);
-    let told: Vec<_> = told
-        .lines()
-        .filter(|line| line.contains("login-failed"))
-        .collect();
-    assert_eq!(told.len(), 1, "one a minute: {told:?}");
+    let told = async || {
+        loop {
+            let events = open.muster(&[
+                "--json",
+                "events",
+                "--service",
+                "monitoring",
+                "--filter",
+                "clients/#",
+                "--replay-only",
+            ]);
+            let told = events.lines().filter(|line| line.contains("login-failed"));
+            let told: Vec<_> = told.map(str::to_owned).collect();
+            if !told.is_empty() {
+                return told;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let told = tokio::time::timeout(Duration::from_secs(60), told()).await;
+    let (told, minutes) = (told.expect("it is told"), begun.elapsed().as_secs() as usize / 60);
+    assert!(told.len() <= 1 + minutes, "one a minute: {told:?}");
 
     drop(hanging);
     let vitals = [Vitals::from(open.world.server())];

@@ -681,7 +681,7 @@ async fn the_passphrase_comes_from_a_descriptor_a_credential_or_the_environment(
         server.stdin.take().unwrap().write_all(b"ca horse\n").unwrap();
         let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
         assert_eq!(lines.next().unwrap().unwrap(), "ready", "{source}");
-        let _ = Command::new("kill").arg(server.id().to_string()).status();
-        server.wait().unwrap();
+        let asked = Command::new("kill").arg(server.id().to_string()).status();
+        assert!(asked.unwrap().success() && server.wait().unwrap().success());
     }
 }

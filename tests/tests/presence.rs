@@ -8,7 +8,7 @@ use serde_json::Value;
 use world::{Person, Process, World};
 
 /// How long an event may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The data of the next event of this name.
 async fn event(follower: &mut Person, name: &str) -> Value {

@@ -30,7 +30,7 @@ fn told(world: &World, arguments: &[&str]) -> Value {
 /// What the front door has for a device, or sends it.
 async fn order(device: &mut Person) -> v1::RenewOrder {
     loop {
-        let delivery = tokio::time::timeout(Duration::from_secs(30), device.inbox.recv());
+        let delivery = tokio::time::timeout(Duration::from_secs(60), device.inbox.recv());
         let delivery = delivery.await.expect("an order").unwrap();
         if delivery.topic.ends_with("/down/provisioning/renew") {
             return contract::wire::decode(&delivery.payload, "").unwrap();
@@ -52,7 +52,7 @@ async fn renewed(world: &World, device: &Person, id: &str) -> Identity {
 
 /// Waits until one device of two has come back with its next certificate, and the other one has its order.
 async fn until_one_is_renewed(world: &World, id: &str) {
-    for _ in 0..300 {
+    for _ in 0..600 {
         let shown = told(world, &["cert", "renewals", "show", id]);
         if shown["renewed"] == 1 && shown["told"] == 1 {
             return;
@@ -169,7 +169,7 @@ async fn whoever_has_one_group_has_its_devices_renew_and_no_others() {
     assert!(code == Some(3) && errors.contains("no device fits"), "{errors}");
     let begun = told(&world, &eve);
     let id = begun["id"].as_str().unwrap();
-    for _ in 0..200 {
+    for _ in 0..600 {
         if told(&world, &["--as", "eve", "cert", "renewals", "show", id])["told"] == 1 {
             break;
         }
@@ -181,7 +181,7 @@ async fn whoever_has_one_group_has_its_devices_renew_and_no_others() {
 }
 
 async fn says(agent: &Process, what: &str) {
-    for _ in 0..300 {
+    for _ in 0..600 {
         if agent.log().contains(what) {
             return;
         }
@@ -202,7 +202,7 @@ async fn an_agent_that_was_away_renews_when_it_is_back() {
     device.kill();
     let begun = told(&world, &["cert", "renew-all", "--device", "pump-1", "--yes"]);
     let id = begun["id"].as_str().unwrap().to_owned();
-    for _ in 0..200 {
+    for _ in 0..600 {
         if told(&world, &["cert", "renewals", "show", &id])["told"] == 1 {
             break;
         }
@@ -234,7 +234,7 @@ async fn one_that_comes_back_finds_its_order_until_it_is_taken_back() {
         &["cert", "renew-all", "--where", "model = 'pump'", "--yes"],
     );
     let id = begun["id"].as_str().unwrap().to_owned();
-    for _ in 0..200 {
+    for _ in 0..600 {
         let shown = told(&world, &["cert", "renewals", "show", &id]);
         // The other one has no certificate that could be renewed.
         if shown["told"] == 1 && shown["failed"] == 1 {

@@ -8,7 +8,7 @@ use contract::{Root, ServiceName, v1};
 use serde_json::Value;
 use world::{World, cargo_output, muster};
 
-/// Tenths of a second: the server follows within six seconds, and the machine may be busy.
+/// Tenths of a second: the server follows within eight seconds, and the machine may be busy.
 const PATIENCE: usize = 600;
 
 /// The issuing CAs as `muster ca list` names them: mark and state.

@@ -96,6 +96,16 @@ fn status(world: &World, serial: &str) -> String {
     found.unwrap_or_else(|| panic!("{serial}: {all:?}")).1.clone()
 }
 
+/// Waits until a certificate has this status in the records: the files change first.
+async fn until_status(world: &World, serial: &str, expected: &str) {
+    let end = Instant::now() + PATIENCE;
+    while !status(world, serial).contains(expected) {
+        let all = recorded(world);
+        assert!(Instant::now() < end, "{serial} is not {expected}: {all:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_lived_certificate_is_replaced_while_devices_stay_connected() {
     // Long enough for a busy machine, short enough to be waited for: two thirds are twenty seconds.
@@ -116,8 +126,8 @@ async fn a_short_lived_certificate_is_replaced_while_devices_stay_connected() {
 
     // Nobody asks for this one.
     let third = shown_after(&world, &second.serial_hex).await;
+    until_status(&world, &third.serial_hex, "active").await;
     assert!(status(&world, &second.serial_hex).contains("retired"));
-    assert!(status(&world, &third.serial_hex).contains("active"));
     let asked = v1::GetAuthorities::default();
     let _: v1::Authorities = pump.ask(ServiceName::Provisioning, "authorities", &asked).await;
     assert_eq!(address(&world, "pump-7"), from, "it was never disconnected");

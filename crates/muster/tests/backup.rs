@@ -46,7 +46,7 @@ fn ends(output: &Output, code: i32, words: &[&str]) {
 /// An installation has its first revocation list half a second after its first start.
 fn until_listed(installation: &Installation) -> PathBuf {
     let list = installation.path("state/provisioning/files/crl.pem");
-    for _ in 0..200 {
+    for _ in 0..600 {
         if list.exists() {
             return list;
         }
@@ -332,7 +332,7 @@ fn lists_of_installations_that_made_room_are_taken_over_again_and_again() {
     until_listed(&installation);
     let empty = lists(&installation);
     installation.good(&["cert", "revoke", "--operator", "bob", "--yes"]);
-    for _ in 0..200 {
+    for _ in 0..600 {
         if lists(&installation) != empty {
             break;
         }

@@ -35,7 +35,7 @@ fn follower(server: &Installation) -> (Follower, String) {
         if let Some(session) = following {
             return (follower, session["client_id"].as_str().unwrap().to_owned());
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{sessions:?}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{sessions:?}");
     }
 }
 
@@ -47,7 +47,7 @@ fn gone(server: &Installation, client: &str) {
         if sessions.iter().all(|session| session["client_id"] != client) {
             return;
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{sessions:?}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{sessions:?}");
     }
 }
 
@@ -113,7 +113,13 @@ fn an_operator_sees_limits_and_listeners() {
         table.contains("kept_for_device.messages") && table.contains("counted since"),
         "{table}"
     );
-    let listeners = server.documents(&["broker", "listeners"]);
+    // Whoever asked before may not be gone yet.
+    let begun = Instant::now();
+    let mut listeners = server.documents(&["broker", "listeners"]);
+    while listeners[0]["sessions"] != 1 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{listeners:?}");
+        listeners = server.documents(&["broker", "listeners"]);
+    }
     assert_eq!(listeners.len(), 1);
     assert_eq!(
         (

@@ -236,7 +236,7 @@ fn ten_thousand_rows_with_a_bad_one_are_imported_again_and_again() {
         let group: serde_json::Value = serde_json::from_str(&listed).unwrap();
         (group["members"].clone(), group["settling"].clone())
     };
-    let settled = (0..200).any(|_| {
+    let settled = (0..1_200).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(50));
         members() == ("1000".into(), serde_json::Value::Null)
     });

@@ -16,7 +16,7 @@ fn retired(installation: &Installation) -> String {
     installation.ends(&["device", "retirement", "pump-7"], 3);
     installation.good(&["device", "retire", "pump-7", "--reason", "sold", "--yes"]);
     let file = installation.path(OUT).display().to_string();
-    for _ in 0..100 {
+    for _ in 0..600 {
         let output = installation.run(&["device", "retirement", "pump-7", "--out", &file]);
         match output.status.code() {
             Some(0) => return file,
@@ -99,7 +99,7 @@ fn its_key_is_sealed_with_the_ca_keys_and_records_wait_for_it() {
     installation.good(&["device", "retire", "pump-7", "--yes"]);
     let waits =
         |installation: &Installation| shown(installation)["waits_for"].as_str().unwrap_or("").to_owned();
-    for _ in 0..100 {
+    for _ in 0..600 {
         if waits(&installation).contains("retirement.key") {
             break;
         }

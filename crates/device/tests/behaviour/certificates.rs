@@ -68,8 +68,9 @@ async fn refused_or_given_anothers_certificate_it_asks_again_under_a_new_key() {
     let (world, watch) = (World::new().await, Watch::default());
     world.state.lock().refuses_to_sign = true;
     let pump = Pump::start(&world.settings("pump-7"), &watch).await;
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    assert!(watch.heard(|e| matches!(e, Event::Problem { what } if what.contains("not registered"))) > 0);
+    watch
+        .until(|e| matches!(e, Event::Problem { what } if what.contains("not registered")))
+        .await;
     {
         let mut state = world.state.lock();
         state.refuses_to_sign = false;

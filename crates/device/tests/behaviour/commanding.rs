@@ -44,7 +44,7 @@ async fn it_asks_does_tells_and_comes_when_called() {
     assert_eq!((told("c-3").output.len(), told("c-3").output_cut), (4_096, true));
 
     let mut brief = order("c-4", "hang", "{}");
-    brief.remaining_ms = 300;
+    brief.remaining_ms = 1_000;
     world.state.lock().orders.push(brief);
     world.push(
         "pump-7",
@@ -313,9 +313,7 @@ async fn a_long_output_is_sent_in_pieces_from_where_it_was_cut_off() {
     }
     let is_over =
         |event: &Event| matches!(event, Event::Command { step, .. } if *step == CommandStep::Succeeded);
-    while watch.heard(is_over) == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    watch.until(is_over).await;
     pump.stop().await;
     assert!(!settings.folder.join("command-output").exists());
 }

@@ -95,17 +95,12 @@ async fn an_offline_start_has_its_configuration() {
     world.stop();
     let again = Watch::default();
     let pump = Pump::start(&settings, &again).await;
-    for _ in 0..200 {
-        if !again.configs.lock().is_empty() {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    assert_eq!(again.configs.lock().clone(), [r#"{"a":1}"#]);
     let applied = Event::Configured {
         version: 3,
         error: None,
     };
+    again.until(|event| *event == applied).await;
+    assert_eq!(again.configs.lock().clone(), [r#"{"a":1}"#]);
     assert_eq!(again.heard(|event| *event == applied), 1);
     pump.stop().await;
 }

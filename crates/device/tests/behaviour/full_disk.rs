@@ -52,8 +52,8 @@ async fn it_comes_up_beats_and_takes_its_update_once_there_is_room() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let beats = world.state.lock().heartbeats;
     world.until("it beats", |s| s.heartbeats > beats + 2).await;
-    let told = |name: &str| watch.heard(|e| matches!(e, Event::Problem { what } if what.contains(name)));
-    assert!(told("boots") > 0 && told("update.json") > 0);
+    problem_with(&watch, "boots").await;
+    problem_with(&watch, "update.json").await;
 
     for name in ["boots", "update.json"] {
         free(&settings.folder, name);
@@ -70,15 +70,12 @@ async fn what_it_is_told_while_it_asks_is_asked_for_again() {
     let settings = world.settings("pump-7");
     fs::create_dir_all(&settings.folder).unwrap();
     fill(&settings.folder, "update.json");
-    world.state.lock().late = Duration::from_secs(1);
+    world.state.lock().late = Duration::from_secs(3);
     let pump = Pump::start(&settings, &watch).await;
     world.until("it asks", |s| s.asked == 1).await;
     let image = image(3, 9_000);
     world.assign("pump-7", &release("r1", 3, &image), &image);
-    let full = || watch.heard(|e| matches!(e, Event::Problem { what } if what.contains("update.json")));
-    while full() == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    problem_with(&watch, "update.json").await;
     assert_eq!(world.state.lock().asked, 1, "the first answer is under way");
     free(&settings.folder, "update.json");
     update_is_taken(&world).await;
@@ -86,9 +83,9 @@ async fn what_it_is_told_while_it_asks_is_asked_for_again() {
 }
 
 async fn problem_with(watch: &Watch, name: &str) {
-    while watch.heard(|e| matches!(e, Event::Problem { what } if what.contains(name))) == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    watch
+        .until(|e| matches!(e, Event::Problem { what } if what.contains(name)))
+        .await;
 }
 
 /// The start script must know of an image before it is tried: else the old one runs, and seems to be the new one.
@@ -167,14 +164,10 @@ async fn it_gets_its_first_certificate_once_there_is_room() {
     fs::create_dir_all(&settings.folder).unwrap();
     fill(&settings.folder, "request.pem");
     let pump = Pump::start(&settings, &watch).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(watch.heard(|e| matches!(e, Event::Problem { what } if what.contains("request.pem"))) > 0);
+    problem_with(&watch, "request.pem").await;
     free(&settings.folder, "request.pem");
     fill(&settings.folder, "identity.pem");
-    let full = || watch.heard(|e| matches!(e, Event::Problem { what } if what.contains("identity.pem")));
-    while full() == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    problem_with(&watch, "identity.pem").await;
     free(&settings.folder, "identity.pem");
     world.until("it reports", |s| !s.reports.is_empty()).await;
     pump.stop().await;

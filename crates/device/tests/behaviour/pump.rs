@@ -113,6 +113,17 @@ impl Watch {
         self.events.lock().iter().filter(|event| holds(event)).count()
     }
 
+    /// Waits until it was told of something.
+    pub(crate) async fn until(&self, holds: impl Fn(&Event) -> bool) {
+        for _ in 0..6_000 {
+            if self.heard(&holds) > 0 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("it is never told: {:?}", self.events.lock());
+    }
+
     pub(crate) fn steps(&self) -> Vec<UpdateStep> {
         let mut steps: Vec<_> = self
             .events

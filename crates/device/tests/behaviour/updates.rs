@@ -142,11 +142,14 @@ async fn an_image_that_loses_the_server_goes_back() {
     );
     world.stop();
     let pump = Pump::start(&settings, &watch).await;
-    tokio::time::sleep(Duration::from_millis(2_000)).await;
-    assert_eq!(
-        std::fs::read_to_string(settings.folder.join("active")).unwrap(),
-        "a\n"
-    );
+    let marked = || std::fs::read_to_string(settings.folder.join("active")).unwrap();
+    for _ in 0..3_000 {
+        if marked() == "a\n" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(marked(), "a\n");
     world.start().await;
     is_over(&world).await;
     pump.stop().await;

@@ -197,7 +197,7 @@ impl World {
 
     /// Waits until something holds.
     pub(crate) async fn until(&self, what: &str, holds: impl Fn(&State) -> bool) {
-        for _ in 0..1_500 {
+        for _ in 0..6_000 {
             if holds(&self.state.lock()) {
                 return;
             }

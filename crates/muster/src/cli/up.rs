@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use contract::id::ServiceName;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Global, print};
 use crate::{
@@ -68,13 +69,15 @@ fn run(global: &Global, parts: &Parts) -> Result<()> {
 
 async fn serve(global: &Global, config: &Config, parts: &Parts) -> Result<()> {
     let running = up::start(config, parts).await?;
+    // Whoever is told that it is ready may ask it to stop.
+    let stop = stop_signal();
     // Nobody may read it any more (`muster up | head -1`): that is no reason not to serve.
     if let Err(error) = say_bound(global, &running.bound) {
         tracing::warn!("nobody reads where it can be reached: {error:#}");
     }
     // Without systemd there is nobody to notify.
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
-    running.until(stop_signal()).await
+    running.until(stop).await
 }
 
 fn say_bound(global: &Global, bound: &Bound) -> Result<()> {
@@ -104,15 +107,23 @@ fn say_bound(global: &Global, bound: &Bound) -> Result<()> {
     ])
 }
 
-/// Resolves when the process is asked to stop.
-pub(super) async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Resolves when the process is asked to stop. From the call on, not from the first poll on, the signals no longer end it.
+pub(super) fn stop_signal() -> impl Future<Output = ()> {
+    let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+    async {
+        tokio::select! {
+            () = comes(interrupt) => {}
+            () = comes(terminate) => {}
+        }
+    }
+}
+
+async fn comes(signal: std::io::Result<Signal>) {
+    match signal {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        // It ends the process as ever.
+        Err(_) => std::future::pending().await,
     }
 }

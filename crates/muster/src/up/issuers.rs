@@ -14,8 +14,9 @@ use super::{
 };
 use crate::config::Config;
 
-/// One look more than the front door waits for: it trusts a new CA before anything is signed by it.
-const SETTLED: u32 = 2;
+/// Two looks more than the front door waits for, which may see a change one look later than this: it trusts a new CA
+/// before anything is signed by it.
+const SETTLED: u32 = 3;
 
 /// Opens those that are listed.
 pub(super) fn open(config: &Config) -> Result<Issuers> {

@@ -97,6 +97,7 @@ impl Serve {
             renew_after_ms,
             known: KnownElsewhere::new(client.clone(), self.fresh),
         };
+        let stop = stop_signal();
         say_bound(global, listener.local_addr()?)?;
         let edge = Arc::new(Edge::new(secret, tls, desk));
         let gone = async {
@@ -105,7 +106,7 @@ impl Serve {
         };
         tokio::select! {
             () = edge.accept(listener) => {}
-            () = stop_signal() => {}
+            () = stop => {}
             () = gone => {
                 let message = "the server has closed the operator's connection for good; is its certificate revoked?";
                 return Err(Failure::new(Exit::Denied, message).into());
