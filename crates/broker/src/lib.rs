@@ -39,7 +39,7 @@ pub use self::config::{
     EstListener, FrontDoorConfig, PrincipalListener, TlsMaterial, WallClock, WebSocketListener,
 };
 use self::{entrance::Entrance, principals::Gate, router::Router, shared::Shared, tls::Handshakes};
-pub use session::Limits;
+pub use session::{Hoard, Limits};
 
 /// How often the door looks at the time.
 const TICK: Duration = Duration::from_millis(100);

@@ -2,6 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::{
+    limits::{TOPIC_BYTES, TOPIC_LEVELS},
+    topic::measure,
+};
+
 /// A valid topic filter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Filter(Box<str>);
@@ -9,7 +14,7 @@ pub struct Filter(Box<str>);
 /// Why a text is no topic filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a topic filter: `#` stands last and alone, `+` alone between slashes, at most 512 bytes, no NUL"
+    "not a topic filter: `#` stands last and alone, `+` alone between slashes, at most {TOPIC_BYTES} bytes and {TOPIC_LEVELS} levels, no NUL"
 )]
 pub struct BadFilter;
 
@@ -17,7 +22,7 @@ impl FromStr for Filter {
     type Err = BadFilter;
 
     fn from_str(text: &str) -> Result<Filter, BadFilter> {
-        if text.is_empty() || text.len() > 512 || text.contains('\0') || text.starts_with("$share") {
+        if text.is_empty() || measure(text).is_err() || text.contains('\0') || text.starts_with("$share") {
             return Err(BadFilter);
         }
         let mut levels = text.split('/').peekable();
@@ -134,8 +139,13 @@ mod tests {
             "a\0",
             "$share/g/#",
             "$share//x",
+            &"a".repeat(TOPIC_BYTES + 1),
+            &"/".repeat(TOPIC_LEVELS),
         ] {
             assert!(bad.parse::<Filter>().is_err(), "{bad:?}");
+        }
+        for good in ["a".repeat(TOPIC_BYTES), "/".repeat(TOPIC_LEVELS - 1)] {
+            assert!(good.parse::<Filter>().is_ok(), "{good:?}");
         }
     }
 

@@ -10,6 +10,10 @@ pub const REQUEST_ID_BYTES: usize = 128;
 pub const JSON_DEPTH: usize = 32;
 /// The largest payload any verb takes; also the MQTT packet limit less its header.
 pub const PAYLOAD_BYTES: usize = 256 * 1024;
+/// Longest topic and topic filter, bytes: the longest of ours has some 400, below a root of four long levels.
+pub const TOPIC_BYTES: usize = 512;
+/// Their most levels: ours have ten, and a response topic may go on below them.
+pub const TOPIC_LEVELS: usize = 32;
 /// Most bytes of one firmware block.
 pub const BLOCK_BYTES: usize = 32 * 1024;
 /// How long an answer is remembered for repeats of its request.

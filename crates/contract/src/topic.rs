@@ -14,8 +14,29 @@ use std::{fmt, str::FromStr};
 use crate::{
     filter::Filter,
     id::{Id, Kind, Principal, ServiceName},
+    limits,
     verb::{self, Verb},
 };
+
+/// How a topic, or a filter, is longer than any that is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TooLong {
+    /// It has more than [`limits::TOPIC_BYTES`].
+    Bytes,
+    /// It has more than [`limits::TOPIC_LEVELS`].
+    Levels,
+}
+
+/// Whether a topic, or a filter, is of a length that is looked at.
+pub fn measure(topic: &str) -> Result<(), TooLong> {
+    if topic.len() > limits::TOPIC_BYTES {
+        return Err(TooLong::Bytes);
+    }
+    match topic.split('/').count() > limits::TOPIC_LEVELS {
+        true => Err(TooLong::Levels),
+        false => Ok(()),
+    }
+}
 
 /// The levels that all of an installation's topics begin with; `muster/v1` unless configured.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -41,9 +41,13 @@ pub struct Limits {
     pub claims_per_id: usize,
     /// Connections of claims at the same time, all batches together.
     pub claims: usize,
+    /// Largest CONNECT, bytes: whoever is not let in yet holds no more than that, and all of them together no more than
+    /// 64 MiB. A will of some 30 KiB has room.
+    pub hello_bytes: u32,
     /// Largest MQTT packet from a principal, bytes: the largest payload, a topic and its properties.
     pub packet_bytes: u32,
-    /// Publishes (and subscriptions) of one connection a second: a hundredth of what two cores decide, and far more
+    /// Publishes of one connection a second, and whatever costs others as much: each filter of a SUBSCRIBE or an
+    /// UNSUBSCRIBE, pings, a PUBREL of nothing. It is a hundredth of what two cores decide, and far more
     /// than a device has to say.
     pub publishes_per_second: u32,
     /// Bytes from one connection a second: an image of 100 MB is there in twelve seconds, and a connection of a
@@ -51,6 +55,11 @@ pub struct Limits {
     pub bytes_per_second: u32,
     /// Publishes of one connection that wait for their acknowledgement.
     pub receive_maximum: u16,
+    /// Messages at QoS 1 or 2 that one client leaves unacknowledged, whatever it says it takes: enough to fill a long
+    /// line, and little to send again.
+    pub in_flight: u16,
+    /// User properties of a publish or a will (MQTT 5): each costs far more than its bytes, here and at whoever gets it.
+    pub properties: usize,
     /// Packet ids of one connection that wait for their PUBREL. MQTT 5 clients stay below the receive maximum;
     /// those of MQTT 3.1.1 know of none.
     pub exactly_once: usize,
@@ -157,10 +166,13 @@ impl Default for Limits {
             sessions_per_person: 16,
             claims_per_id: 2,
             claims: 5_000,
+            hello_bytes: 32 * 1024,
             packet_bytes: limits::PAYLOAD_BYTES as u32 + 4 * 1024,
             publishes_per_second: 1_000,
             bytes_per_second: 8 * 1024 * 1024,
             receive_maximum: 64,
+            in_flight: 256,
+            properties: 64,
             exactly_once: 1_024,
             topic_aliases: 8,
             window: 16_384,

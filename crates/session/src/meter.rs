@@ -1,5 +1,10 @@
 //! Each limit by name, and how often it was met: what an operator reads of it.
 
+use contract::{
+    limits::{TOPIC_BYTES, TOPIC_LEVELS},
+    topic::TooLong,
+};
+
 use crate::limits::Limits;
 
 macro_rules! limits {
@@ -54,10 +59,15 @@ limits! {
     SessionsPerPerson = "sessions_per_person", "sessions", |l| l.sessions_per_person as u64, "refused: quota exceeded";
     ClaimsPerId = "claims_per_id", "sessions", |l| l.claims_per_id as u64, "refused: quota exceeded";
     Claims = "claims", "sessions", |l| l.claims as u64, "refused: server busy";
+    HelloBytes = "hello_bytes", "bytes", |l| u64::from(l.hello_bytes), "closed: packet too large";
     PacketBytes = "packet_bytes", "bytes", |l| u64::from(l.packet_bytes), "closed: packet too large";
+    TopicBytes = "topic_bytes", "bytes", |_| TOPIC_BYTES as u64, "refused: topic name or filter invalid";
+    TopicLevels = "topic_levels", "levels", |_| TOPIC_LEVELS as u64, "refused: topic name or filter invalid";
+    Properties = "properties", "user properties", |l| l.properties as u64, "refused: quota exceeded";
     PublishesPerSecond = "publishes_per_second", "publishes a second", |l| u64::from(l.publishes_per_second), "not read until it may again";
     BytesPerSecond = "bytes_per_second", "bytes a second", |l| u64::from(l.bytes_per_second), "not read until it may again";
     ReceiveMaximum = "receive_maximum", "publishes", |l| u64::from(l.receive_maximum), "not read until one is acknowledged";
+    InFlight = "in_flight", "messages", |l| u64::from(l.in_flight), "the rest waits in its queue";
     Unheld = "unheld", "requests at QoS 0", |l| u64::from(l.receive_maximum), "refused: busy";
     ExactlyOnce = "exactly_once", "packet ids", |l| l.exactly_once as u64, "closed: receive maximum exceeded";
     TopicAliases = "topic_aliases", "topics", |l| u64::from(l.topic_aliases), "closed: topic alias invalid";
@@ -80,6 +90,15 @@ limits! {
     GiveUp = "give_up_ms", "ms", |l| l.give_up_ms, "closed without an acknowledgement";
     Stalled = "stalled_ms", "ms", |l| l.stalled_ms, "closed: quota exceeded";
     KeepAlive = "keep_alive_s", "s", |l| u64::from(l.keep_alive_s), "closed: silent for one and a half of what was agreed";
+}
+
+impl From<TooLong> for Limit {
+    fn from(too_long: TooLong) -> Limit {
+        match too_long {
+            TooLong::Bytes => Limit::TopicBytes,
+            TooLong::Levels => Limit::TopicLevels,
+        }
+    }
 }
 
 /// How often each was met.

@@ -5,7 +5,7 @@ use contract::{Root, Topic, id::ServiceName};
 use service::Now;
 
 use crate::lane::Leaving;
-use crate::protocol::{Delivery, Heard, Hello, Packet, Protocol, Publish, Quality, Reason, Welcome};
+use crate::protocol::{Bounds, Delivery, Heard, Hello, Packet, Protocol, Publish, Quality, Reason, Welcome};
 
 /// Largest packet of a service, bytes: an envelope.
 const PACKET_BYTES: u32 = 4 * 1024 * 1024;
@@ -52,7 +52,11 @@ impl ServiceLink {
         ServiceLink {
             root,
             secret,
-            protocol: Protocol::new(PACKET_BYTES),
+            protocol: Protocol::new(Bounds {
+                hello_bytes: PACKET_BYTES,
+                packet_bytes: PACKET_BYTES,
+                in_flight: u16::MAX,
+            }),
             phase: Phase::Silent {
                 until_ms: now.mono_ms + CONNECT_MS,
             },

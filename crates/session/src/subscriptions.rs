@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use contract::filter::{BadFilter, Filter};
+use contract::{
+    filter::{BadFilter, Filter},
+    topic::measure,
+};
 
 use crate::protocol::{Options, Quality};
 
@@ -31,7 +34,7 @@ impl FromStr for Pattern {
         };
         let (group, filter) = rest.split_once('/').ok_or(BadFilter)?;
         // MQTT-4.8.2-1, 4.8.2-2
-        if group.is_empty() || group.contains(['+', '#', '\0']) {
+        if measure(text).is_err() || group.is_empty() || group.contains(['+', '#', '\0']) {
             return Err(BadFilter);
         }
         Ok(Pattern::Shared(Shared {
@@ -175,6 +178,7 @@ mod tests {
             "$share/g/",
             "$share/g/a#",
             "$share",
+            &format!("$share/{}/a", "g".repeat(512)),
         ] {
             assert!(bad.parse::<Pattern>().is_err(), "{bad}");
         }

@@ -29,11 +29,20 @@ const POSTS: usize = 256;
 pub(super) trait Way: AsyncRead + AsyncWrite + Unpin {
     /// Its client was let in.
     fn admitted(&mut self) {}
+
+    /// Bytes that have come over the wire since this was asked last, where they are more than what is read.
+    fn wired(&mut self) -> usize {
+        0
+    }
 }
 
 impl Way for TcpStream {}
 impl Way for DuplexStream {}
-impl Way for TlsStream<TcpStream> {}
+impl Way for TlsStream<TcpStream> {
+    fn wired(&mut self) -> usize {
+        self.take_wired()
+    }
+}
 
 thread_local! {
     /// Where bytes are read to: idle connections hold no buffer of their own.
@@ -127,7 +136,12 @@ impl<S: Way> Task<S> {
         let (stream, connection, shared) = (&mut self.stream, &mut self.connection, &self.shared);
         READ.with_borrow_mut(|buffer| {
             let mut read = ReadBuf::new(buffer);
-            match Pin::new(stream).poll_read(cx, &mut read) {
+            let polled = Pin::new(&mut *stream).poll_read(cx, &mut read);
+            match stream.wired() {
+                0 => {}
+                wired => connection.wired(wired, shared.now()),
+            }
+            match polled {
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {
                     connection.receive(read.filled(), shared.now());
                     true

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{Read, Seek},
     net::Ipv4Addr,
+    sync::atomic::{AtomicI64, Ordering},
 };
 
 use contract::{
@@ -30,6 +31,8 @@ pub(super) struct House {
     secure: SocketAddr,
     pub(super) plain: SocketAddr,
     pub(super) shared: Arc<Shared>,
+    /// Its clock, milliseconds since 1970.
+    pub(super) wall_ms: Arc<AtomicI64>,
     end: CancellationToken,
 }
 
@@ -41,6 +44,8 @@ impl Drop for House {
 
 pub(super) fn house(limits: Limits) -> House {
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let wall_ms = Arc::new(AtomicI64::new(1_000_000));
+    let clock = wall_ms.clone();
     let config = FrontDoorConfig {
         site: "hq".into(),
         root: contract::Root::default(),
@@ -56,7 +61,7 @@ pub(super) fn house(limits: Limits) -> House {
         insecure_principals: Some(loopback),
         policy: None,
         limits: limits.clone(),
-        clock: Arc::new(|| 1_000_000),
+        clock: Arc::new(move || clock.load(Ordering::Relaxed)),
     };
     let settings = DoorSettings {
         site: config.site.clone(),
@@ -80,6 +85,7 @@ pub(super) fn house(limits: Limits) -> House {
         secure,
         plain,
         shared,
+        wall_ms,
         end,
     }
 }

@@ -58,6 +58,7 @@ pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     let stream = Metered {
         inner: stream,
         left: Some(HEAD_BYTES),
+        read: 0,
     };
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BYTES)
@@ -178,6 +179,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Frames<S> {
                         self.broken(CloseCode::Size, "a frame or message is too large")
                     ));
                 }
+                Some(Err(tungstenite::Error::Protocol(_))) => {
+                    return Poll::Ready(Err(self.broken(CloseCode::Protocol, "a frame breaks the rules")));
+                }
                 Some(Err(error)) => return Poll::Ready(Err(broken_pipe(error))),
             };
             match message {
@@ -219,9 +223,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Frames<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Way for Frames<S> {
+impl<S: Way> Way for Frames<S> {
     fn admitted(&mut self) {
         self.stream.get_mut().left = None;
+    }
+
+    fn wired(&mut self) -> usize {
+        let metered = self.stream.get_mut();
+        let framed = std::mem::take(&mut metered.read) as usize;
+        framed.max(metered.inner.wired())
     }
 }
 
@@ -229,6 +239,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Way for Frames<S> {
 struct Metered<S> {
     inner: S,
     left: Option<usize>,
+    /// Bytes that were read since somebody asked.
+    read: u32,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
@@ -240,6 +252,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
         let read = buffer.filled().len() - before;
+        self.read = self.read.saturating_add(u32::try_from(read).unwrap_or(u32::MAX));
         let Some(left) = &mut self.left else {
             return Poll::Ready(Ok(()));
         };

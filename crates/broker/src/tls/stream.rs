@@ -22,6 +22,9 @@ const WRITE_BYTES: usize = 64 * 1024;
 /// What is not whole of a handshake's message, and what is read behind it.
 const BUFFER_BYTES: usize = 64 * 1024 + READ_BYTES;
 
+/// What it takes to open a record, in bytes that take as long.
+const RECORD_BYTES: u32 = 128;
+
 thread_local! {
     /// Where sealed bytes are read to and opened.
     static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER_BYTES].into_boxed_slice());
@@ -37,6 +40,8 @@ pub(crate) struct TlsStream<S> {
     unread: BytesMut,
     /// Sealed, and not taken by the socket.
     unsent: BytesMut,
+    /// Sealed bytes that have come since somebody asked, and what opening their records is worth.
+    wired: u32,
     /// Its last word is sealed.
     ends: bool,
 }
@@ -55,6 +60,7 @@ where
         records,
         unread: BytesMut::new(),
         unsent: BytesMut::new(),
+        wired: 0,
         ends: false,
     };
     match poll_fn(|cx| stream.poll_shake(cx)).await {
@@ -67,6 +73,11 @@ impl<S> TlsStream<S> {
     /// What the handshake came to.
     pub(crate) fn state(&self) -> &CommonState {
         self.records.state()
+    }
+
+    /// What has come over the wire since this was asked last: its bytes, and as many more as its records are worth.
+    pub(crate) fn take_wired(&mut self) -> usize {
+        std::mem::take(&mut self.wired) as usize
     }
 
     /// Bytes for which it has set memory aside, besides its keys.
@@ -106,8 +117,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
                 // Without its last word: whatever was cut off, TLS cannot tell (RFC 8446, section 6.1).
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
-            let unread = &mut self.unread;
-            let opened = |bytes: &[u8]| give(bytes, reader.as_deref_mut(), unread);
+            let came = u32::try_from(end - begin).unwrap_or(u32::MAX);
+            self.wired = self.wired.saturating_add(came);
+            let (unread, wired) = (&mut self.unread, &mut self.wired);
+            let opened = |bytes: &[u8]| {
+                *wired = wired.saturating_add(RECORD_BYTES);
+                give(bytes, reader.as_deref_mut(), unread);
+            };
             let opened = self.records.open(&mut buffer[..end], opened, &mut self.unsent);
             Poll::Ready(opened.map_err(broken))
         });

@@ -4,6 +4,7 @@
 mod environment;
 #[cfg(test)]
 mod fuzz;
+mod limits;
 mod profiles;
 mod reader;
 
@@ -13,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use broker::Limits;
 use contract::{Root, login::TOKEN_LIFETIME_MAX_MS, v1::Criticality};
 use store::{Engine, StartCheck};
 
@@ -95,29 +97,10 @@ pub struct Config {
     pub server_lifetime: Duration,
     /// How long before its end the server's certificate is renewed; zero is only by hand.
     pub server_renew_before: Option<Duration>,
-    /// Connections at the same time.
-    pub max_connections: usize,
-    /// Connections that are not through with TLS and CONNECT.
-    pub handshakes: usize,
-    /// Connections of one address.
-    pub per_address: usize,
-    /// Connections a second; 0 is any number, as for the three below.
-    pub accepts_per_second: u32,
-    /// How often a minute somebody may take its own session over.
-    pub takeovers_per_minute: u32,
-    /// Publishes of one connection a second.
-    pub publishes_per_second: u32,
-    /// Bytes from one connection a second.
-    pub bytes_per_second: u32,
-    /// Logins that may fail before the next is not looked at for a while: of one person from one address, of one
-    /// address, and passwords of one person from anywhere.
-    pub login_tries: [u32; 3],
-    /// The longest such pause.
-    pub login_pause: Duration,
+    /// What keeps one client from harming others, at the front door.
+    pub limits: Limits,
     /// The longest that a token may open.
     pub token_lifetime: Duration,
-    /// How long a session is kept without a connection, at most.
-    pub session_expiry: Duration,
     /// How long entries of the audit logs are kept; zero is for ever.
     pub audit_keep: Duration,
     /// How long events are kept; zero is for ever.
@@ -129,9 +112,6 @@ pub struct Config {
     /// Logs as JSON.
     pub log_json: bool,
 }
-
-/// More tries than these are no limit: a password of a few thousand common ones would be found.
-const LOGIN_TRIES_MOST: usize = 1_000;
 
 impl Config {
     /// Reads `muster.toml` in a folder.
@@ -234,41 +214,13 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         // Longer than a restart of a router or a switch takes.
         grace: reader.duration("monitoring.grace", "30s"),
         retire_wait: reader.duration("registry.retire_wait", "7d"),
-        max_connections: reader.number("limits.connections", 20_000, 1..=usize::MAX),
-        handshakes: reader.number("limits.handshakes", 2_048, 1..=usize::MAX),
-        per_address: reader.number("limits.per_address", 10_000, 1..=usize::MAX),
-        // Half of what two cores shake hands with.
-        accepts_per_second: reader.value("limits.accepts_per_second", 1_000),
-        // A network that breaks every five seconds.
-        takeovers_per_minute: reader.value("limits.takeovers_per_minute", 12),
-        // A hundredth of what two cores decide.
-        publishes_per_second: reader.value("limits.publishes_per_second", 1_000),
-        // A connection of a hundred megabits is full, or nearly.
-        bytes_per_second: reader.value("limits.bytes_per_second", 8 * 1024 * 1024),
-        // People mistype; some are behind one address; passwords can be guessed from many.
-        login_tries: [
-            ("limits.login_tries", 5),
-            ("limits.login_tries_per_address", 20),
-            ("limits.login_tries_per_person", 50),
-        ]
-        .map(|(name, default)| {
-            let tries = reader.number(name, default, 1..=LOGIN_TRIES_MOST);
-            u32::try_from(tries).unwrap_or(u32::MAX)
-        }),
-        // A person waits so long, a guesser gets nowhere.
-        login_pause: reader.duration_within(
-            "limits.login_pause",
-            "1m",
-            Duration::from_secs(1)..=Duration::from_secs(86_400),
-        ),
+        limits: limits::read(reader),
         // Whoever needs one for longer can have a certificate.
         token_lifetime: reader.duration_within(
             "registry.token_lifetime",
             "31d",
             Duration::from_secs(1)..=Duration::from_millis(TOKEN_LIFETIME_MAX_MS.unsigned_abs()),
         ),
-        // A night and the day after it.
-        session_expiry: reader.duration("limits.session_expiry", "1d"),
         // A year, and the time to look through it.
         audit_keep: reader.duration("audit.keep", "400d"),
         // As long as the audit log, whose heads are published in them.
@@ -281,6 +233,8 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn read(toml: &str) -> Result<Config, Failure> {
@@ -294,6 +248,52 @@ mod tests {
         let config = read("").unwrap();
         assert_eq!(config.site, "muster");
         assert_eq!(config.grace, Duration::from_secs(30));
+    }
+
+    /// Name, default and variable of each row of the reference.
+    fn reference() -> impl Iterator<Item = [&'static str; 3]> {
+        let page = include_str!("../../../../docs/configuration.md");
+        page.lines().filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split(" | ");
+            let cells = [cells.next()?, cells.next()?, cells.next()?];
+            cells[2].contains("`MUSTER_").then_some(cells)
+        })
+    }
+
+    /// Written as TOML; `None` where the default is no value but words.
+    fn as_toml(name: &str, default: &str) -> Option<String> {
+        let value = default.strip_prefix('`')?.strip_suffix('`')?;
+        let is_bare = value.starts_with('[') || value.parse::<bool>().is_ok() || value.parse::<u64>().is_ok();
+        Some(match is_bare {
+            true => format!("{name} = {value}\n"),
+            false => format!("{name} = \"{value}\"\n"),
+        })
+    }
+
+    #[test]
+    fn the_reference_has_each_setting_its_default_and_its_variable() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("muster.toml");
+        std::fs::write(&file, "").unwrap();
+        let mut reader = Reader::open(&file, Environment::default()).unwrap();
+        let usual = read_all(Folder::at(folder.path()), &mut reader);
+        let (mut named, mut toml) = (BTreeSet::new(), String::new());
+        for [name, default, variable] in reference() {
+            // Those that share a row have no default there.
+            if let Some(name) = name.strip_suffix('`').filter(|name| !name.contains('`')) {
+                let expected = format!("`MUSTER_{}`", name.replace('.', "__").to_uppercase());
+                assert_eq!(variable, expected, "of {name}");
+                named.insert(name.to_owned());
+                toml += &as_toml(name, default).unwrap_or_default();
+            }
+        }
+        for known in reader.known() {
+            let is_named = named.contains(*known) || known.starts_with("pki.lifetimes.");
+            assert!(is_named, "docs/configuration.md does not name `{known}`");
+        }
+        std::fs::write(&file, toml).unwrap();
+        let said = Config::read_with(folder.path(), Environment::default()).unwrap();
+        assert_eq!(format!("{said:?}"), format!("{usual:?}"));
     }
 
     #[test]

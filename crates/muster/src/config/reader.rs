@@ -75,6 +75,12 @@ impl Reader {
         self.mistakes.push(mistake);
     }
 
+    /// The settings that were asked for.
+    #[cfg(test)]
+    pub(super) fn known(&self) -> &BTreeSet<&'static str> {
+        &self.known
+    }
+
     /// Whether this is a setting, or an empty section of settings.
     fn is_known(&self, name: &str) -> bool {
         let section = |known: &&str| {

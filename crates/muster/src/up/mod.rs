@@ -144,22 +144,9 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
     server_files::finish(&config.folder)?;
     let tls = tls_files::read(config)?;
     let secret = bus_file::secret(config)?;
-    let [login_tries, login_tries_per_address, login_tries_per_person] = config.login_tries;
     let limits = Limits {
-        connections: config.max_connections,
-        session_expiry_s: u32::try_from(config.session_expiry.as_secs()).unwrap_or(u32::MAX),
-        handshakes: config.handshakes,
-        per_address: config.per_address,
-        accepts_per_second: config.accepts_per_second,
-        takeovers_per_minute: config.takeovers_per_minute,
-        publishes_per_second: config.publishes_per_second,
-        bytes_per_second: config.bytes_per_second,
-        login_tries,
-        login_tries_per_address,
-        login_tries_per_person,
-        login_pause_ms: config.login_pause.as_millis() as u64,
         renew_after_ms: config.renew_after.as_millis() as u64,
-        ..Limits::default()
+        ..config.limits.clone()
     };
     let door = broker::start(
         FrontDoorConfig {

@@ -21,9 +21,14 @@ use contract::Root;
 use service::Now;
 
 pub use self::words::{Admission, Post, Verified};
-use self::{acks::Acks, flight::Flight, pace::Pace, queue::Queue};
+use self::{
+    acks::Acks,
+    flight::Flight,
+    pace::{Pace, UNFINISHED_BYTES},
+    queue::Queue,
+};
 pub(crate) use self::{
-    publishing::check as check_publish,
+    publishing::{Beyond, beyond, check as check_publish},
     remains::Remains,
     will::spoken,
     words::{Admitted, Forward, HandOut, Wish},
@@ -46,7 +51,12 @@ const CONNECT: u8 = 0x10;
 
 enum Phase {
     /// Nothing, or a part of a CONNECT, has come.
-    Silent { until_ms: u64, begun: bool },
+    Silent {
+        until_ms: u64,
+        begun: bool,
+        /// Bytes that came over the wire.
+        wired: u32,
+    },
     /// The door is asked. It answers at once, unless the session has to part from another connection first.
     Asking { hello: Box<Hello>, until_ms: u64 },
     /// A session.
@@ -105,10 +115,11 @@ impl Connection {
         limits: Arc<Limits>,
         now: Now,
     ) -> Connection {
-        let protocol = Protocol::new(limits.packet_bytes);
+        let protocol = Protocol::new((&*limits).into());
         let phase = Phase::Silent {
             until_ms: now.mono_ms + limits.connect_ms,
             begun: false,
+            wired: 0,
         };
         Connection {
             id,
@@ -200,6 +211,24 @@ impl Connection {
         self.tell_backlog();
     }
 
+    /// So many bytes have come over the wire, before what they carry is [received](Connection::receive). TLS and WebSocket
+    /// add their own, and a client may send nothing else.
+    pub fn wired(&mut self, bytes: usize, now: Now) {
+        let limit = match &mut self.phase {
+            Phase::Open(open) => open.pace.wired(bytes, &self.limits, now.mono_ms),
+            Phase::Silent { wired, .. } => {
+                *wired = wired.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+                if *wired <= self.limits.hello_bytes.saturating_add(UNFINISHED_BYTES) {
+                    return;
+                }
+                let text = "too much came, and no CONNECT";
+                return self.broken(Reason::PacketTooLarge, text.into());
+            }
+            _ => None,
+        };
+        limit.into_iter().for_each(|limit| self.met(limit));
+    }
+
     /// Whoever asks the door how much waits here reads it.
     fn tell_backlog(&self) {
         if let Phase::Open(open) = &self.phase {
@@ -232,10 +261,8 @@ impl Connection {
     }
 
     fn on_packet(&mut self, packet: Packet, now: Now) {
-        if let Phase::Open(open) = &mut self.phase
-            && packet.is_request()
-        {
-            open.pace.asked();
+        if let Phase::Open(open) = &mut self.phase {
+            open.pace.asked(packet.requests());
         }
         match (&mut self.phase, packet) {
             (Phase::Silent { .. }, Packet::Connect(mut hello)) => {
@@ -315,6 +342,9 @@ impl Connection {
             "malformed"
         };
         match reason {
+            Reason::PacketTooLarge if matches!(self.phase, Phase::Silent { .. }) => {
+                self.met(Limit::HelloBytes);
+            }
             Reason::PacketTooLarge => self.met(Limit::PacketBytes),
             Reason::TopicAliasInvalid => self.met(Limit::TopicAliases),
             _ => {}
@@ -387,7 +417,15 @@ impl Connection {
         let Phase::Open(open) = &mut self.phase else {
             return;
         };
-        while self.protocol.output_len() < OUTPUT_BYTES && open.send_next(&mut self.protocol, self.wall_ms) {}
+        while self.protocol.output_len() < OUTPUT_BYTES {
+            let was_full = self.protocol.is_full();
+            if !open.send_next(&mut self.protocol, self.wall_ms) {
+                break;
+            }
+            if self.protocol.is_full() && !was_full {
+                self.wishes.push_back(Wish::Met(Limit::InFlight));
+            }
+        }
         while let Some(limit) = open.queue.over(&self.limits) {
             self.wishes.push_back(Wish::Met(limit));
             // What devices say to whoever listens makes way for what somebody waits for.

@@ -7,6 +7,7 @@ use contract::{
     filter::Filter,
     id::{Kind, Principal, ServiceName},
     limits,
+    topic::measure,
     v1::{Frame, PublishRejected, Purpose},
     verb::{Audit, Promise, Verb},
     wire::{self, Encoding},
@@ -17,6 +18,7 @@ use super::{Connection, Forward, HandOut, Phase, Wish, acks::Repeat};
 use crate::{
     cause::{Cause, Farewell},
     lane::Turn,
+    limits::Limits,
     meter::Limit,
     peer::Caller,
     policy::{Policy, Standing},
@@ -43,6 +45,10 @@ impl Connection {
                 let text = "too many packet ids wait for their PUBREL";
                 return self.leave(Farewell::new(Reason::ReceiveMaximum, Cause::ProtocolError, text));
             }
+        }
+        if let Some(Beyond { limit, refusal }) = beyond(&publish, &self.limits) {
+            self.met(limit);
+            return self.refuse_publish(&publish, &refusal);
         }
         match check(&*open.policy, &self.root, &open.caller, &open.standing, &publish) {
             Ok(verb) => self.accept(verb, publish, now),
@@ -77,7 +83,10 @@ impl Connection {
         };
         match open.acks.release(packet_id) {
             Some(true) => self.protocol.completed(packet_id, Known::Yes),
-            Some(false) => self.protocol.completed(packet_id, Known::No),
+            Some(false) => {
+                open.pace.asked(1);
+                self.protocol.completed(packet_id, Known::No);
+            }
             None => self.break_off("a PUBREL came before its PUBREC was sent"),
         }
     }
@@ -229,7 +238,7 @@ impl Connection {
     fn tell_refusal(&mut self, topic: &str, correlation: &[u8], refusal: &Refusal) {
         let Phase::Open(open) = &self.phase else { return };
         let message = PublishRejected {
-            topic: topic.into(),
+            topic: topic.chars().take(limits::TEXT_CHARS).collect(),
             code: refusal.code.word().into(),
             message: refusal.message.clone(),
             request_id: String::from_utf8_lossy(correlation).into_owned(),
@@ -296,6 +305,32 @@ pub(super) fn frame(caller: &Caller, publish: Publish, connection: u64) -> Frame
     }
     frame.set_purpose(Purpose::Request);
     frame
+}
+
+/// A limit that a publish, or a will, is beyond.
+pub(crate) struct Beyond {
+    pub(crate) limit: Limit,
+    pub(crate) refusal: Refusal,
+}
+
+/// What a publish has too much of, whoever sends it.
+pub(crate) fn beyond(publish: &Publish, limits: &Limits) -> Option<Beyond> {
+    if let Err(too_long) = measure(&publish.topic) {
+        let message = format!(
+            "a topic has at most {} bytes and {} levels",
+            limits::TOPIC_BYTES,
+            limits::TOPIC_LEVELS
+        );
+        return Some(Beyond {
+            limit: too_long.into(),
+            refusal: Refusal::new(Code::UnknownVerb, message).at("topic"),
+        });
+    }
+    let message = || format!("a message has at most {} user properties", limits.properties);
+    (publish.user.len() > limits.properties).then(|| Beyond {
+        limit: Limit::Properties,
+        refusal: Refusal::new(Code::Limit, message()).at("properties"),
+    })
 }
 
 /// What a publish asks for, or its final refusal.

@@ -13,7 +13,7 @@ use super::Door;
 use crate::{
     bucket::Rate,
     cause::{Cause, Farewell},
-    connection::{self, Admitted, Connection},
+    connection::{self, Admitted, Beyond, Connection, beyond},
     directory::{NoRoom, Session},
     limits::Limits,
     meter::Limit,
@@ -103,11 +103,19 @@ impl Door {
     }
 
     /// A will passes the same judgement as any publish, when it is left and when it is spoken.
-    fn check_will(&self, will: &Publish, caller: &Caller, standing: &Standing) -> Result<(), Refused> {
+    fn check_will(&mut self, will: &Publish, caller: &Caller, standing: &Standing) -> Result<(), Refused> {
         if will.retain {
             // MQTT-3.2.2-13
             let text = "the will: nothing that a client publishes is retained";
             return Err((Reason::RetainNotSupported, text.into()));
+        }
+        if let Some(Beyond { limit, refusal }) = beyond(will, &self.settings.limits) {
+            self.meter.count(limit);
+            let reason = match limit {
+                Limit::Properties => Reason::QuotaExceeded,
+                _ => Reason::TopicNameInvalid,
+            };
+            return Err((reason, format!("the will: {}", refusal.message)));
         }
         let checked = connection::check_publish(&*self.policy, self.root(), caller, standing, will);
         let verb =

@@ -1,6 +1,6 @@
 //! Granting what connections ask for.
 
-use contract::{ServiceName, Topic, v1::Frame, verb::Verb};
+use contract::{ServiceName, Topic, topic::measure, v1::Frame, verb::Verb};
 use service::{
     Now,
     planted::{self, Mistake},
@@ -266,7 +266,12 @@ impl Door {
         let granted = judge::granted(&*self.policy, self.root(), caller, standing, &wanted.filter);
         let (pattern, is_event) = match granted {
             Ok(granted) => granted,
-            Err(NotGranted::Invalid) => return Err(SUB_FILTER_INVALID),
+            Err(NotGranted::Invalid) => {
+                if let Err(too_long) = measure(&wanted.filter) {
+                    self.meter.count(too_long.into());
+                }
+                return Err(SUB_FILTER_INVALID);
+            }
             Err(NotGranted::Shared) => return Err(SUB_SHARED),
             Err(NotGranted::Denied) => {
                 let (who, detail) = (caller.principal.clone(), wanted.filter.clone());

@@ -12,7 +12,7 @@ use mqtt_protocol_core::mqtt::{
     result_code::MqttError,
 };
 
-use super::{IN_FLIGHT, Protocol, Quality, aliases::Name};
+use super::{Protocol, Quality, aliases::Name};
 
 /// A message for a client.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,7 +94,12 @@ impl Protocol {
     /// Whether another message at QoS 1 or 2 may be sent now.
     pub(crate) fn has_room(&self) -> bool {
         let theirs = self.core.get_receive_maximum_vacancy_for_send();
-        self.in_flight < IN_FLIGHT && theirs.is_none_or(|room| room > 0)
+        !self.is_full() && theirs.is_none_or(|room| room > 0)
+    }
+
+    /// Whether the client has left as many unacknowledged as it may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.in_flight >= usize::from(self.most_in_flight)
     }
 
     /// PUBLISH. False: it could not be sent (no packet id, or larger than the client takes). Else its packet

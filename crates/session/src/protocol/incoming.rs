@@ -6,10 +6,9 @@ use mqtt_protocol_core::mqtt::{
     packet::{self, GenericPacket, PayloadFormat, Property, RetainHandling},
 };
 
-use super::{Heard, Hello, Protocol, Quality, Reason, hello, take_repeats};
+use contract::topic::measure;
 
-/// Longest topic that a client may name by number, bytes: its own are shorter.
-const ALIASED_BYTES: usize = 512;
+use super::{Heard, Hello, Protocol, Quality, Reason, TOO_LARGE, header, hello, take_repeats};
 
 /// A packet, as far as the front door cares.
 #[derive(Debug)]
@@ -49,15 +48,15 @@ pub(crate) enum Packet {
 }
 
 impl Packet {
-    /// Whether the client wants something by it that costs others something.
-    pub(crate) const fn is_request(&self) -> bool {
-        matches!(
-            self,
-            Packet::Publish(_)
-                | Packet::Repeated { .. }
-                | Packet::Subscribe { .. }
-                | Packet::Unsubscribe { .. }
-        )
+    /// How much the client wants by it that costs others something, in publishes. Acknowledgements cost nothing: there are
+    /// no more of them than the server has sent messages.
+    pub(crate) fn requests(&self) -> usize {
+        match self {
+            Packet::Publish(_) | Packet::Repeated { .. } | Packet::Ping => 1,
+            Packet::Subscribe { subscriptions, .. } => subscriptions.len(),
+            Packet::Unsubscribe { filters, .. } => filters.len(),
+            _ => 0,
+        }
     }
 }
 
@@ -121,6 +120,9 @@ impl Protocol {
     /// Reads on to the end of the first packet that `bytes` completes; says how many bytes that took.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> (Vec<Heard>, usize) {
         if let Err((reason, text)) = self.place.walk(bytes) {
+            if reason == Reason::PacketTooLarge && header::begins_mqtt_5(bytes) {
+                self.out.extend_from_slice(TOO_LARGE);
+            }
             self.dismiss(reason, text);
             return (vec![Heard::Broken(reason, text.into())], bytes.len());
         }
@@ -277,7 +279,7 @@ fn publish_v5(p: &packet::v5_0::Publish) -> Result<Publish, Fault> {
                 ));
             }
             // What a client names by number is kept: it must be short.
-            Property::TopicAlias(_) if publish.topic.len() > ALIASED_BYTES => {
+            Property::TopicAlias(_) if measure(&publish.topic).is_err() => {
                 return Err((Reason::TopicNameInvalid, "a topic with an alias is shorter"));
             }
             property => publish.take_property(property),

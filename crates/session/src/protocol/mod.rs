@@ -29,12 +29,12 @@ pub use quality::Quality;
 pub(crate) use welcome::Welcome;
 
 use self::aliases::Aliases;
-
-/// Messages at QoS 1 or 2 that one client may leave unacknowledged, whatever it says it takes.
-const IN_FLIGHT: usize = 256;
+use crate::limits::Limits;
 
 /// CONNACK of MQTT 3.1.1: unacceptable protocol level.
 const WRONG_VERSION: &[u8] = &[0x20, 2, 0, 1];
+/// CONNACK of MQTT 5: packet too large.
+const TOO_LARGE: &[u8] = &[0x20, 3, 0, Reason::PacketTooLarge as u8, 0];
 
 /// What a client must be told when it is refused or let go; the values are MQTT 5's reason codes
 /// (MQTT 5, section 2.4).
@@ -72,6 +72,27 @@ pub(crate) enum Heard {
     Broken(Reason, String),
 }
 
+/// What of one client is held at a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Its CONNECT, bytes.
+    pub(crate) hello_bytes: u32,
+    /// Any packet, bytes.
+    pub(crate) packet_bytes: u32,
+    /// Messages at QoS 1 or 2 that it leaves unacknowledged, whatever it says it takes.
+    pub(crate) in_flight: u16,
+}
+
+impl From<&Limits> for Bounds {
+    fn from(limits: &Limits) -> Bounds {
+        Bounds {
+            hello_bytes: limits.hello_bytes,
+            packet_bytes: limits.packet_bytes,
+            in_flight: limits.in_flight,
+        }
+    }
+}
+
 /// The protocol's state for one connection.
 pub(crate) struct Protocol {
     core: Connection<role::Server>,
@@ -80,6 +101,8 @@ pub(crate) struct Protocol {
     place: header::Header,
     /// Messages at QoS 1 or 2 that the client has not acknowledged.
     in_flight: usize,
+    /// The most of them.
+    most_in_flight: u16,
     /// It takes reason strings (MQTT-3.1.2-29).
     takes_reasons: bool,
     /// Topics that the client knows by number.
@@ -88,13 +111,14 @@ pub(crate) struct Protocol {
 
 impl Protocol {
     /// A connection that has said nothing yet.
-    pub(crate) fn new(packet_bytes: u32) -> Protocol {
-        let options = ConnectionOptions::new().maximum_packet_size_recv(packet_bytes);
+    pub(crate) fn new(bounds: Bounds) -> Protocol {
+        let options = ConnectionOptions::new().maximum_packet_size_recv(bounds.packet_bytes);
         Protocol {
             core: Connection::with_options(Version::Undetermined, options),
             out: BytesMut::new(),
-            place: header::Header::default(),
+            place: header::Header::of_a_stranger(bounds.hello_bytes),
             in_flight: 0,
+            most_in_flight: bounds.in_flight,
             takes_reasons: true,
             aliases: None,
         }

@@ -34,6 +34,7 @@ pub(crate) struct Welcome {
 impl Protocol {
     /// What the client said of what it takes.
     pub(crate) fn take_wishes(&mut self, hello: &Hello) {
+        self.place.is_no_stranger();
         self.takes_reasons = hello.takes_reasons;
         self.aliases = Aliases::new(hello.topic_aliases);
     }

@@ -351,6 +351,16 @@ fn limits_are_told_with_their_values_and_how_often_they_were_met() {
     assert_eq!(asking.met("packet_bytes"), 0);
     asking.world.send(device, &[0x30, 0xFF, 0xFF, 0x7F]);
     assert_eq!(asking.met("packet_bytes"), 1);
+    for (name, filter) in [("topic_bytes", "x".repeat(600)), ("topic_levels", "/".repeat(40))] {
+        let device = asking.world.device(true);
+        asking.world.send(device, &subscribe(true, 2, &filter));
+        assert_eq!(asking.met(name), 1);
+        asking.world.send(device, &publish(true, 1, 3, &filter, b"{}"));
+        assert_eq!(asking.met(name), 2);
+    }
+    let stranger = asking.world.dial(Kind::Device, "pump-7", "01");
+    asking.world.send(stranger, &[0x10, 0xFF, 0xFF, 0x7F]);
+    assert_eq!((asking.met("hello_bytes"), asking.met("packet_bytes")), (1, 1));
     let keeps = asking.world.dial(Kind::Integrator, "erp", "0e");
     let hello = Hello {
         v5: true,

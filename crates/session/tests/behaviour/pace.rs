@@ -4,7 +4,7 @@ use contract::v1::LimitsListed;
 use session::Limits;
 
 use crate::{
-    packets::{publish, subscribe},
+    packets::{self, publish},
     world::{ROOT, World, up},
 };
 
@@ -47,15 +47,42 @@ fn whoever_publishes_too_fast_is_not_read_until_it_has_paid() {
 }
 
 #[test]
-fn subscriptions_count_and_pings_do_not() {
-    let (mut world, device) = slow(10, 0);
-    for _ in 0..100 {
-        world.send(device, &PING);
+fn whatever_costs_as_much_as_a_publish_counts_as_one() {
+    let filter = packets::text(&format!("{ROOT}/devices/pump-7/down/rollout/#"));
+    let subscribe = |n: usize| {
+        let filters = [&filter[..], &[1]].concat().repeat(n);
+        packets::packet(0x82, &[&[0, 2, 0][..], &filters].concat())
+    };
+    let unsubscribe = |n: usize| packets::packet(0xA2, &[&[0, 2, 0][..], &filter.repeat(n)].concat());
+    let nothings = |n: usize| packets::answer(0x62, 9, 0).repeat(n);
+    let pings = |n: usize| PING.repeat(n);
+    let costly: [&dyn Fn(usize) -> Vec<u8>; 4] = [&subscribe, &unsubscribe, &nothings, &pings];
+    for (place, flood) in costly.into_iter().enumerate() {
+        let (mut world, device) = slow(10, 0);
+        world.send(device, &flood(10));
+        assert!(world.is_read(device), "{place}");
+        world.send(device, &flood(1));
+        assert!(!world.is_read(device), "{place}");
+        world.pass_time(200);
+        assert!(world.is_read(device) && world.over(device).is_none(), "{place}");
     }
-    assert!(world.is_read(device));
-    let filter = format!("{ROOT}/devices/pump-7/down/rollout/#");
-    world.send(device, &subscribe(true, 2, &filter).repeat(11));
-    assert!(!world.is_read(device));
+}
+
+#[test]
+fn acknowledgements_cost_nothing() {
+    let (mut world, device) = slow(10, 0);
+    let filter = format!("{ROOT}/devices/pump-7/down/#");
+    world.send(device, &packets::subscribe_with(true, 2, &[], &filter, 2));
+    world.pass_time(10_000);
+    for _ in 0..40 {
+        world.push("registry/retire", "{}");
+    }
+    for message in world.got(device) {
+        for first in [0x50, 0x70] {
+            world.send(device, &packets::answer(first, message.publish_id(), 0));
+        }
+    }
+    assert!(world.is_read(device) && world.over(device).is_none());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! MQTT packets by hand, so that nothing of the code under test helps to test it.
 
-fn remaining(len: usize) -> Vec<u8> {
+pub(crate) fn remaining(len: usize) -> Vec<u8> {
     let mut out = Vec::new();
     let mut len = len;
     loop {

@@ -6,6 +6,8 @@ use contract::{
     wire,
 };
 
+use session::Limits;
+
 use crate::{
     packets,
     world::{World, up},
@@ -173,4 +175,105 @@ fn any_byte_changed_or_cut_harms_nobody_else() {
     assert_eq!(world.over(other), None);
     let got = world.send(other, &packets::subscribe(true, 9, "muster/v1/events/#"));
     assert_eq!(got[0].body.last(), Some(&1));
+}
+
+#[test]
+fn a_connect_that_is_too_large_is_not_waited_for() {
+    let most = Limits::default().hello_bytes;
+    for v5 in [false, true] {
+        let mut world = World::new();
+        let device = world.dial(Kind::Device, "pump-7", "01");
+        let mut connect = packets::connect(v5, "pump-7", 60);
+        // Its length, and no more of it than its beginning.
+        connect.splice(1..2, packets::remaining(most as usize + 1));
+        let got = world.send(device, &connect);
+        let told: Vec<_> = got.iter().map(|got| (got.kind, got.body[1])).collect();
+        assert_eq!(told, if v5 { vec![(0x20, 0x95)] } else { vec![] });
+        assert_eq!(world.over(device), Some("protocol-error"));
+        // A large packet may come once it is let in.
+        let device = world.device(v5);
+        let topic = up("devices/pump-7", "registry/report");
+        let large = vec![b' '; 2 * most as usize];
+        let got = world.send(device, &packets::publish(v5, 1, 2, &topic, &large[..60_000]));
+        assert_eq!((got.len(), world.requests(ServiceName::Registry).len()), (0, 1));
+    }
+}
+
+#[test]
+fn a_message_has_so_many_user_properties_and_no_more() {
+    let most = Limits::default().properties;
+    let pairs = |n: usize| {
+        [&[0x26][..], &packets::text("k"), &packets::text("v")]
+            .concat()
+            .repeat(n)
+    };
+    let topic = up("devices/pump-7", "registry/report");
+    let mut world = World::new();
+    let device = world.device(true);
+    let got = world.send(device, &packets::publish_with(1, 7, &topic, &pairs(most), b"{}"));
+    assert_eq!((got.len(), world.requests(ServiceName::Registry).len()), (0, 1));
+    let got = world.send(
+        device,
+        &packets::publish_with(1, 8, &topic, &pairs(most + 1), b"{}"),
+    );
+    assert_eq!((got[0].kind, got[0].reason()), (0x40, 0x97));
+    assert!(world.requests(ServiceName::Registry).is_empty());
+    let second = world.dial(Kind::Device, "pump-7", "01");
+    let hello = packets::Hello {
+        v5: true,
+        client_id: "pump-7:2",
+        will: Some(packets::Will {
+            properties: pairs(most + 1),
+            topic,
+            payload: "{}",
+            flags: 0,
+        }),
+        ..packets::Hello::default()
+    };
+    let got = world.send(second, &hello.packet());
+    assert_eq!((got[0].kind, got[0].body[1]), (0x20, 0x97), "a will as well");
+}
+
+#[test]
+fn topics_and_filters_are_short_and_have_few_levels() {
+    for long in [
+        "x".repeat(600),
+        "/".repeat(40),
+        "x".repeat(60_000),
+        "/".repeat(60_000),
+    ] {
+        let mut world = World::new();
+        let device = world.device(true);
+        let got = world.send(device, &packets::publish(true, 1, 7, &long, b"{}"));
+        assert_eq!((got[0].kind, got[0].reason()), (0x40, 0x90));
+        let shared = format!("$share/g/{long}");
+        for filter in [&long, &shared] {
+            let got = world.send(device, &packets::subscribe(true, 7, filter));
+            assert_eq!((got[0].kind, got[0].body.last()), (0x90, Some(&0x8F)));
+        }
+        assert_eq!(world.over(device), None, "nothing else happens to it");
+        // At QoS 0 it hears of it, and not by as long a text.
+        world.send(
+            device,
+            &packets::subscribe(true, 8, "muster/v1/devices/pump-7/down/#"),
+        );
+        let got = world.send(device, &packets::publish(true, 0, 0, &long, b"{}"));
+        assert!(got[0].body.len() < 1_000);
+    }
+}
+
+#[test]
+fn no_more_than_may_be_is_under_way_to_a_client_whatever_it_takes() {
+    let mut world = World::with(Limits {
+        in_flight: 2,
+        ..Limits::default()
+    });
+    let device = world.device(true);
+    for _ in 0..3 {
+        world.push("registry/retire", "{}");
+    }
+    let got = world.got(device);
+    assert_eq!(got.len(), 2);
+    let got = world.send(device, &packets::answer(0x40, got[0].publish_id(), 0));
+    assert_eq!((got.len(), got[0].kind), (1, 0x32), "the next one");
 }

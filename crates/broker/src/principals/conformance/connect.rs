@@ -248,6 +248,24 @@ async fn a_client_id_that_may_not_be_is_rejected() {
     }
 }
 
+clause!(v3 "3.2.2-6");
+#[tokio::test]
+async fn whoever_has_no_code_to_be_told_by_is_let_go_without_a_word() {
+    let server = Server::start();
+    for v5 in BOTH {
+        let mut connect = device(v5).packet();
+        connect.splice(
+            1..2,
+            packets::remaining(Limits::default().hello_bytes as usize + 1),
+        );
+        let mut client = server.dial(v5).await;
+        client.say(&connect).await;
+        let got = client.end().await;
+        let told: Vec<_> = got.iter().map(|got| (got.kind, got.body[1])).collect();
+        assert_eq!(told, if v5 { vec![(0x20, 0x95)] } else { vec![] });
+    }
+}
+
 clause!(v5 "3.1.4-2");
 #[tokio::test]
 async fn whoever_is_not_known_is_told_so_and_let_go() {

@@ -1,5 +1,7 @@
 //! Properties of MQTT 5.
 
+use std::sync::atomic::Ordering;
+
 use super::*;
 use packets::text;
 
@@ -132,6 +134,48 @@ async fn a_message_that_is_of_no_use_any_more_is_left_out() {
     let got = client.hear().await;
     assert_eq!(got.message(true).1, b"soon");
     assert_eq!(got.publish_properties(), [0x02, 0, 0, 0, 3]);
+}
+
+clause!(v5 "4.3.3-13");
+#[tokio::test]
+async fn what_has_begun_is_brought_to_its_end_though_the_message_is_of_no_use_any_more() {
+    let server = Server::start();
+    let mut client = server.subscribed(true, 2).await;
+    let mut frame = Frame {
+        topic: "muster/v1/devices/pump-7/down/registry/retire".into(),
+        payload: "soon".into(),
+        expires_ms: 1_002_500,
+        ..Frame::default()
+    };
+    frame.set_purpose(Purpose::Message);
+    server.publish(ServiceName::Registry, frame.clone());
+    let got = client.hear().await;
+    let id = got.publish_id();
+    server.0.wall_ms.store(1_003_000, Ordering::Relaxed);
+    // What has not begun is left out by now.
+    server.publish(ServiceName::Registry, frame);
+    assert_eq!(
+        client.ask(&packets::answer(0x50, id, 0)).await,
+        Got {
+            kind: 0x62,
+            body: id.to_be_bytes().to_vec()
+        }
+    );
+    client.say(&packets::answer(0x70, id, 0)).await;
+    assert!(client.by_now().await.is_empty());
+}
+
+clause!(v5 "3.2.2-15");
+#[tokio::test]
+async fn a_client_is_told_how_large_a_packet_may_be() {
+    let server = Server::start();
+    let most = Limits::default().packet_bytes;
+    let (mut client, connack) = with_properties(&server, vec![]).await;
+    let told = [&[0x27][..], &most.to_be_bytes()].concat();
+    assert!(connack.body.windows(5).any(|w| w == told));
+    let begun = packets::publish(true, 1, 7, REPORT, &vec![b' '; most as usize]);
+    client.say(&begun[..100]).await;
+    assert_eq!(last_reason(&client.end().await), Some(0x95));
 }
 
 clause!(v5 "3.1.2-28");

@@ -18,10 +18,13 @@ const TEXT: u8 = 0x81;
 
 /// A client's side of a WebSocket whose handshake has not begun.
 fn dial(server: &Server) -> DuplexStream {
+    dial_with(server, Limits::default())
+}
+
+fn dial_with(server: &Server, limits: Limits) -> DuplexStream {
     let (client, other_end) = tokio::io::duplex(1024 * 1024);
     let shared = server.0.shared.clone();
     tokio::spawn(async move {
-        let limits = Limits::default();
         let entrance = Entrance::new(&limits);
         let Some(guest) = entrance.enter(IpAddr::V4(Ipv4Addr::LOCALHOST)).await else {
             return;
@@ -66,7 +69,11 @@ async fn upgrade_at(stream: &mut DuplexStream, headers: &str) -> String {
 }
 
 async fn open(server: &Server) -> DuplexStream {
-    let mut stream = dial(server);
+    open_with(server, Limits::default()).await
+}
+
+async fn open_with(server: &Server, limits: Limits) -> DuplexStream {
+    let mut stream = dial_with(server, limits);
     let answer = upgrade(&mut stream, "Sec-WebSocket-Protocol: mqttv3.1, mqtt\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
     let chosen = answer.to_ascii_lowercase();
@@ -293,4 +300,44 @@ async fn what_is_no_websocket_is_let_go() {
         .await
         .expect("closed")
         .unwrap();
+}
+
+#[tokio::test]
+async fn frames_that_carry_nothing_cost_what_their_bytes_do() {
+    let server = Server::start();
+    let limits = Limits {
+        bytes_per_second: 10_000,
+        ..Limits::default()
+    };
+    let silent: [(&str, Vec<u8>); 3] = [
+        ("empty", frame(BINARY, b"")),
+        ("pings", frame(0x89, b"x")),
+        ("a message without end", frame(0x00, b"")),
+    ];
+    for (what, nothing) in silent {
+        let mut stream = open_with(&server, limits.clone()).await;
+        stream
+            .write_all(&frame(BINARY, &device(false).packet()))
+            .await
+            .unwrap();
+        // The CONNACK: from now on its rate is counted.
+        timeout(SOON, stream.read_u8()).await.expect("an answer").unwrap();
+        if nothing[0] == 0 {
+            stream.write_all(&frame(0x02, b"")).await.unwrap();
+        }
+        let flood = nothing.repeat(4 * 1024 * 1024 / nothing.len());
+        let (_from, mut to) = tokio::io::split(stream);
+        let all = timeout(Duration::from_secs(2), to.write_all(&flood)).await;
+        assert!(all.is_err(), "{what}: it is not read any more");
+    }
+}
+
+#[tokio::test]
+async fn whoever_frames_nothing_and_says_no_connect_is_let_go() {
+    let server = Server::start();
+    let mut stream = open(&server).await;
+    let _ = stream.write_all(&frame(BINARY, b"").repeat(200_000)).await;
+    let mut rest = Vec::new();
+    let ended = timeout(SOON, stream.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "the server closes the connection");
 }

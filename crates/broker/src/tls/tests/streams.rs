@@ -191,3 +191,20 @@ async fn a_handshakes_message_that_never_ends_is_not_collected() {
     }
     assert!(refused.await.unwrap());
 }
+
+#[tokio::test]
+async fn records_that_carry_little_or_nothing_count_for_what_they_cost() {
+    let site = Site::found(24);
+    let (mut client, mut server) = connected(&site, config(&site, &TLS13), 100_000).await;
+    server.take_wired();
+    for _ in 0..50 {
+        client.write_all(b"x").await.unwrap();
+        client.flush().await.unwrap();
+    }
+    let mut heard = [0; 50];
+    server.read_exact(&mut heard).await.unwrap();
+    let wired = server.take_wired();
+    // A record's head, its type, its seal.
+    assert!(wired >= 50 * (1 + 5 + 1 + 16 + 128), "{wired}");
+    assert_eq!(server.take_wired(), 0);
+}
