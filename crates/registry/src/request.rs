@@ -18,6 +18,7 @@ use contract::v1::{
     ExplainConfig, GetConfig, ListConfigDrift, ListConfigTemplates, PutConfigTemplate, RemoveConfigTemplate,
     ReportConfig, SetConfig, ShowConfig,
 };
+use contract::v1::{ListCheckpoints, PutCheckpoint, RemoveCheckpoint};
 use contract::v1::{ListMaintenance, RecordMaintenance};
 use contract::v1::{ListTokens, PutPassword, PutToken, RevokeToken, ShowPassword};
 use contract::v1::{PutFourEyes, ShowFourEyes};
@@ -87,6 +88,9 @@ service::requests! {
         "password" => Password(ShowPassword),
         "put-four-eyes" => PutFourEyes(PutFourEyes),
         "four-eyes" => FourEyes(ShowFourEyes),
+        "put-checkpoint" => PutCheckpoint(PutCheckpoint),
+        "remove-checkpoint" => RemoveCheckpoint(RemoveCheckpoint),
+        "checkpoints" => Checkpoints(ListCheckpoints),
         "config-show" => ConfigShow(ShowConfig),
         "config-set" => ConfigSet(SetConfig),
         "config-explain" => ConfigExplain(ExplainConfig),

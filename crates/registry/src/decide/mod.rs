@@ -39,7 +39,7 @@ use contract::{
 use service::{Caller, FactChange, Fault, Outcome, View};
 
 use crate::{
-    Request, Settings, acceptance, command, config,
+    Request, Settings, acceptance, checkpoint, command, config,
     lifecycle::{self, Ground},
     maintenance,
     restriction::Measure,
@@ -128,6 +128,8 @@ pub(crate) fn decide(
         Request::Receive(m) => order::receive(s, m),
         Request::PutQuery(m) => saved::put(s, m),
         Request::RemoveQuery(m) => saved::remove(s, m),
+        Request::PutCheckpoint(m) => checkpoint::put(s, caller, &m),
+        Request::RemoveCheckpoint(m) => checkpoint::remove(s, caller, &m),
         Request::ConfigSet(m) => config::set(s, m),
         Request::PutConfigTemplate(m) => config::put_template(s, &by.sight, m),
         Request::RemoveConfigTemplate(m) => config::remove_template(s, &by.sight, m),
@@ -158,6 +160,7 @@ pub(crate) fn decide(
         | Request::Tokens(_)
         | Request::Password(_)
         | Request::FourEyes(_)
+        | Request::Checkpoints(_)
         | Request::ConfigShow(_)
         | Request::ConfigExplain(_)
         | Request::ConfigDrift(_)
