@@ -1,6 +1,7 @@
 //! What the registry is asked: the only place where wire messages come in.
 
 use contract::v1::ShowRetirement;
+use contract::v1::Tested;
 use contract::v1::{AcceptTransfer, CancelTransfer, ListTransfers, OfferTransfer};
 use contract::v1::{
     Annotate, AskWhy, Attest, ChangeDevice, ChangeMembers, CountDevices, DeprecateType, Erased,
@@ -57,6 +58,7 @@ service::requests! {
         "replace" => Replace(ReplaceDevice),
         "readmit" => Readmit(ReadmitDevice),
         "attest" => Attest(Attest),
+        "tested" => Tested(Tested),
         "annotate" => Annotate(Annotate),
         "report" => Report(Report),
         "standing" => Standing(GetStanding),

@@ -22,6 +22,7 @@ pub(super) enum Type {
     #[command(after_help = "Examples:
   muster type add pump --schema pump.schema.json --check ok=self-test:self-test
   muster type add pump --command diagnose --command logs
+  muster type add pump --check trial=test-rollout:'trial-*'
   muster type add pump --check fw=firmware-at-least:1.4.0 --check burn-in=attested")]
     Add(Add),
     /// List types
@@ -46,7 +47,7 @@ pub(super) struct Add {
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
     /// What must hold before a device is active: NAME=self-test:ATTRIBUTE, NAME=reported:ATTRIBUTE,
-    /// NAME=firmware-at-least:VERSION or NAME=attested; may be given several times
+    /// NAME=firmware-at-least:VERSION, NAME=test-rollout:PATTERN or NAME=attested; may be given several times
     #[arg(long = "check", value_name = "CHECK", value_parser = check)]
     checks: Vec<Check>,
     /// What operators may order devices of this type to do; may be given several times [default: whatever they can]
@@ -220,6 +221,8 @@ mod tests {
             "fw=firmware-at-least:1.4.0",
             "cal=reported:calibrated",
             "burn-in=attested",
+            "trial=test-rollout",
+            "trial=test-rollout:trial-*",
         ] {
             let kind = DeviceType {
                 checks: vec![check(text).unwrap()],

@@ -27,6 +27,7 @@ mod restrict;
 mod retire;
 mod saved;
 mod settle;
+mod tested;
 mod token;
 mod turn;
 
@@ -119,6 +120,7 @@ pub(crate) fn decide(
         Request::Replace(m) => replace::decide(s, m),
         Request::Readmit(m) => retire::readmit(s, m),
         Request::Attest(m) => attest::decide(s, m),
+        Request::Tested(m) => tested::decide(s, &m),
         Request::Annotate(m) => change::annotate(s, m),
         Request::PutType(m) => put_type::put(s, m),
         Request::DeprecateType(m) => put_type::deprecate(s, m),

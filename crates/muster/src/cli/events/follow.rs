@@ -233,7 +233,7 @@ impl Follower {
                 return Ok(());
             }
         };
-        let is_asked = |(of, after, last)| of == service && (after + 1..=last).contains(&event.sequence);
+        let is_asked = |(of, after, last)| of == service && after < event.sequence && event.sequence <= last;
         let verdict = if is_live {
             stream.live(&event.epoch, event.sequence)
         } else if self.page.is_some_and(is_asked)
