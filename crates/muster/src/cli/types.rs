@@ -77,6 +77,9 @@ pub(super) struct Deprecate {
     /// Take the deprecation back
     #[arg(long)]
     undo: bool,
+    /// Only if the type has this version
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
+    expected_version: u64,
 }
 
 impl Type {
@@ -203,7 +206,7 @@ impl Deprecate {
             request_id: String::new(),
             type_id: self.id.to_string(),
             undo: self.undo,
-            expected_version: 0,
+            expected_version: self.expected_version,
         };
         let changed: Changed = global.ask(ServiceName::Registry, "deprecate-type", &request)?;
         print::changed(global.json, &changed)
