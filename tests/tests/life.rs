@@ -1,13 +1,17 @@
 //! A device's life, over real mTLS and a real disk, step by step as its operator sees it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use contract::{
     ServiceName,
     v1::{self, Restriction, Stage},
 };
-use world::World;
+use world::{Process, World, muster};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn registered_provisioned_active_quarantined_released_revoked() {
@@ -107,4 +111,140 @@ async fn a_server_that_is_stopped_politely_ends_with_success_and_comes_back_whol
     world.start().await;
     let admin = world.admin().await;
     assert_eq!(world.shown(&admin, "pump-7").await.device_id, "pump-7");
+}
+
+/// What somebody's `muster events` came to: its exit code and what it told beside the events.
+fn events(world: &World, who: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = events_command(world, who, arguments).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), told)
+}
+
+fn events_command(world: &World, who: &Path, arguments: &[&str]) -> Command {
+    let server = format!("127.0.0.1:{}", world.endpoint().port);
+    let follow = ["--service", "registry", "--checkpoint", "nightly"];
+    let begun = ["--server", &server, "--as", who.to_str().unwrap(), "events"];
+    Process::command(world.folder(), &[&begun, &follow[..], arguments].concat(), &[])
+}
+
+/// The numbers of the events that were dealt with, in their order.
+fn dealt_with(file: &Path) -> Vec<u64> {
+    let lines = std::fs::read_to_string(file).unwrap_or_default();
+    let number = |line: &str| {
+        let event: serde_json::Value = serde_json::from_str(line).ok()?;
+        event["sequence"].as_str()?.parse().ok()
+    };
+    lines.lines().map(|line| number(line).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_goes_on_at_its_checkpoint_whatever_was_killed_or_restored() {
+    let mut world = World::new().await;
+    let admin = world.admin().await;
+    let erp = world.integrator(&admin, "erp", &["registry/#"]).await;
+    world.register(&admin, &["a-1", "a-2", "a-3"]).await;
+    let (file, shelf) = (world.folder().join("dealt-with"), tempfile::tempdir().unwrap());
+    let run = format!("cat >> {}", file.display());
+    let take = |world: &World, more: &[&str]| {
+        events(
+            world,
+            &erp,
+            &[&["--replay-only", "--run", run.as_str()][..], more].concat(),
+        )
+    };
+
+    // Each once, however little is taken at a time; what a command failed on comes again.
+    assert_eq!(take(&world, &["--count", "1"]), (Some(0), String::new()));
+    assert_eq!(take(&world, &["--count", "2"]), (Some(0), String::new()));
+    assert_eq!(dealt_with(&file), [1, 2, 3]);
+    let (code, told) = events(&world, &erp, &["--replay-only", "--run", "exit 3"]);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("event 4 of registry is not dealt with"), "{told}");
+    assert_eq!(take(&world, &[]).0, Some(0));
+    let all = dealt_with(&file);
+    assert_eq!(all, (1..=all.len() as u64).collect::<Vec<_>>());
+    assert!(all.len() >= 5, "{all:?}");
+    let backup = shelf.path().join("monday");
+    muster(world.folder(), &["backup", backup.to_str().unwrap()]);
+
+    // A server that is killed, and a consumer that is killed while it follows.
+    admin.client.disconnect().await;
+    world.kill();
+    world.start().await;
+    let admin = world.admin().await;
+    world.register(&admin, &["b-1"]).await;
+    let mut following = Process::spawn(events_command(&world, &erp, &["--run", &run]));
+    let seen = |id: &str| {
+        std::fs::read_to_string(&file)
+            .unwrap()
+            .contains(&format!("devices/{id}"))
+    };
+    for id in ["b-1", "c-1"] {
+        if id == "c-1" {
+            world.register(&admin, &["c-1"]).await;
+        }
+        for _ in 0..300 {
+            if seen(id) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(seen(id), "{}", following.log());
+    }
+    following.kill();
+    world.register(&admin, &["d-1"]).await;
+    assert_eq!(take(&world, &[]).0, Some(0));
+    assert!(seen("d-1"));
+    let mut once = dealt_with(&file);
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(
+        once,
+        (1..=once.len() as u64).collect::<Vec<_>>(),
+        "none is missing"
+    );
+
+    // A number that the service has not come to is told, and what comes next is shown.
+    let by_hand = world.connect(&world.identity(&erp), "by-hand").await;
+    let listed: v1::CheckpointsListed = by_hand
+        .ask(
+            ServiceName::Registry,
+            "checkpoints",
+            &v1::ListCheckpoints::default(),
+        )
+        .await;
+    let mut position = listed.checkpoints[0].positions[0].clone();
+    position.sequence = 1_000_000;
+    let ahead = v1::PutCheckpoint {
+        checkpoint_id: "nightly".into(),
+        positions: vec![position],
+        ..v1::PutCheckpoint::default()
+    };
+    let _: v1::Changed = by_hand.ask(ServiceName::Registry, "put-checkpoint", &ahead).await;
+    let (code, told) = take(&world, &[]);
+    assert!(
+        code == Some(0) && told.contains("1000000 is ahead of that"),
+        "{told}"
+    );
+    world.register(&admin, &["e-1"]).await;
+    assert_eq!(take(&world, &[]), (Some(0), String::new()));
+    assert!(seen("e-1"));
+
+    // A restored backup is another history: all of it comes again, and that is told.
+    world.kill();
+    let there = tempfile::tempdir().unwrap();
+    muster(there.path(), &["restore", backup.to_str().unwrap()]);
+    let restored = World::found(there, 0).await;
+    let before = dealt_with(&file).len();
+    let (code, told) = take(&restored, &[]);
+    assert!(
+        code == Some(0) && told.contains("registry has another history"),
+        "{told}"
+    );
+    assert_eq!(dealt_with(&file)[before..][..all.len()], all);
+    assert_eq!(
+        take(&restored, &[]),
+        (Some(0), String::new()),
+        "the checkpoint is in this history"
+    );
 }

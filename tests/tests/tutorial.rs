@@ -268,6 +268,17 @@ fn devices_are_listed_found_and_counted_as_their_page_says() {
             ("group tree", "pump-8"),
             ("device replace pump-7", "pump-7: version"),
             ("device readmit pump-8", "pump-8: version 5"),
+            ("events checkpoints --everybody", "for the north"),
+            ("events checkpoints --everybody", "integrators/erp"),
+            ("remove-checkpoint nightly", "registered"),
+            ("remove-checkpoint nightly", "nightly is removed"),
+            ("type add valve", "no rollout of `trial-*` has succeeded on it"),
+            ("type add valve", "rollout trial-1 of firmware 1.1.0"),
+            ("put-type", "\"summary\":\"`valve-9` is active\""),
+            (
+                "put-checkpoint",
+                "\"checkpoint_id\":\"by-hand\",\"owner\":\"operators/admin\"",
+            ),
         ],
     );
 }

@@ -75,8 +75,16 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
     (
         Scope::Open,
         Registry,
-        // The secret says of which device.
-        &["types", "show-type", "four-eyes", "accept-transfer"],
+        // The secret of `accept-transfer` says of which device.
+        &[
+            "types",
+            "show-type",
+            "four-eyes",
+            "accept-transfer",
+            "put-checkpoint",
+            "remove-checkpoint",
+            "checkpoints",
+        ],
     ),
     (
         Scope::Devices,

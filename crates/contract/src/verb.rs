@@ -136,6 +136,7 @@ const SECURITY: Who = Who::Operator(role::SECURITY);
 const ADMIN: Who = Who::Operator(role::PEOPLE);
 const FRONT_DOOR: Who = Who::Service(ServiceName::FrontDoor);
 const REGISTRY: Who = Who::Service(ServiceName::Registry);
+const ROLLOUT: Who = Who::Service(ServiceName::Rollout);
 const MONITOR: Who = Who::Service(ServiceName::Monitoring);
 
 const SMALL: usize = 8 * 1024;
@@ -337,6 +338,7 @@ pub const VERBS: &[Verb] = &[
     command(Registry, Row("replace", &[OPERATOR], "ReplaceDevice", "Changed", SMALL, "Gives a device's place to its successor.")),
     command(Registry, Row("readmit", &[ADMIN], "ReadmitDevice", "Changed", SMALL, "Takes a retired device back, as registered.")),
     command(Registry, Row("attest", &[OPERATOR, Who::AnyService], "Attest", "Changed", SMALL, "Says that a device passed an acceptance check, or did not.")),
+    command(Registry, Row("tested", &[ROLLOUT], "Tested", "Changed", SMALL, "What a rollout came to on a device that waits to be accepted.")),
     unrecorded(command(Registry, Row("annotate", &[Who::AnyService], "Annotate", "Changed", MEDIUM, "Writes a service's own attributes of a device."))),
     repair(harmless(Registry, Row("report", &[Who::Device], "Report", "Changed", MEDIUM, "A device says what it is: model, firmware, hardware, components, location."))),
     repair(query(Registry, Row("standing", &[Who::Device], "GetStanding", "Standing", SMALL, "A device asks for its stage, its restriction, and whether it is to retire."))),
@@ -368,6 +370,9 @@ pub const VERBS: &[Verb] = &[
     query(Registry, Row("password", &[FRONT_DOOR], "ShowPassword", "PasswordShown", SMALL, "What a password is compared with at a login.")),
     command(Registry, Row("put-four-eyes", &[SECURITY], "PutFourEyes", "Changed", SMALL, "Says which requests another person must approve.")),
     query(Registry, Row("four-eyes", &[VIEWER], "ShowFourEyes", "FourEyesShown", SMALL, "Which requests another person must approve.")),
+    harmless(Registry, Row("put-checkpoint", &[VIEWER, Who::Integrator], "PutCheckpoint", "Changed", SMALL, "Says how far the caller has dealt with services' events, under a name of its own.")),
+    command(Registry, Row("remove-checkpoint", &[VIEWER, Who::Integrator], "RemoveCheckpoint", "Done", SMALL, "Forgets how far a consumer of events was.")),
+    query(Registry, Row("checkpoints", &[VIEWER, Who::Integrator], "ListCheckpoints", "CheckpointsListed", SMALL, "How far the caller's consumers of events are.")),
     query(Registry, Row("config-show", &[VIEWER], "ShowConfig", "ConfigShown", SMALL, "What a device is to have as its configuration, and what it says it has.")),
     command(Registry, Row("config-set", &[OPERATOR], "SetConfig", "Changed", MEDIUM, "Changes what is set for one device.")),
     query(Registry, Row("config-explain", &[VIEWER], "ExplainConfig", "ConfigExplained", SMALL, "Where each setting of a device comes from.")),

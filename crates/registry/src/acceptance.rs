@@ -1,8 +1,8 @@
 //! The acceptance checks of a device's type.
 
-use contract::v1::{Check, CheckKind, Device, DeviceType};
+use contract::v1::{Check, CheckKind, Device, DeviceType, Tested};
 
-use crate::language;
+use crate::language::{self, Pattern};
 
 /// Checks of one type.
 pub(crate) const CHECKS_MAX: usize = 16;
@@ -15,6 +15,15 @@ pub(crate) fn pending(kind: &DeviceType, device: &Device) -> Vec<String> {
         .iter()
         .filter_map(|check| lacks(check, device).map(|lack| format!("check `{}`: {lack}", check.name)))
         .collect()
+}
+
+/// Whether a rollout is the one that a check asks for.
+pub(crate) fn asks_for(check: &Check, rollout: &Tested) -> bool {
+    let wanted = check.argument.as_str();
+    check.kind() == CheckKind::TestRollout
+        && (wanted.is_empty()
+            || wanted == rollout.artifact_id
+            || Pattern::new(wanted).matches(&rollout.rollout_id))
 }
 
 fn lacks(check: &Check, device: &Device) -> Option<String> {
@@ -49,6 +58,12 @@ fn lacks(check: &Check, device: &Device) -> Option<String> {
             Some(result) => Some(format!("{} says that it failed", result.by)),
             None => Some("nobody has attested it".to_owned()),
         },
+        CheckKind::TestRollout => match device.checks.get(&check.name) {
+            Some(result) if result.passed => None,
+            Some(result) => Some(format!("the test failed: {}", result.note)),
+            None if argument.is_empty() => Some("no rollout has succeeded on it".to_owned()),
+            None => Some(format!("no rollout of `{argument}` has succeeded on it")),
+        },
     }
 }
 
@@ -72,7 +87,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_check_passes_on_its_own_evidence() {
-        use CheckKind::{Attested, FirmwareAtLeast, Reported, SelfTest};
+        use CheckKind::{Attested, FirmwareAtLeast, Reported, SelfTest, TestRollout};
         let mut device = Device {
             firmware_version: "1.10.0".into(),
             ..Device::default()
@@ -89,6 +104,8 @@ mod tests {
             (FirmwareAtLeast, "1.10.0", true),
             (FirmwareAtLeast, "1.11", false),
             (Attested, "", false),
+            (TestRollout, "", false),
+            (TestRollout, "trial-*", false),
         ] {
             assert_eq!(passes(&device, check, argument), passed, "{check:?} {argument}");
         }
@@ -101,6 +118,31 @@ mod tests {
             };
             device.checks.insert("c".into(), result);
             assert_eq!(passes(&device, Attested, ""), passed);
+            assert_eq!(passes(&device, TestRollout, "trial-*"), passed);
+        }
+    }
+
+    #[test]
+    fn a_check_names_its_test_by_the_rollout_or_the_artifact() {
+        let rollout = Tested {
+            rollout_id: "trial-7".into(),
+            artifact_id: "ab12".into(),
+            ..Tested::default()
+        };
+        for (argument, fits) in [
+            ("", true),
+            ("trial-7", true),
+            ("TRIAL-?", true),
+            ("trial-*", true),
+            ("ab12", true),
+            ("ab*", false),
+            ("trial-", false),
+            ("r-*", false),
+        ] {
+            let mut check = kind(CheckKind::TestRollout, argument).checks.remove(0);
+            assert_eq!(asks_for(&check, &rollout), fits, "{argument}");
+            check.set_kind(CheckKind::Attested);
+            assert!(!asks_for(&check, &rollout));
         }
     }
 }

@@ -50,7 +50,7 @@ choices! {
     TransferState: Offered Accepted Cancelled Expired Locked;
     MaintenanceKind: Inspection Repair Battery PartReplaced Calibration Cleaning Other;
     JobState: Collecting Running Ending Succeeded Failed Cancelled TimedOut;
-    CheckKind: SelfTest FirmwareAtLeast Reported Attested;
+    CheckKind: SelfTest FirmwareAtLeast Reported Attested TestRollout;
 }
 
 /// Reads a field that may be absent.

@@ -37,6 +37,7 @@
 //! - A retired device has a record of its end, which is signed when none of its certificates counts any more; what is
 //!   signed is not changed.
 //! - A device has one open offer to another owner at most. Its secret is known by its digest, and that goes with its end.
+//! - A checkpoint moves forward within one history of a service's events, unless its owner says otherwise.
 //! - Each transition and restriction leaves its evidence, which is not changed afterwards.
 //! - While anybody is an enabled admin, somebody stays one.
 //! - A report that says nothing new writes nothing.
@@ -44,6 +45,7 @@
 
 mod acceptance;
 mod cell;
+mod checkpoint;
 mod choice;
 mod command;
 mod config;

@@ -1,6 +1,7 @@
 //! What the registry is asked: the only place where wire messages come in.
 
 use contract::v1::ShowRetirement;
+use contract::v1::Tested;
 use contract::v1::{AcceptTransfer, CancelTransfer, ListTransfers, OfferTransfer};
 use contract::v1::{
     Annotate, AskWhy, Attest, ChangeDevice, ChangeMembers, CountDevices, DeprecateType, Erased,
@@ -18,6 +19,7 @@ use contract::v1::{
     ExplainConfig, GetConfig, ListConfigDrift, ListConfigTemplates, PutConfigTemplate, RemoveConfigTemplate,
     ReportConfig, SetConfig, ShowConfig,
 };
+use contract::v1::{ListCheckpoints, PutCheckpoint, RemoveCheckpoint};
 use contract::v1::{ListMaintenance, RecordMaintenance};
 use contract::v1::{ListTokens, PutPassword, PutToken, RevokeToken, ShowPassword};
 use contract::v1::{PutFourEyes, ShowFourEyes};
@@ -56,6 +58,7 @@ service::requests! {
         "replace" => Replace(ReplaceDevice),
         "readmit" => Readmit(ReadmitDevice),
         "attest" => Attest(Attest),
+        "tested" => Tested(Tested),
         "annotate" => Annotate(Annotate),
         "report" => Report(Report),
         "standing" => Standing(GetStanding),
@@ -87,6 +90,9 @@ service::requests! {
         "password" => Password(ShowPassword),
         "put-four-eyes" => PutFourEyes(PutFourEyes),
         "four-eyes" => FourEyes(ShowFourEyes),
+        "put-checkpoint" => PutCheckpoint(PutCheckpoint),
+        "remove-checkpoint" => RemoveCheckpoint(RemoveCheckpoint),
+        "checkpoints" => Checkpoints(ListCheckpoints),
         "config-show" => ConfigShow(ShowConfig),
         "config-set" => ConfigSet(SetConfig),
         "config-explain" => ConfigExplain(ExplainConfig),

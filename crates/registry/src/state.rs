@@ -23,6 +23,7 @@
 //! | `y{device} NUL {version, counted down, 16 hex digits}` | [`contract::v1::Retirement`], the last one first |
 //! | `z{device}` | [`contract::v1::Transfer`], the last one |
 //! | `u{kind} NUL {value}` | the device that has it, see `index.rs` |
+//! | `j{kind} NUL {person} NUL {checkpoint}` | [`contract::v1::Checkpoint`], see `checkpoint.rs` |
 //! | `i{device}` | [`DeviceLive`]: what other services know of it, see `live.rs` |
 //! | `x{field} NUL {value} NUL {device}` | empty: the device is found by it, see `index.rs` |
 
@@ -35,7 +36,7 @@ use contract::{
 use prost::Message;
 use service::{Fault, Sight, View, store::StoreError};
 
-use crate::{live, policy};
+use crate::{checkpoint, live, policy};
 
 /// All devices.
 pub(crate) const DEVICES: &str = "d";
@@ -66,7 +67,7 @@ pub(crate) const TRANSFERS: &str = "z";
 pub(crate) const LIVE: &str = "i";
 
 /// What the records are, by how their keys begin; the longer ones first.
-pub const KINDS: [(&str, &str); 34] = [
+pub const KINDS: [(&str, &str); 35] = [
     ("b", "walks of groups that moved"),
     ("cd", "devices' configuration"),
     ("ct", "configuration templates"),
@@ -99,6 +100,7 @@ pub const KINDS: [(&str, &str); 34] = [
     ("w", "searches for members of dynamic groups"),
     ("x", "devices by field"),
     (LIVE, "what other services know of devices"),
+    (checkpoint::CHECKPOINTS, "checkpoints of consumers"),
     (RETIREMENTS, "records of retirements"),
     (TRANSFERS, "transfers to other owners"),
 ];

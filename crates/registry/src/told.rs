@@ -3,15 +3,15 @@
 use contract::{
     document,
     v1::{
-        ConfigTemplate, Device, DeviceCommand, DeviceConfig, DeviceType, FourEyes, Group, Login, LoginToken,
-        Order, Person, SavedQuery, Supplier, Transfer,
+        Checkpoint, ConfigTemplate, Device, DeviceCommand, DeviceConfig, DeviceType, FourEyes, Group, Login,
+        LoginToken, Order, Person, SavedQuery, Supplier, Transfer,
     },
 };
 use prost::Message;
 use serde_json::{Value, json};
 use service::told as tell;
 
-use crate::{command, config, state};
+use crate::{checkpoint, command, config, state};
 
 /// A record, if people are to read what became of it. What stands beside records says nothing new.
 pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
@@ -40,6 +40,7 @@ pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
             Some((format!("groups/{group}"), json!({ "members": { device: "yes" } })))
         }
         state::TRANSFERS => transfer(record),
+        checkpoint::CHECKPOINTS => checkpointed(record),
         // A record is not changed; that it came stands in the device's.
         "n" => None,
         // It follows from the device's record, and says of itself who signed it.
@@ -56,6 +57,14 @@ fn transfer(record: &[u8]) -> Option<(String, Value)> {
     };
     let name = format!("transfers/{}", transfer.device_id);
     Some((name, serde_json::to_value(&transfer).ok()?))
+}
+
+/// How far a consumer was: of its removal only, for moving on is no change that anybody asks about.
+fn checkpointed(record: &[u8]) -> Option<(String, Value)> {
+    let checkpoint = Checkpoint::decode(record).ok()?;
+    let owner = checkpoint.owner.replace('/', ".");
+    let name = format!("checkpoints/{owner}.{}", checkpoint.checkpoint_id);
+    Some((name, serde_json::to_value(&checkpoint).ok()?))
 }
 
 /// What a person logs in with, without what opens.

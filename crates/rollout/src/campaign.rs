@@ -1,7 +1,10 @@
 //! A rollout on its way: the moves that change it, each of which leaves its counts and its devices in
 //! agreement. Every decision about a running rollout is made of these.
 
-use contract::v1::{Artifact, DeviceUpdate, Rollout, RolloutState, UpdateState, Wave};
+use contract::{
+    ServiceName,
+    v1::{Artifact, DeviceFact, DeviceUpdate, Rollout, RolloutState, UpdateState, Wave},
+};
 use service::{Fault, Outcome, View};
 
 use crate::{
@@ -46,7 +49,12 @@ impl<'a> Campaign<'a> {
     }
 
     /// Brings an open update to its end and counts it.
-    pub(crate) fn settle(&mut self, mut update: DeviceUpdate, to: UpdateState, detail: &str) {
+    pub(crate) fn settle(
+        &mut self,
+        mut update: DeviceUpdate,
+        to: UpdateState,
+        detail: &str,
+    ) -> Result<(), Fault> {
         let was = update.state();
         update.set_state(to);
         update.detail = detail.into();
@@ -58,7 +66,7 @@ impl<'a> Campaign<'a> {
         );
         self.out.delete(state::held(&update.device_id));
         if was == UpdateState::Waiting {
-            return;
+            return Ok(());
         }
         self.out.no_wake(timeout_key(&update));
         if to == UpdateState::Canceled {
@@ -66,6 +74,18 @@ impl<'a> Campaign<'a> {
         }
         event::take_back(&mut self.out, &update);
         event::updated(&mut self.out, &update);
+        self.tell_the_registry(&update)
+    }
+
+    /// A device that waits to be accepted may have to pass a test rollout first.
+    fn tell_the_registry(&mut self, update: &DeviceUpdate) -> Result<(), Fault> {
+        let fact: Option<DeviceFact> = self
+            .view
+            .fact(ServiceName::Registry, "device", &update.device_id)?;
+        if update.state() != UpdateState::Canceled && policy::awaits_acceptance(fact.as_ref()) {
+            event::tested(&mut self.out, &self.rollout, update);
+        }
+        Ok(())
     }
 
     /// Goes on as far as the counts allow: to the next wave, or to the end.
@@ -161,7 +181,7 @@ impl<'a> Campaign<'a> {
         }
         for (_, update) in page {
             if policy::is_callable_off(update.state()) {
-                self.settle(update, UpdateState::Canceled, "the rollout has ended");
+                self.settle(update, UpdateState::Canceled, "the rollout has ended")?;
             }
         }
         self.out.put(state::progress(&id), &progress);

@@ -2,8 +2,8 @@
 //! enums by name, 64-bit numbers as strings.
 
 use contract::{
-    Id, Kind, Principal,
-    v1::{Artifact, Assignment, DeviceUpdate, Rollout, SignedManifest, UpdateState},
+    Id, Kind, Principal, ServiceName,
+    v1::{Artifact, Assignment, DeviceUpdate, Rollout, SignedManifest, Tested, UpdateState},
 };
 use serde_json::json;
 use service::Outcome;
@@ -108,6 +108,21 @@ pub(crate) fn take_back(out: &mut Outcome, update: &DeviceUpdate) {
     if let Ok(device) = update.device_id.parse::<Id>() {
         out.take_back(Principal::new(Kind::Device, device), "assignment");
     }
+}
+
+/// Tells the registry what a rollout came to on a device that waits to be accepted.
+pub(crate) fn tested(out: &mut Outcome, rollout: &Rollout, update: &DeviceUpdate) {
+    let word = Tested {
+        device_id: update.device_id.clone(),
+        rollout_id: rollout.rollout_id.clone(),
+        artifact_id: rollout.artifact_id.clone(),
+        firmware_version: rollout.firmware_version.clone(),
+        passed: update.state() == UpdateState::Succeeded,
+        detail: update.detail.clone(),
+        ..Tested::default()
+    };
+    let tag = format!("tested/{}/{}", rollout.rollout_id, update.device_id);
+    out.ask(tag, ServiceName::Registry, "tested", &word);
 }
 
 fn assignment(update: &DeviceUpdate, artifact_id: &str) -> Assignment {

@@ -166,6 +166,11 @@ pub(crate) fn out_of_service(fact: Option<&DeviceFact>) -> Option<&'static str> 
     }
 }
 
+/// Whether a device has a certificate and is not in use: its type may ask for a test rollout before it is.
+pub(crate) fn awaits_acceptance(fact: Option<&DeviceFact>) -> bool {
+    fact.is_some_and(|fact| matches!(fact.stage(), Stage::Provisioned | Stage::Maintenance))
+}
+
 /// Whoever sees some groups only sees the rollouts to one of them, and those that are theirs.
 pub(crate) fn in_sight(caller: &Caller, rollout: &Rollout) -> bool {
     let is_own = rollout.created_by == caller.principal.to_string();

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// What requests call the things that they are about, and what events call them. The first ones that a
 /// request has count.
-const NAMES: [(&str, &str); 14] = [
+const NAMES: [(&str, &str); 15] = [
     ("device_id", "devices"),
     ("device_ids", "devices"),
     ("group_id", "groups"),
@@ -15,6 +15,7 @@ const NAMES: [(&str, &str); 14] = [
     ("supplier_id", "suppliers"),
     ("order_id", "orders"),
     ("query_id", "queries"),
+    ("checkpoint_id", "checkpoints"),
     ("rollout_id", "rollouts"),
     ("artifact_id", "artifacts"),
     ("rule_id", "rules"),

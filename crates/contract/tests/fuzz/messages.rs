@@ -85,6 +85,7 @@ requests! {
     PutToken, ListTokens, RevokeToken, PutPassword, ShowPassword,
     AnswerAdmission, PutManufacturer, ListManufacturers, RemoveManufacturer, RefuseFactory,
     RenewMany, AbortRenewal, ListRenewals, ListRenewing, ListRevocations,
+    Tested, PutCheckpoint, RemoveCheckpoint, ListCheckpoints,
     PutFourEyes, ShowFourEyes, ListApprovals, DecideApproval,
 }
 

@@ -25,6 +25,9 @@ pub(super) fn decide(decision: &mut Decision<'_>, request: &RemoveRule) -> Resul
     let Some(rule) = decision.load::<Rule>(state::rule(id.as_str()))? else {
         return Err(Refusal::not_found("rule", id.as_str()).at("rule_id").into());
     };
+    if request.expected_version != 0 && request.expected_version != rule.version {
+        return Err(Refusal::stale("rule", request.expected_version, rule.version).into());
+    }
     decision.out.delete(state::rule(&rule.rule_id));
     decision.out.delete(state::watch(&rule.metric, &rule.rule_id));
     decision.out.put(state::removing(&rule.rule_id), &Mark {});

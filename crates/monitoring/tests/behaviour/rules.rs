@@ -262,3 +262,22 @@ fn a_page_of_large_devices_fits_a_packet() {
     }
     assert_eq!(seen, 60);
 }
+
+#[test]
+fn a_rule_that_was_changed_since_is_not_removed() {
+    let mut world = World::new(1);
+    world.rule("hot", |_| {}).unwrap();
+    world.rule("hot", |r| r.threshold = 81.0).unwrap();
+    let remove = |expected_version| RemoveRule {
+        rule_id: "hot".into(),
+        expected_version,
+        ..RemoveRule::default()
+    };
+    let refused = world
+        .ask::<_, Done>(&operator(), "remove-rule", &remove(1))
+        .unwrap_err();
+    assert_eq!((refused.code.as_str(), refused.present_version), ("conflict", 2));
+    world
+        .ask::<_, Done>(&operator(), "remove-rule", &remove(2))
+        .unwrap();
+}

@@ -75,6 +75,9 @@ pub(super) struct Put {
 pub(super) struct Remove {
     /// The group
     id: Id,
+    /// Only if the group has this version
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
+    expected_version: u64,
     #[command(flatten)]
     confirm: Confirm,
 }
@@ -136,6 +139,7 @@ impl Remove {
         };
         let request = RemoveGroup {
             group_id: self.id.to_string(),
+            expected_version: self.expected_version,
             ..RemoveGroup::default()
         };
         let done: Done = global.ask(ServiceName::Registry, "remove-group", &request)?;

@@ -34,12 +34,18 @@ pub(super) struct Put {
     /// What it is for
     #[arg(long, default_value = "", hide_default_value = true)]
     description: String,
+    /// Only if the query has this version
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
+    expected_version: u64,
 }
 
 #[derive(clap::Args)]
 pub(super) struct Remove {
     /// The name
     id: Id,
+    /// Only if the query has this version
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
+    expected_version: u64,
 }
 
 #[derive(clap::Args)]
@@ -64,6 +70,7 @@ impl Put {
             query_id: self.id.to_string(),
             r#where: self.query,
             description: self.description,
+            expected_version: self.expected_version,
             ..PutQuery::default()
         };
         let changed: Changed = global.ask(ServiceName::Registry, "put-query", &request)?;
@@ -75,6 +82,7 @@ impl Remove {
     fn run(self, global: &Global) -> Result<()> {
         let request = RemoveQuery {
             query_id: self.id.to_string(),
+            expected_version: self.expected_version,
             ..RemoveQuery::default()
         };
         let done: Done = global.ask(ServiceName::Registry, "remove-query", &request)?;
@@ -99,8 +107,9 @@ impl List {
                 query.query_id.clone(),
                 query.r#where.clone(),
                 query.description.clone(),
+                query.version.to_string(),
             ]
         };
-        listed.print(global, &["id", "query", "description"], row)
+        listed.print(global, &["id", "query", "description", "version"], row)
     }
 }

@@ -23,6 +23,7 @@ pub(super) enum Type {
   muster type add pump --schema pump.schema.json --check ok=self-test:self-test
   muster type add pump --command diagnose --command logs
   muster type add pump --drop-check ok --any-command
+  muster type add pump --check trial=test-rollout:'trial-*'
   muster type add pump --check fw=firmware-at-least:1.4.0 --check burn-in=attested")]
     Add(Add),
     /// List types
@@ -47,7 +48,7 @@ pub(super) struct Add {
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
     /// What must hold before a device is active: NAME=self-test:ATTRIBUTE, NAME=reported:ATTRIBUTE,
-    /// NAME=firmware-at-least:VERSION or NAME=attested; may be given several times
+    /// NAME=firmware-at-least:VERSION, NAME=test-rollout:PATTERN or NAME=attested; may be given several times
     #[arg(long = "check", value_name = "CHECK", value_parser = check)]
     checks: Vec<Check>,
     /// A check that need not hold any longer; may be given several times
@@ -83,6 +84,9 @@ pub(super) struct Deprecate {
     /// Take the deprecation back
     #[arg(long)]
     undo: bool,
+    /// Only if the type has this version
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
+    expected_version: u64,
 }
 
 impl Type {
@@ -250,7 +254,7 @@ impl Deprecate {
             request_id: String::new(),
             type_id: self.id.to_string(),
             undo: self.undo,
-            expected_version: 0,
+            expected_version: self.expected_version,
         };
         let changed: Changed = global.ask(ServiceName::Registry, "deprecate-type", &request)?;
         print::changed(global.json, &changed)
@@ -268,6 +272,8 @@ mod tests {
             "fw=firmware-at-least:1.4.0",
             "cal=reported:calibrated",
             "burn-in=attested",
+            "trial=test-rollout",
+            "trial=test-rollout:trial-*",
         ] {
             let kind = DeviceType {
                 checks: vec![check(text).unwrap()],

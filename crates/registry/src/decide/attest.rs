@@ -16,7 +16,7 @@ pub(super) fn decide(s: &Situation<'_>, m: Attest) -> Result<Outcome, Fault> {
     if matches!(device.stage(), Stage::Retiring | Stage::Retired) {
         return Err(lifecycle::refusal(&device, "it is not to be accepted any more").into());
     }
-    let names = attestable(s, &device.device_type, &m.check)?;
+    let asked_for = attestable(s, &device.device_type, &m.check)?;
     let before = device.clone();
     let result = CheckResult {
         passed: m.passed,
@@ -37,7 +37,7 @@ pub(super) fn decide(s: &Situation<'_>, m: Attest) -> Result<Outcome, Fault> {
     };
     act.evidence(&device, evidence);
     // What a former type asked for is in the history.
-    device.checks.retain(|name, _| names.contains(name));
+    device.checks.retain(|name, _| asked_for.contains(name));
     device.checks.insert(m.check, result);
     check::size(&device)?;
     active::if_it_had_reported(&mut act, &mut device)?;
@@ -45,20 +45,20 @@ pub(super) fn decide(s: &Situation<'_>, m: Attest) -> Result<Outcome, Fault> {
     Ok(act.answer(changed(&device.device_id, device.version)))
 }
 
-/// The checks of the device's type that are attested, this one among them.
+/// The checks of the device's type that somebody says of it, this one among them.
 fn attestable(s: &Situation<'_>, kind: &str, check: &str) -> Result<Vec<String>, Fault> {
     if kind.is_empty() {
         let message = "the device has no type, and so no acceptance checks; give it one with `change`";
         return Err(Refusal::new(Code::Precondition, message).at("check").into());
     }
     let kind: DeviceType = state::find(s.view, "type", kind)?;
-    let attested = kind
-        .checks
-        .iter()
-        .filter(|check| check.kind() == CheckKind::Attested);
-    let names: Vec<_> = attested.map(|check| check.name.clone()).collect();
+    let of = |wanted: &[CheckKind]| -> Vec<String> {
+        let fit = kind.checks.iter().filter(|check| wanted.contains(&check.kind()));
+        fit.map(|check| check.name.clone()).collect()
+    };
+    let names = of(&[CheckKind::Attested]);
     if names.iter().any(|name| name == check) {
-        return Ok(names);
+        return Ok(of(&[CheckKind::Attested, CheckKind::TestRollout]));
     }
     let message = format!("the type `{}` has no such check to be attested", kind.type_id);
     Err(Refusal::invalid("check", message).allowing(names).into())

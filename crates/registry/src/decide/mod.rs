@@ -27,6 +27,7 @@ mod restrict;
 mod retire;
 mod saved;
 mod settle;
+mod tested;
 mod token;
 mod turn;
 
@@ -39,7 +40,7 @@ use contract::{
 use service::{Caller, FactChange, Fault, Outcome, View};
 
 use crate::{
-    Request, Settings, acceptance, command, config,
+    Request, Settings, acceptance, checkpoint, command, config,
     lifecycle::{self, Ground},
     maintenance,
     restriction::Measure,
@@ -119,6 +120,7 @@ pub(crate) fn decide(
         Request::Replace(m) => replace::decide(s, m),
         Request::Readmit(m) => retire::readmit(s, m),
         Request::Attest(m) => attest::decide(s, m),
+        Request::Tested(m) => tested::decide(s, &m),
         Request::Annotate(m) => change::annotate(s, m),
         Request::PutType(m) => put_type::put(s, m),
         Request::DeprecateType(m) => put_type::deprecate(s, m),
@@ -128,6 +130,8 @@ pub(crate) fn decide(
         Request::Receive(m) => order::receive(s, m),
         Request::PutQuery(m) => saved::put(s, m),
         Request::RemoveQuery(m) => saved::remove(s, m),
+        Request::PutCheckpoint(m) => checkpoint::put(s, caller, &m),
+        Request::RemoveCheckpoint(m) => checkpoint::remove(s, caller, &m),
         Request::ConfigSet(m) => config::set(s, m),
         Request::PutConfigTemplate(m) => config::put_template(s, &by.sight, m),
         Request::RemoveConfigTemplate(m) => config::remove_template(s, &by.sight, m),
@@ -158,6 +162,7 @@ pub(crate) fn decide(
         | Request::Tokens(_)
         | Request::Password(_)
         | Request::FourEyes(_)
+        | Request::Checkpoints(_)
         | Request::ConfigShow(_)
         | Request::ConfigExplain(_)
         | Request::ConfigDrift(_)

@@ -94,6 +94,7 @@ fn argument(kind: CheckKind, argument: &str) -> Result<(), Refusal> {
         CheckKind::SelfTest | CheckKind::Reported => !argument.is_empty(),
         CheckKind::FirmwareAtLeast => language::version(argument).is_some(),
         CheckKind::Attested => argument.is_empty(),
+        CheckKind::TestRollout => true,
     };
     let message = match kind {
         CheckKind::Attested => "a check that is attested has no argument",

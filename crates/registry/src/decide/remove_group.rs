@@ -10,11 +10,12 @@ use super::{Situation, put_group, put_person, regroup, settle};
 use crate::{
     config,
     event::{self, GroupChange},
-    state, tree,
+    policy, state, tree,
 };
 
 pub(super) fn decide(s: &Situation<'_>, m: RemoveGroup) -> Result<Outcome, Fault> {
     let mut group = state::group(s.view, "group_id", &m.group_id)?;
+    policy::version("group", m.expected_version, group.version)?;
     if group.members > 0 {
         let message = format!(
             "the group has {} members; take them out with `leave-group` first{}",

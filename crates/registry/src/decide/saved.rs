@@ -52,6 +52,7 @@ fn understood(s: &Situation<'_>, query: &SavedQuery) -> Result<(), Fault> {
 
 pub(super) fn remove(s: &Situation<'_>, m: RemoveQuery) -> Result<Outcome, Fault> {
     let mut query: SavedQuery = state::find(s.view, "query_id", &m.query_id)?;
+    policy::version("query", m.expected_version, query.version)?;
     query.version = query.version.saturating_add(1);
     query.r#where.clear();
     let mut outcome = Outcome::default();

@@ -7,13 +7,13 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    pub(super) fn new(text: &str) -> Pattern {
+    pub(crate) fn new(text: &str) -> Pattern {
         let parts = text.to_lowercase().chars().collect();
         Pattern { parts }
     }
 
     /// Whether a text fits, in time that grows with the product of both lengths at most.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         let text: Vec<char> = text.to_lowercase().chars().collect();
         let (mut at, mut of) = (0, 0);
         // Where the last `*` stands, and how much it has taken so far.

@@ -28,6 +28,7 @@ use contract::{Code, Refusal, v1::Device};
 
 pub(crate) use self::{
     eval::place_of,
+    like::Pattern,
     meaning::{Expr, Operand, Test, version},
 };
 

@@ -21,7 +21,7 @@ use contract::{
 use service::{Caller, Fault, View};
 
 use crate::{
-    Request, command, config,
+    Request, checkpoint, command, config,
     language::{Query, Surroundings},
     maintenance, retirement, state, transfer, tree,
 };
@@ -64,6 +64,7 @@ pub(crate) fn answer(
             settings: Some(view.load(state::FOUR_EYES)?.unwrap_or_default()),
             ..FourEyesShown::default()
         }),
+        Request::Checkpoints(m) => Box::new(checkpoint::list(view, caller, &m)?),
         Request::ConfigShow(m) => Box::new(config::show(view, &m)?),
         Request::ConfigExplain(m) => Box::new(config::explain(view, &m)?),
         Request::ConfigDrift(m) => Box::new(config::drift(view, sight, &m)?),

@@ -303,6 +303,12 @@ fn saved_queries_stand_for_their_text() {
         query_id: "cheap".into(),
         ..Default::default()
     };
+    let stale = RemoveQuery {
+        expected_version: 7,
+        ..remove.clone()
+    };
+    let stale = w.ask::<Done>(ADA, "remove-query", &stale).unwrap_err();
+    assert_eq!((stale.code.as_str(), stale.present_version), ("conflict", 1));
     w.ask::<Done>(ADA, "remove-query", &remove).unwrap();
     let request = ListDevices {
         r#where: "@both".into(),

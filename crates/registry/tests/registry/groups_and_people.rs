@@ -74,6 +74,13 @@ fn members_join_and_leave_whole_requests_at_a_time() {
         },
     );
     assert_eq!(full.unwrap_err().code, "precondition");
+    let stale = RemoveGroup {
+        group_id: "line-7".into(),
+        expected_version: 1,
+        ..Default::default()
+    };
+    let stale = w.ask::<Done>(ADA, "remove-group", &stale).unwrap_err();
+    assert_eq!((stale.code.as_str(), stale.present_version), ("conflict", 2));
     assert_eq!(
         members(&mut w, "leave-group", "line-7", &["a", "b"])
             .unwrap()

@@ -7,6 +7,7 @@ mod damaged_rows;
 
 mod auditing;
 mod buying;
+mod checkpoints;
 mod commanding;
 mod configuring;
 mod dynamic_groups;

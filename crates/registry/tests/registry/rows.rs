@@ -14,6 +14,12 @@ const ASKED: &[(&str, &str, &str)] = &[
     (ADA, "list", r#"{"page_size":3,"group":"line"}"#),
     (ADA, "list", "{}"),
     (ADA, "groups", "{}"),
+    (ADA, "checkpoints", "{}"),
+    (
+        ADA,
+        "put-checkpoint",
+        r#"{"checkpoint_id":"nightly","positions":[{"service":"registry","epoch":"00000000000000aa","sequence":"9"}]}"#,
+    ),
     (ADA, "people", "{}"),
     (
         "devices/pump-7",
@@ -90,6 +96,9 @@ fn a_damaged_row_is_named_and_nothing_is_done_on_its_word() {
             contract::wire::encode(&person, contract::Encoding::Protobuf).to_vec(),
         );
     }
+    let checkpoint =
+        r#"{"checkpoint_id":"nightly","positions":[{"service":"registry","epoch":"00000000000000aa"}]}"#;
+    world.ask_raw("nightly", ADA, "put-checkpoint", checkpoint.into());
     let rows = Rows {
         service: Arc::new(Registry::new(Settings {
             retire_wait_ms: WAIT_MS,

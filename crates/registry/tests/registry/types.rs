@@ -2,7 +2,7 @@
 
 use contract::v1::{
     AskWhy, Attest, CertificateStatus, Changed, Check, CheckKind, DeprecateType, MoveDevice, PutType, Report,
-    ShowType, Stage, TypeShown, Why,
+    ShowType, Stage, Tested, TypeShown, Why,
 };
 
 use crate::world::{ADA, Answered, World, change, data, pairs, registered};
@@ -238,4 +238,80 @@ fn a_device_is_active_only_when_its_checks_have_passed() {
     w.ask::<Changed>("devices/a", "report", &report("", "passed"))
         .unwrap();
     w.ask::<Changed>(ADA, "move", &to(Stage::Active)).unwrap();
+}
+
+#[test]
+fn a_test_rollout_lets_a_device_become_active() {
+    let mut w = World::new();
+    let kind = PutType {
+        checks: vec![
+            check("trial", CheckKind::TestRollout, "trial-*"),
+            check("burn-in", CheckKind::Attested, ""),
+        ],
+        schema: String::new(),
+        ..pump()
+    };
+    w.ask::<Changed>(ADA, "put-type", &kind).unwrap();
+    w.ask::<Changed>(ADA, "register", &registered("a", &[("type", "pump")]))
+        .unwrap();
+    w.certificate("devices", "a", CertificateStatus::Issued);
+    w.ask::<Changed>("devices/a", "report", &Report::default())
+        .unwrap();
+    attest(&mut w, ADA, "burn-in", true).unwrap();
+    assert_eq!(
+        why(&mut w, Stage::Active).summary,
+        "`a` is provisioned; in the way stands: check `trial`: no rollout of `trial-*` has succeeded on it"
+    );
+    let by_hand = attest(&mut w, ADA, "trial", true).unwrap_err();
+    assert_eq!(by_hand.allowed, ["burn-in"], "it is nobody's to say");
+
+    let tested = |rollout: &str, passed| Tested {
+        device_id: "a".into(),
+        rollout_id: rollout.into(),
+        firmware_version: "2.0.0".into(),
+        passed,
+        detail: "it \u{1b}[31mburnt".into(),
+        ..Tested::default()
+    };
+    let tell = |w: &mut World, m: &Tested| w.ask::<Changed>("services/rollout", "tested", m);
+    let version = w.device("a").version;
+    assert_eq!(
+        tell(&mut w, &tested("r-1", true)).unwrap().version,
+        version,
+        "it is another one"
+    );
+    tell(&mut w, &tested("trial-1", false)).unwrap();
+    assert_eq!(
+        tell(&mut w, &tested("trial-1", false)).unwrap().version,
+        version + 1,
+        "once"
+    );
+    let summary = why(&mut w, Stage::Active).summary;
+    assert!(
+        summary.ends_with("the test failed: rollout trial-1 of firmware 2.0.0: it [31mburnt"),
+        "{summary}"
+    );
+    attest(&mut w, ADA, "burn-in", false).unwrap();
+    attest(&mut w, ADA, "burn-in", true).unwrap();
+    w.events();
+    tell(&mut w, &tested("trial-2", true)).unwrap();
+    assert_eq!(w.device("a").stage(), Stage::Active);
+    let events = w.events();
+    let names: Vec<_> = events.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(names, ["attested", "moved"]);
+    let device = w.device("a");
+    assert_eq!(device.checks["trial"].note, "rollout trial-2 of firmware 2.0.0");
+    assert_eq!(device.checks["trial"].by, "services/rollout");
+    assert_eq!(
+        tell(
+            &mut w,
+            &Tested {
+                device_id: "b".into(),
+                ..tested("trial-2", true)
+            }
+        )
+        .unwrap_err()
+        .code,
+        "not-found"
+    );
 }

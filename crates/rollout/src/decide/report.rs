@@ -64,7 +64,7 @@ fn end(
     if report.state() == UpdateState::Succeeded && !policy::runs(fact.as_ref(), version) {
         return Ok(hear_claim(holding, update, version, now));
     }
-    campaign.settle(update, report.state(), &report.detail);
+    campaign.settle(update, report.state(), &report.detail)?;
     campaign.advance()?;
     Ok(campaign.finish())
 }

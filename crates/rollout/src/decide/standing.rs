@@ -37,7 +37,7 @@ pub(crate) fn on_fact(view: &View<'_>, change: FactChange<'_>, now: i64) -> Resu
         }
         None => return Ok(Outcome::default()),
     };
-    campaign.settle(update, end, why);
+    campaign.settle(update, end, why)?;
     campaign.advance()?;
     Ok(campaign.finish())
 }

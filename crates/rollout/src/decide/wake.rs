@@ -43,7 +43,7 @@ fn time_out(view: &View<'_>, rollout: &str, device: &str, now: i64) -> Result<Ou
         } else {
             "the device took too long"
         };
-        campaign.settle(update, UpdateState::TimedOut, why);
+        campaign.settle(update, UpdateState::TimedOut, why)?;
         campaign.advance()
     })
 }

@@ -377,3 +377,45 @@ fn one_filtered_list() {
         "page_size"
     );
 }
+
+#[test]
+fn the_registry_is_told_what_became_of_devices_that_wait_to_be_accepted() {
+    let (mut world, artifact) = World::with_fleet(4);
+    world.device(0, |f| f.set_stage(Stage::Provisioned));
+    world.device(1, |f| f.set_stage(Stage::Maintenance));
+    world.device(3, |f| f.set_stage(Stage::Provisioned));
+    let told = |world: &mut World| -> Vec<(String, bool, String)> {
+        let frames = std::mem::take(&mut world.told).into_iter();
+        let asked = frames.filter(|f| f.topic.ends_with("/services/rollout/up/registry/tested"));
+        let asked = asked.map(|f| contract::wire::decode::<Tested>(&f.payload, "").unwrap());
+        asked
+            .inspect(|m| {
+                assert_eq!(
+                    (m.rollout_id.as_str(), m.firmware_version.as_str()),
+                    ("r1", "2.0.0")
+                )
+            })
+            .map(|m| (m.device_id, m.passed, m.detail))
+            .collect()
+    };
+    let only_these = |m: &mut CreateRollout| {
+        m.waves = vec![100];
+        m.success_percent = 1;
+    };
+    world.create("r1", &artifact, only_these).unwrap();
+    told(&mut world);
+    world.succeed(2, "r1");
+    assert_eq!(told(&mut world), [], "who is in use has been accepted");
+    world.succeed(0, "r1");
+    assert_eq!(told(&mut world), [("d0".to_owned(), true, String::new())]);
+    world.report(1, "r1", U::RolledBack).unwrap();
+    let failed = told(&mut world);
+    assert_eq!((failed[0].0.as_str(), failed[0].1), ("d1", false));
+    // It is told until the registry has answered, whatever is restarted.
+    world.restart();
+    assert!(
+        told(&mut world)
+            .iter()
+            .any(|(id, passed, _)| id == "d0" && *passed)
+    );
+}

@@ -212,7 +212,8 @@ fn rules(world: &World) {
     let change = "monitor rule put hot temperature above 81 --expected-version 1";
     assert_eq!(world.run(change), 0);
     assert_eq!(world.run(change), 4, "it has another version now");
-    assert_eq!(world.run("monitor rule remove hot --yes"), 0);
+    assert_eq!(world.run("monitor rule remove hot --yes --expected-version 1"), 4);
+    assert_eq!(world.run("monitor rule remove hot --yes --expected-version 2"), 0);
     assert_eq!(world.run("monitor rule remove hot --yes"), 3);
 }
 

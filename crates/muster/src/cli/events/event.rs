@@ -37,10 +37,19 @@ impl CloudEvent {
         serde_json::from_slice(payload)
     }
 
+    /// What filters match: `devices/pump-7/moved`.
+    pub(super) fn topic(&self) -> String {
+        format!("{}/{}", self.subject, self.name())
+    }
+
+    fn name(&self) -> &str {
+        // `muster.registry.device.moved.v1`
+        self.kind.rsplit('.').nth(1).unwrap_or_default()
+    }
+
     /// The event in one line.
     pub(super) fn line(&self, service: ServiceName) -> String {
-        // `muster.registry.device.moved.v1`
-        let name = self.kind.rsplit('.').nth(1).unwrap_or_default();
+        let name = self.name();
         let time = self.time.replace('T', " ");
         let (_, id) = self.subject.split_once('/').unwrap_or_default();
         let data = self.data.iter().filter(|(_, value)| value.as_str() != Some(id));
@@ -117,6 +126,7 @@ mod tests {
         let expected = "2023-11-14 22:13:20.123Z registry         41 devices/pump-7 moved  by operators/ada  \
                         deadline=2023-11-14 22:13:20Z reason=new\u{fffd}bearing to=active took_ms=12";
         assert_eq!(event.line(ServiceName::Registry), expected);
+        assert_eq!(event.topic(), "devices/pump-7/moved");
         assert!(CloudEvent::read(b"{}").is_err());
     }
 }

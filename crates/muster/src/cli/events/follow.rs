@@ -5,15 +5,19 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Result, bail};
 use client::{Cause, Client, Delivery, Inbox, Trouble};
 use contract::{
-    Topic,
+    Id, Topic,
     filter::Filter,
     id::{Kind, ServiceName},
     v1::{Replay, ReplayMarker},
 };
 
+use tokio::time::Instant;
+
 use super::{
     super::{Global, global, print},
+    checkpoint::Keeper,
     event::CloudEvent,
+    hand::Hand,
     stream::{Page, Sight, Stream, Verdict},
 };
 use crate::exit::{Exit, Failure};
@@ -37,6 +41,8 @@ pub(super) struct Wanted {
     pub(super) start: Start,
     pub(super) count: Option<u64>,
     pub(super) replay_only: bool,
+    pub(super) checkpoint: Option<Id>,
+    pub(super) hand: Hand,
 }
 
 struct Follower {
@@ -48,7 +54,10 @@ struct Follower {
     lost: bool,
     /// How many may still be printed.
     left: Option<u64>,
-    json: bool,
+    hand: Hand,
+    keeper: Option<Keeper>,
+    /// The page that has come: after which number, up to which. What else is replayed was asked for over another connection.
+    page: Option<(ServiceName, u64, u64)>,
 }
 
 /// Prints events until there have been enough.
@@ -61,9 +70,14 @@ pub(super) async fn follow(global: &Global, wanted: Wanted) -> Result<()> {
         streams: BTreeMap::new(),
         lost: false,
         left: wanted.count,
-        json: global.json,
+        hand: wanted.hand,
+        keeper: None,
+        page: None,
     };
     let followed = async {
+        if let Some(checkpoint) = wanted.checkpoint {
+            follower.keeper = Some(Keeper::load(&client, checkpoint).await?);
+        }
         if wanted.replay_only {
             follower.begin(&wanted.services, wanted.start).await?;
             follower.catch_up().await
@@ -72,8 +86,13 @@ pub(super) async fn follow(global: &Global, wanted: Wanted) -> Result<()> {
         }
     };
     let ended = followed.await;
+    let kept = match &mut follower.keeper {
+        Some(keeper) => keeper.keep_now(&client).await,
+        None => Ok(()),
+    };
     client.disconnect().await;
-    ended
+    // Why it ended is told first.
+    ended.and(kept)
 }
 
 impl Follower {
@@ -91,11 +110,13 @@ impl Follower {
             if self.is_done() {
                 return Ok(());
             }
+            let due = self.keeper.as_ref().and_then(Keeper::due);
             tokio::select! {
                 delivery = self.inbox.recv() => match delivery {
-                    Some(delivery) => self.take(&delivery)?,
+                    Some(delivery) => self.take(&delivery).await?,
                     None => bail!("the connection is closed"),
                 },
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.keep().await?,
                 Ok(()) = connections.changed() => self.reconnected(),
                 Ok(()) = trouble.changed() => {
                     let met = trouble.borrow_and_update().clone();
@@ -110,10 +131,12 @@ impl Follower {
         let whole = self.filter.is_none() && self.client.who().kind == Kind::Operator;
         let sight = if whole { Sight::Whole } else { Sight::Partial };
         for service in services {
-            let stream = match start {
-                Start::After(after) => Stream::new(sight, after),
+            let kept = self.keeper.as_ref().and_then(|keeper| keeper.place(*service));
+            let stream = match (kept, start) {
+                (Some((epoch, sequence)), _) => Stream::resumed(sight, epoch, *sequence),
+                (None, Start::After(after)) => Stream::new(sight, after),
                 // Nothing lies after the largest number; the marker tells the newest one.
-                Start::Now => Stream::from_now(sight, &self.replay(*service, u64::MAX).await?),
+                (None, Start::Now) => Stream::from_now(sight, &self.replay(*service, u64::MAX).await?),
             };
             self.streams.insert(*service, stream);
         }
@@ -128,31 +151,55 @@ impl Follower {
                 return Ok(());
             };
             let marker = self.replay(service, after).await?;
+            // Of another history the page is of no use: it began somewhere.
+            let is_use = self
+                .streams
+                .get(&service)
+                .is_some_and(|stream| !stream.is_other(&marker));
+            self.page = is_use.then_some((service, after, marker.last));
             // The page came before its marker.
             while let Ok(delivery) = self.inbox.try_recv() {
-                self.take(&delivery)?;
+                self.take(&delivery).await?;
             }
+            self.page = None;
             self.turn(service, after, &marker).await;
+            self.keep().await?;
         }
         Ok(())
     }
 
     async fn turn(&mut self, service: ServiceName, after: u64, marker: &ReplayMarker) {
+        // What was left of the page has not been shown.
+        if self.is_done() {
+            return;
+        }
         let Some(stream) = self.streams.get_mut(&service) else {
             return;
         };
-        match stream.marker(marker) {
+        let page = stream.marker(marker);
+        if let (Some(keeper), true) = (&mut self.keeper, page != Page::NewHistory) {
+            keeper.reach(service, stream.place());
+        }
+        match page {
             Page::NewHistory => {
                 print::note(format!(
-                    "{service} has another history than before: its events begin anew"
+                    "{service} has another history than before, that of a restored backup: its events begin anew"
                 ));
                 return;
             }
             Page::More if marker.complete => tokio::time::sleep(AGAIN).await,
             Page::More | Page::Complete => {}
         }
-        if let Some(gone) = gone(service, after, marker) {
-            print::note(gone);
+        for note in [gone(service, after, marker), ahead(service, after, marker)] {
+            note.into_iter().for_each(print::note);
+        }
+    }
+
+    /// Moves the checkpoint, if there is one and its time has come.
+    async fn keep(&mut self) -> Result<()> {
+        match &mut self.keeper {
+            Some(keeper) => keeper.keep(&self.client).await,
+            None => Ok(()),
         }
     }
 
@@ -167,7 +214,10 @@ impl Follower {
     }
 
     /// Shows what was delivered, if it is next.
-    fn take(&mut self, delivery: &Delivery) -> Result<()> {
+    async fn take(&mut self, delivery: &Delivery) -> Result<()> {
+        if self.is_done() {
+            return Ok(());
+        }
         let (service, is_live) = match self.client.root().parse_topic(&delivery.topic) {
             Some(Topic::Event { service, .. }) => (service, true),
             Some(Topic::Down { service, name, .. }) if name == "replay/event" => (service, false),
@@ -183,23 +233,25 @@ impl Follower {
                 return Ok(());
             }
         };
+        let is_asked = |(of, after, last)| of == service && after < event.sequence && event.sequence <= last;
         let verdict = if is_live {
             stream.live(&event.epoch, event.sequence)
+        } else if self.page.is_some_and(is_asked)
+            && self.filter.as_ref().is_none_or(|f| f.matches(&event.topic()))
+        {
+            stream.replayed(event.sequence)
         } else {
-            stream.replayed(&event.epoch, event.sequence)
+            Verdict::Drop
         };
-        if verdict == Verdict::Show && !self.is_done() {
-            self.show(service, &event, &delivery.payload)?;
+        if verdict == Verdict::Drop {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    fn show(&mut self, service: ServiceName, event: &CloudEvent, payload: &[u8]) -> Result<()> {
+        self.hand.over(service, &event, &delivery.payload).await?;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.reach(service, stream.place());
+        }
         self.left = self.left.map(|left| left.saturating_sub(1));
-        if self.json {
-            return print::line(String::from_utf8_lossy(payload));
-        }
-        print::line(event.line(service))
+        Ok(())
     }
 
     /// What was missed meanwhile is behind.
@@ -251,6 +303,17 @@ fn gone(service: ServiceName, after: u64, marker: &ReplayMarker) -> Option<Strin
     Some(format!("{those} no longer kept; {earliest}"))
 }
 
+/// What to say where a service has not come as far as was asked for.
+fn ahead(service: ServiceName, after: u64, marker: &ReplayMarker) -> Option<String> {
+    (marker.head < after).then(|| {
+        format!(
+            "{service} has come to event {} only, and {after} is ahead of that: an older copy of its database is in \
+             place, or the number was never its own; what comes next is shown",
+            marker.head
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,5 +335,22 @@ mod tests {
         assert_eq!(gone(0, 1, 0), None, "there has been none");
         assert_eq!(gone(40, 41, 50), None);
         assert_eq!(gone(u64::MAX, 41, 50), None);
+    }
+
+    #[test]
+    fn who_is_ahead_of_a_service_is_told() {
+        let ahead = |after, head| {
+            let marker = ReplayMarker {
+                head,
+                ..ReplayMarker::default()
+            };
+            ahead(ServiceName::Registry, after, &marker)
+        };
+        assert_eq!((ahead(7, 7), ahead(7, 8)), (None, None));
+        let told = ahead(8, 7).unwrap();
+        assert!(
+            told.starts_with("registry has come to event 7 only, and 8 is ahead of that"),
+            "{told}"
+        );
     }
 }

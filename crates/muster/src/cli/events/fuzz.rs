@@ -134,7 +134,7 @@ fn a_stream_shows_each_number_of_a_history_once_and_in_order() {
         for heard in story {
             let (number, verdict) = match heard {
                 Heard::Live(number) => (*number, stream.live("a", *number)),
-                Heard::Replayed(number) => (*number, stream.replayed("a", *number)),
+                Heard::Replayed(number) => (*number, stream.replayed(*number)),
                 Heard::Marker(marker) => {
                     // Another history, or a head below what was shown, begins anew.
                     stream.marker(marker);

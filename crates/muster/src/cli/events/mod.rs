@@ -1,16 +1,22 @@
 //! `muster events`
 
+mod checkpoint;
 mod event;
 mod follow;
 #[cfg(test)]
 mod fuzz;
+mod hand;
 mod stream;
 
 use anyhow::Result;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use contract::{filter::Filter, id::ServiceName};
+use contract::{Id, filter::Filter, id::ServiceName};
 
-use self::follow::{Start, Wanted};
+use self::{
+    checkpoint::Checkpoints,
+    follow::{Start, Wanted},
+    hand::Hand,
+};
 use super::Global;
 
 /// Follow and replay events.
@@ -18,13 +24,21 @@ use super::Global;
 /// Each service numbers its events without gaps. What was missed while the connection was away is replayed, so
 /// that each event is printed once and in its service's order. Operators may follow everything, integrators what
 /// they were granted: name --service and --filter so that they lie within the grant.
+///
+/// With --checkpoint the registry keeps how far you are: the next run goes on there, with whatever has not been
+/// printed, or for which --run has not succeeded.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
   muster events
   muster events --service registry --filter 'devices/+/moved' --from-start
   muster --json events --service rollout --after 1200 --replay-only | jq -r .type
-  muster events --service monitoring --filter 'alerts/+/raised' --count 1")]
+  muster events --service monitoring --filter 'alerts/+/raised' --count 1
+  muster --as billing events --service registry --checkpoint nightly --run ./bill.sh
+  muster events checkpoints")]
 pub(crate) struct Events {
+    #[command(subcommand)]
+    checkpoints: Option<Checkpoints>,
     /// Only of this service; may be given several times
     #[arg(long = "service", value_name = "SERVICE", value_parser = service())]
     services: Vec<ServiceName>,
@@ -37,6 +51,12 @@ pub(crate) struct Events {
     /// Begin after this number of one service
     #[arg(long, value_name = "N", requires = "services")]
     after: Option<u64>,
+    /// Begin where your checkpoint of this name is, and move it; where it is not yet, as without it
+    #[arg(long, value_name = "NAME", conflicts_with = "after")]
+    checkpoint: Option<Id>,
+    /// Run this in a shell for each event, which is its input, in place of printing; ends when it fails
+    #[arg(long, value_name = "COMMAND")]
+    run: Option<String>,
     /// End after this many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -53,17 +73,20 @@ fn service() -> impl TypedValueParser<Value = ServiceName> {
 
 impl Events {
     pub(super) fn run(self, global: &Global) -> Result<()> {
+        if let Some(checkpoints) = self.checkpoints {
+            return checkpoints.run(global);
+        }
         if self.after.is_some() && self.services.len() > 1 {
             let message = "each service has its own numbers: give --after with one --service";
             return Err(crate::exit::Failure::usage(message).into());
         }
         // What the connection warns of: a subscription that was not granted.
         crate::up::log_to_stderr("client=warn", false);
-        let wanted = self.wanted();
+        let wanted = self.wanted(global.json);
         global.block_on(follow::follow(global, wanted))
     }
 
-    fn wanted(self) -> Wanted {
+    fn wanted(self, json: bool) -> Wanted {
         let start = match self.after {
             Some(after) => Start::After(after),
             None if self.from_start || self.replay_only => Start::After(0),
@@ -81,6 +104,12 @@ impl Events {
             start,
             count: self.count,
             replay_only: self.replay_only,
+            checkpoint: self.checkpoint,
+            hand: match self.run {
+                Some(command) => Hand::Command(command),
+                None if json => Hand::Json,
+                None => Hand::Line,
+            },
         }
     }
 }
@@ -93,7 +122,7 @@ mod tests {
 
     fn parse(args: &[&str]) -> Result<Wanted, clap::Error> {
         let command = Events::augment_args(clap::Command::new("events").no_binary_name(true));
-        Ok(Events::from_arg_matches(&command.try_get_matches_from(args)?)?.wanted())
+        Ok(Events::from_arg_matches(&command.try_get_matches_from(args)?)?.wanted(false))
     }
 
     #[test]
@@ -117,6 +146,10 @@ mod tests {
             &["--filter", "a/#/b"],
             &["--count", "0"],
             &["--service", "registry", "--after", "7", "--from-start"],
+            &["--service", "registry", "--after", "7", "--checkpoint", "nightly"],
+            &["--checkpoint", "a/b"],
+            &["--checkpoint", "nightly", "checkpoints"],
+            &["set-checkpoint", "nightly"],
         ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }

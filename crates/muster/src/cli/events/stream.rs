@@ -59,6 +59,14 @@ impl Stream {
         }
     }
 
+    /// A stream that goes on after a number of a history.
+    pub(super) fn resumed(sight: Sight, epoch: &str, after: u64) -> Stream {
+        Stream {
+            epoch: epoch.to_owned(),
+            ..Stream::new(sight, after)
+        }
+    }
+
     /// A stream that begins at a marker's newest event.
     pub(super) fn from_now(sight: Sight, marker: &ReplayMarker) -> Stream {
         Stream {
@@ -73,6 +81,11 @@ impl Stream {
     /// Everything up to here has been shown.
     pub(super) fn cursor(&self) -> u64 {
         self.cursor
+    }
+
+    /// The same, with the history that it belongs to.
+    pub(super) fn place(&self) -> (&str, u64) {
+        (&self.epoch, self.cursor)
     }
 
     /// Whether a replay is due.
@@ -103,12 +116,15 @@ impl Stream {
         Verdict::Show
     }
 
-    /// A replayed event.
-    pub(super) fn replayed(&mut self, epoch: &str, sequence: u64) -> Verdict {
-        if self.epoch.is_empty() {
-            self.epoch = epoch.to_owned();
-        }
-        if epoch != self.epoch || sequence <= self.cursor {
+    /// Whether a marker tells of another history than this one.
+    pub(super) fn is_other(&self, marker: &ReplayMarker) -> bool {
+        !self.epoch.is_empty() && marker.epoch != self.epoch
+    }
+
+    /// An event of a page whose marker tells of this history. What was there before the store was restored is part of it, and
+    /// bears the former one's name.
+    pub(super) fn replayed(&mut self, sequence: u64) -> Verdict {
+        if sequence <= self.cursor {
             return Verdict::Drop;
         }
         self.cursor = sequence;
@@ -117,7 +133,7 @@ impl Stream {
 
     /// The end of a page of replay.
     pub(super) fn marker(&mut self, marker: &ReplayMarker) -> Page {
-        if !self.epoch.is_empty() && marker.epoch != self.epoch {
+        if self.is_other(marker) {
             *self = Stream {
                 epoch: marker.epoch.clone(),
                 ..Stream::new(self.sight, 0)
@@ -169,11 +185,11 @@ mod tests {
         assert!(stream.is_behind());
         assert_eq!(stream.live("a", 14), Verdict::Drop);
         for sequence in 11..=13 {
-            assert_eq!(stream.replayed("a", sequence), Verdict::Show);
+            assert_eq!(stream.replayed(sequence), Verdict::Show);
         }
         // The page was read before 14 was there.
         assert_eq!(stream.marker(&marker(13, 13)), Page::More);
-        assert_eq!(stream.replayed("a", 14), Verdict::Show);
+        assert_eq!(stream.replayed(14), Verdict::Show);
         assert_eq!(stream.marker(&marker(14, 14)), Page::Complete);
         assert_eq!(stream.live("a", 15), Verdict::Show);
     }
@@ -184,8 +200,8 @@ mod tests {
         assert_eq!(stream.live("a", 20), Verdict::Show);
         stream.fall_behind();
         assert_eq!(stream.live("a", 31), Verdict::Drop);
-        assert_eq!(stream.replayed("a", 25), Verdict::Show);
-        assert_eq!(stream.replayed("a", 31), Verdict::Show);
+        assert_eq!(stream.replayed(25), Verdict::Show);
+        assert_eq!(stream.replayed(31), Verdict::Show);
         assert_eq!(stream.marker(&marker(40, 40)), Page::Complete);
         assert_eq!(stream.cursor(), 40);
     }
@@ -209,7 +225,20 @@ mod tests {
         };
         assert_eq!(stream.marker(&other), Page::NewHistory);
         assert_eq!(stream.cursor(), 0);
-        assert_eq!(stream.replayed("b", 1), Verdict::Show);
+        assert_eq!(stream.replayed(1), Verdict::Show);
+    }
+
+    #[test]
+    fn a_stream_goes_on_in_its_history_and_begins_anew_in_another() {
+        let mut stream = Stream::resumed(Sight::Whole, "a", 7);
+        assert!(!stream.is_other(&marker(8, 8)));
+        assert_eq!(stream.replayed(7), Verdict::Drop);
+        assert_eq!(stream.replayed(8), Verdict::Show);
+        assert_eq!(stream.place(), ("a", 8));
+        let mut stream = Stream::resumed(Sight::Whole, "b", 7);
+        assert!(stream.is_other(&marker(8, 8)));
+        assert_eq!(stream.marker(&marker(8, 8)), Page::NewHistory);
+        assert_eq!(stream.place(), ("a", 0));
     }
 
     #[test]

@@ -24,7 +24,10 @@ pub(super) fn of(change: &Change) -> Vec<Call> {
         Some(Entry::Rule(declared)) => match &change.before {
             // A rule keeps its metric as long as it is there.
             Some(Entry::Rule(before)) if before.metric != declared.metric => {
-                vec![remove_rule(id), Call::PutRule(calls::put_rule(id, declared, 0))]
+                vec![
+                    remove_rule(id, version),
+                    Call::PutRule(calls::put_rule(id, declared, 0)),
+                ]
             }
             _ => vec![Call::PutRule(calls::put_rule(id, declared, version))],
         },
@@ -73,7 +76,12 @@ fn gone(change: &Change) -> Vec<Call> {
     match (change.kind, &change.before) {
         (Kind::Group, Some(Entry::Group(before))) => {
             let mut steps = Vec::new();
-            // Its members leave with its query.
+            // Its members leave with its query, each with a version.
+            let expected_version = if before.query.is_empty() {
+                change.version
+            } else {
+                0
+            };
             if !before.query.is_empty() {
                 steps.push(Call::PutGroup(PutGroup {
                     group_id: id.clone(),
@@ -85,6 +93,7 @@ fn gone(change: &Change) -> Vec<Call> {
             }
             steps.push(Call::RemoveGroup(RemoveGroup {
                 group_id: id,
+                expected_version,
                 ..RemoveGroup::default()
             }));
             steps
@@ -92,16 +101,18 @@ fn gone(change: &Change) -> Vec<Call> {
         (Kind::Template, _) => vec![Call::RemoveTemplate(calls::remove_template(&id, change.version))],
         (Kind::Query, _) => vec![Call::RemoveQuery(RemoveQuery {
             query_id: id,
+            expected_version: change.version,
             ..RemoveQuery::default()
         })],
-        (Kind::Rule, _) => vec![remove_rule(&id)],
+        (Kind::Rule, _) => vec![remove_rule(&id, change.version)],
         _ => Vec::new(),
     }
 }
 
-fn remove_rule(id: &str) -> Call {
+fn remove_rule(id: &str, expected_version: u64) -> Call {
     Call::RemoveRule(RemoveRule {
         rule_id: id.to_owned(),
+        expected_version,
         ..RemoveRule::default()
     })
 }

@@ -68,6 +68,9 @@ pub(crate) struct Put {
 pub(crate) struct Remove {
     /// The rule
     id: Id,
+    /// Only if the rule has this version
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
+    expected_version: u64,
     #[command(flatten)]
     confirm: Confirm,
 }
@@ -125,6 +128,7 @@ impl Remove {
         };
         let request = RemoveRule {
             rule_id: self.id.to_string(),
+            expected_version: self.expected_version,
             ..RemoveRule::default()
         };
         let done: Done = global.ask(ServiceName::Monitoring, "remove-rule", &request)?;
