@@ -106,6 +106,10 @@ fn each_way_in_does_what_its_page_says() {
             ("--key p384", "provisioned"),
             ("--key p384", "ASN1 OID: secp384r1"),
             ("--key p384", "must be of the kind p384, and this one is of p256"),
+            ("grep -i -e ^http", "HTTP/1.1 429"),
+            ("grep -i -e ^http", "retry-after: "),
+            ("--admission announced", "CN = pump-8"),
+            ("@other.b64", "this claim does not open this device"),
         ],
     );
 }

@@ -15,6 +15,7 @@ pub mod grant;
 pub mod id;
 pub mod limits;
 pub mod login;
+mod pattern;
 pub mod request_id;
 mod role;
 pub mod scope;
@@ -31,6 +32,7 @@ pub mod v1 {
 
 pub use code::{Code, Refusal};
 pub use id::{Id, Kind, Principal, ServiceName};
+pub use pattern::{BadPattern, IdPattern};
 pub use topic::{Leaf, Root, Topic};
 pub use verb::{Class, Verb};
 pub use wire::Encoding;

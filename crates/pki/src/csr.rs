@@ -42,7 +42,7 @@ pub enum CsrError {
     #[error("only P-256, P-384 and Ed25519 keys in their usual form are accepted")]
     UnsupportedKey,
     /// The signature's algorithm is not the one that belongs to the key.
-    #[error("a {0:?} key must sign with the algorithm that belongs to it")]
+    #[error("{}", demanded_algorithm(*.0))]
     AlgorithmMismatch(KeyKind),
     /// The sender has not proved to hold the private key.
     #[error("the signature of the request does not match its key")]
@@ -156,6 +156,15 @@ fn proven_key(read: &X509CertificationRequest<'_>) -> Result<PublicKey, CsrError
     }
     read.verify_signature().map_err(|_| CsrError::BadSignature)?;
     Ok(key)
+}
+
+/// What to do, for people with openssl above all: it signs with SHA-256 whatever the key.
+fn demanded_algorithm(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::P256 => "a P-256 key must sign its request with ECDSA and SHA-256 (`openssl req -sha256`)",
+        KeyKind::P384 => "a P-384 key must sign its request with ECDSA and SHA-384 (`openssl req -sha384`)",
+        KeyKind::Ed25519 => "an Ed25519 key must sign its request with Ed25519",
+    }
 }
 
 /// The algorithm that belongs to a kind of key: its identifier, and the DER of the identifier alone.

@@ -149,7 +149,8 @@ pub(crate) fn claim_made(outcome: &mut Outcome, claim: &Claim) {
         "batch": claim.batch,
         "uses": claim.uses,
         "expires_ms": claim.expires_ms.to_string(),
-        "id_prefix": claim.id_prefix,
+        "id_pattern": claim.id_pattern,
+        "types": claim.types,
         "serial": claim.serial,
     });
     outcome.event(format!("claims/{}", claim.batch), "made", data);

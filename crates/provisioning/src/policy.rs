@@ -1,12 +1,12 @@
 //! Tiny rules, each of one fact: who may be certified, with which key, for how long.
 
 use contract::{
-    Code, Refusal,
+    Code, IdPattern, Refusal,
     id::{Id, Kind},
     limits,
     v1::{
-        CertificateStatus, Claim, DeviceFact, FactoryCertificate, Manufacturer, PrincipalFact, Restriction,
-        Stage,
+        Admission, CertificateStatus, Claim, DeviceFact, FactoryCertificate, Manufacturer, PrincipalFact,
+        Restriction, Stage,
     },
 };
 use pki::{Csr, Host, KeyKind, NameLimits, Reason, Subject};
@@ -15,7 +15,7 @@ use crate::state::{KeyUse, Record};
 
 /// The longest life of an operator's or integrator's certificate, milliseconds: two years.
 const PERSON_LIFETIME_MAX_MS: u64 = 730 * crate::DAY_MS;
-/// The most types of devices that a manufacturer is trusted for.
+/// The most types of devices that a manufacturer is trusted for, or a claim is for.
 const TYPES_MAX: usize = 64;
 /// More than any machine signs.
 const PER_MINUTE_MAX: u32 = 1_000_000;
@@ -224,7 +224,7 @@ pub(crate) fn factory_name(text: &str) -> Result<&str, Refusal> {
     }
 }
 
-/// Types of devices that a manufacturer is trusted for.
+/// Types of devices that a manufacturer is trusted for, or a claim is for.
 pub(crate) fn types(types: &[String]) -> Result<(), Refusal> {
     if types.len() > TYPES_MAX {
         return Err(Refusal::invalid("types", format!("at most {TYPES_MAX} types")));
@@ -233,9 +233,16 @@ pub(crate) fn types(types: &[String]) -> Result<(), Refusal> {
 }
 
 /// The batch, if it may ask for this device.
-pub(crate) fn batch<'a>(claim: Option<&'a Claim>, device: &str, now_ms: i64) -> Result<&'a Claim, Refusal> {
+pub(crate) fn batch<'a>(
+    claim: Option<&'a Claim>,
+    device: &str,
+    known: Option<&DeviceFact>,
+    now_ms: i64,
+) -> Result<&'a Claim, Refusal> {
     let claim = claim.ok_or_else(not_opened)?;
-    if claim.revoked || now_ms > claim.expires_ms || !device.starts_with(&claim.id_prefix) {
+    let ids: Result<IdPattern, _> = claim.id_pattern.parse();
+    let is_meant = ids.is_ok_and(|ids| ids.fits(device)) && is_of_its_type(claim, known);
+    if claim.revoked || now_ms > claim.expires_ms || !is_meant {
         return Err(not_opened());
     }
     if claim.used >= claim.uses {
@@ -245,6 +252,24 @@ pub(crate) fn batch<'a>(claim: Option<&'a Claim>, device: &str, now_ms: i64) -> 
         ));
     }
     Ok(claim)
+}
+
+/// One that nobody has registered has no type yet; that it is not registered is said further on.
+fn is_of_its_type(claim: &Claim, known: Option<&DeviceFact>) -> bool {
+    claim.types.is_empty() || known.is_none_or(|device| claim.types.contains(&device.device_type))
+}
+
+/// Under a batch of devices whose keys were announced: whether this one's was, and is this one. A stranger may hold the
+/// batch, and hears one sentence for all that is wrong.
+pub(crate) fn announced(claim: &Claim, known: Option<&DeviceFact>, fingerprint: &str) -> Result<(), Refusal> {
+    if claim.admission() != Admission::Announced {
+        return Ok(());
+    }
+    let known = known.filter(|device| !device.key_fingerprint.is_empty());
+    match known.is_some() && expected_key(known, fingerprint).is_ok() {
+        true => Ok(()),
+        false => Err(not_opened()),
+    }
 }
 
 /// An operator or an integrator that is known and not disabled.
@@ -358,13 +383,11 @@ pub(crate) fn secret_lifetime(expires_ms: i64, now_ms: i64) -> Result<(), Refusa
     }
 }
 
-/// What device ids of a batch begin with: itself the beginning of an id.
-pub(crate) fn prefix(text: &str) -> Result<(), Refusal> {
-    if text.is_empty() {
-        Ok(())
-    } else {
-        id("id_prefix", text).map(|_| ())
-    }
+/// Which device ids a batch is for.
+pub(crate) fn pattern(text: &str) -> Result<(), Refusal> {
+    let read: Result<IdPattern, _> = text.parse();
+    read.map(|_| ())
+        .map_err(|bad| Refusal::invalid("id_pattern", bad.to_string()))
 }
 
 /// A reason by its word; empty means unspecified.
@@ -522,31 +545,45 @@ mod tests {
 
     #[test]
     fn a_batch_opens_what_it_is_for_and_says_no_more() {
-        let claim = |uses, used, prefix: &str| Claim {
+        let claim = |uses, used, ids: &str| Claim {
             uses,
             used,
             expires_ms: 100,
-            id_prefix: prefix.into(),
+            id_pattern: ids.into(),
             ..Claim::default()
         };
-        assert!(batch(Some(&claim(2, 1, "pump-")), "pump-7", 100).is_ok());
-        let (narrow, open) = (claim(2, 1, "fan-"), claim(2, 1, ""));
+        let pump = DeviceFact {
+            device_type: "pump".into(),
+            ..DeviceFact::default()
+        };
+        let (wide, strange) = (claim(2, 1, "pump-*"), claim(2, 1, "["));
+        let (narrow, open) = (claim(2, 1, "fan-*"), claim(2, 1, ""));
+        let of_types = |types: &[&str]| Claim {
+            types: types.iter().map(|name| (*name).to_owned()).collect(),
+            ..open.clone()
+        };
+        let (valves, both) = (of_types(&["valve"]), of_types(&["valve", "pump"]));
+        assert!(batch(Some(&wide), "pump-7", Some(&pump), 100).is_ok());
+        assert!(batch(Some(&both), "pump-7", Some(&pump), 100).is_ok());
+        assert!(batch(Some(&valves), "pump-7", None, 100).is_ok());
         let revoked = Claim {
             revoked: true,
             ..open.clone()
         };
         let silent = [
-            batch(None, "pump-7", 1),
-            batch(Some(&narrow), "pump-7", 1),
-            batch(Some(&open), "pump-7", 101),
-            batch(Some(&revoked), "pump-7", 1),
+            batch(None, "pump-7", None, 1),
+            batch(Some(&narrow), "pump-7", None, 1),
+            batch(Some(&strange), "pump-7", None, 1),
+            batch(Some(&valves), "pump-7", Some(&pump), 1),
+            batch(Some(&open), "pump-7", None, 101),
+            batch(Some(&revoked), "pump-7", None, 1),
         ];
         assert!(
             silent.iter().all(|r| *r == Err(not_opened())),
             "one answer for all: {silent:?}"
         );
         assert_eq!(
-            batch(Some(&claim(2, 2, "")), "a", 1).unwrap_err().code,
+            batch(Some(&claim(2, 2, "")), "a", None, 1).unwrap_err().code,
             Code::Limit
         );
     }

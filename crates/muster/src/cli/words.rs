@@ -110,7 +110,7 @@ mod tests {
         check::<v1::Restriction>(3);
         check::<v1::Criticality>(4);
         check::<v1::Role>(5);
-        check::<v1::Admission>(4);
+        check::<v1::Admission>(5);
         check::<v1::AdmissionStatus>(3);
         check::<v1::FactoryIdentity>(2);
         check::<v1::CertificateStatus>(5);

@@ -15,7 +15,8 @@ use crate::{policy, state};
 
 pub(super) fn decide(s: &mut Situation<'_>, m: &PutClaim) -> Result<Outcome, Fault> {
     let batch = policy::id("batch", &m.batch)?;
-    policy::prefix(&m.id_prefix)?;
+    policy::pattern(&m.id_pattern)?;
+    policy::types(&m.types)?;
     if m.uses == 0 {
         return Err(Refusal::invalid("uses", "a claim is used once at least").into());
     }
@@ -48,13 +49,14 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &PutClaim) -> Result<Outcome, Fau
         uses: m.uses,
         used: 0,
         expires_ms: m.expires_ms,
-        id_prefix: m.id_prefix.clone(),
+        id_pattern: m.id_pattern.clone(),
         serial: record.certificate().serial,
         revoked: false,
         admission: m.admission().into(),
         per_minute: m.per_minute,
         approver: m.approver.clone(),
         answer_within_ms,
+        types: m.types.clone(),
     };
     outcome.put(state::batch_key(batch.as_str()), &claim);
     Ok(outcome)

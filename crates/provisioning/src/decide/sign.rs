@@ -25,7 +25,8 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
         .map(contract::Id::as_str)
         .unwrap_or_default();
     let claim = state::batch(s.view, batch)?;
-    let claim = policy::batch(claim.as_ref(), device, s.now_ms)?.clone();
+    let known: Option<DeviceFact> = s.view.fact(ServiceName::Registry, "device", device)?;
+    let claim = policy::batch(claim.as_ref(), device, known.as_ref(), s.now_ms)?.clone();
     let mut outcome = Outcome::default();
     if claim.admission() == Admission::Secret
         && let Err(refusal) = secret::spend(s, &mut outcome, device, &m.secret)?
@@ -33,10 +34,10 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
         outcome.answer = Answer::Refused(refusal);
         return Ok(outcome);
     }
-    let known: Option<DeviceFact> = s.view.fact(ServiceName::Registry, "device", device)?;
+    let csr = policy::csr(&m.csr, &planning::subject(s, Kind::Device, device)?)?;
+    policy::announced(&claim, known.as_ref(), &csr.key_fingerprint_sha256())?;
     policy::new_device(known.as_ref())?;
     nobody_uses_it(s, device)?;
-    let csr = policy::csr(&m.csr, &planning::subject(s, Kind::Device, device)?)?;
     let terms = profile::terms(known.as_ref(), &s.service.settings);
     terms.demand_key(csr.key_kind())?;
     policy::expected_key(known.as_ref(), &csr.key_fingerprint_sha256())?;

@@ -244,3 +244,76 @@ fn a_batch_gives_so_many_a_minute_and_says_when_to_come_again() {
     // The very same request: an answer that says when to come again is not the last word.
     world.sign_with("pump-8", "lot", &request).unwrap();
 }
+
+#[test]
+fn an_announced_key_opens_its_device_and_nothing_else_is_learnt() {
+    let mut world = World::new();
+    world.claim_as("lot", batch(Admission::Announced));
+    let (key, csr) = key_and_csr("pump-8");
+    let fingerprint = pki::PublicKey::of_private(&key).unwrap().fingerprint_sha256();
+    world.tell_announced("pump-8", &fingerprint);
+    let sign = |world: &mut World, device: &str, csr: String| {
+        let request = v1::Sign {
+            csr,
+            ..Default::default()
+        };
+        world.sign_with(device, "lot", &request)
+    };
+    let mut refusals = vec![
+        // Another key, a device without an announced one, one that nobody has registered.
+        sign(&mut world, "pump-8", key_and_csr("pump-8").1).unwrap_err(),
+        sign(&mut world, "pump-7", key_and_csr("pump-7").1).unwrap_err(),
+        sign(&mut world, "pump-99", key_and_csr("pump-99").1).unwrap_err(),
+    ];
+    refusals.iter_mut().for_each(|refusal| refusal.request_id.clear());
+    assert!(
+        refusals
+            .iter()
+            .all(|refusal| *refusal == refusals[0] && refusal.code == "denied"),
+        "{refusals:?}"
+    );
+    sign(&mut world, "pump-8", csr).unwrap();
+}
+
+#[test]
+fn a_batch_is_for_some_types_and_ids_only() {
+    let mut world = World::new();
+    let asked = v1::PutClaim {
+        types: vec!["valve".into(), "meter".into()],
+        ..batch(Admission::Automatic)
+    };
+    world.claim_as("lot", asked.clone());
+    world.tell_built("pump-1", Stage::Registered, "", "pump");
+    world.tell_built("pump-2", Stage::Registered, "", "meter");
+    assert_eq!(world.sign("pump-1", "lot").unwrap_err().code, "denied");
+    assert_eq!(
+        world.sign("pump-7", "lot").unwrap_err().code,
+        "denied",
+        "of no type"
+    );
+    assert_eq!(world.sign("pump-99", "lot").unwrap_err().code, "precondition");
+    world.sign("pump-2", "lot").unwrap();
+    let listed: v1::ClaimsListed = world.ask(ADA, "claims", &v1::ListClaims::default()).unwrap();
+    assert_eq!(listed.claims[0].types, asked.types);
+    for wrong in [
+        v1::PutClaim {
+            id_pattern: "pump-[0-9]".into(),
+            ..asked.clone()
+        },
+        v1::PutClaim {
+            types: vec!["no type".into()],
+            ..asked
+        },
+    ] {
+        let request = v1::PutClaim {
+            batch: "other".into(),
+            csr: key_and_csr("other").1,
+            expires_ms: world.now_ms + 3_600_000,
+            ..wrong
+        };
+        let refusal = world
+            .ask::<v1::ClaimMade>(ADA, "put-claim", &request)
+            .unwrap_err();
+        assert_eq!(refusal.code, "invalid");
+    }
+}

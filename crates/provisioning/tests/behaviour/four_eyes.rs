@@ -170,7 +170,7 @@ fn what_was_asked_with_a_certificate_that_is_revoked_is_not_done() {
         uses: 5,
         per_minute: 60,
         expires_ms: w.now_ms + 3_600_000,
-        id_prefix: "pump-".into(),
+        id_pattern: "pump-*".into(),
         ..Default::default()
     };
     let held = w.ask_over::<v1::ClaimMade>(EVE, &serial, "", "put-claim", &request);

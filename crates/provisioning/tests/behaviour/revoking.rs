@@ -333,7 +333,7 @@ fn the_front_door_is_told_what_a_batch_opens_until_it_is_revoked() {
     let (mut world, _) = with_device();
     let claim = |world: &World| -> v1::Claim { world.fact("claim", "lot").unwrap() };
     let told = claim(&world);
-    assert_eq!((told.id_prefix.as_str(), told.revoked), ("pump-", false));
+    assert_eq!((told.id_pattern.as_str(), told.revoked), ("pump-*", false));
     let facts = world
         .frames
         .iter()

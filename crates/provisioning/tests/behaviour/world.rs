@@ -313,6 +313,17 @@ impl World {
         self.tell("device", id, &fact);
     }
 
+    /// A registered device that comes with this key.
+    pub(crate) fn tell_announced(&mut self, id: &str, fingerprint: &str) {
+        let fact = DeviceFact {
+            device_id: id.into(),
+            stage: Stage::Registered as i32,
+            key_fingerprint: fingerprint.into(),
+            ..DeviceFact::default()
+        };
+        self.tell("device", id, &fact);
+    }
+
     /// A registered device that matters so much.
     pub(crate) fn tell_critical(&mut self, id: &str, criticality: Criticality) {
         let fact = DeviceFact {
@@ -591,7 +602,7 @@ impl World {
             batch: batch.into(),
             csr,
             expires_ms: self.now_ms + 3_600_000,
-            id_prefix: "pump-".into(),
+            id_pattern: "pump-*".into(),
             ..asked
         };
         self.ask::<v1::ClaimMade>(ADA, "put-claim", &request).unwrap();

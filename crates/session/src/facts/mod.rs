@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use contract::{
-    Root, Topic, event,
+    IdPattern, Root, Topic, event,
     id::{Kind, Principal, ServiceName},
     v1::{
         Admission, Beacon, CertificateFact, CertificateStatus, Claim, DeviceFact, Fact, FactsAfter,
@@ -57,13 +57,13 @@ pub struct KnownCertificate {
 /// A batch of claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownBatch {
-    /// What the ids that it opens begin with.
-    pub id_prefix: String,
+    /// Which ids it opens.
+    pub ids: IdPattern,
     /// The serial of its certificate.
     pub serial: String,
     /// It opens nothing any more.
     pub revoked: bool,
-    /// Whoever holds it needs no secret and no operator's word besides.
+    /// Whoever holds it needs no secret, no announced key and nobody's word besides.
     pub opens_alone: bool,
 }
 
@@ -72,9 +72,10 @@ impl From<Claim> for KnownBatch {
         KnownBatch {
             opens_alone: !matches!(
                 claim.admission(),
-                Admission::Secret | Admission::Manual | Admission::Hook
+                Admission::Secret | Admission::Manual | Admission::Hook | Admission::Announced
             ),
-            id_prefix: claim.id_prefix,
+            // Provisioning has read it before it told it, and looks again.
+            ids: claim.id_pattern.parse().unwrap_or_default(),
             serial: claim.serial,
             revoked: claim.revoked,
         }

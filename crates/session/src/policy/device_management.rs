@@ -177,7 +177,7 @@ fn claim_standing(caller: &Caller, facts: &dyn Known) -> Result<Standing, Denial
         .and_then(|batch| facts.batch(batch.as_str()));
     let hoped = caller.principal.id.as_str();
     match batch {
-        Some(batch) if batch.revoked || !hoped.starts_with(&batch.id_prefix) => {
+        Some(batch) if batch.revoked || !batch.ids.fits(hoped) => {
             denied("this claim does not open this device")
         }
         _ => Ok(Standing::default()),

@@ -92,12 +92,12 @@ fn an_empty_client_id_is_given_one_and_a_claim_must_choose() {
 #[test]
 fn a_claim_hopes_for_what_its_batch_opens_and_for_nothing_else() {
     let mut world = World::new();
-    world.tell_batch("pump-", false);
+    world.tell_batch("pump-*", false);
     let hopeful = world.dial(Kind::Claim, "lot", "0c");
     world.open(hopeful, true, "pump-9");
     assert_eq!(knock(&mut world, Kind::Claim, "lot", "0c", "valve-1"), 0x87);
     assert_eq!(knock(&mut world, Kind::Claim, "lot", "0c", "pump-8:tool"), 0);
-    world.tell_batch("pump-", true);
+    world.tell_batch("pump-*", true);
     assert_eq!(world.over(hopeful), Some("kicked"));
     assert_eq!(knock(&mut world, Kind::Claim, "lot", "0c", "pump-9"), 0x87);
 }

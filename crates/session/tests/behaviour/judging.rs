@@ -125,9 +125,9 @@ impl Both {
             };
             elsewhere.people.insert(who.into(), person);
         }
-        world.tell_batch("pump-", false);
+        world.tell_batch("pump-*", false);
         elsewhere.batch = Some(KnownBatch {
-            id_prefix: "pump-".into(),
+            ids: "pump-*".parse().unwrap(),
             serial: "0c".into(),
             revoked: false,
             opens_alone: true,

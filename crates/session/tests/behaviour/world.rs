@@ -204,11 +204,11 @@ impl World {
     }
 
     /// What the batch `lot` opens.
-    pub(crate) fn tell_batch(&mut self, id_prefix: &str, revoked: bool) {
+    pub(crate) fn tell_batch(&mut self, id_pattern: &str, revoked: bool) {
         let claim = Claim {
             batch: "lot".into(),
             serial: "0c".into(),
-            id_prefix: id_prefix.into(),
+            id_pattern: id_pattern.into(),
             revoked,
             ..Claim::default()
         };

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Result;
 use client::Client;
 use contract::{
-    Id,
+    Id, IdPattern,
     id::ServiceName,
     v1::{self, Admission, Authorities, ClaimMade, ClaimsListed, GetAuthorities, ListClaims, PutClaim},
 };
@@ -35,8 +35,15 @@ pub(in crate::cli) struct Claim {
     /// Only devices whose id begins with this may use it [default: any registered device]
     #[arg(long)]
     prefix: Option<Id>,
+    /// Only devices whose id is like this: `*` stands for any characters, `?` for one
+    #[arg(long, value_name = "PATTERN", conflicts_with = "prefix")]
+    ids: Option<IdPattern>,
+    /// Only devices of this type; may be given several times [default: of any]
+    #[arg(long = "type", value_name = "TYPE")]
+    types: Vec<Id>,
     /// What a device needs besides the claim: nothing, its one-time secret (`muster cert secret`), an
-    /// operator's word about its key (`muster cert admissions`), or the word of whoever --approver names
+    /// operator's word about its key (`muster cert admissions`), the word of whoever --approver names, or
+    /// the key whose fingerprint was registered with it (`announced`)
     #[arg(long, default_value = "automatic", value_parser = words::parser::<Admission>())]
     admission: Admission,
     /// Who answers for each device, with --admission hook: integrator/NAME or operator/NAME
@@ -108,15 +115,24 @@ impl Claim {
             csr: key.csr(self.batch.as_str())?,
             uses: self.uses,
             expires_ms: self.expires.ms(),
-            id_prefix: self.prefix.as_ref().map(Id::to_string).unwrap_or_default(),
+            id_pattern: self.pattern(),
             admission: self.admission.into(),
             per_minute: self.per_minute.unwrap_or_default(),
             approver: self.approver.clone().unwrap_or_default(),
             answer_within_ms: self.answer_within.map(milliseconds).unwrap_or_default(),
+            types: self.types.iter().map(Id::to_string).collect(),
         };
         let made: ClaimMade = home.certify(client, ("put-claim", &request), &key).await?;
         home.fill(&key, &made.certificate, &authorities.roots)?;
         Ok(made)
+    }
+
+    /// The ids that it is for.
+    fn pattern(&self) -> String {
+        let beginning = self.prefix.as_ref().map(|prefix| format!("{prefix}*"));
+        beginning
+            .or_else(|| self.ids.as_ref().map(IdPattern::to_string))
+            .unwrap_or_default()
     }
 
     fn say(&self, global: &Global, home: &Home, made: &ClaimMade) -> Result<()> {
@@ -158,7 +174,8 @@ impl Claims {
                 "used",
                 "of",
                 "expires",
-                "prefix",
+                "ids",
+                "types",
                 "admission",
                 "revoked",
                 "serial",
@@ -174,7 +191,8 @@ fn row(claim: &v1::Claim) -> Vec<String> {
         claim.used.to_string(),
         claim.uses.to_string(),
         print::time(claim.expires_ms),
-        claim.id_prefix.clone(),
+        claim.id_pattern.clone(),
+        claim.types.join(", "),
         say(claim.admission()),
         print::yes(claim.revoked),
         claim.serial.clone(),

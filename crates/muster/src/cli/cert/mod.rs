@@ -36,6 +36,7 @@ pub(super) enum Cert {
     #[command(after_help = "Examples:
   muster cert claim line-7 --uses 500 --expires 90d --prefix pump-
   muster cert claim field --uses 50 --admission secret
+  muster cert claim valves --uses 50 --type valve --ids 'valve-??-*'
   muster cert claim dock --uses 50 --admission hook --approver integrator/plant
   muster cert claim spring --uses 20 --expires 2030-06-30 --out /mnt/factory/spring")]
     Claim(claim::Claim),

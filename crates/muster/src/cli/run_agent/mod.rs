@@ -122,7 +122,8 @@ fn reboot(text: &str) -> Result<Reboot, String> {
 
 impl RunAgent {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        crate::up::log_to_stderr("warn", false);
+        // What the MQTT client warns of (a refused request) is told as an event, with what to do.
+        crate::up::log_to_stderr("warn,rumqttc=error", false);
         let config = self.config(global)?;
         let ending = global.block_on(follow(global, config))?;
         if ending == Ending::Restart {
@@ -136,6 +137,7 @@ impl RunAgent {
     }
 
     fn config(self, global: &Global) -> Result<Config> {
+        self.demand_folders()?;
         let default = || global.folder().path().join("agents").join(self.id.as_str());
         let folder = self.state.clone().unwrap_or_else(default);
         let release_keys = self.trusted(global)?;
@@ -166,6 +168,26 @@ impl RunAgent {
             attributes: BTreeMap::from_iter(self.attributes),
             ..config
         })
+    }
+
+    /// Before anything is missed that lies in them.
+    fn demand_folders(&self) -> Result<()> {
+        let missing = |folder: &Option<PathBuf>| folder.clone().filter(|folder| !folder.is_dir());
+        if let Some(claim) = missing(&self.claim) {
+            let message = format!(
+                "there is no folder {}; `muster cert claim` makes one",
+                claim.display()
+            );
+            return Err(Failure::usage(message).into());
+        }
+        if let Some(factory) = missing(&self.factory) {
+            let message = format!(
+                "there is no folder {}; a factory certificate is certificate.pem and key.pem in a folder",
+                factory.display()
+            );
+            return Err(Failure::usage(message).into());
+        }
+        Ok(())
     }
 
     fn server(&self, global: &Global) -> Result<Endpoint> {
