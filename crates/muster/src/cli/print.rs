@@ -1,13 +1,22 @@
 //! How results look: tables for people, JSON for programs.
 
+mod table;
+
 use std::{
     io::{self, Write},
     time::Duration,
 };
 
 use anyhow::Result;
-use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde::Serialize;
+use terminal_size::{Width, terminal_size_of};
+
+pub(super) use self::table::{Room, Row};
+
+/// How wide a table is that no terminal bounds.
+const PIPE_COLUMNS: u16 = 100;
+/// How narrow a terminal is taken to be at most.
+const COLUMNS_MIN: u16 = 40;
 
 /// Prints a document as one line of JSON.
 pub(super) fn json(document: &impl Serialize) -> Result<()> {
@@ -36,20 +45,49 @@ pub(super) fn duration(duration: Duration) -> String {
     spaced
 }
 
-/// Prints rows under their headings; says so when there are none.
+/// Prints rows under their headings, all of it; says so when there are none.
 pub(super) fn table(headings: &[&str], rows: Vec<Vec<String>>) -> Result<()> {
+    rows_in(
+        Room::Whole(columns()),
+        headings,
+        rows.into_iter().map(Row::from).collect(),
+    )
+}
+
+/// Prints rows of which a glance is enough, unless all of it is asked for. What is left out is said.
+pub(super) fn list(is_wide: bool, headings: &[&str], rows: Vec<Row>) -> Result<()> {
+    let room = if is_wide {
+        Room::Wide
+    } else {
+        Room::Glance(columns())
+    };
+    rows_in(room, headings, rows)
+}
+
+fn rows_in(room: Room, headings: &[&str], mut rows: Vec<Row>) -> Result<()> {
     if rows.is_empty() {
         return line("(none)");
     }
-    let mut table = Table::new();
-    table
-        .load_preset(UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(headings.iter().map(|h| h.to_uppercase()).collect::<Vec<_>>());
-    for row in rows {
-        table.add_row(row.iter().map(|cell| clean(cell)).collect::<Vec<_>>());
+    for row in &mut rows {
+        let texts = row.cells.iter_mut().chain(&mut row.beneath);
+        texts.for_each(|text| *text = clean(text));
     }
-    line(table.to_string())
+    let drawn = table::draw(headings, &rows, room);
+    line(drawn.text)?;
+    if !drawn.left_out.is_empty() {
+        note(format!(
+            "no room for {}: --wide, or --json",
+            drawn.left_out.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// How wide the terminal is.
+fn columns() -> usize {
+    let terminal = terminal_size_of(io::stdout()).map(|(Width(columns), _)| columns);
+    let columns = terminal.filter(|columns| *columns > 0);
+    columns.unwrap_or(PIPE_COLUMNS).max(COLUMNS_MIN).into()
 }
 
 /// Prints names and values, one a line; empty values are left out.
@@ -127,6 +165,11 @@ pub(super) fn word(name: &str) -> String {
         .iter()
         .find_map(|prefix| name.strip_prefix(prefix)?.strip_prefix('_'));
     stripped.unwrap_or(name).to_lowercase().replace('_', "-")
+}
+
+/// Whether a text is an enum's value: `STAGE_ACTIVE`.
+pub(super) fn is_enum(text: &str) -> bool {
+    text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
 }
 
 /// A flag in a table: a word where it is set, nothing where it is not.
