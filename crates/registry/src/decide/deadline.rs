@@ -49,9 +49,14 @@ pub(super) fn decide(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
 }
 
 fn put_off(act: &mut Act<'_>, device: &mut Device) -> Result<(), Fault> {
+    let waited_ms = device.retire_deadline_ms.saturating_sub(device.stage_since_ms);
+    another(act, device, waited_ms.clamp(0, ANOTHER_MS))
+}
+
+/// So long from now the device is waited for, whatever was said before.
+pub(super) fn another(act: &mut Act<'_>, device: &mut Device, wait_ms: i64) -> Result<(), Fault> {
     let before = device.clone();
     let former = device.retire_deadline_ms;
-    let wait_ms = former.saturating_sub(device.stage_since_ms).clamp(0, ANOTHER_MS);
     device.retire_deadline_ms = act.s.now_ms.saturating_add(wait_ms);
     device.version = device.version.saturating_add(1);
     let moved = json!({ "from": former.to_string(), "to": device.retire_deadline_ms.to_string() });

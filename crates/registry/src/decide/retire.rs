@@ -1,12 +1,12 @@
 //! `retire`: the end of a device's life begins. `readmit`: a retired device begins another.
 
-use contract::v1::{ReadmitDevice, RetireDevice};
+use contract::v1::{ReadmitDevice, RetireDevice, Stage};
 use service::{Fault, Outcome};
 
 use super::{
     Situation,
     act::{Act, Why},
-    changed, check,
+    changed, check, deadline,
 };
 use crate::{
     Settings,
@@ -19,8 +19,15 @@ pub(super) fn decide(s: &Situation<'_>, settings: &Settings, m: RetireDevice) ->
     let wait_ms = policy::retire_wait(m.wait_ms, settings.retire_wait_ms)?;
     let mut device = state::device(s.view, "device_id", &m.device_id)?;
     policy::version("device", m.expected_version, device.version)?;
+    if device.stage() == Stage::Retiring && m.wait_ms > 0 {
+        // It can be known by now that no receipt will come: its key is barred, or it is scrap.
+        let mut act = Act::new(s);
+        deadline::another(&mut act, &mut device, wait_ms)?;
+        return Ok(act.answer(changed(&device.device_id, device.version)));
+    }
     let Some(transition) = lifecycle::find(&device, Cause::Retire, &s.ground(&device)?) else {
-        return Err(lifecycle::refusal(&device, "it need not be retired again").into());
+        let why = "it need not be retired again; while it is retiring another wait may be given";
+        return Err(lifecycle::refusal(&device, why).into());
     };
     let before = device.clone();
     let mut act = Act::new(s);

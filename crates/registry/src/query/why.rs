@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use contract::v1::{AskWhy, Device, Stage, WayStep, Why};
+use contract::{
+    event::rfc3339,
+    v1::{AskWhy, Device, Stage, WayStep, Why},
+};
 use service::{Fault, View};
 
 use crate::{
@@ -74,6 +77,14 @@ fn summary(device: &Device, wanted: Stage, there_is_a_way: bool, steps: &[WaySte
     match steps.first() {
         _ if !there_is_a_way => format!("`{id}` is {present}; no way leads from there to {wanted}"),
         None => format!("`{id}` is {wanted}"),
+        Some(step) if device.stage() == Stage::Retiring && step.obstacles.is_empty() => {
+            let latest = rfc3339(device.retire_deadline_ms);
+            format!(
+                "`{id}` is {present}; it is waited for: {}, or it is retired without on {latest}; `retire` with another wait \
+                 changes that",
+                step.how
+            )
+        }
         Some(step) if step.obstacles.is_empty() => {
             format!("`{id}` is {present}; the next step is open: {}", step.how)
         }

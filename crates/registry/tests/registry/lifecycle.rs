@@ -199,6 +199,27 @@ fn a_device_without_a_receipt_is_retired_at_its_deadline_even_after_a_restart() 
 }
 
 #[test]
+fn whoever_knows_that_no_receipt_will_come_waits_no_longer() {
+    let mut w = World::new();
+    w.activate("a");
+    let retire = |wait_ms| RetireDevice {
+        device_id: "a".into(),
+        wait_ms,
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "retire", &retire(1_000_000)).unwrap();
+    let again = w.ask::<Changed>(ADA, "retire", &retire(0)).unwrap_err();
+    assert!(again.message.contains("another wait"), "{again:?}");
+    w.wait(10);
+    w.ask::<Changed>(ADA, "retire", &retire(500)).unwrap();
+    assert_eq!(w.device("a").retire_deadline_ms, w.now_ms + 500);
+    w.wait(499);
+    assert_eq!(w.device("a").stage(), Stage::Retiring);
+    w.wait(1);
+    assert_eq!(w.device("a").stage(), Stage::Retired);
+}
+
+#[test]
 fn a_deadline_that_passed_while_the_service_was_away_leaves_time_for_the_receipt() {
     let mut w = World::new();
     w.activate("a");

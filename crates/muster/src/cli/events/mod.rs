@@ -10,7 +10,7 @@ mod stream;
 
 use anyhow::Result;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use contract::{Id, filter::Filter, id::ServiceName};
+use contract::{Id, filter::Filter, id::ServiceName, verb::EventKind};
 
 use self::{
     checkpoint::Checkpoints,
@@ -71,6 +71,26 @@ fn service() -> impl TypedValueParser<Value = ServiceName> {
         .try_map(|word| ServiceName::from_word(&word).ok_or("there is no such service"))
 }
 
+/// Nobody waits for ever for events that there are none of.
+fn demand_some(services: &[ServiceName], filter: &Filter) -> Result<()> {
+    let services = match services {
+        [] => &ServiceName::KEEPERS,
+        some => some,
+    };
+    let below = |service: &ServiceName| format!("{service}/{filter}").parse();
+    let some = services
+        .iter()
+        .any(|service| below(service).is_ok_and(|filter| EventKind::any(&filter)));
+    if some {
+        return Ok(());
+    }
+    let message = format!(
+        "no event is for --filter '{filter}': it begins below events/SERVICE/, as in 'devices/+/moved' with --service registry; \
+         docs/topics.md has all events"
+    );
+    Err(crate::exit::Failure::usage(message).into())
+}
+
 impl Events {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         if let Some(checkpoints) = self.checkpoints {
@@ -79,6 +99,9 @@ impl Events {
         if self.after.is_some() && self.services.len() > 1 {
             let message = "each service has its own numbers: give --after with one --service";
             return Err(crate::exit::Failure::usage(message).into());
+        }
+        if let Some(filter) = &self.filter {
+            demand_some(&self.services, filter)?;
         }
         // What the connection warns of: a subscription that was not granted.
         crate::up::log_to_stderr("client=warn", false);
@@ -136,6 +159,17 @@ mod tests {
             (Start::After(7), vec![ServiceName::Registry])
         );
         assert_eq!(parse(&[]).unwrap().services, ServiceName::KEEPERS);
+    }
+
+    #[test]
+    fn a_filter_that_no_event_is_for_is_told() {
+        let some = |services: &[ServiceName], filter: &str| demand_some(services, &filter.parse().unwrap());
+        assert!(some(&[], "devices/+/moved").is_ok() && some(&[], "#").is_ok());
+        assert!(some(&[ServiceName::Monitoring], "devices/pump-7/#").is_ok());
+        assert!(some(&[ServiceName::Provisioning], "devices/+/moved").is_err());
+        for slip in ["device/#", "registry/devices/#", "devices/+/move"] {
+            assert!(some(&[], slip).is_err(), "{slip}");
+        }
     }
 
     #[test]
