@@ -12,7 +12,7 @@ use serde_json::Value;
 use world::World;
 
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The versions of MQTT that are spoken, as `-V` names them.
 pub(crate) const VERSIONS: [&str; 2] = ["mqttv311", "mqttv5"];
@@ -51,6 +51,11 @@ impl Mosquitto {
             port: world.endpoint().port,
             version,
         }
+    }
+
+    /// The same at another broker.
+    pub(crate) fn at(self, port: u16) -> Mosquitto {
+        Mosquitto { port, ..self }
     }
 
     /// A topic below its own `up/`.
@@ -110,7 +115,7 @@ impl Mosquitto {
     /// Comes back to it; the payloads of so many messages, and whether each was complete.
     pub(crate) fn comes_back(&self, client_id: &str, filter: &str, messages: usize) -> (Vec<Value>, bool) {
         let mut command = self.command("mosquitto_sub", client_id);
-        command.args(["-c", "-q", "2", "-t", filter, "-W", "10", "-F", "> %t %p"]);
+        command.args(["-c", "-q", "2", "-t", filter, "-W", "30", "-F", "> %t %p"]);
         command.args(["-C", &messages.to_string()]);
         let (_, said) = within(self.expiring(&mut command), PATIENCE);
         let payloads = said.lines().filter_map(message).map(|(_, payload)| payload);
@@ -153,7 +158,7 @@ impl Mosquitto {
     /// Asks by `mosquitto_rr`; the reply, when one comes.
     pub(crate) fn request(&self, client_id: &str, topic: &str, reply: &str, payload: &str) -> Option<Value> {
         let mut command = self.command("mosquitto_rr", client_id);
-        command.args(["-W", "10", "-F", "> %t %p"]);
+        command.args(["-W", "30", "-F", "> %t %p"]);
         let (_, said) = within(command.args(["-t", topic, "-e", reply, "-m", payload]), PATIENCE);
         said.lines().find_map(message).map(|(_, payload)| payload)
     }
@@ -222,6 +227,19 @@ impl Listener {
                 Err(RecvTimeoutError::Disconnected) => panic!("no {what}, it ended:\n{heard}"),
             }
         }
+    }
+
+    /// The topics of all messages up to the one whose topic ends like this.
+    pub(crate) fn topics_until(&self, topic_end: &str) -> Vec<String> {
+        let mut topics = Vec::new();
+        while !topics
+            .last()
+            .is_some_and(|topic: &String| topic.ends_with(topic_end))
+        {
+            let line = self.until(topic_end, |line| message(line).is_some());
+            topics.extend(message(&line).map(|(topic, _)| topic));
+        }
+        topics
     }
 
     /// The next message whose topic ends like this.

@@ -12,7 +12,7 @@ use std::{
 use world::{World, cargo_output, free_port, pages, repository};
 
 /// How long one program may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The page, for one installation.
 pub(crate) struct Page {
@@ -78,10 +78,18 @@ impl Page {
         .unwrap();
         let output = self
             .command("timeout")
-            .args(["120", "bash"])
+            .args(["300", "bash"])
             .arg(&script)
-            .output();
-        String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        // As `timeout` tells that it had to end it.
+        assert_ne!(
+            output.status.code(),
+            Some(124),
+            "the page comes to no end:\n{said}"
+        );
+        said
     }
 
     /// Runs the only program in a language, until it prints these words.

@@ -1,6 +1,11 @@
 //! Mosquitto's programs stand for the system that answers for devices: question and answer over MQTT.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+// Shared with tests that use all of it.
+#[allow(dead_code)]
+#[path = "../strangers/mosquitto.rs"]
+mod mosquitto;
+
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -8,6 +13,7 @@ use std::{
 };
 
 use contract::v1::Stage;
+use mosquitto::Mosquitto;
 use serde_json::{Value, json};
 use world::{World, muster_program};
 
@@ -20,6 +26,7 @@ fn muster(world: &World, arguments: &[&str]) -> String {
 struct Hook {
     identity: PathBuf,
     port: String,
+    plant: Mosquitto,
 }
 
 impl Hook {
@@ -64,33 +71,18 @@ impl Hook {
 
     /// Answers by mosquitto_pub; what came back.
     fn answer(&self, request: &str, question: &Value, admit: bool) -> Value {
-        let down = "muster/v1/integrators/plant/down/provisioning/answer-admission/+";
         let listener = self
-            .program(
-                "mosquitto_sub",
-                "plant:heard",
-                &["-t", down, "-C", "1", "-W", "30"],
-            )
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_secs(1));
+            .plant
+            .listen(&[&self.plant.down("provisioning/answer-admission/+")]);
         let message = json!({
             "request_id": request, "question": question["question"], "device_id": question["device_id"],
             "fingerprint": question["fingerprint"], "admit": admit, "reason": "looked up",
         });
-        let up = "muster/v1/integrators/plant/up/provisioning/answer-admission";
-        let sent = self
-            .program(
-                "mosquitto_pub",
-                "plant:answer",
-                &["-t", up, "-m", &message.to_string()],
-            )
-            .output()
-            .unwrap();
-        drop(sent);
-        let heard = listener.wait_with_output().unwrap();
-        serde_json::from_slice(&heard.stdout).unwrap()
+        self.plant.publish(
+            &self.plant.up("provisioning/answer-admission"),
+            &message.to_string(),
+        );
+        listener.next("")
     }
 }
 
@@ -132,6 +124,7 @@ async fn mosquitto_answers_for_devices() {
     world.register(&admin, &["pump-1", "pump-2", "pump-3"]).await;
     let identity = world.integrator(&admin, "plant", &[]).await;
     let hook = Hook {
+        plant: Mosquitto::new(&world, "integrators/plant", &identity, "mqttv5"),
         identity,
         port: world.endpoint().port.to_string(),
     };

@@ -240,48 +240,51 @@ async fn keys_under_a_passphrase_are_followed_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn cas_of_every_kind_of_key_sign_for_devices_of_every_kind() {
     use pki::KeyKind::{Ed25519, P256, P384};
-    for (first, next, device) in [
-        ("p384", "ed25519", P384),
-        ("ed25519", "p256", Ed25519),
-        ("p256", "p384", P256),
-    ] {
-        let folder = tempfile::tempdir().unwrap();
-        muster(
-            folder.path(),
-            &["init", "--unencrypted", "--site", "test", "--ca-key", first],
-        );
-        let world = World::found(folder, 0).await;
-        let admin = world.admin().await;
-        world.register(&admin, &["pump-7"]).await;
-        let claim = world.claim(&admin, "lot", 1).await;
-        let seven = world.provision(&claim, "pump-7").await;
-        assert!(gets_in(&world, &seven).await, "under {first}");
-        let old = listed(&world)[0].0.clone();
-        muster(world.folder(), &["ca", "new", "--key", next]);
-        let new = listed(&world)[1].0.clone();
-        muster(world.folder(), &["ca", "activate", &new, "--yes"]);
-        follows(&world, &[&old, &new], &new).await;
-        let renewing = world.connect(&seven, "").await;
-        let key = pki::generate_key(device).unwrap();
-        let request = v1::Sign {
-            csr: pki::csr_for(&key, "pump-7").unwrap(),
-            ..v1::Sign::default()
-        };
-        let signed: v1::Signed = renewing.ask(ServiceName::Provisioning, "renew", &request).await;
-        let renewed = Identity::from_pem(&signed.certificate, &key, &world.roots()).unwrap();
-        assert!(gets_in(&world, &renewed).await, "{device:?} under {next}");
-        std::fs::write(world.folder().join("device.pem"), &signed.certificate).unwrap();
-        let script = format!(
-            "openssl verify -x509_strict -purpose sslclient -CAfile pki/root.pem -untrusted pki/issuing-{new}.pem \
-             device.pem"
-        );
-        let verified = Command::new("sh")
-            .args(["-c", &script])
-            .current_dir(world.folder())
-            .output()
-            .unwrap();
-        assert!(verified.status.success(), "{device:?} under {next}: {verified:?}");
-    }
+    // Side by side: each waits until its server has followed.
+    tokio::join!(
+        a_ca_of_another_kind_signs("p384", "ed25519", P384),
+        a_ca_of_another_kind_signs("ed25519", "p256", Ed25519),
+        a_ca_of_another_kind_signs("p256", "p384", P256),
+    );
+}
+
+async fn a_ca_of_another_kind_signs(first: &str, next: &str, device: pki::KeyKind) {
+    let folder = tempfile::tempdir().unwrap();
+    muster(
+        folder.path(),
+        &["init", "--unencrypted", "--site", "test", "--ca-key", first],
+    );
+    let world = World::found(folder, 0).await;
+    let admin = world.admin().await;
+    world.register(&admin, &["pump-7"]).await;
+    let claim = world.claim(&admin, "lot", 1).await;
+    let seven = world.provision(&claim, "pump-7").await;
+    assert!(gets_in(&world, &seven).await, "under {first}");
+    let old = listed(&world)[0].0.clone();
+    muster(world.folder(), &["ca", "new", "--key", next]);
+    let new = listed(&world)[1].0.clone();
+    muster(world.folder(), &["ca", "activate", &new, "--yes"]);
+    follows(&world, &[&old, &new], &new).await;
+    let renewing = world.connect(&seven, "").await;
+    let key = pki::generate_key(device).unwrap();
+    let request = v1::Sign {
+        csr: pki::csr_for(&key, "pump-7").unwrap(),
+        ..v1::Sign::default()
+    };
+    let signed: v1::Signed = renewing.ask(ServiceName::Provisioning, "renew", &request).await;
+    let renewed = Identity::from_pem(&signed.certificate, &key, &world.roots()).unwrap();
+    assert!(gets_in(&world, &renewed).await, "{device:?} under {next}");
+    std::fs::write(world.folder().join("device.pem"), &signed.certificate).unwrap();
+    let script = format!(
+        "openssl verify -x509_strict -purpose sslclient -CAfile pki/root.pem -untrusted pki/issuing-{new}.pem \
+         device.pem"
+    );
+    let verified = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(world.folder())
+        .output()
+        .unwrap();
+    assert!(verified.status.success(), "{device:?} under {next}: {verified:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 //! the page that shows how to use them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+// Shared with tests that use all of it.
+#[allow(dead_code)]
 #[path = "../strangers/mosquitto.rs"]
 mod mosquitto;
 // Shared with tests that use all of it.

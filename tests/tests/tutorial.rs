@@ -13,7 +13,7 @@ use std::{
 use world::{cargo_output, pages, repository};
 
 /// How long the whole of it may take.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// Stands before each block's output.
 const MARK: &str = "== block";
 
