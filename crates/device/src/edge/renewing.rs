@@ -29,8 +29,11 @@ pub(crate) enum Renewal {
     Done(Identity),
     /// Not now; once more after a pause.
     Later(String, Duration),
-    /// The server gives none, or none that is of use. Asked again it would say the same for a while.
+    /// The server gives none. Asked again it would say the same for a while.
     Useless(String, Duration),
+    /// What it gave is of no use, for example an answer of long ago whose certificate has ended. The next request is
+    /// another one.
+    Unfit(String, Duration),
     /// The folder cannot be read or written.
     Files(Error),
 }
@@ -109,7 +112,7 @@ impl Renewer {
         };
         if let Err(unfit) = self.read(&next) {
             self.keys.drop_request()?;
-            return Ok(Some(Renewal::Useless(unfit, LOOK)));
+            return Ok(Some(Renewal::Unfit(unfit, LOOK)));
         }
         self.keys.renewed(&next)?;
         Ok(None)

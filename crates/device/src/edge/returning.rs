@@ -82,6 +82,13 @@ async fn over<P: Platform>(body: &mut Body<P>, ended: &Identity, mut is_next: bo
                     body.problem(why);
                     pause = pause.max(longer);
                 }
+                Renewal::Unfit(why, _) => {
+                    body.problem(why);
+                    attempts += 1;
+                    if attempts >= ATTEMPTS {
+                        return Ok(Came::Refused);
+                    }
+                }
                 Renewal::Files(error) => body.problem(told_whole(&error)),
             },
             Err(ConnectError::Failed { why, cause, .. }) => {

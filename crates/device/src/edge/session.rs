@@ -395,7 +395,7 @@ impl<'a, P: Platform> Session<'a, P> {
                 });
                 Ok(Some(Leave::Again))
             }
-            Renewal::Later(why, pause) | Renewal::Useless(why, pause) => {
+            Renewal::Later(why, pause) | Renewal::Useless(why, pause) | Renewal::Unfit(why, pause) => {
                 self.body.problem(why);
                 self.renew_if_due(self.body.about(pause));
                 Ok(None)

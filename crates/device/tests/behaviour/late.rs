@@ -76,3 +76,18 @@ async fn killed_while_it_renews_it_gets_one_certificate() {
     pump.stop().await;
     assert_eq!(world.state.lock().serials, 1);
 }
+
+/// As when an answer of long ago comes once more, whose certificate has ended meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_of_no_use_is_followed_by_another_request() {
+    let (world, watch) = (World::new().await, Watch::default());
+    let settings = late(&world).await;
+    world.site.lets_in_late.store(true, Ordering::SeqCst);
+    world.state.lock().signs_for_another = true;
+    let pump = Pump::start(&settings, &watch).await;
+    let renewed = |e: &Event| matches!(e, Event::Renewed { .. });
+    world.until("it reports", |s| !s.reports.is_empty()).await;
+    pump.stop().await;
+    assert_eq!(watch.heard(renewed), 1);
+    assert_eq!(world.state.lock().serials, 2);
+}
