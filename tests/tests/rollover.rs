@@ -132,9 +132,27 @@ async fn a_new_issuing_ca_takes_over_while_the_devices_of_the_old_one_go_on() {
     );
     assert_eq!(listed(&world).len(), 2);
     // The admin needs one of the new CA before the old one goes.
+    let (code, said) = asks(&world, &["ca", "remove", &old, "--yes", "--force"]);
+    assert!(
+        code == Some(4) && said.contains("your own certificate"),
+        "{code:?} {said}"
+    );
     let folder = world.issue(&admin, "operators", "admin").await;
     admin.client.disconnect().await;
-    let (code, said) = asks(&world, &["ca", "remove", &old, "--yes", "--force"]);
+    let again = folder.to_str().unwrap();
+    // Who is connected over it would stay connected.
+    let (code, said) = asks(&world, &["--as", again, "ca", "remove", &old, "--yes", "--force"]);
+    assert!(
+        code == Some(4) && said.contains("--reason cACompromise"),
+        "{code:?} {said}"
+    );
+    assert_eq!(listed(&world).len(), 2);
+    let (code, said) = asks(
+        &world,
+        &["--as", again, "cert", "revoke", "--claim", "lot", "--yes"],
+    );
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = asks(&world, &["--as", again, "ca", "remove", &old, "--yes", "--force"]);
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(listed(&world), [(new.clone(), "active".to_owned())]);
     assert!(
@@ -193,6 +211,47 @@ fn changes(world: &World, identity: &std::path::Path) -> Vec<(String, String)> {
         .map(|row| [&row["data"]["id"], &row["data"]["state"]].map(|text| text.as_str().unwrap().to_owned()))
         .map(|[id, state]| (id, state))
         .collect()
+}
+
+/// As it is typed when its key was stolen: nothing is waited for between the commands but by themselves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stolen_issuing_ca_is_replaced_in_one_go_and_its_devices_are_sent_away() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    world.register(&admin, &["pump-7"]).await;
+    let pump = world.device(&admin, "pump-7").await;
+    admin.client.disconnect().await;
+    let old = listed(&world)[0].0.clone();
+    muster(world.folder(), &["ca", "new"]);
+    let new = listed(&world)[1].0.clone();
+    let again = world.folder().join("again");
+    let again = again.to_str().unwrap();
+    for arguments in [
+        &["ca", "activate", &new, "--yes"][..],
+        &["cert", "issue", "operator", "admin", "--out", again],
+        &[
+            "--as",
+            again,
+            "cert",
+            "revoke",
+            "--issuer",
+            &old,
+            "--reason",
+            "cACompromise",
+            "--yes",
+        ],
+        &["--as", again, "ca", "remove", &old, "--yes"],
+        &["--as", again, "cert", "list"],
+    ] {
+        let (code, said) = asks(&world, arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {said}");
+    }
+    let left = async || {
+        let (_, said) = asks(&world, &["--as", again, "broker", "client", "pump-7"]);
+        !said.is_empty()
+    };
+    soon(left, "its session was ended").await;
+    drop(pump);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -165,8 +165,19 @@ async fn other_names_are_agreed_to_and_a_sealed_installation_renews_too() {
 
     muster(&world, &[&["cert", "renew-server", "--yes"], &names[..]].concat());
     let second = shown_after(&world, &first.serial_hex).await;
-    let hosts = ["127.0.0.1", "muster.example"].map(|host| Host::parse(host).unwrap());
+    // The machine's own names stay, or nobody here could ask for others.
+    let hosts = ["127.0.0.1", "muster.example", "localhost", "::1"].map(|host| Host::parse(host).unwrap());
     assert_eq!(second.hosts, hosts);
+    let moved = muster(
+        &world,
+        &["cert", "renew-server", "--host", "moved.example", "--yes"],
+    );
+    assert!(
+        moved.contains("moved.example, localhost, 127.0.0.1, ::1"),
+        "{moved}"
+    );
+    let second = shown_after(&world, &second.serial_hex).await;
+    assert!(muster(&world, &["cert", "list", "--kind", "service"]).contains(&second.serial_hex));
     // A start ends what was cut off between the two files.
     let pki = world.folder().join("pki");
     assert_eq!(world.stop(), Some(0));

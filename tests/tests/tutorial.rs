@@ -132,7 +132,18 @@ fn the_cas_are_made_and_replaced_as_their_page_says() {
             ("muster ca import next.pem", "signs nothing yet"),
             ("muster ca activate $next", "retiring"),
             ("muster ca remove $former", "exit code 4"),
-            ("muster ca remove $former", "is trusted no more"),
+            (
+                "muster ca remove $former",
+                "is trusted no more; the running server has taken it",
+            ),
+            (
+                "ca activate $fresh",
+                "stays trusted; the running server has taken it",
+            ),
+            (
+                "ca remove $stolen",
+                "is trusted no more; the running server has taken it",
+            ),
             ("ca root export rome-root", "was read back there"),
             ("ca root export rome-root", "a request for it is written"),
             ("--dir paris ca import", "made an installation in paris"),

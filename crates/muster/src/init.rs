@@ -13,8 +13,8 @@ use contract::{
 };
 use host::clock::wall_ms;
 use pki::{
-    Authority, Brought, Charter, Cost, Host, IssuedCertificate, KeyKind, NameLimits, NewAuthority, Plan,
-    Profile, Protection, PublicKey, Serial, Subject, SubjectKind, Subtree, Validity,
+    Authority, Brought, Charter, Cost, HERE, Host, IssuedCertificate, KeyKind, NameLimits, NewAuthority,
+    Plan, Profile, Protection, PublicKey, Serial, Subject, SubjectKind, Subtree, Validity,
 };
 use zeroize::Zeroizing;
 
@@ -25,8 +25,6 @@ use crate::{
     waiting::{self, Asked},
 };
 
-/// Names of this machine, so that the command line reaches the server from here.
-pub(crate) const HERE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// What shall be made once the root has answered.
 const FOUNDING: &str = "founding.json";
 

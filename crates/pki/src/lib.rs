@@ -76,7 +76,7 @@ pub use leaf::ProfileError;
 pub use name::{NameError, Subject, SubjectKind};
 pub use name_limits::{NameLimits, Subtree};
 pub use password::{PasswordError, password_fits, password_verifier};
-pub use plan::{Host, Plan, Profile};
+pub use plan::{HERE, Host, Plan, Profile};
 pub use profile::{ProfileMismatch, Tier};
 pub use provenance::{CHAIN_MAX_BYTES, ProvenanceError, issued_by};
 pub use published::{PublishedList, PublishedListError};

@@ -62,13 +62,17 @@ impl Global {
         Ok(Config::read(&self.dir)?)
     }
 
+    /// The folder of the identity that `--as` names.
+    pub fn identity_folder(&self) -> PathBuf {
+        match self.person.contains('/') {
+            true => PathBuf::from(&self.person),
+            false => self.folder().person(&self.person, ""),
+        }
+    }
+
     /// The identity that `--as` names.
     pub fn identity(&self) -> Result<Identity> {
-        let folder = if self.person.contains('/') {
-            PathBuf::from(&self.person)
-        } else {
-            self.folder().person(&self.person, "")
-        };
+        let folder = self.identity_folder();
         if !folder.join("certificate.pem").exists() {
             let message = format!(
                 "no identity in {}; give --as PERSON, or have one made with `muster cert issue`",

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     exit::Failure,
     folder::{read_secret, read_text},
-    init::{self, Founding, HERE, Plans},
+    init::{self, Founding, Plans},
     passphrase,
 };
 
@@ -62,7 +62,7 @@ fn host(text: &str) -> Result<String, String> {
 
 /// What the server's certificate names, each once.
 fn all_hosts(mut hosts: Vec<String>) -> Vec<String> {
-    for here in HERE {
+    for here in pki::HERE {
         if !hosts.iter().any(|host| host.eq_ignore_ascii_case(here)) {
             hosts.push(here.to_owned());
         }

@@ -46,7 +46,7 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &RenewServer) -> Result<Outcome, 
             let message = "which names the server has is not known here; say them";
             Refusal::new(Code::Precondition, message).at("hosts")
         })?,
-        false => policy::hosts(&m.hosts)?,
+        false => policy::server_hosts(&m.hosts, &s.authorities.signing.names)?,
     };
     policy::names(&s.authorities.signing.names, &hosts)?;
     let mut outcome = Outcome::default();

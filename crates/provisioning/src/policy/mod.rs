@@ -25,6 +25,6 @@ pub(crate) use self::{
     renewal::{renewable, renewal_rate, renewal_time},
     room::{LIVE_MAX, PERSON_LIVE_MAX, room},
     secret::secret_lifetime,
-    server::{hosts, names, server_due},
+    server::{hosts, names, server_due, server_hosts},
     word::{id, key_fingerprint, serial, why},
 };

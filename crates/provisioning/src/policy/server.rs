@@ -1,17 +1,30 @@
 //! Which names the server has, and when its certificate is due.
 
 use contract::{Code, Refusal, limits};
-use pki::{Host, NameLimits};
+use pki::{HERE, Host, NameLimits};
 
 /// The most names and addresses of a server: its certificate is sent in each handshake.
 const HOSTS_MAX: usize = 32;
 
-/// The names and addresses of a server, as they are written.
-pub(crate) fn hosts(texts: &[String]) -> Result<Vec<Host>, Refusal> {
+/// What a server is to be called that is reached under these names and addresses: they, and the machine's own names as far
+/// as the authority that signs may name them. Without those the command line beside the server is shut out.
+pub(crate) fn server_hosts(texts: &[String], limits: &NameLimits) -> Result<Vec<Host>, Refusal> {
     if !(1..=HOSTS_MAX).contains(&texts.len()) {
         let message = format!("a server has 1 to {HOSTS_MAX} names and addresses");
         return Err(Refusal::invalid("hosts", message));
     }
+    let mut all = hosts(texts)?;
+    names(limits, &all)?;
+    for here in HERE.iter().filter_map(|here| Host::parse(here)) {
+        if !all.contains(&here) && !limits.forbid(&here) {
+            all.push(here);
+        }
+    }
+    Ok(all)
+}
+
+/// Names and addresses as they are written, each once.
+pub(crate) fn hosts(texts: &[String]) -> Result<Vec<Host>, Refusal> {
     let mut hosts = Vec::new();
     for text in texts {
         let host = Host::parse(text).ok_or_else(|| {

@@ -79,12 +79,21 @@ fn an_admin_renews_it_and_the_one_before_is_retired() {
     assert_eq!(world.status(&renewed.serial), CertificateStatus::Active);
     let told = world.event_data(&format!("certificates/{}", renewed.serial), "installed");
     assert_eq!(told["replaced"][0], former);
-    // And for other names, which the next ones keep.
-    let moved = renew(&mut world, &["Muster.example", "2001:db8::7", "muster.example"]).unwrap();
-    assert_eq!(hosts(&world), ["muster.example", "2001:db8::7"]);
+    // And for other names, which the next ones keep. The machine's own stay: its command line asks under them.
+    let moved = renew(
+        &mut world,
+        &["Muster.example", "2001:db8::7", "127.0.0.1", "muster.example"],
+    )
+    .unwrap();
+    let named = ["muster.example", "2001:db8::7", "127.0.0.1", "localhost", "::1"];
+    assert_eq!(hosts(&world), named);
     assert_eq!(moved.replaced, [renewed.serial]);
     renew(&mut world, &[]).unwrap();
-    assert_eq!(hosts(&world), ["muster.example", "2001:db8::7"]);
+    assert_eq!(hosts(&world), named);
+    // As many as there may be, and the machine's own.
+    let many: Vec<_> = (0..32).map(|n| format!("m{n}.example")).collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    assert_eq!(renew(&mut world, &many).unwrap().hosts.len(), 35);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `muster ca activate`
 
 use anyhow::{Context, Result};
+use contract::v1::IssuingAuthority;
 use pki::{Authority, ServerCertificate};
 use serde_json::json;
 
@@ -10,7 +11,7 @@ use super::{
         confirm::{Confirm, Consent},
         print,
     },
-    FOLLOWS,
+    taken,
 };
 use crate::{
     authorities::{Lock, Register},
@@ -32,7 +33,7 @@ impl Activate {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let config = global.config()?;
         demand_owner(&config.folder.pki(""))?;
-        let _lock = Lock::take(&config.folder)?;
+        let lock = Lock::take(&config.folder)?;
         let mut register = Register::read(&config.folder)?;
         let former = register.active()?.id.clone();
         register.activate(&self.id)?;
@@ -44,12 +45,18 @@ impl Activate {
             return Ok(());
         }
         register.write(&config.folder)?;
+        drop(lock);
+        // Whoever is issued a certificate next must get it from this one.
+        let signs = |one: &IssuingAuthority| one.id == self.id && one.signs;
+        let taken = taken::wait(global, |told| told.authorities.iter().any(signs))?;
         if global.json {
-            return print::json(&json!({ "active": self.id, "retiring": former }));
+            let taken = taken.is_known();
+            return print::json(&json!({ "active": self.id, "retiring": former, "taken": taken }));
         }
         print::line(format!(
-            "{} signs, and {former} stays trusted; {FOLLOWS}",
-            self.id
+            "{} signs, and {former} stays trusted; {}",
+            self.id,
+            taken.words()
         ))
     }
 }

@@ -9,6 +9,7 @@ mod permit;
 mod remove;
 mod root;
 mod root_files;
+mod taken;
 
 use anyhow::Result;
 
@@ -18,7 +19,8 @@ use super::Global;
 /// The issuing CAs, and how one follows the other.
 ///
 /// A new one is trusted at once, and signs nothing until it is activated. The one before stays trusted until it
-/// is removed. These commands change files below `pki/`; a running server follows them within seconds.
+/// is removed. These commands change files below `pki/`; a running server follows them within seconds, and `activate` and
+/// `remove` wait until it has.
 #[derive(clap::Subcommand)]
 pub(super) enum Ca {
     /// The issuing CAs, the one that signs first.
@@ -55,5 +57,5 @@ impl Ca {
     }
 }
 
-/// What is said after each change.
+/// What is said after a change that nothing else rests on yet.
 const FOLLOWS: &str = "a running server follows within seconds";

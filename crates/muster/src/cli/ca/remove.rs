@@ -1,6 +1,6 @@
 //! `muster ca remove`
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use anyhow::{Result, bail};
 use client::Client;
@@ -19,12 +19,12 @@ use super::{
         list::Page,
         print, whole,
     },
-    FOLLOWS,
+    taken,
 };
 use crate::{
-    authorities::{Lock, Register, stem},
-    exit::{Exit, Failure},
-    folder::demand_owner,
+    authorities::{Lock, Register, certificate, stem},
+    exit::{Exit, Failure, code_of},
+    folder::{Folder, demand_owner, read_text},
 };
 
 /// Between two looks whether the server has followed, and how many there are: longer than it takes.
@@ -35,7 +35,8 @@ const LOOKS: u32 = 30;
 pub(in crate::cli) struct Remove {
     /// The issuing CA, as `muster ca list` names it
     id: String,
-    /// Also if certificates of it count, whose holders are then shut out, or if the server cannot be asked
+    /// Also if certificates of it count, whose holders are then shut out, or if the server cannot be asked. Not before
+    /// any was revoked, and not if yours is among them
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -46,12 +47,17 @@ impl Remove {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let config = global.config()?;
         demand_owner(&config.folder.pki(""))?;
-        let _lock = Lock::take(&config.folder)?;
+        let lock = Lock::take(&config.folder)?;
         let mut register = Register::read(&config.folder)?;
         register.remove(&self.id)?;
-        if !self.force {
-            let renew_after_ms = i64::try_from(config.renew_after.as_millis()).unwrap_or(i64::MAX);
-            demand_unused(global, &self.id, renew_after_ms)?;
+        demand_not_own(global, &config.folder, &self.id)?;
+        let renew_after_ms = i64::try_from(config.renew_after.as_millis()).unwrap_or(i64::MAX);
+        match (used(global, &self.id, renew_after_ms), self.force) {
+            (Ok(used), force) => used.demand_fit(&self.id, force)?,
+            (Err(error), true) if cannot_be_asked(&error) => {
+                print::note(format!("the server could not be asked what counts: {error:#}"));
+            }
+            (Err(error), _) => return Err(error),
         }
         let what = format!("trust the issuing CA {} no more, and erase its key", self.id);
         if self.confirm.ask(global, &what)? == Consent::NotWanted {
@@ -71,16 +77,68 @@ impl Remove {
                 key.display()
             );
         }
+        drop(lock);
+        let is_gone = |told: &Authorities| !told.authorities.iter().any(|one| one.id == self.id);
+        let taken = taken::wait(global, is_gone)?;
         if global.json {
-            return print::json(&json!({ "removed": self.id }));
+            return print::json(&json!({ "removed": self.id, "taken": taken.is_known() }));
         }
-        print::line(format!("{} is trusted no more; {FOLLOWS}", self.id))
+        print::line(format!("{} is trusted no more; {}", self.id, taken.words()))
     }
 }
 
-/// Refuses as long as somebody would be shut out.
-fn demand_unused(global: &Global, id: &str, renew_after_ms: i64) -> Result<()> {
-    let count = global.block_on(async {
+/// Refuses to shut out whoever asks: they could not ask anything any more.
+fn demand_not_own(global: &Global, folder: &Folder, id: &str) -> Result<()> {
+    let own = global.identity_folder();
+    let Ok(chain) = read_text(&own.join("certificate.pem")) else {
+        return Ok(());
+    };
+    if pki::issued_by(&chain, &certificate(folder, id)?.pem).is_err() {
+        return Ok(());
+    }
+    let message = format!(
+        "your own certificate, in {}, is of {id} and would open nothing any more. Have another issued and use that: \
+         muster cert issue operator {} --out ./again; muster --as ./again ca remove {id}",
+        own.display(),
+        own.file_name().unwrap_or_default().display()
+    );
+    Err(Failure::new(Exit::Conflict, message).into())
+}
+
+/// How many certificates there are of an issuing CA whose holders would notice, and how many that were revoked.
+#[derive(Debug, Default, Clone, Copy)]
+struct Used {
+    counting: usize,
+    revoked: usize,
+}
+
+impl Used {
+    /// Refuses as long as somebody would be shut out; forced, as long as they would stay in: a CA that is gone opens no
+    /// new session, and ends none.
+    fn demand_fit(self, id: &str, force: bool) -> Result<(), Failure> {
+        let Used { counting, revoked } = self;
+        let message = match force {
+            _ if counting == 0 => return Ok(()),
+            false => format!(
+                "{counting} certificates of {id} count: let their holders renew first (`muster cert list`), or give --force \
+                 to shut them out"
+            ),
+            true if revoked > 0 => return Ok(()),
+            true => format!(
+                "{counting} certificates of {id} count and none was revoked: whoever is connected over one would stay. End \
+                 that first: muster cert revoke --issuer {id} --reason cACompromise"
+            ),
+        };
+        Err(Failure::new(Exit::Conflict, message))
+    }
+}
+
+fn cannot_be_asked(error: &anyhow::Error) -> bool {
+    [Exit::Unavailable as u8, Exit::Denied as u8].contains(&code_of(error))
+}
+
+fn used(global: &Global, id: &str, renew_after_ms: i64) -> Result<Used> {
+    global.block_on(async {
         let (client, _inbox) = global.connect().await?;
         demand_not_signing(&client, id).await?;
         let now_ms = wall_ms();
@@ -91,22 +149,18 @@ fn demand_unused(global: &Global, id: &str, renew_after_ms: i64) -> Result<()> {
             ..ListCertificates::default()
         };
         // Counted and not kept: there may be as many as devices.
+        let used = Cell::new(Used::default());
         let take = |page: CertificatesListed| {
-            let certificates = page.certificates.iter();
-            let counted = certificates.filter(|one| counts(one, now_ms, renew_after_ms));
-            (counted.map(drop).collect(), page.next_page)
+            used.set(page.certificates.iter().fold(used.get(), |used, one| Used {
+                counting: used.counting + usize::from(counts(one, now_ms, renew_after_ms)),
+                revoked: used.revoked + usize::from(one.status() == CertificateStatus::Revoked),
+            }));
+            (Vec::<()>::new(), page.next_page)
         };
-        let counted = whole::all(&client, (ServiceName::Provisioning, "list"), request, take).await?;
+        whole::all(&client, (ServiceName::Provisioning, "list"), request, take).await?;
         client.disconnect().await;
-        Ok(counted.len())
-    })?;
-    if count == 0 {
-        return Ok(());
-    }
-    let message = format!(
-        "{count} certificates of {id} count: let their holders renew first (`muster cert list`), or give --force to shut them out"
-    );
-    Err(Failure::new(Exit::Conflict, message).into())
+        Ok(used.get())
+    })
 }
 
 /// Waits until the server has followed to another that signs. One that does not must be looked at first: what it signs
@@ -142,6 +196,27 @@ fn counts(certificate: &Certificate, now_ms: i64, renew_after_ms: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_shut_out_unforced_and_nobody_who_stays_connected_is_forgotten() {
+        for (counting, revoked, force, refused) in [
+            (0, 0, false, ""),
+            (0, 0, true, ""),
+            (3, 2, false, "let their holders renew"),
+            (3, 0, true, "--reason cACompromise"),
+            (3, 1, true, ""),
+        ] {
+            let fit = Used { counting, revoked }.demand_fit("4a000001", force);
+            match fit {
+                Ok(()) => assert_eq!(refused, "", "{counting} {revoked} {force}"),
+                Err(error) => {
+                    let said = error.to_string();
+                    assert!(!refused.is_empty() && said.contains(refused), "{said}");
+                    assert_eq!(error.exit, Exit::Conflict);
+                }
+            }
+        }
+    }
 
     #[test]
     fn whoever_would_be_shut_out_counts() {

@@ -15,7 +15,7 @@ use super::super::{
 #[derive(clap::Args)]
 pub(in crate::cli) struct RenewServer {
     /// A name or an address under which the server is reached; may be given several times
-    /// [default: those of its present certificate]
+    /// [default: those of its present certificate]. The machine's own (localhost, 127.0.0.1, ::1) are named along
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<String>,
     #[command(flatten)]
@@ -51,8 +51,9 @@ impl RenewServer {
             (true, false) => None,
             (true, true) => Some("renew the server's certificate".into()),
             (false, _) => Some(format!(
-                "renew the server's certificate for {} and no other name",
-                self.hosts.join(", ")
+                "renew the server's certificate for {}, for this machine's own names ({}), and for no other",
+                self.hosts.join(", "),
+                pki::HERE.join(", ")
             )),
         }
     }
