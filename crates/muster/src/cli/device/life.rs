@@ -109,8 +109,8 @@ fn row(entry: &Evidence) -> Vec<String> {
     vec![
         print::time(entry.at_ms),
         entry.what.clone(),
-        print::word(&entry.from),
-        print::word(&entry.to),
+        words::of_name(&entry.from),
+        words::of_name(&entry.to),
         entry.actor.clone(),
         entry.cause.clone(),
         entry.reason.clone(),
