@@ -74,6 +74,11 @@ async fn a_revoked_certificate_stands_in_the_list_that_is_fetched() {
         assert!(Instant::now() < end, "{serial} is not in the list: {got}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    let got = fetch(&world, &format!("/ca/{id}.der"));
+    assert_eq!(got, "200 application/pkix-cert");
+    let same = "openssl x509 -inform DER -in got | cmp - pki/issuing.pem";
+    let (_, said) = sh(&world, same);
+    assert!(said.is_empty() || said.contains("EOF on -"), "{said}");
     let got = fetch(&world, "/crl/all.pem");
     assert_eq!(got, "200 application/x-pem-file");
     let verify = |id: &str| {

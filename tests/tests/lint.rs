@@ -64,7 +64,11 @@ async fn authorities(world: &World) -> v1::Authorities {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs pkilint; tests/run installs it"]
 async fn every_certificate_and_list_is_as_the_standard_has_it() {
-    let world = World::new().await;
+    // All that a certificate can say.
+    let full = r#"[{organization="Acme", serial_number=true, policies=["1.3.6.1.4.1.32473.1"],
+        purposes=["1.3.6.1.5.5.7.3.14"], crl="http://muster.example/crl/{issuer}.der",
+        issuer="http://muster.example/ca/{issuer}.der"}]"#;
+    let world = World::with(&[("MUSTER_PKI__PROFILES", full)]).await;
     let admin = world.admin().await;
     world.register(&admin, &["pump-7"]).await;
     let claim = world.claim(&admin, "line", 1).await;

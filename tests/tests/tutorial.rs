@@ -105,11 +105,18 @@ fn each_way_in_does_what_its_page_says() {
             ("muster cert expiring", "DEVICES"),
             ("--key p384", "provisioned"),
             ("--key p384", "ASN1 OID: secp384r1"),
+            (
+                "--key p384",
+                "O = Acme Valves, CN = valve-1, serialNumber = SN-valve-1",
+            ),
+            ("--key p384", "Policy: 1.3.6.1.4.1.32473.1"),
+            ("--key p384", "TLS Web Client Authentication, 1.3.6.1.5.5.7.3.14"),
             ("--key p384", "must be of the kind p384, and this one is of p256"),
             ("grep -i -e ^http", "HTTP/1.1 429"),
             ("grep -i -e ^http", "retry-after: "),
             ("--admission announced", "CN = pump-8"),
             ("@other.b64", "this claim does not open this device"),
+            ("admit sensor-1", "renewed-late"),
         ],
     );
 }
@@ -429,16 +436,87 @@ fn operators_may_do_what_their_page_says() {
     );
 }
 
+/// The machine of the page on operations: its service manager, and a server that is started for whoever reads on.
+const MACHINE: &str = r#"
+export MUSTER_DIR=lib MUSTER_EVENTS__MOST=3
+(umask 077; head -c 24 /dev/urandom | base64 > ca-passphrase)
+running=
+at_work() { rm -f "./$1-$2.log"; command muster "$@" > "./$1-$2.log" 2>&1 & running="$running $!"; }
+systemctl() {
+  if [ "$1" = stop ]; then
+    for one in $running; do kill "$one"; wait "$one" || true; done
+    running=
+  else
+    muster --dir lib up
+  fi
+}
+sudo() { shift 2; "$@"; }
+systemd-creds() { cat ca-passphrase; }
+install() { (umask 077; cat > "${@: -1}"); }
+muster() {
+  case "$*" in
+    *' up') at_work "$@"; until grep -qs ^ready ./--dir-lib.log; do sleep 0.2; done ;;
+    'serve front-door') systemctl stop; at_work "$@" ;;
+    'serve registry') MUSTER_LISTEN__HTTP=127.0.0.1:0 at_work "$@" ;;
+    'serve provisioning'*)
+      MUSTER_LISTEN__HTTP=127.0.0.1:0 at_work "$@"
+      until command muster device register pump-1; do sleep 0.5; done ;;
+    'events '*)
+      until command muster device list > /dev/null; do sleep 0.5; done
+      for n in 2 3 4 5 6 7; do command muster device register "pump-$n"; done
+      until command muster "$@" 2>&1 | grep 'no longer kept'; do sleep 0.5; done ;;
+    *) command muster "$@" ;;
+  esac
+}
+"#;
+
+#[test]
+#[ignore = "takes long; tests/run runs it"]
+fn an_installation_is_operated_as_its_page_says() {
+    let page = std::fs::read_to_string(repository().join("docs/operations.md")).unwrap();
+    let places = [
+        ("/var/lib/muster", "lib"),
+        ("/etc/muster/ca-passphrase", "$PWD/ca-passphrase"),
+        ("/run/ca", "$PWD/run-ca"),
+        ("--after 1200", "--after 1"),
+    ];
+    let page = places.into_iter().fold(page, |page, (there, here)| {
+        assert!(page.contains(there), "the page does not name {there}");
+        page.replace(there, here)
+    });
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ports = format!(
+        "export MUSTER_LISTEN__PRINCIPALS={} MUSTER_LISTEN__SERVICES={} MUSTER_LISTEN__HTTP={}\n",
+        free(),
+        free(),
+        free()
+    );
+    let said = typed_after(&format!("{ports}{MACHINE}"), &pages::blocks(&page, "sh"));
+    promised(
+        &said,
+        &[
+            ("init --site berlin", "made an installation in lib"),
+            ("serve front-door", "pump-1: version 1"),
+            ("recover operator admin", "people/admin"),
+            ("events --service registry", "are no longer kept; the earliest is"),
+        ],
+    );
+}
+
 /// Types a page's blocks in one shell; what it said.
 fn typed_out<const N: usize>(page: &str, addresses: [&str; N]) -> String {
     let page = std::fs::read_to_string(repository().join(page)).unwrap();
     let page = addresses.into_iter().fold(page, elsewhere);
     let blocks = pages::blocks(&page, "sh");
     assert!(blocks.len() > 3, "blocks marked `sh`: {}", blocks.len());
+    typed_after("", &blocks)
+}
 
+/// Types blocks in one shell, after what the reader has done before.
+fn typed_after(before: &str, blocks: &[String]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("typed.sh");
-    std::fs::write(&script, typed(&blocks)).unwrap();
+    std::fs::write(&script, format!("{before}{}", typed(blocks))).unwrap();
     let said = folder.path().join("said.log");
     let output = File::create(&said).unwrap();
     let path = std::env::join_paths(

@@ -138,6 +138,37 @@ fn what_was_backed_up_while_stopped_or_running_comes_back() {
 }
 
 #[test]
+fn an_installation_that_has_never_run_comes_back_with_the_request_that_waits() {
+    let installation = Installation::new(&[], &["--site", "here"]);
+    let (root, file) = (installation.path("root"), installation.path("monday"));
+    installation.good(&["ca", "root", "export", text(&root), "--yes"]);
+    installation.good(&["ca", "new"]);
+    installation.good(&["backup", text(&file)]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    ends(
+        &restore(&installation, elsewhere.path(), &[text(&file), "--yes"]),
+        0,
+        &[],
+    );
+    // The root's answer to the request fits the key that came along.
+    let (request, answer) = (
+        installation.path("pki/issuing-next.csr"),
+        installation.path("answer.pem"),
+    );
+    let order = ["ca", "root", "sign", "--offline", "--root-folder", text(&root)];
+    installation.good(&[&order[..], &[text(&request), text(&answer), "--yes"]].concat());
+    let import = [
+        "--dir",
+        text(elsewhere.path()),
+        "ca",
+        "import",
+        text(&answer),
+        "--yes",
+    ];
+    ends(&installation.run(&import), 0, &[]);
+}
+
+#[test]
 fn a_backup_comes_back_on_the_other_engine() {
     let (installation, file) = with_backup();
     let there = tempfile::tempdir().unwrap();

@@ -10,12 +10,13 @@ use crate::name_limits::NameLimits;
 use crate::pem_text::{self, PemError};
 use crate::plan::{Host, Plan};
 use crate::profile::{self, ProfileMismatch, Tier};
+use crate::signer::{Signer, Signing};
 use crate::validity::Validity;
 
 /// An authority that is ready to sign. Its key is wiped when it is dropped.
 pub struct Authority {
     pub(crate) own: CaCertificate,
-    pub(crate) issuer: Issuer<'static, PrivateKey>,
+    pub(crate) issuer: Issuer<'static, Signing>,
     above: Vec<CaCertificate>,
 }
 
@@ -112,11 +113,20 @@ pub enum SignError {
 impl Authority {
     /// Opens an authority from its own certificate, followed by those above it, and its private key.
     pub fn open(chain_pem: &str, key_pem: &str, now_ms: i64) -> Result<Authority, AuthorityError> {
+        Authority::with_signer(chain_pem, Box::new(PrivateKey::from_pem(key_pem)?), now_ms)
+    }
+
+    /// The same, with a key that is elsewhere.
+    pub fn with_signer(
+        chain_pem: &str,
+        signer: Box<dyn Signer>,
+        now_ms: i64,
+    ) -> Result<Authority, AuthorityError> {
         let mut above = read_chain(chain_pem)?;
         let own = above.remove(0);
         demand_valid(own.validity, now_ms)?;
-        let key = PrivateKey::from_pem(key_pem)?;
-        if key.public()? != own.key {
+        let key = Signing::with(signer)?;
+        if *key.public() != own.key {
             return Err(AuthorityError::KeyMismatch);
         }
         let issuer = Issuer::from_ca_cert_der(&own.der.as_slice().into(), key);
@@ -174,6 +184,11 @@ impl Authority {
     /// The authority's own certificate in PEM form, which a peer sends after its own.
     pub fn certificate_pem(&self) -> String {
         pem_text::write_block("CERTIFICATE", &self.own.der)
+    }
+
+    /// The authority's own certificate in DER form, as it is published (RFC 5280, section 4.2.2.1).
+    pub fn certificate_der(&self) -> &[u8] {
+        &self.own.der
     }
 
     /// The authority's certificate followed by those above it, in PEM form.

@@ -2,6 +2,7 @@
 
 use crate::ca_certificate::CaCertificate;
 use crate::certificate::ClientCertificate;
+use crate::extras::Said;
 use crate::leaf::{AlternativeName, Leaf, ProfileError, Purpose};
 use crate::plan::{Plan, Profile};
 use crate::validity::{Validity, whole};
@@ -35,10 +36,22 @@ pub(crate) fn demand_as_planned(
         leaf.validity() == in_seconds(plan.validity()),
     )?;
     demand("signature", leaf.is_signed_by(authority))?;
-    let lists: Vec<_> = plan.crl_url.as_deref().into_iter().collect();
-    demand("revocation list's address", leaf.crl_urls() == lists)?;
     demand_names(der, &leaf, plan)?;
+    demand_extras(&Said::read(certificate), &Said::from(&plan.extras))?;
+    demand("list of extensions", leaf.has_only_our_extensions())?;
     Ok(leaf.validity())
+}
+
+fn demand_extras(said: &Said, planned: &Said) -> Result<(), Deviation> {
+    demand("revocation list's address", said.crl_urls == planned.crl_urls)?;
+    demand("issuer's address", said.issuer_urls == planned.issuer_urls)?;
+    demand("list of further purposes", said.purposes == planned.purposes)?;
+    demand("list of policies", said.policies == planned.policies)?;
+    demand("organization", said.organizations == planned.organizations)?;
+    demand(
+        "serial number of the subject",
+        said.serial_numbers == planned.serial_numbers,
+    )
 }
 
 fn demand_names(der: &[u8], leaf: &Leaf<'_>, plan: &Plan) -> Result<(), Deviation> {
@@ -174,6 +187,90 @@ mod tests {
         assert_eq!(
             demand_as_planned(&der, &plan, &authority.own),
             Ok(plan.validity())
+        );
+    }
+
+    #[test]
+    fn each_thing_beside_the_profile_is_read_back() {
+        let eap: crate::Oid = "1.3.6.1.5.5.7.3.14".parse().unwrap();
+        let policy: crate::Oid = "1.3.6.1.4.1.32473.1".parse().unwrap();
+        let full = crate::Extras {
+            crl_url: Some("http://a/b.crl".into()),
+            issuer_url: Some("http://a/b.der".into()),
+            purposes: vec![eap],
+            policies: vec![policy],
+            organization: Some("Pumps Ltd".into()),
+            serial_number: Some("SN-7".into()),
+        };
+        let authority = issuing();
+        let plan = Plan {
+            extras: full.clone(),
+            ..plan()
+        };
+        let der = authority.sign(&plan).unwrap().der;
+        for (field, extras) in [
+            (
+                "revocation list's address",
+                crate::Extras {
+                    crl_url: None,
+                    ..full.clone()
+                },
+            ),
+            (
+                "issuer's address",
+                crate::Extras {
+                    issuer_url: Some("http://a".into()),
+                    ..full.clone()
+                },
+            ),
+            (
+                "list of further purposes",
+                crate::Extras {
+                    purposes: Vec::new(),
+                    ..full.clone()
+                },
+            ),
+            (
+                "list of policies",
+                crate::Extras {
+                    policies: vec![policy, eap],
+                    ..full.clone()
+                },
+            ),
+            (
+                "organization",
+                crate::Extras {
+                    organization: None,
+                    ..full.clone()
+                },
+            ),
+            (
+                "serial number of the subject",
+                crate::Extras {
+                    serial_number: None,
+                    ..full.clone()
+                },
+            ),
+        ] {
+            let other = Plan {
+                extras,
+                ..plan.clone()
+            };
+            assert_eq!(
+                demand_as_planned(&der, &other, &authority.own),
+                Err(Deviation::Field(field))
+            );
+        }
+        let server = Plan {
+            extras: full,
+            profile: Profile::Server {
+                hosts: vec![crate::Host::Dns("broker.local".into())],
+            },
+            ..plan
+        };
+        assert!(
+            authority.sign(&server).is_err(),
+            "a server's certificate has no further purpose"
         );
     }
 

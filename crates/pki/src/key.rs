@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::signer::{Signer, SignerError};
+
 /// The kinds of key a certificate may carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum KeyKind {
@@ -178,6 +180,18 @@ impl PublicKeyData for PrivateKey {
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
         PublicKeyData::algorithm(&self.0)
+    }
+}
+
+impl Signer for PrivateKey {
+    fn public(&self) -> Result<PublicKey, KeyError> {
+        PrivateKey::public(self)
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
+        self.0
+            .sign(message)
+            .map_err(|error| SignerError(error.to_string()))
     }
 }
 

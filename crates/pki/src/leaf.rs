@@ -5,10 +5,11 @@
 use std::net::IpAddr;
 
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{CRLDistributionPoint, DistributionPointName, GeneralName, ParsedExtension};
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{
-    OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_EXTENDED_KEY_USAGE, OID_X509_EXT_KEY_USAGE,
-    OID_X509_EXT_SUBJECT_ALT_NAME, Oid,
+    OID_PKIX_AUTHORITY_INFO_ACCESS, OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER, OID_X509_EXT_BASIC_CONSTRAINTS,
+    OID_X509_EXT_CERTIFICATE_POLICIES, OID_X509_EXT_CRL_DISTRIBUTION_POINTS, OID_X509_EXT_EXTENDED_KEY_USAGE,
+    OID_X509_EXT_KEY_USAGE, OID_X509_EXT_SUBJECT_ALT_NAME, OID_X509_EXT_SUBJECT_KEY_IDENTIFIER, Oid,
 };
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
@@ -102,16 +103,21 @@ impl<'a> Leaf<'a> {
         Validity::of(self.certificate.validity())
     }
 
-    /// Where it says that its revocation list is. What is there in another form than ours is an address of no length.
-    pub(crate) fn crl_urls(&self) -> Vec<&str> {
-        let said = self.certificate.extensions().iter();
-        let points = said.filter_map(|extension| match extension.parsed_extension() {
-            ParsedExtension::CRLDistributionPoints(said) => Some(said),
-            _ => None,
-        });
-        points
-            .flat_map(|said| said.points.iter().flat_map(addresses))
-            .collect()
+    /// Whether there is no extension but those that we write.
+    pub(crate) fn has_only_our_extensions(&self) -> bool {
+        let ours: [Oid<'_>; 9] = [
+            OID_X509_EXT_BASIC_CONSTRAINTS,
+            OID_X509_EXT_KEY_USAGE,
+            OID_X509_EXT_EXTENDED_KEY_USAGE,
+            OID_X509_EXT_SUBJECT_ALT_NAME,
+            OID_X509_EXT_SUBJECT_KEY_IDENTIFIER,
+            OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER,
+            OID_X509_EXT_CRL_DISTRIBUTION_POINTS,
+            OID_X509_EXT_CERTIFICATE_POLICIES,
+            OID_PKIX_AUTHORITY_INFO_ACCESS,
+        ];
+        let mut extensions = self.certificate.extensions().iter();
+        extensions.all(|said| ours.contains(&said.oid))
     }
 
     /// Whether it says that this authority issued it.
@@ -128,18 +134,6 @@ impl<'a> Leaf<'a> {
             && self.issuer_key_id == authority.key_id
             && self.certificate.verify_signature(Some(&key)).is_ok()
     }
-}
-
-fn addresses<'a>(point: &CRLDistributionPoint<'a>) -> Vec<&'a str> {
-    let names = match &point.distribution_point {
-        Some(DistributionPointName::FullName(names)) => names.as_slice(),
-        _ => &[],
-    };
-    let address = |name: &GeneralName<'a>| match name {
-        GeneralName::URI(url) => *url,
-        _ => "",
-    };
-    names.iter().map(address).collect()
 }
 
 fn demand_end_entity(certificate: &X509Certificate<'_>) -> Result<(), ProfileError> {
@@ -187,15 +181,12 @@ fn purpose(certificate: &X509Certificate<'_>) -> Result<Purpose, ProfileError> {
         return Err(ProfileError::ExtendedKeyUsage);
     };
     let said = said.value;
-    let has_more = said.any
-        || said.code_signing
-        || said.email_protection
-        || said.time_stamping
-        || said.ocsp_signing
-        || !said.other.is_empty();
+    let has_more =
+        said.any || said.code_signing || said.email_protection || said.time_stamping || said.ocsp_signing;
     match (said.client_auth, said.server_auth) {
+        // What else a client's is for, by its issuer's word, gives it nothing here.
         (true, false) if !has_more => Ok(Purpose::Client),
-        (false, true) if !has_more => Ok(Purpose::Server),
+        (false, true) if !has_more && said.other.is_empty() => Ok(Purpose::Server),
         _ => Err(ProfileError::ExtendedKeyUsage),
     }
 }

@@ -16,6 +16,8 @@
 //! tells whether a certificate that is there already came from step 4.
 //! [`Authority::revocation_list`] signs the list of what no longer counts.
 //!
+//! An authority signs with a key in memory, or with a [`Signer`] that is elsewhere ([`Authority::with_signer`]).
+//!
 //! [`FactoryTrust`] judges the certificates that manufacturers put into their devices, each against its own CAs.
 //!
 //! [`est_request`] and [`certificates_only`] read and write the bodies of EST.
@@ -38,6 +40,7 @@ mod ca_certificate;
 mod certificate;
 mod csr;
 mod est;
+mod extras;
 mod factory;
 mod founding;
 mod inspect;
@@ -46,6 +49,7 @@ mod keyfile;
 mod leaf;
 mod name;
 mod name_limits;
+mod oid;
 mod password;
 mod pem_text;
 mod plan;
@@ -56,6 +60,7 @@ mod request;
 mod revocation;
 mod serial;
 mod signed;
+mod signer;
 mod validity;
 
 pub use authority::{
@@ -65,6 +70,7 @@ pub use authority_request::{AuthorityRequest, AuthorityRequestError, authority_r
 pub use certificate::{ClientCertificate, ServerCertificate, key_kind_of};
 pub use csr::{CSR_MAX_BYTES, Csr, CsrError, CsrNameError};
 pub use est::{EST_BODY_MAX_BYTES, EstAnswerError, EstRequest, certificates_only, est_request};
+pub use extras::Extras;
 pub use factory::{
     FACTORY_CA_MAX_BYTES, FACTORY_CRL_MAX_BYTES, FactoryCertificate, FactoryError, FactoryTrust, names_issuer,
 };
@@ -75,6 +81,7 @@ pub use keyfile::{Cost, KeyfileError, Protection, is_sealed, open_key, seal_key}
 pub use leaf::ProfileError;
 pub use name::{NameError, Subject, SubjectKind};
 pub use name_limits::{NameLimits, Subtree};
+pub use oid::{Oid, OidError};
 pub use password::{PasswordError, password_fits, password_verifier};
 pub use plan::{HERE, Host, Plan, Profile};
 pub use profile::{ProfileMismatch, Tier};
@@ -84,4 +91,5 @@ pub use request::{RequestError, csr_for};
 pub use revocation::{Reason, RevocationList, RevocationListError, Revoked};
 pub use serial::{Serial, SerialError};
 pub use signed::Signed;
+pub use signer::{Signer, SignerError};
 pub use validity::{BACKDATE_MS, Validity, ValidityError};

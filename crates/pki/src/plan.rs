@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::extras::Extras;
 use crate::key::PublicKey;
 use crate::name::Subject;
 use crate::serial::Serial;
@@ -25,9 +26,9 @@ pub struct Plan {
     pub not_before_ms: i64,
     /// The last instant of validity, in milliseconds since 1970.
     pub not_after_ms: i64,
-    /// Where its authority's revocation list is published (CRL distribution point, RFC 5280, section 4.2.1.13).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub crl_url: Option<String>,
+    /// What it says beside its profile.
+    #[serde(default)]
+    pub extras: Extras,
 }
 
 /// The two kinds of certificate an issuing authority signs.
@@ -70,7 +71,7 @@ impl Plan {
             spki_der: key.spki_der().to_vec(),
             not_before_ms: validity.not_before_ms,
             not_after_ms: validity.not_after_ms,
-            crl_url: None,
+            extras: Extras::default(),
         }
     }
 

@@ -7,23 +7,20 @@
 //! | client | not a CA | digitalSignature | clientAuth | CN = id, one URI |
 //! | server | not a CA | digitalSignature | serverAuth | CN = id, DNS names and addresses |
 //!
-//! A client's may say where its authority's revocation list is (CRL distribution point), if its plan does.
+//! A client's may say more ([`Extras`](crate::Extras)), if its plan does.
 //!
 //! Basic constraints and key usage are critical. All but the root carry both key identifiers. Name
 //! constraints only where they are asked for, on DNS names and addresses, critical: verifiers refuse those on URIs.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyUsagePurpose, SanType, SerialNumber,
 };
 
 use crate::name_limits::{self, Subtree};
 use crate::plan::{Host, Plan, Profile};
 use crate::serial::Serial;
 use crate::validity::{Validity, ValidityError};
-
-/// The longest address of a revocation list: it stands in each certificate.
-const URL_MAX: usize = 256;
 
 /// The two ranks of authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,28 +91,14 @@ pub(crate) fn mark(serial: &[u8]) -> String {
 /// What a planned certificate says.
 pub(crate) fn leaf(plan: &Plan) -> Result<CertificateParams, ProfileMismatch> {
     let mut params = numbered(plan.serial, plan.validity())?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, plan.subject.id());
+    plan.extras.write_names(&mut params, plan.subject.id())?;
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.use_authority_key_identifier_extension = true;
     params.extended_key_usages = vec![purpose(&plan.profile)];
     params.subject_alt_names = alternative_names(plan)?;
-    params.crl_distribution_points = distribution_point(plan)?.into_iter().collect();
+    plan.extras.write_extensions(&mut params)?;
     Ok(params)
-}
-
-/// One, with one address: of several, verifiers look at the first.
-fn distribution_point(plan: &Plan) -> Result<Option<CrlDistributionPoint>, ProfileMismatch> {
-    let Some(url) = &plan.crl_url else { return Ok(None) };
-    let is_text = url.bytes().all(|b| b.is_ascii_graphic());
-    if !is_text || !(1..=URL_MAX).contains(&url.len()) {
-        return Err(ProfileMismatch::Name);
-    }
-    Ok(Some(CrlDistributionPoint {
-        uris: vec![url.clone()],
-    }))
 }
 
 fn numbered(serial: Serial, validity: Validity) -> Result<CertificateParams, ValidityError> {

@@ -23,7 +23,8 @@ pub(crate) const LIST: &str = "crl";
 
 /// Where the parts are gathered.
 const PARTS: &str = "crl-entries";
-/// All lists, one after the other. Beside it lie `crl-{id}.pem` and `crl-{id}.der`, each of one authority.
+/// All lists, one after the other. Beside it lie `crl-{id}.pem`, `crl-{id}.der` and the certificate `ca-{id}.der`, each of one
+/// authority.
 pub(crate) const LISTS_PEM: &str = "crl.pem";
 
 /// A plan that is to be signed.
@@ -213,6 +214,7 @@ impl Effects {
             let (this, next) = (order.this_update_ms, order.next_update_ms);
             let list = authority.revocation_list(order.number, this, next, &revoked);
             let list = list.map_err(|e| e.to_string())?;
+            self.replace(&format!("ca-{id}.der"), authority.certificate_der())?;
             self.replace(&format!("crl-{id}.der"), &list.der)?;
             self.replace(&format!("crl-{id}.pem"), list.pem.as_bytes())?;
             all += &list.pem;

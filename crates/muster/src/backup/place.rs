@@ -159,7 +159,10 @@ impl Target {
             self.aside(state, &aside, name, &mut kept)?;
             move_in(&state.join(STAGED).join(name), &state.join(name))?;
         }
-        sync(state)?;
+        // An installation that has never run has none.
+        if state.is_dir() {
+            sync(state)?;
+        }
         move_in(&self.staged().join(CONFIG), &self.folder.join(CONFIG))?;
         sync(&self.folder)?;
         clear(&self.staged())?;

@@ -133,45 +133,6 @@ pub(super) fn time(ms: i64) -> String {
     }
 }
 
-/// An enum's value without its prefix, in lower case: `STAGE_ACTIVE` → `active`.
-pub(super) fn word(name: &str) -> String {
-    let known = [
-        "STAGE",
-        "RESTRICTION",
-        "CRITICALITY",
-        "ROLE",
-        "CERTIFICATE_STATUS",
-        "ADMISSION_STATUS",
-        "ADMISSION",
-        "FACTORY_IDENTITY",
-        "CHECK_KIND",
-        "COMMAND_STATE",
-        "CONFIG_SCOPE",
-        "JOB_STATE",
-        "RETIREMENT_STATE",
-        "TRANSFER_STATE",
-        "MAINTENANCE_KIND",
-        "ERASURE",
-        "MASS_RENEWAL_STATE",
-        "RENEWING_STATE",
-        "ROLLOUT_STATE",
-        "UPDATE_STATE",
-        "CONNECTIVITY",
-        "SEVERITY",
-        "COMPARISON",
-        "RESPONSE",
-    ];
-    let stripped = known
-        .iter()
-        .find_map(|prefix| name.strip_prefix(prefix)?.strip_prefix('_'));
-    stripped.unwrap_or(name).to_lowercase().replace('_', "-")
-}
-
-/// Whether a text is an enum's value: `STAGE_ACTIVE`.
-pub(super) fn is_enum(text: &str) -> bool {
-    text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
-}
-
 /// A flag in a table: a word where it is set, nothing where it is not.
 pub(super) fn yes(flag: bool) -> String {
     if flag { "yes".to_owned() } else { String::new() }
@@ -189,9 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_and_cleaning() {
-        assert_eq!(word("STAGE_ACTIVE"), "active");
-        assert_eq!(word("UPDATE_STATE_ROLLED_BACK"), "rolled-back");
+    fn cleaning() {
         assert_eq!(clean("a\x1b[31mb\n"), "a\u{fffd}[31mb\u{fffd}");
     }
 }

@@ -331,18 +331,25 @@ mod tests {
     fn profiles_are_read_in_their_order_and_each_mistake_has_its_place() {
         let config = read(
             "[[pki.profiles]]\ntype = \"valve\"\nkeys = [\"p384\", \"ed25519\"]\nlifetime = \"14d\"\n\
-             [[pki.profiles]]\ncriticality = \"high\"\ncrl = \"http://a/{issuer}.der\"",
+             [[pki.profiles]]\ncriticality = \"high\"\ncrl = \"http://a/{issuer}.der\"\n\
+             organization = \"Acme\"\npurposes = [\"1.3.6.1.5.5.7.3.14\"]\nserial_number = true",
         );
         let profiles = config.unwrap().profiles;
         assert_eq!(profiles[0].key_kinds, [pki::KeyKind::P384, pki::KeyKind::Ed25519]);
         assert_eq!(profiles[0].lifetime_ms, Some(14 * 86_400_000));
         assert_eq!(profiles[1].criticality, Some(Criticality::High));
+        assert_eq!(profiles[1].purposes[0].to_string(), "1.3.6.1.5.5.7.3.14");
+        assert_eq!(profiles[1].serial_number, Some(true));
         for (toml, part) in [
             ("keys = [\"rsa\"]", "number 1: `rsa`"),
             ("criticality = \"grave\"", "`grave` is no criticality"),
             ("lifetime = \"0s\"", "longer than nothing"),
             ("lifetime = \"soon\"", "`soon` is no duration"),
-            ("crl = \"ftp://a\"", "no address"),
+            ("crl = \"ftp://a\"", "no address of a revocation list"),
+            ("issuer = \"a\"", "/ca/{issuer}.der"),
+            ("policies = [\"one\"]", "`one`: an object identifier"),
+            ("purposes = [\"1.3.6.1.5.5.7.3.1\"]", "no purpose"),
+            ("organization = \"\"", "1 to 64 characters"),
             ("type = \"a b\"", "number 1"),
             ("sort = \"a\"", "pki.profiles"),
         ] {

@@ -1,7 +1,7 @@
 //! `pki.profiles`: what devices' certificates are like, by type and criticality.
 
 use contract::v1::Criticality;
-use pki::KeyKind;
+use pki::{Extras, KeyKind, Oid};
 use provisioning::DeviceProfile;
 use serde::Deserialize;
 
@@ -10,8 +10,14 @@ use super::reader::{Reader, duration_of};
 const NAME: &str = "pki.profiles";
 /// More than anybody keeps apart.
 const MOST: usize = 256;
-/// The longest address of a revocation list.
+/// The longest address.
 const URL_MAX: usize = 200;
+
+const LIST: (&str, &str) = ("a revocation list", "http://muster.example/crl/{issuer}.der");
+const ISSUER: (&str, &str) = (
+    "the issuing CA's certificate",
+    "http://muster.example/ca/{issuer}.der",
+);
 
 /// One, as it is written.
 #[derive(Deserialize)]
@@ -24,6 +30,13 @@ struct Written {
     #[serde(default)]
     keys: Vec<String>,
     crl: Option<String>,
+    issuer: Option<String>,
+    #[serde(default)]
+    purposes: Vec<String>,
+    #[serde(default)]
+    policies: Vec<String>,
+    organization: Option<String>,
+    serial_number: Option<bool>,
 }
 
 /// Reads them; what is wrong with one is named with its place.
@@ -60,13 +73,59 @@ fn profile(one: Written) -> Result<DeviceProfile, String> {
     if lifetime.is_some_and(|lifetime| lifetime.is_zero()) {
         return Err("a certificate lasts longer than nothing".into());
     }
-    Ok(DeviceProfile {
+    let profile = DeviceProfile {
         device_type: device_type.transpose()?,
         criticality: one.criticality.as_deref().map(criticality).transpose()?,
         lifetime_ms: lifetime.map(|lifetime| u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX)),
         key_kinds: kinds.collect::<Result<_, _>>()?,
-        crl_url: one.crl.map(address).transpose()?,
-    })
+        crl_url: one.crl.map(|url| address(url, LIST)).transpose()?,
+        issuer_url: one.issuer.map(|url| address(url, ISSUER)).transpose()?,
+        purposes: one
+            .purposes
+            .iter()
+            .map(|text| purpose(text))
+            .collect::<Result<_, _>>()?,
+        policies: one
+            .policies
+            .iter()
+            .map(|text| oid(text))
+            .collect::<Result<_, _>>()?,
+        organization: one.organization,
+        serial_number: one.serial_number,
+    };
+    demand_certificate(&profile)?;
+    Ok(profile)
+}
+
+fn oid(text: &str) -> Result<Oid, String> {
+    text.parse().map_err(|error| format!("`{text}`: {error}"))
+}
+
+fn purpose(text: &str) -> Result<Oid, String> {
+    let purpose = oid(text)?;
+    match purpose.is_further_purpose() {
+        true => Ok(purpose),
+        false => Err(format!(
+            "`{text}` is no purpose that a device's certificate may have beside clientAuth"
+        )),
+    }
+}
+
+/// What is right one by one may still be too much, or too long.
+fn demand_certificate(profile: &DeviceProfile) -> Result<(), String> {
+    let extras = Extras {
+        purposes: profile.purposes.clone(),
+        policies: profile.policies.clone(),
+        organization: profile.organization.clone(),
+        ..Extras::default()
+    };
+    match extras.can_be_written() {
+        true => Ok(()),
+        false => Err(
+            "an organization has 1 to 64 characters, and there are 8 different purposes and policies at most"
+                .into(),
+        ),
+    }
 }
 
 fn criticality(word: &str) -> Result<Criticality, String> {
@@ -81,14 +140,14 @@ fn criticality(word: &str) -> Result<Criticality, String> {
     }
 }
 
-fn address(url: String) -> Result<String, String> {
+fn address(url: String, (what, example): (&str, &str)) -> Result<String, String> {
     let is_http = ["http://", "https://"]
         .iter()
         .any(|scheme| url.len() > scheme.len() && url.starts_with(scheme));
     match is_http && url.len() <= URL_MAX && url.bytes().all(|b| b.is_ascii_graphic()) {
         true => Ok(url),
         false => Err(format!(
-            "`{url}` is no address of a revocation list; for example `http://muster.example/crl/{{issuer}}.der`"
+            "`{url}` is no address of {what}; for example `{example}`"
         )),
     }
 }

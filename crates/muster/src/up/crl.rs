@@ -1,4 +1,5 @@
-//! Revocation lists over HTTP, as provisioning wrote them (RFC 5280, section 4.2.1.13; RFC 2585, section 4).
+//! Revocation lists and the certificates of the issuing CAs over HTTP, as provisioning wrote them (RFC 5280, sections 4.2.1.13
+//! and 4.2.2.1; RFC 2585, section 4).
 
 use std::{
     path::{Path, PathBuf},
@@ -27,13 +28,26 @@ struct Lists {
     turns: Arc<Semaphore>,
 }
 
-/// `/crl/{id}.der` and `/crl/{id}.pem`, by the mark of the issuing CA, and `/crl/all.pem`.
+/// `/crl/{id}.der` and `/crl/{id}.pem`, by the mark of the issuing CA, `/crl/all.pem`, and `/ca/{id}.der`.
 pub(super) fn router(config: &Config) -> Router {
     let lists = Lists {
         folder: services::files(config, ServiceName::Provisioning),
         turns: Arc::new(Semaphore::new(AT_ONCE)),
     };
-    Router::new().route("/crl/{name}", get(list)).with_state(lists)
+    Router::new()
+        .route("/crl/{name}", get(list))
+        .route("/ca/{name}", get(certificate))
+        .with_state(lists)
+}
+
+async fn certificate(State(lists): State<Lists>, extract::Path(name): extract::Path<String>) -> Response {
+    match name.strip_suffix(".der").filter(|id| is_mark(id)) {
+        Some(id) => send(&lists, &format!("ca-{id}.der"), "application/pkix-cert").await,
+        None => {
+            let text = "ask for {id}.der, as `muster ca list` names it\n";
+            (StatusCode::NOT_FOUND, text).into_response()
+        }
+    }
 }
 
 async fn list(State(lists): State<Lists>, extract::Path(name): extract::Path<String>) -> Response {
@@ -41,6 +55,10 @@ async fn list(State(lists): State<Lists>, extract::Path(name): extract::Path<Str
         let text = "ask for {id}.der or {id}.pem, as `muster ca list` names it, or for all.pem\n";
         return (StatusCode::NOT_FOUND, text).into_response();
     };
+    send(&lists, &file, content_type).await
+}
+
+async fn send(lists: &Lists, file: &str, content_type: &'static str) -> Response {
     // Closed never.
     let _turn = lists.turns.acquire().await;
     match tokio::fs::read(Path::new(&lists.folder).join(file)).await {
@@ -50,10 +68,10 @@ async fn list(State(lists): State<Lists>, extract::Path(name): extract::Path<Str
         )
             .into_response(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            (StatusCode::NOT_FOUND, "there is no such list\n").into_response()
+            (StatusCode::NOT_FOUND, "there is no such file\n").into_response()
         }
         Err(error) => {
-            tracing::warn!(%error, name, "a revocation list cannot be read");
+            tracing::warn!(%error, file, "a published file cannot be read");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
@@ -65,13 +83,16 @@ fn file(name: &str) -> Option<(String, &'static str)> {
         return Some(("crl.pem".into(), "application/x-pem-file"));
     }
     let (id, form) = name.split_once('.')?;
-    let is_mark = id.len() == 8 && id.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
     let content_type = match form {
         "der" => "application/pkix-crl",
         "pem" => "application/x-pem-file",
         _ => return None,
     };
-    is_mark.then(|| (format!("crl-{id}.{form}"), content_type))
+    is_mark(id).then(|| (format!("crl-{id}.{form}"), content_type))
+}
+
+fn is_mark(id: &str) -> bool {
+    id.len() == 8 && id.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
 }
 
 #[cfg(test)]

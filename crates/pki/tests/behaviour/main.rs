@@ -14,4 +14,5 @@ mod opening;
 mod openssl;
 mod provenance;
 mod revocation;
+mod signing;
 mod world;

@@ -38,7 +38,7 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &PutClaim) -> Result<Outcome, Fau
         kind: Kind::Claim,
         id: batch.as_str(),
         lifetime_ms,
-        crl_url: None,
+        extras: pki::Extras::default(),
         batch: batch.as_str(),
         origin: "",
     };

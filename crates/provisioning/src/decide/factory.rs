@@ -48,7 +48,7 @@ pub(super) fn sign(
         kind: Kind::Device,
         id: device,
         lifetime_ms: terms.lifetime_ms,
-        crl_url: terms.list_of(&s.authorities.signing.id),
+        extras: terms.extras(&s.authorities.signing.id)?,
         batch: &manufacturer.name,
         origin: &manufacturer.name,
     };

@@ -32,7 +32,7 @@ pub(super) fn decide(s: &mut Situation<'_>, m: &Issue) -> Result<Outcome, Fault>
             kind,
             id: id.as_str(),
             lifetime_ms,
-            crl_url: None,
+            extras: pki::Extras::default(),
             batch: "",
             origin: "",
         },

@@ -5,7 +5,7 @@ use contract::{
     id::Kind,
     v1::{Certificate, CertificateStatus},
 };
-use pki::{Csr, Plan, Profile, Serial, Subject, SubjectKind, Validity};
+use pki::{Csr, Extras, Plan, Profile, Serial, Subject, SubjectKind, Validity};
 use prost::Message;
 use service::{Fault, Outcome};
 
@@ -27,8 +27,8 @@ pub(super) struct Wanted<'a> {
     pub(super) kind: Kind,
     pub(super) id: &'a str,
     pub(super) lifetime_ms: u64,
-    /// Where its revocation list is, if its certificate says so.
-    pub(super) crl_url: Option<String>,
+    /// What it says beside its profile.
+    pub(super) extras: Extras,
     /// The batch under which it was asked for.
     pub(super) batch: &'a str,
     /// The batch by which its holder came in, where that was long ago.
@@ -76,7 +76,7 @@ pub(super) fn plan_as(
             )
         })?;
     let plan = Plan {
-        crl_url: wanted.crl_url.clone(),
+        extras: wanted.extras.clone(),
         ..Plan::new(fresh_serial(s)?, profile, subject, csr.public_key(), validity)
     };
     let record = recorded(s, wanted, &plan, key);

@@ -34,7 +34,7 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
         outcome.answer = Answer::Refused(refusal);
         return Ok(outcome);
     }
-    let crl_url = terms.list_of(&s.authorities.signing.id);
+    let extras = terms.extras(&s.authorities.signing.id)?;
     let next = planning::plan(
         s,
         &mut outcome,
@@ -42,7 +42,7 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
             kind: Kind::Device,
             id: device,
             lifetime_ms: terms.lifetime_ms,
-            crl_url,
+            extras,
             batch: "",
             origin: &over.origin,
         },

@@ -199,7 +199,7 @@ fn planned(s: &mut Situation<'_>, renewal: &Renewal, made: &KeyMade) -> Result<O
         kind: Kind::Service,
         id: OWNER,
         lifetime_ms: s.service.settings.server_lifetime_ms,
-        crl_url: None,
+        extras: pki::Extras::default(),
         batch: "",
         origin: "",
     };

@@ -52,7 +52,7 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
         kind: Kind::Device,
         id: device,
         lifetime_ms: terms.lifetime_ms,
-        crl_url: terms.list_of(&s.authorities.signing.id),
+        extras: terms.extras(&s.authorities.signing.id)?,
         batch,
         origin: batch,
     };

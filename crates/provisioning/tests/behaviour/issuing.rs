@@ -402,6 +402,7 @@ fn which_kinds_of_key_a_device_may_have_is_decided_by_its_profile_and_a_renewal_
         key_kinds: key_kinds.into(),
         lifetime_ms: Some(86_400_000),
         crl_url: Some("http://muster.example/crl/{issuer}.der".into()),
+        issuer_url: Some("http://muster.example/ca/{issuer}.der".into()),
         ..DeviceProfile::default()
     };
     let profiles = vec![
@@ -454,11 +455,19 @@ fn which_kinds_of_key_a_device_may_have_is_decided_by_its_profile_and_a_renewal_
     std::fs::write(&file, &next.certificate).unwrap();
     let mut openssl = std::process::Command::new("openssl");
     let shown = openssl
-        .args(["x509", "-noout", "-ext", "crlDistributionPoints", "-in"])
+        .args([
+            "x509",
+            "-noout",
+            "-ext",
+            "crlDistributionPoints,authorityInfoAccess",
+            "-in",
+        ])
         .arg(&file)
         .output();
     let Ok(shown) = shown else { return };
-    let expected = format!("URI:http://muster.example/crl/{}.der", world.authority.id());
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
-    assert!(shown.contains(&expected), "{shown}");
+    for place in ["crl", "ca"] {
+        let expected = format!("URI:http://muster.example/{place}/{}.der", world.authority.id());
+        assert!(shown.contains(&expected), "{shown}");
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use contract::v1::AuditChange;
 use serde_json::Value;
 
-use crate::cli::print;
+use crate::cli::{print, words};
 
 /// Below this a number of milliseconds is no date but a time that something takes.
 const YEAR_2000_MS: i64 = 946_684_800_000;
@@ -49,7 +49,7 @@ fn scalar(field: &str, value: &str) -> String {
             Ok(ms) => print::duration(Duration::from_millis(ms)),
             Err(_) => value.to_owned(),
         },
-        None if print::is_enum(value) => print::word(value),
+        None if words::is_name(value) => words::of_name(value),
         None => value.to_owned(),
     }
 }

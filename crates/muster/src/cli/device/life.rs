@@ -101,8 +101,8 @@ fn row(entry: &Evidence) -> Vec<String> {
     vec![
         print::time(entry.at_ms),
         entry.what.clone(),
-        print::word(&entry.from),
-        print::word(&entry.to),
+        words::of_name(&entry.from),
+        words::of_name(&entry.to),
         reasons(entry),
         entry.actor.clone(),
         entry.cause.clone(),

@@ -14,7 +14,12 @@ use host::clock::wall_ms;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::super::{Global, cert::day_ms, global, print, words::say};
+use super::super::{
+    Global,
+    cert::day_ms,
+    global, print,
+    words::{self, say},
+};
 use crate::exit::{Exit, Failure};
 
 /// What of an event is looked at.
@@ -213,11 +218,9 @@ impl Log {
 
 /// A value of an event as people write it.
 fn text(value: &Value) -> String {
-    let is_enum =
-        |text: &str| text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
     match value {
         Value::Null => String::new(),
-        Value::String(text) if is_enum(text) => print::word(text),
+        Value::String(text) if words::is_name(text) => words::of_name(text),
         Value::String(text) => text.clone(),
         Value::Array(values) => values.iter().map(text_of_one).collect::<Vec<_>>().join(" "),
         other => other.to_string(),

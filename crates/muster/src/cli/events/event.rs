@@ -4,7 +4,7 @@ use contract::id::ServiceName;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::super::print;
+use super::super::{print, words};
 
 /// Above it, milliseconds are a time; below, a duration.
 const YEAR_2000_MS: i64 = 946_684_800_000;
@@ -97,17 +97,12 @@ fn text(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::String(text) if text.is_empty() => None,
-        Value::String(text) if is_enum(text) => Some(print::word(text)),
+        Value::String(text) if words::is_name(text) => Some(words::of_name(text)),
         Value::String(text) if text.contains([' ', '=']) => Some(value.to_string()),
         Value::String(text) => Some(text.clone()),
         Value::Array(values) if values.is_empty() => None,
         other => Some(other.to_string()),
     }
-}
-
-/// `STAGE_ACTIVE`
-fn is_enum(text: &str) -> bool {
-    text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ fn words(event: &Event) -> (&'static str, Vec<(&'static str, Value)>) {
         Event::Claiming => ("claiming", Vec::new()),
         Event::Enrolled { serial, not_after_ms } => ("enrolled", certificate(serial, not_after_ms)),
         Event::Connected { serial } => ("connected", vec![("serial", json!(serial))]),
-        Event::Disconnected { why } => ("disconnected", vec![("why", json!(why))]),
+        Event::Disconnected { why } => ("disconnected", disconnected(why)),
         Event::Reported => ("reported", Vec::new()),
         Event::Renewed { serial, not_after_ms } => ("renewed", certificate(serial, not_after_ms)),
         Event::Update {
@@ -108,6 +108,15 @@ fn step_word(step: UpdateStep) -> &'static str {
     }
 }
 
+/// Why it was not let in the server knows, and tells those who run it.
+fn disconnected(why: &str) -> Vec<(&'static str, Value)> {
+    let mut details = vec![("why", json!(why))];
+    if why.contains("NotAuthorized") {
+        details.push(("ask", json!("where the server is: muster why connect ID")));
+    }
+    details
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,5 +133,12 @@ mod tests {
         let (word, details) = words(&event);
         assert_eq!(word, "update");
         assert!(details.contains(&("step", json!("rolled-back"))));
+    }
+
+    #[test]
+    fn whoever_is_not_let_in_is_told_where_to_ask() {
+        let refused = disconnected("Connection refused, return code: `NotAuthorized`");
+        assert_eq!(refused.len(), 2);
+        assert_eq!(disconnected("the network is down").len(), 1);
     }
 }
