@@ -22,6 +22,9 @@ pub(super) struct Limit {
     /// Sort by this column of the table; `-COLUMN` turns the order round. Reads the whole list
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     sort: Option<Order>,
+    /// Show every column whole, however wide that is [default: what there is room for]
+    #[arg(long)]
+    wide: bool,
 }
 
 /// The page that a request is to ask for.
@@ -38,6 +41,7 @@ pub(super) struct Listed<Item> {
     asked: bool,
     /// How it is to be sorted and how much of it is then wanted.
     sort: Option<(Order, usize)>,
+    wide: bool,
 }
 
 impl Limit {
@@ -47,6 +51,7 @@ impl Limit {
             limit: None,
             all: true,
             sort: None,
+            wide: false,
         }
     }
 
@@ -90,6 +95,7 @@ impl Limit {
                     more,
                     asked,
                     sort,
+                    wide: self.wide,
                 });
             }
             token = next;
@@ -129,7 +135,8 @@ impl<Item: serde::Serialize> Listed<Item> {
         if global.json {
             self.items.iter().try_for_each(print::json)?;
         } else {
-            print::table(headings, self.items.iter().map(row).collect())?;
+            let rows = self.items.iter().map(row).map(print::Row::from);
+            print::list(self.wide, headings, rows.collect())?;
         }
         if self.more && !self.asked {
             print::note("there are more: --limit N, or --all");

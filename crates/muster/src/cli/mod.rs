@@ -243,3 +243,30 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
             .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn widest(command: &mut clap::Command, found: &mut Vec<String>) {
+        let help = command.render_long_help().to_string();
+        found.extend(
+            help.lines()
+                .filter(|line| line.chars().count() > 110)
+                .map(str::to_owned),
+        );
+        command
+            .get_subcommands_mut()
+            .for_each(|command| widest(command, found));
+    }
+
+    #[test]
+    fn no_help_is_wider_than_it_says() {
+        let (mut command, mut found) = (Cli::command(), Vec::new());
+        command.build();
+        widest(&mut command, &mut found);
+        assert_eq!(found, <[&str; 0]>::default());
+    }
+}

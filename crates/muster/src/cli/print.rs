@@ -1,13 +1,20 @@
 //! How results look: tables for people, JSON for programs.
 
+mod table;
+
 use std::{
     io::{self, Write},
     time::Duration,
 };
 
 use anyhow::Result;
-use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde::Serialize;
+use terminal_size::{Width, terminal_size_of};
+
+pub(super) use self::table::{Room, Row};
+
+/// How narrow a terminal is taken to be at most.
+const COLUMNS_MIN: u16 = 40;
 
 /// Prints a document as one line of JSON.
 pub(super) fn json(document: &impl Serialize) -> Result<()> {
@@ -36,20 +43,41 @@ pub(super) fn duration(duration: Duration) -> String {
     spaced
 }
 
-/// Prints rows under their headings; says so when there are none.
+/// Prints rows under their headings, all of it; says so when there are none.
 pub(super) fn table(headings: &[&str], rows: Vec<Vec<String>>) -> Result<()> {
+    let room = columns().map_or(Room::Wide, Room::Whole);
+    rows_in(room, headings, rows.into_iter().map(Row::from).collect())
+}
+
+/// Prints rows of which a glance is enough, unless all of it is asked for. What is left out is said.
+pub(super) fn list(is_wide: bool, headings: &[&str], rows: Vec<Row>) -> Result<()> {
+    let width = columns().filter(|_| !is_wide);
+    rows_in(width.map_or(Room::Wide, Room::Glance), headings, rows)
+}
+
+fn rows_in(room: Room, headings: &[&str], mut rows: Vec<Row>) -> Result<()> {
     if rows.is_empty() {
         return line("(none)");
     }
-    let mut table = Table::new();
-    table
-        .load_preset(UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(headings.iter().map(|h| h.to_uppercase()).collect::<Vec<_>>());
-    for row in rows {
-        table.add_row(row.iter().map(|cell| clean(cell)).collect::<Vec<_>>());
+    for row in &mut rows {
+        let texts = row.cells.iter_mut().chain(&mut row.beneath);
+        texts.for_each(|text| *text = clean(text));
     }
-    line(table.to_string())
+    let drawn = table::draw(headings, &rows, room);
+    line(drawn.text)?;
+    if !drawn.left_out.is_empty() {
+        note(format!(
+            "no room for {}: --wide, or --json",
+            drawn.left_out.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// How wide the terminal is. In a pipe nothing is left out or wrapped: one line a row, which `grep` finds whole.
+fn columns() -> Option<usize> {
+    let (Width(columns), _) = terminal_size_of(io::stdout())?;
+    Some(columns.max(COLUMNS_MIN).into())
 }
 
 /// Prints names and values, one a line; empty values are left out.
@@ -127,6 +155,11 @@ pub(super) fn word(name: &str) -> String {
         .iter()
         .find_map(|prefix| name.strip_prefix(prefix)?.strip_prefix('_'));
     stripped.unwrap_or(name).to_lowercase().replace('_', "-")
+}
+
+/// Whether a text is an enum's value: `STAGE_ACTIVE`.
+pub(super) fn is_enum(text: &str) -> bool {
+    text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
 }
 
 /// A flag in a table: a word where it is set, nothing where it is not.

@@ -1,5 +1,6 @@
 //! `muster audit`
 
+mod change;
 mod export;
 mod read;
 mod show;

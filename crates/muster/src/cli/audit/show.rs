@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::Result;
 use contract::{
     id::ServiceName,
-    v1::{AuditChange, AuditEntry, ReadAudit},
+    v1::{AuditEntry, ReadAudit},
 };
 
-use super::{read, service, services};
+use super::{change, read, service, services};
 use crate::cli::{Global, print};
 
 /// Shown when nothing is said: a person's glance.
@@ -43,6 +43,9 @@ pub(in crate::cli) struct Show {
     /// Show what was changed, field by field
     #[arg(long)]
     changes: bool,
+    /// Show every column whole, however wide that is [default: what there is room for]
+    #[arg(long)]
+    wide: bool,
 }
 
 impl Show {
@@ -86,15 +89,13 @@ impl Show {
         if global.json {
             return entries.iter().try_for_each(print::json);
         }
-        let headings = ["time", "who", "from", "verb", "about", "outcome"];
-        print::table(
-            &headings,
-            entries.iter().flat_map(|e| rows(e, self.changes)).collect(),
-        )
+        let headings = ["time", "who", "verb", "about", "outcome", "reason", "from"];
+        let rows = entries.iter().map(|entry| row(entry, self.changes));
+        print::list(self.wide, &headings, rows.collect())
     }
 }
 
-fn rows(entry: &AuditEntry, changes: bool) -> Vec<Vec<String>> {
+fn row(entry: &AuditEntry, changes: bool) -> print::Row {
     let about = match entry.subjects.as_slice() {
         [] => String::new(),
         [one] => one.clone(),
@@ -104,38 +105,35 @@ fn rows(entry: &AuditEntry, changes: bool) -> Vec<Vec<String>> {
         0 | 1 => entry.outcome.clone(),
         n => format!("{}, {n} times", entry.outcome),
     };
-    let first = vec![
+    let cells = vec![
         print::time(entry.time_ms),
         entry.who.clone(),
-        entry.address.clone(),
         entry.verb.clone(),
         about,
         outcome,
+        reason(entry),
+        entry.address.clone(),
     ];
-    let mut rows = vec![first];
+    let mut beneath = Vec::new();
     if changes {
-        rows.extend(entry.changes.iter().map(change));
+        beneath.extend(entry.changes.iter().map(change::sentence));
         if entry.more_changes {
-            rows.push(beneath("", "and more"));
+            beneath.push("and more".into());
         }
     }
-    rows
+    print::Row { cells, beneath }
 }
 
-fn change(change: &AuditChange) -> Vec<String> {
-    let text = match (change.before.is_empty(), change.after.is_empty()) {
-        (true, _) => format!("= {}", change.after),
-        (_, true) => format!("{} is gone", change.before),
-        _ => format!("{} → {}", change.before, change.after),
+/// Why it was refused, or what whoever asked gave as the reason.
+fn reason(entry: &AuditEntry) -> String {
+    let given = || {
+        let is_reason = |field: &str| field == "reason" || field.ends_with("_reason");
+        let mut changes = entry.changes.iter();
+        let found = changes.find(|change| is_reason(&change.field) && !change.after.is_empty());
+        found.map(|change| change.after.clone())
     };
-    beneath(&change.record, &format!("{} {text}", change.field))
-}
-
-fn beneath(record: &str, text: &str) -> Vec<String> {
-    let mut row = vec![String::new(); 6];
-    record.clone_into(&mut row[3]);
-    text.clone_into(&mut row[4]);
-    row
+    let refused = Some(entry.reason.clone()).filter(|reason| !reason.is_empty());
+    refused.or_else(given).unwrap_or_default()
 }
 
 /// A time that is over: `12h` means so long ago.
@@ -159,6 +157,8 @@ fn past(text: &str) -> Result<i64, String> {
 
 #[cfg(test)]
 mod tests {
+    use contract::v1::AuditChange;
+
     use super::*;
 
     #[test]
@@ -171,26 +171,42 @@ mod tests {
 
     #[test]
     fn changes_are_told_beneath_their_entry() {
-        let change = |before: &str, after: &str| AuditChange {
-            record: "devices/a".into(),
-            field: "owner".into(),
-            before: before.into(),
-            after: after.into(),
-        };
         let entry = AuditEntry {
             subjects: vec!["devices/a".into(), "devices/b".into()],
             outcome: "denied".into(),
+            reason: "not yours".into(),
             count: 3,
-            changes: vec![change("", "x"), change("x", "y"), change("y", "")],
+            changes: vec![AuditChange {
+                record: "devices/a".into(),
+                field: "owner".into(),
+                after: "x".into(),
+                ..AuditChange::default()
+            }],
             more_changes: true,
             ..AuditEntry::default()
         };
-        let rows = rows(&entry, true);
-        assert_eq!(rows[0][4..], ["devices/a and 1 more", "denied, 3 times"]);
-        let told: Vec<_> = rows[1..].iter().map(|row| row[4].as_str()).collect();
+        let told = row(&entry, true);
         assert_eq!(
-            told,
-            ["owner = x", "owner x → y", "owner y is gone", " and more".trim()]
+            told.cells[3..6],
+            ["devices/a and 1 more", "denied, 3 times", "not yours"]
         );
+        assert_eq!(told.beneath, ["devices/a owner = x", "and more"]);
+        assert!(row(&entry, false).beneath.is_empty());
+    }
+
+    #[test]
+    fn the_reason_is_the_refusal_s_or_what_was_given() {
+        let mut entry = AuditEntry {
+            changes: vec![AuditChange {
+                field: "restriction_reason".into(),
+                after: "a leak".into(),
+                ..AuditChange::default()
+            }],
+            ..AuditEntry::default()
+        };
+        assert_eq!(reason(&entry), "a leak");
+        entry.reason = "not yours".into();
+        assert_eq!(reason(&entry), "not yours");
+        assert_eq!(reason(&AuditEntry::default()), "");
     }
 }

@@ -51,12 +51,12 @@ impl Clients {
             "state",
             "since",
             "address",
+            "queued",
+            "in flight",
+            "filters",
             "listener",
             "protocol",
             "tls",
-            "filters",
-            "queued",
-            "in flight",
         ];
         listed.print(global, &headings, row)
     }
@@ -90,12 +90,12 @@ fn row(session: &ClientSession) -> Vec<String> {
         session.state.clone(),
         print::time(session.since_ms),
         session.address.clone(),
+        session.queued.to_string(),
+        session.in_flight.to_string(),
+        session.subscriptions.to_string(),
         session.listener.clone(),
         session.protocol.clone(),
         session.tls.clone(),
-        session.subscriptions.to_string(),
-        session.queued.to_string(),
-        session.in_flight.to_string(),
     ]
 }
 

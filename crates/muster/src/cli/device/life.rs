@@ -93,29 +93,30 @@ impl History {
             },
             |reply: HistoryShown| (reply.entries, reply.next_page),
         )?;
-        listed.print(
-            global,
-            &["time", "what", "from", "to", "by", "cause", "reason", "grounds"],
-            row,
-        )
+        listed.print(global, &["time", "what", "from", "to", "why", "by", "cause"], row)
     }
 }
 
 fn row(entry: &Evidence) -> Vec<String> {
-    let grounds = entry
-        .grounds
-        .iter()
-        .map(|(name, ground)| format!("{name}: {ground}"));
     vec![
         print::time(entry.at_ms),
         entry.what.clone(),
         print::word(&entry.from),
         print::word(&entry.to),
+        reasons(entry),
         entry.actor.clone(),
         entry.cause.clone(),
-        entry.reason.clone(),
-        grounds.collect::<Vec<_>>().join("; "),
     ]
+}
+
+/// What was given as the reason, and what it rested on; nothing twice.
+fn reasons(entry: &Evidence) -> String {
+    let grounds = entry.grounds.iter();
+    let grounds = grounds.map(|(name, ground)| format!("{name}: {ground}"));
+    let said = grounds.clone().any(|ground| ground.contains(&entry.reason));
+    let reason = (!said).then(|| entry.reason.clone());
+    let all = reason.into_iter().chain(grounds);
+    all.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 impl Why {
@@ -194,5 +195,26 @@ impl Attest {
         };
         let changed: Changed = global.ask(ServiceName::Registry, "attest", &request)?;
         super::changed(global, &changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_that_the_grounds_say_is_told_once() {
+        let entry = |reason: &str| Evidence {
+            reason: reason.into(),
+            grounds: [("check".to_owned(), "self-test passed".to_owned())].into(),
+            ..Evidence::default()
+        };
+        assert_eq!(reasons(&entry("self-test passed")), "check: self-test passed");
+        assert_eq!(
+            reasons(&entry("new bearing")),
+            "new bearing; check: self-test passed"
+        );
+        assert_eq!(reasons(&entry("")), "check: self-test passed");
+        assert_eq!(reasons(&Evidence::default()), "");
     }
 }

@@ -28,6 +28,11 @@ const SEQUENCE_MAX: u64 = u64::MAX - SEQUENCE_STEP_MAX;
 const VERSION_CHARS: usize = 64;
 
 #[derive(clap::Args)]
+// One line of all that is required is longer than a terminal is wide.
+#[command(
+    override_usage = "muster firmware sign [OPTIONS] --key <FILE> --name <NAME> --version <VERSION>\n                            \
+                      --sequence <N> --model <MODEL> <FILE>"
+)]
 pub(in crate::cli) struct Sign {
     /// The image
     file: PathBuf,

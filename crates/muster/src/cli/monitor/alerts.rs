@@ -53,7 +53,7 @@ impl Alerts {
             },
         )?;
         let headings = [
-            "id", "device", "rule", "severity", "value", "raised", "cleared", "detail",
+            "device", "rule", "severity", "value", "raised", "cleared", "detail", "id",
         ];
         listed.print(global, &headings, row)
     }
@@ -69,7 +69,6 @@ impl Alerts {
 
 fn row(alert: &Alert) -> Vec<String> {
     vec![
-        alert.alert_id.clone(),
         alert.device_id.clone(),
         alert.rule_id.clone(),
         say(alert.severity()),
@@ -77,6 +76,7 @@ fn row(alert: &Alert) -> Vec<String> {
         print::time(alert.raised_at_ms),
         print::time(alert.cleared_at_ms),
         alert.detail.clone(),
+        alert.alert_id.clone(),
     ]
 }
 
