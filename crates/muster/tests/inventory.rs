@@ -185,6 +185,24 @@ fn ten_thousand_rows_with_a_bad_one_are_imported_again_and_again() {
         4,
         &["1 registered, 0 unchanged, 1 refused"],
     );
+    // Of a spreadsheet that writes semicolons; each fault of each row, and nothing comes of it.
+    let faulty = "id;site;criticality;latitude;groups\nx-1;a;hihg;400;hall-9\nx-2;a;high;1;hall-9\nx/3;a;;;\nx-4;a;;;\n";
+    let faulty = written(&server, "faulty.csv", faulty);
+    says(
+        &server,
+        &["device", "import", &faulty],
+        2,
+        &[
+            "2 rows: groups: there is no group `hall-9`; `muster group put ID` makes one",
+            "line 2: x-1 criticality `hihg`",
+            "allowed: low, medium, high, critical",
+            "line 2: x-1 latitude `400`",
+            "line 4: device_id `x/3`",
+            "1 would be registered, 0 unchanged, 3 refused",
+            "nothing was registered",
+        ],
+    );
+    assert!(!ids(&server, "site = a").contains(&"x-4".to_owned()));
 
     assert_eq!(ids(&server, "site = s3 and tags.line = 0").len(), 142);
     let counted = server.good(&[

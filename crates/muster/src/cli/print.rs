@@ -13,8 +13,6 @@ use terminal_size::{Width, terminal_size_of};
 
 pub(super) use self::table::{Room, Row};
 
-/// How wide a table is that no terminal bounds.
-const PIPE_COLUMNS: u16 = 100;
 /// How narrow a terminal is taken to be at most.
 const COLUMNS_MIN: u16 = 40;
 
@@ -47,21 +45,14 @@ pub(super) fn duration(duration: Duration) -> String {
 
 /// Prints rows under their headings, all of it; says so when there are none.
 pub(super) fn table(headings: &[&str], rows: Vec<Vec<String>>) -> Result<()> {
-    rows_in(
-        Room::Whole(columns()),
-        headings,
-        rows.into_iter().map(Row::from).collect(),
-    )
+    let room = columns().map_or(Room::Wide, Room::Whole);
+    rows_in(room, headings, rows.into_iter().map(Row::from).collect())
 }
 
 /// Prints rows of which a glance is enough, unless all of it is asked for. What is left out is said.
 pub(super) fn list(is_wide: bool, headings: &[&str], rows: Vec<Row>) -> Result<()> {
-    let room = if is_wide {
-        Room::Wide
-    } else {
-        Room::Glance(columns())
-    };
-    rows_in(room, headings, rows)
+    let width = columns().filter(|_| !is_wide);
+    rows_in(width.map_or(Room::Wide, Room::Glance), headings, rows)
 }
 
 fn rows_in(room: Room, headings: &[&str], mut rows: Vec<Row>) -> Result<()> {
@@ -83,11 +74,10 @@ fn rows_in(room: Room, headings: &[&str], mut rows: Vec<Row>) -> Result<()> {
     Ok(())
 }
 
-/// How wide the terminal is.
-fn columns() -> usize {
-    let terminal = terminal_size_of(io::stdout()).map(|(Width(columns), _)| columns);
-    let columns = terminal.filter(|columns| *columns > 0);
-    columns.unwrap_or(PIPE_COLUMNS).max(COLUMNS_MIN).into()
+/// How wide the terminal is. In a pipe nothing is left out or wrapped: one line a row, which `grep` finds whole.
+fn columns() -> Option<usize> {
+    let (Width(columns), _) = terminal_size_of(io::stdout())?;
+    Some(columns.max(COLUMNS_MIN).into())
 }
 
 /// Prints names and values, one a line; empty values are left out.
@@ -150,7 +140,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cleaning() {
+    fn words_and_cleaning() {
+        assert_eq!(word("STAGE_ACTIVE"), "active");
+        assert_eq!(word("UPDATE_STATE_ROLLED_BACK"), "rolled-back");
         assert_eq!(clean("a\x1b[31mb\n"), "a\u{fffd}[31mb\u{fffd}");
     }
 }

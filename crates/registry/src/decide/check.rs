@@ -19,6 +19,26 @@ const JSON_BYTES: usize = 54 * 1024;
 /// Parents above a device.
 const DEPTH_MAX: usize = 8;
 
+/// What is looked at, one after the other.
+const PARTS: [Part; 6] = [
+    Part::Supplier,
+    Part::Order,
+    Part::Parent,
+    Part::Type,
+    Part::Unique,
+    Part::Size,
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Supplier,
+    Order,
+    Parent,
+    Type,
+    Unique,
+    Size,
+}
+
 /// An operator's change.
 pub(crate) fn written(
     s: &Situation<'_>,
@@ -26,29 +46,54 @@ pub(crate) fn written(
     before: Option<&Device>,
     after: &Device,
 ) -> Result<(), Fault> {
-    let new = |field: fn(&Device) -> &String| {
-        let value = field(after);
-        !value.is_empty() && before.is_none_or(|before| field(before) != value)
-    };
-    if new(|d| &d.supplier) {
-        state::find::<Supplier>(view, "supplier", &after.supplier)?;
-    }
-    if new(|d| &d.order) {
-        state::find::<Order>(view, "order", &after.order)?;
-    }
-    if new(|d| &d.parent) {
-        parent(view, after)?;
-    }
-    if !after.device_type.is_empty() {
-        let kind = state::find::<DeviceType>(view, "type", &after.device_type)?;
-        if kind.deprecated && new(|d| &d.device_type) {
-            let message = format!("the type `{}` is deprecated; choose another", kind.type_id);
-            return Err(Refusal::new(Code::NotAllowed, message).at("type").into());
+    PARTS
+        .iter()
+        .try_for_each(|part| part.check(s, view, before, after))
+}
+
+/// The same of a new device, to the end: what is wrong with each part.
+pub(crate) fn faults(
+    s: &Situation<'_>,
+    view: &View<'_>,
+    device: &Device,
+) -> impl Iterator<Item = Result<(), Fault>> {
+    PARTS.iter().map(|part| part.check(s, view, None, device))
+}
+
+impl Part {
+    fn check(
+        self,
+        s: &Situation<'_>,
+        view: &View<'_>,
+        before: Option<&Device>,
+        after: &Device,
+    ) -> Result<(), Fault> {
+        let new = |field: fn(&Device) -> &String| {
+            let value = field(after);
+            !value.is_empty() && before.is_none_or(|before| field(before) != value)
+        };
+        match self {
+            Part::Supplier if new(|d| &d.supplier) => {
+                state::find::<Supplier>(view, "supplier", &after.supplier).map(drop)
+            }
+            Part::Order if new(|d| &d.order) => state::find::<Order>(view, "order", &after.order).map(drop),
+            Part::Parent if new(|d| &d.parent) => parent(view, after),
+            Part::Type if !after.device_type.is_empty() => kind(s, view, after, new(|d| &d.device_type)),
+            Part::Unique => unique(view, before, after),
+            Part::Size => size(after),
+            Part::Supplier | Part::Order | Part::Parent | Part::Type => Ok(()),
         }
-        schema::check(s.schemas, &kind, after, schema::Side::Operators)?;
     }
-    unique(view, before, after)?;
-    size(after)
+}
+
+/// Its type is there, may be chosen, and its attributes fit it.
+fn kind(s: &Situation<'_>, view: &View<'_>, after: &Device, is_new: bool) -> Result<(), Fault> {
+    let kind = state::find::<DeviceType>(view, "type", &after.device_type)?;
+    if kind.deprecated && is_new {
+        let message = format!("the type `{}` is deprecated; choose another", kind.type_id);
+        return Err(Refusal::new(Code::NotAllowed, message).at("type").into());
+    }
+    Ok(schema::check(s.schemas, &kind, after, schema::Side::Operators)?)
 }
 
 /// What the device itself reports.
@@ -77,7 +122,12 @@ pub(crate) fn unique(view: &View<'_>, before: Option<&Device>, after: &Device) -
         };
         let other = String::from_utf8_lossy(&other);
         if other != after.device_id {
-            let message = format!("`{}` has this already: {value}", other);
+            // As it was written, not as it is compared.
+            let said = match kind {
+                "serial_number" => &after.serial_number,
+                _ => &value,
+            };
+            let message = format!("`{other}` has this already: {said}");
             return Err(Refusal::new(Code::Exists, message).at(kind).into());
         }
     }

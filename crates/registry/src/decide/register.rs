@@ -54,7 +54,7 @@ pub(super) fn examine(act: &mut Act<'_>, m: RegisterDevice) -> Result<Examined, 
         Stage::Registered
     };
     let fields = fields(m, criticality)?;
-    let mut device = blank(act.s, &id, stage);
+    let mut device = blank(act.s, id.as_str(), stage);
     field::write(&mut device, &fields)?;
     if let Some(present) = state::device_or_twin(&act.view(), id.as_str())? {
         let refusal = taken(&present, &id);
@@ -77,9 +77,50 @@ pub(super) fn examine(act: &mut Act<'_>, m: RegisterDevice) -> Result<Examined, 
     Ok(Examined::New(Box::new(Recruit { device, groups })))
 }
 
-fn blank(s: &Situation<'_>, id: &Id, stage: Stage) -> Device {
+/// All that is wrong with a row of its own and beside what is there, once it is known that something is.
+pub(super) fn faults(act: &mut Act<'_>, m: RegisterDevice) -> Result<Vec<Refusal>, Fault> {
+    let mut found = Found::default();
+    found.take(policy::id("device_id", &m.device_id))?;
+    let mut device = blank(act.s, &m.device_id, Stage::Registered);
+    let criticality = choice::optional::<Criticality>("criticality", m.criticality);
+    let criticality = found.take(criticality)?.flatten();
+    for group in found.take(policy::groups(&m.groups))?.unwrap_or_default() {
+        if found
+            .take(act.roster.find(act.s.view, "groups", group.as_str()))?
+            .is_some()
+        {
+            found.take(act.roster.may_be_chosen(group.as_str()))?;
+        }
+    }
+    for (name, text) in found.take(fields(m, criticality))?.unwrap_or_default() {
+        found.take(field::write(&mut device, &BTreeMap::from([(name, text)])))?;
+    }
+    for checked in check::faults(act.s, &act.view(), &device) {
+        found.take(checked)?;
+    }
+    Ok(found.0)
+}
+
+/// What was refused is kept, and the next thing looked at.
+#[derive(Default)]
+struct Found(Vec<Refusal>);
+
+impl Found {
+    fn take<T>(&mut self, result: Result<T, impl Into<Fault>>) -> Result<Option<T>, Fault> {
+        match result.map_err(Into::into) {
+            Ok(value) => Ok(Some(value)),
+            Err(Fault::Refused(refusal)) => {
+                self.0.push(refusal);
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+fn blank(s: &Situation<'_>, id: &str, stage: Stage) -> Device {
     Device {
-        device_id: id.as_str().to_owned(),
+        device_id: id.to_owned(),
         version: 1,
         stage: stage.into(),
         restriction: Restriction::None.into(),

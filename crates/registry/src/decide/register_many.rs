@@ -13,6 +13,8 @@ use crate::policy;
 
 /// The answer is kept in one record of the store (64 KiB): what its refusals may take as JSON.
 const ANSWER_BYTES: usize = 62_000;
+/// What is told of one row beside its first fault.
+const FURTHER_MAX: usize = 7;
 /// The JSON of a refusal with nothing but the longest id and the longest code.
 const BARE_BYTES: usize = 118;
 
@@ -29,16 +31,24 @@ pub(super) fn decide(s: &Situation<'_>, m: RegisterDevices) -> Result<Outcome, F
 /// Registers the good rows.
 pub(super) fn enlist_all(act: &mut Act<'_>, rows: Vec<RegisterDevice>) -> Result<RegisteredDevices, Fault> {
     let mut report = RegisteredDevices::default();
+    let mut further = Vec::new();
     for (n, row) in rows.into_iter().enumerate() {
         let named = printable(&row.device_id);
-        match enlist(act, row) {
+        let refused = |refusal| refusal_of_row("devices", n, named.clone(), refusal);
+        match enlist(act, row.clone()) {
             Ok(Enlisted::New) => report.registered += 1,
             Ok(Enlisted::Known) => report.unchanged += 1,
-            Err(Fault::Refused(refusal)) => report.refused.push(refusal_of_row("devices", n, named, refusal)),
+            Err(Fault::Refused(first)) => {
+                let mut rest = register::faults(act, row)?;
+                rest.retain(|fault| *fault != first);
+                report.refused.push(refused(first));
+                further.extend(rest.into_iter().take(FURTHER_MAX).map(refused));
+            }
             Err(fault) => return Err(fault),
         }
     }
-    shorten(&mut report.refused);
+    let spare = shorten(&mut report.refused);
+    report.refused.extend(fitting(further, spare));
     Ok(report)
 }
 
@@ -73,12 +83,11 @@ pub(super) fn printable(id: &str) -> String {
         .collect()
 }
 
-/// Leaves the last refusals their codes only when all sentences together do not fit an answer.
-pub(super) fn shorten(refused: &mut [RegisterRefusal]) {
+/// Leaves the last refusals their codes only when all sentences together do not fit an answer. What is to spare.
+pub(super) fn shorten(refused: &mut [RegisterRefusal]) -> usize {
     let mut spare = ANSWER_BYTES.saturating_sub(refused.len() * BARE_BYTES);
     for refusal in refused.iter_mut() {
-        let bytes = serde_json::to_vec(refusal).map_or(usize::MAX, |json| json.len() + 1);
-        match spare.checked_sub(bytes.saturating_sub(BARE_BYTES)) {
+        match spare.checked_sub(bytes(refusal).saturating_sub(BARE_BYTES)) {
             Some(rest) => spare = rest,
             None => {
                 let code = refusal.rejection.take().unwrap_or_default().code;
@@ -89,6 +98,20 @@ pub(super) fn shorten(refused: &mut [RegisterRefusal]) {
             }
         }
     }
+    spare
+}
+
+/// As many as there is room for.
+fn fitting(further: Vec<RegisterRefusal>, mut spare: usize) -> impl Iterator<Item = RegisterRefusal> {
+    further.into_iter().map_while(move |refusal| {
+        spare = spare.checked_sub(bytes(&refusal))?;
+        Some(refusal)
+    })
+}
+
+/// As JSON, with the comma.
+fn bytes(refusal: &RegisterRefusal) -> usize {
+    serde_json::to_vec(refusal).map_or(usize::MAX, |json| json.len() + 1)
 }
 
 #[cfg(test)]
@@ -107,7 +130,8 @@ mod tests {
             )
         };
         let mut refused: Vec<_> = (0..policy::ROWS_MAX).map(worst).collect();
-        shorten(&mut refused);
+        let spare = shorten(&mut refused);
+        refused.extend(fitting((0..policy::ROWS_MAX).map(worst).collect(), spare));
         let full = refused
             .iter()
             .filter(|r| !r.rejection.as_ref().unwrap().message.is_empty())

@@ -160,6 +160,8 @@ fn no_two_living_devices_share_an_identity() {
         (1, 1),
         "rows of one request see one another"
     );
+    let told = done.refused[0].rejection.clone().unwrap().message;
+    assert_eq!(told, "`c` has this already: SN-1");
     let retire = contract::v1::RetireDevice {
         device_id: "a".into(),
         ..Default::default()
@@ -224,5 +226,44 @@ fn a_record_that_grows_too_large_is_refused_by_name() {
         refused.message.contains("fewer fields at once"),
         "{}",
         refused.message
+    );
+}
+
+#[test]
+fn every_fault_of_a_row_is_told_and_the_first_of_each_row_before() {
+    let mut w = World::new();
+    let bad = [
+        ("criticality", "hihg"),
+        ("latitude", "400"),
+        ("type", "unknown"),
+        ("site", "x"),
+    ];
+    let many = contract::v1::RegisterDevices {
+        devices: vec![
+            registered("c", &[]),
+            contract::v1::RegisterDevice {
+                groups: vec!["none".into(), "nor".into()],
+                ..registered("d", &bad)
+            },
+            registered("a/b", &[]),
+        ],
+        ..Default::default()
+    };
+    let done: contract::v1::RegisteredDevices = w.ask(ADA, "register-many", &many).unwrap();
+    assert_eq!(done.registered, 1);
+    let fields = done
+        .refused
+        .iter()
+        .map(|one| one.rejection.clone().unwrap().field);
+    assert_eq!(
+        fields.collect::<Vec<_>>(),
+        [
+            "devices[1].criticality",
+            "devices[2].device_id",
+            "devices[1].groups",
+            "devices[1].groups",
+            "devices[1].latitude",
+            "devices[1].type",
+        ]
     );
 }

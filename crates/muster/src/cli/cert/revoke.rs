@@ -31,6 +31,11 @@ const REASONS: [&str; 7] = [
 ];
 
 #[derive(clap::Args)]
+// One line of all that may be named is longer than a terminal is wide.
+#[command(
+    override_usage = "muster cert revoke [OPTIONS] <SERIAL|--device <ID>|--claim <BATCH>|--operator <ID>|\n                          \
+                      --integrator <ID>|--key <SHA256>|--of-batch <BATCH>|--issuer <CA>>"
+)]
 pub(in crate::cli) struct Revoke {
     #[command(flatten)]
     whose: Whose,

@@ -1,19 +1,23 @@
 //! `muster device import`
 
-use std::{collections::VecDeque, path::PathBuf};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    path::PathBuf,
+};
 
 use anyhow::{Context, Result};
 use client::Client;
 use contract::{
     id::ServiceName,
     limits,
-    v1::{RegisterDevices, RegisterRefusal, RegisteredDevices},
+    v1::{RegisterDevices, RegisteredDevices},
 };
 use prost::Message;
 use serde::Serialize;
 
 use super::{
     super::{Global, global, print, progress},
+    faults::{self, Refused},
     rows::{Format, Good, Row, Sheet},
 };
 use crate::exit::{Exit, Failure};
@@ -38,6 +42,9 @@ pub(crate) struct Import {
     /// Register the good rows, even if others make no sense
     #[arg(long)]
     keep_going: bool,
+    /// Name every refused row [default: ten of each reason]
+    #[arg(long)]
+    all_rows: bool,
 }
 
 /// What came of the rows.
@@ -46,39 +53,44 @@ pub(crate) struct Report {
     registered: u64,
     unchanged: u64,
     dry_run: bool,
+    /// A row may be refused for several reasons.
+    refused_rows: usize,
     refused: Vec<Refused>,
-}
-
-#[derive(Debug, Serialize)]
-struct Refused {
-    line: u64,
-    device_id: String,
-    code: String,
-    message: String,
-    field: String,
+    #[serde(skip)]
+    all_rows: bool,
 }
 
 impl Import {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let sheet = Format::of(self.format, &self.file).read(&self.file)?;
         let mut report = Report {
-            dry_run: self.dry_run,
+            all_rows: self.all_rows,
             ..Report::default()
         };
-        let dry_run = self.dry_run;
-        let good = if self.keep_going || dry_run {
-            report.without(&sheet)
-        } else {
-            sheet.whole()?
-        };
-        global.block_on(send(global, &mut report, good, "register-many", |devices| {
+        let good = report.without(&sheet);
+        // Whoever mends the file wants to know the rest as well.
+        let is_refused = !report.refused.is_empty() && !self.keep_going && !self.dry_run;
+        let dry_run = self.dry_run || is_refused;
+        report.dry_run = dry_run;
+        let sent = global.block_on(send(global, &mut report, good, "register-many", |devices| {
             RegisterDevices {
                 devices,
                 dry_run,
                 ..RegisterDevices::default()
             }
-        }))?;
-        report.say(global)
+        }));
+        match sent {
+            Err(error) if is_refused => print::note(format!("the other rows were not looked at: {error:#}")),
+            sent => sent?,
+        }
+        match report.say(global) {
+            Err(error) if is_refused => {
+                let message =
+                    format!("nothing was registered (--keep-going registers the good rows): {error}");
+                Err(Failure::usage(message).into())
+            }
+            said => said,
+        }
     }
 }
 
@@ -88,10 +100,11 @@ impl Report {
         let (good, bad) = sheet.sorted();
         let refused = bad.into_iter().map(|mistake| Refused {
             line: mistake.line,
-            device_id: String::new(),
             code: "malformed".into(),
             message: mistake.what,
-            field: String::new(),
+            field: mistake.field,
+            value: mistake.value,
+            ..Refused::default()
         });
         self.refused.extend(refused);
         good
@@ -111,61 +124,28 @@ impl Report {
     /// Prints it; refused rows are a failure, known ones are none.
     pub(crate) fn say(mut self, global: &Global) -> Result<()> {
         self.refused.sort_by_key(|refused| refused.line);
+        let rows: BTreeSet<_> = self.refused.iter().map(Refused::row).collect();
+        self.refused_rows = rows.len();
         if global.json {
             print::json(&self)?;
         } else {
-            if !self.refused.is_empty() {
-                let rows = self.refused.iter().map(Refused::row).collect();
-                print::table(&["line", "refused", "code", "why"], rows)?;
+            for line in faults::told(&self.refused, self.all_rows) {
+                print::line(print::clean(&line))?;
             }
             let would = if self.dry_run { "would be " } else { "" };
             print::line(format!(
                 "{} {would}registered, {} unchanged, {} refused",
-                self.registered,
-                self.unchanged,
-                self.refused.len()
+                self.registered, self.unchanged, self.refused_rows
             ))?;
         }
         if self.refused.is_empty() {
             return Ok(());
         }
-        let message = format!("{} rows were refused", self.refused.len());
-        Err(Failure::new(Exit::Conflict, message).into())
-    }
-}
-
-impl Refused {
-    /// The refusal names the row's place in its request, unless it was cut short.
-    fn of(batch: &[Row], refusal: RegisterRefusal) -> Refused {
-        let rejection = refusal.rejection.unwrap_or_default();
-        let place = rejection
-            .field
-            .split_once('[')
-            .and_then(|(_, rest)| rest.split_once(']'))
-            .and_then(|(n, rest)| Some((n.parse::<usize>().ok()?, rest.trim_start_matches('.'))));
-        let (row, field) = match place {
-            Some((n, field)) => (batch.get(n), field.to_owned()),
-            None => (
-                batch.iter().find(|row| row.device.device_id == refusal.device_id),
-                String::new(),
-            ),
+        let message = match self.refused_rows {
+            1 => "1 row was refused".to_owned(),
+            n => format!("{n} rows were refused"),
         };
-        Refused {
-            line: row.map_or(0, |row| row.line),
-            device_id: refusal.device_id,
-            code: rejection.code,
-            message: rejection.message,
-            field,
-        }
-    }
-
-    fn row(&self) -> Vec<String> {
-        vec![
-            self.line.to_string(),
-            self.device_id.clone(),
-            self.code.clone(),
-            self.message.clone(),
-        ]
+        Err(Failure::new(Exit::Conflict, message).into())
     }
 }
 
@@ -231,7 +211,7 @@ async fn ask(client: &Client, verb: &str, request: &impl contract::wire::Wire) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contract::v1::{RegisterDevice, Rejection};
+    use contract::v1::RegisterDevice;
 
     fn row(id: usize, name: &str) -> Row {
         let device = RegisterDevice {
@@ -262,20 +242,5 @@ mod tests {
             assert!(request.encoded_len() < limits::PAYLOAD_BYTES);
         }
         assert_eq!(batches(std::iter::empty()).count(), 0);
-    }
-
-    #[test]
-    fn refusals_are_told_by_their_lines() {
-        let batch: Vec<_> = (0..3).map(|n| row(n, "")).collect();
-        let refusal = |id: &str, field: &str| RegisterRefusal {
-            device_id: id.into(),
-            rejection: Some(Rejection {
-                field: field.into(),
-                ..Rejection::default()
-            }),
-        };
-        let told = Refused::of(&batch, refusal("d-1", "devices[1].site"));
-        assert_eq!((told.line, told.field.as_str()), (3, "site"));
-        assert_eq!(Refused::of(&batch, refusal("d-2", "")).line, 4);
     }
 }

@@ -3,6 +3,7 @@
 mod change;
 mod count;
 mod export;
+mod faults;
 mod import;
 mod life;
 mod maintenance;

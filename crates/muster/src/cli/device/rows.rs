@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     fs::File,
     io::{self, Read, Write},
     path::Path,
@@ -14,6 +15,12 @@ use crate::exit::Failure;
 
 /// Mistakes of a file that are told at once.
 const MISTAKES_MAX: usize = 20;
+/// What stands between the columns of a table: as spreadsheets write it, by the language they speak.
+const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
+/// The one column that must be there.
+const ID: &str = "device_id";
+/// Columns that are said back.
+const FOUND_MAX: usize = 12;
 /// What a spreadsheet takes for a formula.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\''];
 
@@ -34,9 +41,12 @@ pub(crate) struct Row {
 }
 
 /// A row that makes no sense.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Mistake {
     pub(crate) line: u64,
+    /// The column at fault and what stands in it, where it is one.
+    pub(crate) field: String,
+    pub(crate) value: String,
     pub(crate) what: String,
 }
 
@@ -46,8 +56,9 @@ pub(crate) struct Mistake {
 pub(crate) struct Sheet {
     format: Format,
     text: Vec<u8>,
-    /// What the columns of a table are called.
+    /// What the columns of a table are called, and what stands between them.
     headings: Vec<String>,
+    separator: u8,
 }
 
 /// The rows that make sense, and how many they are.
@@ -76,10 +87,11 @@ impl Format {
     fn parse(self, mut from: impl Read) -> Result<Sheet> {
         let mut text = Vec::new();
         from.read_to_end(&mut text).context("the file")?;
-        let headings = match self {
-            Format::Ndjson => Vec::new(),
+        let (headings, separator) = match self {
+            Format::Ndjson => (Vec::new(), SEPARATORS[0]),
             Format::Csv => {
                 plain_lines(&mut text);
+                utf8(&text)?;
                 headings(&text)?
             }
         };
@@ -87,6 +99,7 @@ impl Format {
             format: self,
             text,
             headings,
+            separator,
         })
     }
 
@@ -108,7 +121,7 @@ impl Sheet {
         }
         let told = bad.iter().take(MISTAKES_MAX);
         let list: Vec<_> = told
-            .map(|mistake| format!("line {}: {}", mistake.line, mistake.what))
+            .map(|mistake| format!("line {}: {mistake}", mistake.line))
             .collect();
         let more = bad.len().saturating_sub(list.len());
         let more = if more > 0 {
@@ -139,24 +152,52 @@ impl Sheet {
     fn rows(&self) -> Box<dyn Iterator<Item = Result<Row, Mistake>> + '_> {
         match self.format {
             Format::Ndjson => Box::new(lines(&self.text)),
-            Format::Csv => Box::new(records(&self.text, &self.headings)),
+            Format::Csv => Box::new(records(&self.text, self.separator, &self.headings)),
         }
     }
 }
 
-fn row(line: u64, read: Result<RegisterDevice, String>) -> Result<Row, Mistake> {
-    match read.and_then(checked) {
-        Ok(device) => Ok(Row { line, device }),
-        Err(what) => Err(Mistake { line, what }),
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.field.as_str() {
+            "" => f.write_str(&self.what),
+            field => write!(f, "{field} `{}`: {}", self.value, self.what),
+        }
     }
 }
 
-fn checked(device: RegisterDevice) -> Result<RegisterDevice, String> {
-    device
-        .device_id
-        .parse::<contract::Id>()
-        .map_err(|error| format!("device_id `{}`: {error}", device.device_id))?;
-    Ok(device)
+impl From<String> for Mistake {
+    fn from(what: String) -> Mistake {
+        Mistake {
+            what,
+            ..Mistake::default()
+        }
+    }
+}
+
+impl Mistake {
+    fn at(field: &str, value: String, what: impl Into<String>) -> Mistake {
+        Mistake {
+            line: 0,
+            field: field.to_owned(),
+            value,
+            what: what.into(),
+        }
+    }
+}
+
+fn row(line: u64, read: Result<RegisterDevice, Mistake>) -> Result<Row, Mistake> {
+    match read.and_then(checked) {
+        Ok(device) => Ok(Row { line, device }),
+        Err(mistake) => Err(Mistake { line, ..mistake }),
+    }
+}
+
+fn checked(device: RegisterDevice) -> Result<RegisterDevice, Mistake> {
+    match device.device_id.parse::<contract::Id>() {
+        Ok(_) => Ok(device),
+        Err(error) => Err(Mistake::at("device_id", device.device_id, error.to_string())),
+    }
 }
 
 /// Blank lines are passed over.
@@ -166,39 +207,85 @@ fn lines(text: &[u8]) -> impl Iterator<Item = Result<Row, Mistake>> {
     lines.map(|(number, line)| {
         // Of its own line each row is the first.
         let read = serde_json::from_slice(line)
-            .map_err(|error| error.to_string().replace(" at line 1 column ", " at column "));
+            .map_err(|error| Mistake::from(error.to_string().replace(" at line 1 column ", " at column ")));
         row(number, read)
     })
 }
 
-fn records<'a>(text: &'a [u8], headings: &'a [String]) -> impl Iterator<Item = Result<Row, Mistake>> + 'a {
-    reader(text).into_records().map(|record| match record {
+fn records<'a>(
+    text: &'a [u8],
+    separator: u8,
+    headings: &'a [String],
+) -> impl Iterator<Item = Result<Row, Mistake>> + 'a {
+    reader(text, separator).into_records().map(|record| match record {
         Ok(record) => {
             let line = record.position().map_or(0, csv::Position::line);
             row(line, row_of(headings, &record))
         }
         Err(error) => {
             let line = error.position().map_or(0, csv::Position::line);
-            let what = error.to_string();
-            Err(Mistake { line, what })
+            Err(Mistake {
+                line,
+                ..Mistake::from(error.to_string())
+            })
         }
     })
 }
 
-fn reader(text: &[u8]) -> csv::Reader<&[u8]> {
-    csv::ReaderBuilder::new().flexible(true).from_reader(text)
+fn reader(text: &[u8], separator: u8) -> csv::Reader<&[u8]> {
+    csv::ReaderBuilder::new()
+        .flexible(true)
+        .delimiter(separator)
+        .from_reader(text)
 }
 
-fn headings(text: &[u8]) -> Result<Vec<String>> {
-    let headings: Vec<String> = reader(text)
-        .headers()
-        .context("the headings")?
+/// A table's text is read to the end before anything comes of it: what an older code page wrote would be wrong in each
+/// of its names.
+fn utf8(text: &[u8]) -> Result<(), Failure> {
+    let Err(error) = std::str::from_utf8(text) else {
+        return Ok(());
+    };
+    let before = &text[..error.valid_up_to()];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let message =
+        format!("line {line}: not UTF-8; save the file as UTF-8 (spreadsheets call it `CSV UTF-8`)");
+    Err(Failure::usage(message))
+}
+
+/// The columns, and the first separator by which one of them is the id.
+fn headings(text: &[u8]) -> Result<(Vec<String>, u8)> {
+    let mut most: Vec<String> = Vec::new();
+    for separator in SEPARATORS {
+        let headings = headings_by(text, separator)?;
+        if headings.iter().any(|heading| heading == ID) {
+            return Ok((headings, separator));
+        }
+        if headings.len() > most.len() {
+            most = headings;
+        }
+    }
+    let found: Vec<_> = most
         .iter()
+        .take(FOUND_MAX)
+        .map(|name| format!("`{}`", name.escape_debug().take(64).collect::<String>()))
+        .collect();
+    let found = found.join(", ");
+    let message = format!(
+        "the first line of a table names its columns, `{ID}` among them; found {found}; docs/registry.md lists them"
+    );
+    Err(Failure::usage(message).into())
+}
+
+fn headings_by(text: &[u8], separator: u8) -> Result<Vec<String>> {
+    let mut reader = reader(text, separator);
+    let headings = reader.headers().context("the headings")?.iter();
+    let mut headings: Vec<String> = headings
         .map(|heading| heading.trim_start_matches('\u{feff}').trim().to_owned())
         .collect();
-    if !headings.iter().any(|heading| heading == "device_id") {
-        let message = "the first line of a table names its columns, `device_id` among them; docs/registry.md lists them";
-        return Err(Failure::usage(message).into());
+    // The field is called so everywhere else.
+    if !headings.iter().any(|heading| heading == ID) {
+        let short = headings.iter_mut().find(|heading| *heading == "id");
+        short.into_iter().for_each(|heading| ID.clone_into(heading));
     }
     Ok(headings)
 }
@@ -217,28 +304,28 @@ fn plain_lines(text: &mut Vec<u8>) {
     text.truncate(kept);
 }
 
-fn row_of(headings: &[String], record: &csv::StringRecord) -> Result<RegisterDevice, String> {
+fn row_of(headings: &[String], record: &csv::StringRecord) -> Result<RegisterDevice, Mistake> {
     if record.len() != headings.len() {
         let (columns, cells) = (headings.len(), record.len());
-        return Err(format!("{cells} cells where there are {columns} columns"));
+        return Err(format!("{cells} cells where there are {columns} columns").into());
     }
     let mut device = RegisterDevice::default();
     for (heading, cell) in headings.iter().zip(record) {
         let cell = unguarded(cell);
         match heading.as_str() {
             _ if cell.is_empty() => {}
-            "device_id" => device.device_id = cell,
+            ID => device.device_id = cell,
             "planned" => {
                 device.planned = match cell.to_ascii_lowercase().as_str() {
                     "yes" | "true" => true,
                     "no" | "false" => false,
-                    _ => return Err(format!("planned `{cell}`: say `yes` or `no`")),
+                    _ => return Err(Mistake::at("planned", cell, "say `yes` or `no`")),
                 }
             }
             "groups" => device.groups = cell.split(' ').map(str::to_owned).collect(),
             name => {
                 if device.fields.insert(name.to_owned(), cell).is_some() {
-                    return Err(format!("the column `{name}` stands twice"));
+                    return Err(format!("the column `{name}` stands twice").into());
                 }
             }
         }
@@ -256,7 +343,7 @@ fn write_lines(devices: &[RegisterDevice], mut to: impl Write) -> Result<()> {
 fn write_table(devices: &[RegisterDevice], to: impl Write) -> Result<()> {
     let names: std::collections::BTreeSet<&String> = devices.iter().flat_map(|d| d.fields.keys()).collect();
     let mut table = csv::Writer::from_writer(to);
-    let fixed = ["device_id", "planned", "groups"];
+    let fixed = [ID, "planned", "groups"];
     table.write_record(fixed.into_iter().chain(names.iter().map(|name| name.as_str())))?;
     for device in devices {
         let planned = if device.planned { "yes" } else { "" };
@@ -397,9 +484,39 @@ mod tests {
             mistakes.iter().map(|mistake| mistake.line).collect::<Vec<_>>(),
             [2, 3, 5]
         );
-        assert!(Format::Csv.parse("id,site\na,b\n".as_bytes()).is_err());
+        let unnamed = Format::Csv.parse("device,site\na,b\n".as_bytes()).unwrap_err();
+        assert!(
+            unnamed.to_string().contains("found `device`, `site`;"),
+            "{unnamed}"
+        );
         assert_eq!(bad("device_id,site,site\na,b,c\n").len(), 1);
         assert_eq!(bad("device_id,planned\na,perhaps\n").len(), 1);
+    }
+
+    #[test]
+    fn tables_of_other_languages_and_of_the_field_s_own_name_are_taken() {
+        for text in [
+            "device_id;site\na;x,y\n",
+            "id\tsite\na\tx,y\n",
+            "site;id\nx,y;a\n",
+        ] {
+            let rows = whole(&table(text));
+            assert_eq!(rows[0].device.device_id, "a", "{text}");
+            assert_eq!(rows[0].device.fields["site"], "x,y", "{text}");
+        }
+        // Where both are there, the other is a field, which the registry refuses.
+        let both = whole(&table("device_id,id\na,b\n"));
+        assert_eq!(both[0].device.fields["id"], "b");
+    }
+
+    #[test]
+    fn another_code_page_is_told_by_its_line() {
+        let latin_1 = b"device_id,site\na,K\xf6ln\n";
+        let refused = Format::Csv.parse(latin_1.as_slice()).unwrap_err().to_string();
+        assert!(
+            refused.starts_with("line 2: not UTF-8; save the file as UTF-8"),
+            "{refused}"
+        );
     }
 
     #[test]
