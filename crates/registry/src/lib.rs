@@ -196,6 +196,10 @@ impl Service for Registry {
         told::told(key, record)
     }
 
+    fn tells(&self, key: &[u8]) -> bool {
+        told::tells(key)
+    }
+
     fn on_fact(&self, view: &View<'_>, fact: FactChange<'_>, cx: &mut Context<'_>) -> Result<Outcome, Fault> {
         decide::fact(&self.own(view, cx.now.wall_ms)?, fact)
     }

@@ -117,6 +117,12 @@ impl Rules {
         self.rules.iter().any(|rule| rule.live && rule.group == group)
     }
 
+    /// The query of a group, if it has one.
+    pub(crate) fn query(&self, group: &str) -> Option<&Query> {
+        let rule = self.rules.iter().find(|rule| rule.group == group);
+        rule.map(|rule| &rule.query)
+    }
+
     /// Whether a device belongs to this group; false if it is none of these.
     pub(crate) fn fits(&self, group: &str, device: &Device, now_ms: i64) -> bool {
         self.judge(device, now_ms).any(|(of, fits)| of == group && fits)

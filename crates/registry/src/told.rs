@@ -13,6 +13,14 @@ use service::told as tell;
 
 use crate::{checkpoint, command, config, state};
 
+/// What stands beside each device's record and follows from it, or says what its event says.
+const SILENT: [u8; 4] = [b'x', b'u', b'i', b'h'];
+
+/// Whether records under this key are told of at all.
+pub(crate) fn tells(key: &[u8]) -> bool {
+    !key.first().is_some_and(|letter| SILENT.contains(letter))
+}
+
 /// A record, if people are to read what became of it. What stands beside records says nothing new.
 pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
     let (letter, rest) = std::str::from_utf8(key).ok()?.split_at_checked(1)?;
@@ -97,5 +105,29 @@ fn configured(rest: &str, record: &[u8]) -> Option<(String, Value)> {
             Some((format!("templates/{scope}.{id}"), told))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::v1::{Device, DeviceLive, Evidence};
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_told_of_what_is_silent() {
+        let records = [
+            Vec::new(),
+            Device::default().encode_to_vec(),
+            DeviceLive::default().encode_to_vec(),
+            Evidence::default().encode_to_vec(),
+            b"pump-7".to_vec(),
+        ];
+        for letter in SILENT {
+            let key = [&[letter], b"model\0m\0pump-7".as_slice()].concat();
+            assert!(!tells(&key) && records.iter().all(|record| told(&key, record).is_none()));
+        }
+        assert!(tells(b"dpump-7") && told(b"dpump-7", &records[1]).is_some());
+        assert!(tells(b"m") && tells(b""));
     }
 }

@@ -11,8 +11,8 @@ pub(crate) const EVENT: &[u8] = b"e";
 pub(crate) const FACT: &[u8] = b"f";
 /// Own facts by sequence.
 pub(crate) const FACT_INDEX: &[u8] = b"F";
-/// Kept answers by expiry.
-pub(crate) const ANSWER_EXPIRY: &[u8] = b"D";
+/// Principals by when the oldest of their kept answers ends, or earlier.
+pub(crate) const ANSWERS_END: &[u8] = b"D";
 /// Wake-ups by time.
 pub(crate) const WAKE: &[u8] = b"w";
 /// Effects whose result is not known.
@@ -43,7 +43,7 @@ pub(crate) const KINDS: [(&[u8], &str); 22] = [
     (b"x", "copies of others' facts"),
     (b"c", "cursors in others' facts"),
     (b"d", "kept answers"),
-    (ANSWER_EXPIRY, "kept answers by expiry"),
+    (ANSWERS_END, "ends of kept answers"),
     (b"a", "rings of kept answers"),
     (b"A", "places in rings of kept answers"),
     (WAKE, "wake-ups by time"),
@@ -128,11 +128,18 @@ pub(crate) fn answer(who: &Principal, verb: &str, request_id: &str) -> Vec<u8> {
     )
 }
 
-pub(crate) fn answer_expiry(at_ms: i64, answer_key: &[u8]) -> Vec<u8> {
-    join(ANSWER_EXPIRY, &[&time(at_ms), answer_key])
+/// When somebody's kept answers are to be looked at.
+pub(crate) fn answers_end(at_ms: i64, who: &Principal) -> Vec<u8> {
+    join(ANSWERS_END, &[&time(at_ms), who.to_string().as_bytes()])
 }
 
-/// The next place in a principal's ring of kept answers.
+/// The time in such a key, and whose answers they are.
+pub(crate) fn split_answers_end(key: &[u8]) -> Option<(i64, Principal)> {
+    let (at_ms, who) = split_time(key.strip_prefix(ANSWERS_END)?)?;
+    Some((at_ms, who.parse().ok()?))
+}
+
+/// Where a principal's ring of kept answers begins and ends.
 pub(crate) fn ring(who: &Principal) -> Vec<u8> {
     join(b"a", &[who.to_string().as_bytes()])
 }
@@ -153,11 +160,16 @@ pub(crate) fn wakes_from(at_ms: i64) -> Vec<u8> {
 
 /// The time and name in a wake-up's key.
 pub(crate) fn split_wake(key: &[u8]) -> Option<(i64, String)> {
-    let rest = key.strip_prefix(WAKE)?;
+    let (at_ms, name) = split_time(key.strip_prefix(WAKE)?)?;
+    Some((at_ms, name.to_owned()))
+}
+
+/// A time at the beginning, and the name that follows it.
+fn split_time(rest: &[u8]) -> Option<(i64, &str)> {
     let (at, name) = rest.split_at_checked(8)?;
     let at = u64::from_be_bytes(at.try_into().ok()?);
     let name = std::str::from_utf8(name.get(1..)?).ok()?;
-    Some((i64::try_from(at).ok()?, name.to_owned()))
+    Some((i64::try_from(at).ok()?, name))
 }
 
 pub(crate) fn wake_time(key: &str) -> Vec<u8> {
@@ -193,6 +205,14 @@ mod tests {
     }
 
     #[test]
+    fn ends_of_answers_sort_by_time_and_split() {
+        let who: Principal = "devices/pump-7".parse().unwrap();
+        assert!(answers_end(9, &who) < answers_end(10, &who));
+        assert_eq!(split_answers_end(&answers_end(77, &who)), Some((77, who)));
+        assert_eq!(split_answers_end(b"D1234567"), None);
+    }
+
+    #[test]
     fn every_letter_is_named_once() {
         let letters: std::collections::BTreeSet<_> = KINDS.iter().map(|(letter, _)| letter).collect();
         assert_eq!(letters.len(), KINDS.len());
@@ -206,7 +226,7 @@ mod tests {
             copy(ServiceName::Registry, "e", "i"),
             cursor(ServiceName::Registry),
             answer(&who, "v", "r"),
-            answer_expiry(1, b"k"),
+            answers_end(1, &who),
             ring(&who),
             ring_slot(&who, 1),
             wake(1, "k"),

@@ -22,6 +22,31 @@ pub(crate) struct AnswerRecord {
     pub(crate) in_progress: bool,
     #[prost(int64, tag = "6")]
     pub(crate) expires_ms: i64,
+    /// Its place in the ring of its principal's answers.
+    #[prost(uint64, tag = "7")]
+    pub(crate) place: u64,
+}
+
+/// Where the answers begin and end that are kept for a principal: places that only grow, each taken modulo the ring's size.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(crate) struct RingRecord {
+    /// The next place.
+    #[prost(uint64, tag = "1")]
+    pub(crate) next: u64,
+    /// The place of the oldest answer; `next` where there is none.
+    #[prost(uint64, tag = "2")]
+    pub(crate) first: u64,
+}
+
+/// Which of a principal's answers has this place. One that was given anew since has another, and none stands here.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct PlaceRecord {
+    #[prost(string, tag = "1")]
+    pub(crate) verb: String,
+    #[prost(string, tag = "2")]
+    pub(crate) request_id: String,
+    #[prost(int64, tag = "3")]
+    pub(crate) expires_ms: i64,
 }
 
 /// A request whose reply was promised.

@@ -160,6 +160,13 @@ pub trait Service: Send + Sync + Sized + 'static {
         None
     }
 
+    /// Whether [`Service::told`] ever tells of a record under this key. `false` spares looking up what was there before:
+    /// for what many decisions write.
+    fn tells(&self, key: &[u8]) -> bool {
+        let _ = key;
+        true
+    }
+
     /// A followed fact changed. [`View::fact`] still shows the former value.
     fn on_fact(&self, view: &View<'_>, fact: FactChange<'_>, cx: &mut Context<'_>) -> Result<Outcome, Fault> {
         let _ = (view, fact, cx);

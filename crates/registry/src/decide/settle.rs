@@ -1,5 +1,6 @@
-//! A dynamic group gets its members: the fleet is walked in pages, each a wake-up of its own. What changes
-//! meanwhile is judged when it changes, so that at the end everything has been judged once by the new query.
+//! A dynamic group gets its members: those devices are walked in pages, each a wake-up of its own, that may fit its query
+//! by the narrowest index there is, and its members so far; without an index the whole fleet. What changes meanwhile is
+//! judged when it changes, so that at the end everything has been judged once by the new query.
 
 use contract::v1::{Device, Group};
 use prost::Message;
@@ -8,6 +9,8 @@ use service::{Fault, Outcome};
 use super::{Situation, act::Act, turn};
 use crate::{
     event::{self, GroupChange},
+    language::plan,
+    query::search::Search,
     state, tree,
 };
 
@@ -23,7 +26,7 @@ struct Walk {
     after: String,
 }
 
-/// Walks the fleet from its beginning.
+/// Walks from the beginning.
 pub(super) fn begin(outcome: &mut Outcome, group: &str, now_ms: i64) {
     outcome.put(walk_key(group), &Walk::default());
     outcome.wake_at(wake_key(group), now_ms);
@@ -41,7 +44,7 @@ pub(super) fn decide(s: &Situation<'_>, group: &str) -> Result<Outcome, Fault> {
         return Ok(Outcome::default());
     };
     let after = (!walk.after.is_empty()).then(|| state::fold(&walk.after));
-    let page = state::devices(s.view, b"", after.as_deref().map(str::as_bytes), PAGE)?;
+    let page = candidates(s, group)?.read(after.as_deref().map(str::as_bytes), PAGE)?;
     let mut act = Act::new(s);
     let last = page.last().map(|(_, device)| device.device_id.clone());
     let more = page.len() == PAGE;
@@ -57,6 +60,17 @@ pub(super) fn decide(s: &Situation<'_>, group: &str) -> Result<Outcome, Fault> {
         None => done(s, &mut outcome, group)?,
     }
     Ok(outcome)
+}
+
+/// Where those are that may have to join or leave. Where the query says `now`, each device is to be woken at its own
+/// moment, so all are looked at.
+fn candidates<'a>(s: &'a Situation<'a>, group: &str) -> Result<Search<'a>, Fault> {
+    let search = match s.rules.query(group) {
+        None => Search::nowhere(s.view),
+        Some(query) if query.is_timed() => Search::new(s.view, Vec::new())?,
+        Some(query) => Search::new(s.view, plan::ways(query))?,
+    };
+    Ok(search.and_members(group))
 }
 
 fn judge(act: &mut Act<'_>, group: &str, mut device: Device) -> Result<(), Fault> {

@@ -4,7 +4,7 @@ mod catalogue;
 mod count;
 mod history;
 mod list;
-mod search;
+pub(crate) mod search;
 mod show;
 mod sorted;
 mod spread;

@@ -31,7 +31,7 @@ const SPAN_MAX: usize = 4_096;
 const CHUNKS: (usize, usize) = (4, 64);
 
 /// Where to look.
-pub(super) struct Search<'a> {
+pub(crate) struct Search<'a> {
     view: &'a View<'a>,
     sources: Vec<Source>,
 }
@@ -43,8 +43,8 @@ enum Source {
 }
 
 impl<'a> Search<'a> {
-    /// By the narrowest of these ways.
-    pub(super) fn new(view: &'a View<'a>, ways: Vec<Ranges>) -> Result<Search<'a>, Fault> {
+    /// By the narrowest of these ways; none is all devices.
+    pub(crate) fn new(view: &'a View<'a>, ways: Vec<Ranges>) -> Result<Search<'a>, Fault> {
         let is_span = |range: &Range| matches!(range, Range::Span { .. });
         let (spans, straight): (Vec<_>, Vec<_>) =
             ways.into_iter().partition(|ranges| ranges.iter().any(is_span));
@@ -70,8 +70,28 @@ impl<'a> Search<'a> {
         Ok(Search { view, sources })
     }
 
+    /// Finds no device.
+    pub(crate) fn nowhere(view: &'a View<'a>) -> Search<'a> {
+        let sources = Vec::new();
+        Search { view, sources }
+    }
+
+    /// Finds the members of a group as well.
+    pub(crate) fn and_members(mut self, group: &str) -> Search<'a> {
+        if !self.finds_all() {
+            let prefix = state::members(group).into_bytes();
+            let id_at = prefix.len();
+            self.sources.push(Source::Keys { prefix, id_at });
+        }
+        self
+    }
+
+    fn finds_all(&self) -> bool {
+        matches!(self.sources.as_slice(), [Source::Keys { prefix, .. }] if prefix == state::DEVICES.as_bytes())
+    }
+
     /// Up to `limit` devices after a folded id. Fewer mean that there are no more.
-    pub(super) fn read(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<(Vec<u8>, Device)>, Fault> {
+    pub(crate) fn read(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<(Vec<u8>, Device)>, Fault> {
         if let [Source::Keys { prefix, id_at }] = self.sources.as_slice()
             && prefix.starts_with(state::DEVICES.as_bytes())
         {

@@ -1,7 +1,10 @@
-//! How long events are kept, as any service keeps them, and what a replay says of those that are gone.
+//! How long events and answers are kept, as any service keeps them, and what a replay says of events that are gone.
 
-use contract::v1::{Changed, Purpose, Replay, ReplayMarker};
-use service::inspect;
+use contract::{
+    limits::ANSWERS_PER_PRINCIPAL,
+    v1::{ChangeDevice, Changed, Purpose, Replay, ReplayMarker},
+};
+use service::{inspect, store::Read};
 
 use crate::world::{ADA, World, register};
 
@@ -163,4 +166,69 @@ fn nothing_goes_where_all_is_kept() {
     rest(&mut w);
     let kept = kept(&w);
     assert!(kept.len() as u64 >= head && kept.iter().copied().eq(1..=kept.len() as u64));
+}
+
+/// Changes the owner of a device, under this request id; the version that it came to.
+fn owned(w: &mut World, request: &str, owner: &str) -> u64 {
+    let change = ChangeDevice {
+        device_id: "pump-0".into(),
+        owner: Some(owner.into()),
+        ..ChangeDevice::default()
+    };
+    w.ask_as::<Changed>(request, ADA, "change", &change)
+        .unwrap()
+        .version
+}
+
+/// Rows of answers, of their places, and of when they are to be looked at.
+fn answer_rows(w: &World) -> [usize; 3] {
+    [b"d", b"A", b"D"].map(|letter| w.store.scan(letter, None, usize::MAX).unwrap().len())
+}
+
+#[test]
+fn an_answer_is_two_rows_and_goes_with_its_time() {
+    let mut w = World::new();
+    registered(&mut w, "pump", 1);
+    w.wait(1_000);
+    for n in 0..400 {
+        owned(&mut w, &format!("change-{n}"), &format!("owner {n}"));
+    }
+    assert_eq!(answer_rows(&w), [401, 401, 1]);
+    let version = owned(&mut w, "change-7", "owner 7");
+    assert_eq!(version, 9, "the first answer again");
+
+    // The first one's time is over, then that of all others, which go a few at a time.
+    w.wait(DAY_MS - 1_000);
+    assert_eq!(answer_rows(&w), [400, 400, 1]);
+    assert_eq!(owned(&mut w, "change-7", "owner 7"), 9);
+    w.wait(1_000);
+    w.restart();
+    let left = |rows: [usize; 3]| rows[0];
+    let mut looks = 0;
+    while left(answer_rows(&w)) > 0 && looks < 100 {
+        let before = left(answer_rows(&w));
+        w.wait(10_000);
+        assert!(before - left(answer_rows(&w)) <= 256);
+        looks += 1;
+    }
+    assert_eq!(answer_rows(&w), [0, 0, 0]);
+    assert_eq!(owned(&mut w, "change-7", "owner 7"), 402, "decided anew");
+    assert_eq!(answer_rows(&w), [1, 1, 1]);
+}
+
+#[test]
+fn of_too_many_answers_the_oldest_go() {
+    let mut w = World::new();
+    registered(&mut w, "pump", 1);
+    for n in 0..ANSWERS_PER_PRINCIPAL {
+        owned(&mut w, &format!("change-{n}"), &format!("owner {n}"));
+    }
+    // The registration's has gone.
+    assert_eq!(answer_rows(&w), [ANSWERS_PER_PRINCIPAL, ANSWERS_PER_PRINCIPAL, 1]);
+    assert_eq!(owned(&mut w, "change-0", "owner 0"), 2);
+    owned(&mut w, "one more", "somebody");
+    assert_eq!(answer_rows(&w), [ANSWERS_PER_PRINCIPAL, ANSWERS_PER_PRINCIPAL, 1]);
+    assert_eq!(owned(&mut w, "change-1", "owner 1"), 3);
+    let last = owned(&mut w, "change-0", "owner 0");
+    assert_eq!(last, ANSWERS_PER_PRINCIPAL as u64 + 3, "decided anew");
 }

@@ -8,21 +8,16 @@ use contract::{
 };
 use prost::Message;
 
-use super::{Call, Group, HostLoop};
+use super::{Call, Group, HostLoop, ring};
 use crate::{
     keys,
     outcome::Answer,
     planted::{self, Mistake},
-    record::{AnswerRecord, Number, TicketRecord},
+    record::{AnswerRecord, TicketRecord},
     service::{Now, Service},
     store::{Read, StoreError},
     view::View,
 };
-
-/// Expired answers removed in one round.
-const SWEEP: usize = 256;
-/// How often expired answers are looked for, milliseconds.
-const SWEEP_EVERY_MS: u64 = 10_000;
 
 impl<S: Service> HostLoop<S> {
     /// Answers a repeat, a conflict or a nameless request. False: the request is new.
@@ -136,8 +131,9 @@ impl<S: Service> HostLoop<S> {
                 reason: frame.reason.clone(),
                 in_progress: matches!(answer, Answer::Later(_)),
                 expires_ms: kept_until(now),
+                place: 0,
             };
-            keep(&call, key, &record, group, base)?;
+            ring::keep(&call, key, record, group, base)?;
         }
         group.replies.push(frame);
         Ok(())
@@ -189,38 +185,11 @@ impl<S: Service> HostLoop<S> {
                 expires_ms: kept_until(now),
                 ..kept
             };
-            keep(&call, answer_key.clone(), &done, group, base)?;
+            ring::keep(&call, answer_key.clone(), done, group, base)?;
         }
         group.batch.delete(keys::ticket(ticket));
         group.batch.delete(keys::ticket(&in_progress(&answer_key)));
         group.replies.push(frame);
-        Ok(())
-    }
-
-    /// Forgets answers whose time is over.
-    pub(super) fn sweep_answers(
-        &mut self,
-        group: &mut Group<S::Request>,
-        base: &dyn Read,
-        now: Now,
-    ) -> Result<(), StoreError> {
-        if now.mono_ms.saturating_sub(self.swept_at) < SWEEP_EVERY_MS {
-            return Ok(());
-        }
-        self.swept_at = now.mono_ms;
-        let end = keys::answer_expiry(now.wall_ms, &[]);
-        for (key, answer_key) in base.scan(keys::ANSWER_EXPIRY, None, SWEEP)? {
-            if key >= end {
-                break;
-            }
-            // It may have been given anew in this very round.
-            let present = View::new(base, &group.batch).raw(&answer_key)?;
-            let present = present.and_then(|bytes| AnswerRecord::decode(bytes.as_slice()).ok());
-            group.batch.delete(key);
-            if present.is_none_or(|answer| answer.expires_ms <= now.wall_ms) {
-                group.batch.delete(answer_key);
-            }
-        }
         Ok(())
     }
 }
@@ -255,42 +224,6 @@ fn check_name(request_id: &str) -> Result<(), Refusal> {
         );
         return Err(Refusal::invalid("request_id", message));
     }
-    Ok(())
-}
-
-/// Writes the answer, its expiry and its place in the principal's ring, where it replaces the oldest. An answer that
-/// follows a promise, or the word that another person must approve, is kept from now on.
-fn keep<R>(
-    call: &Call,
-    key: Vec<u8>,
-    record: &AnswerRecord,
-    group: &mut Group<R>,
-    base: &dyn Read,
-) -> Result<(), StoreError> {
-    let who = &call.caller.principal;
-    let former = View::new(base, &group.batch).raw_record::<AnswerRecord>(&key)?;
-    if let Some(former) = former {
-        group.batch.delete(keys::answer_expiry(former.expires_ms, &key));
-    }
-    let view = View::new(base, &group.batch);
-    let place = view
-        .raw_record::<Number>(&keys::ring(who))?
-        .unwrap_or_default()
-        .value;
-    let slot = keys::ring_slot(who, place % limits::ANSWERS_PER_PRINCIPAL as u64);
-    let expiry = keys::answer_expiry(record.expires_ms, &key);
-    if let Some(old_expiry) = view.raw(&slot)? {
-        if let Some(old_key) = view.raw(&old_expiry)? {
-            group.batch.delete(old_key);
-        }
-        group.batch.delete(old_expiry);
-    }
-    group.batch.put(slot, expiry.clone());
-    group.batch.put(expiry, key.clone());
-    group
-        .batch
-        .put(keys::ring(who), Number { value: place + 1 }.encode_to_vec());
-    group.batch.put(key, record.encode_to_vec());
     Ok(())
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Changes {
 /// What an outcome that is not applied yet changes.
 pub(super) fn of<S: Service>(service: &S, outcome: &Outcome, view: &View<'_>) -> Result<Changes, StoreError> {
     let mut found = Changes::default();
-    for (key, after) in outcome.changes.iter() {
+    for (key, after) in outcome.changes.iter().filter(|(key, _)| service.tells(key)) {
         let before = view.get(key)?;
         let told = |record: Option<&[u8]>| record.and_then(|record| service.told(key, record));
         let (before, after) = (told(before.as_deref()), told(after));

@@ -17,6 +17,7 @@ mod query;
 mod requests;
 mod retention;
 mod rights;
+mod ring;
 mod steady;
 mod wakes;
 

@@ -1,18 +1,25 @@
 //! The store as one round reads it. Nobody else writes until the round is committed, so that what was read once is not
 //! looked up again: the rules and types that every request of a group is held against.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+};
 
 use crate::store::{Pair, Read, StoreError};
 
-/// Rows that are kept for the round, the first that are read, and the largest of them: a quarter of a MiB.
-const ROWS: usize = 64;
+/// Rows that are kept for the round, the first that are read: as many as a full group looks up more than once.
+const ROWS: usize = 4 * 1024;
+/// The largest of them.
 const ROW_BYTES: usize = 4 * 1024;
+/// What all of them may have, keys included.
+const ALL_BYTES: usize = 1024 * 1024;
 
 /// What was read, kept for a round.
 pub(super) struct Steady<'a> {
     base: &'a dyn Read,
     rows: RefCell<HashMap<Vec<u8>, Option<Vec<u8>>>>,
+    bytes: Cell<usize>,
 }
 
 impl<'a> Steady<'a> {
@@ -20,6 +27,7 @@ impl<'a> Steady<'a> {
         Steady {
             base,
             rows: RefCell::default(),
+            bytes: Cell::default(),
         }
     }
 }
@@ -31,7 +39,10 @@ impl Read for Steady<'_> {
         }
         let value = self.base.get(key)?;
         let mut rows = self.rows.borrow_mut();
-        if rows.len() < ROWS && value.as_ref().is_none_or(|value| value.len() <= ROW_BYTES) {
+        let size = value.as_ref().map_or(0, Vec::len);
+        let bytes = self.bytes.get() + key.len() + size;
+        if rows.len() < ROWS && size <= ROW_BYTES && bytes <= ALL_BYTES {
+            self.bytes.set(bytes);
             rows.insert(key.to_vec(), value.clone());
         }
         Ok(value)
@@ -44,8 +55,6 @@ impl Read for Steady<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use super::*;
 
     /// Says how often it was asked for `there`, which is all that it has.
@@ -58,6 +67,7 @@ mod tests {
             match key {
                 b"bad" => Err(StoreError::Engine("no".into())),
                 b"large" => Ok(Some(vec![0; ROW_BYTES + 1])),
+                key if key.starts_with(b"wide") => Ok(Some(vec![0; ROW_BYTES])),
                 b"there" => Ok(Some(vec![7])),
                 _ => Ok(None),
             }
@@ -95,5 +105,10 @@ mod tests {
             assert_eq!(steady.get(&n.to_be_bytes()), Ok(None));
         }
         assert_eq!(steady.rows.borrow().len(), ROWS);
+        let steady = Steady::new(&base);
+        for n in 0..ROWS {
+            assert!(steady.get(format!("wide {n}").as_bytes()).is_ok());
+        }
+        assert_eq!(steady.rows.borrow().len(), ALL_BYTES / ROW_BYTES - 1);
     }
 }

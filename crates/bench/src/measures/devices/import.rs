@@ -32,6 +32,8 @@ pub(super) struct Imported {
     pub(super) group: f64,
     /// Records written and removed for a device.
     pub(super) records_of_a_row: f64,
+    /// The server's processor time for a device, microseconds.
+    pub(super) cpu_us: f64,
     /// What the server's memory grew by.
     pub(super) memory_bytes: u64,
     /// The most that the importing program had.
@@ -55,7 +57,7 @@ pub(super) async fn import(
     let table = folder.join("fleet.csv");
     write(&table, devices)?;
     let before = Counters::read(server.http)?;
-    let begun = Instant::now();
+    let (begun, busy) = (Instant::now(), server.process.cpu()?);
     let mut process = Process::spawn(
         "muster device import",
         &mut command(programs, folder, server, &table),
@@ -99,6 +101,7 @@ pub(super) async fn import(
         per_second: devices as f64 / took.as_secs_f64(),
         group: work.group() * BATCH.min(devices) as f64,
         records_of_a_row: work.keys() / devices as f64,
+        cpu_us: (server.process.cpu()? - busy).as_secs_f64() * 1e6 / devices as f64,
         memory_bytes: server.process.resident()?.saturating_sub(empty_bytes),
         client_bytes,
     })

@@ -29,9 +29,10 @@ const SAMPLE: usize = 20_000;
 /// once, a dynamic group made, and devices changed that join and leave it. PostgreSQL, where it is installed, has the
 /// same rows with fitting indexes and durable commits, and is asked by pgbench over a Unix socket. Bare sled gets the
 /// registry's records, without those of indexes, in groups of the size that the registry made.
-#[derive(Debug, clap::Args)]
+/// *Growth* says how many times as much a thing costs as at the size before: 1 is flat.
 ///
 /// A million devices take up to 20 GB of disk and of memory, and an hour. What is being done is told meanwhile.
+#[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   muster-bench devices
   muster-bench devices --sizes 1000000
@@ -69,6 +70,8 @@ struct Line {
     raw_sled: Option<f64>,
     /// Whether a larger figure is the better one.
     is_rate: bool,
+    /// How many times as dear as at the size before.
+    growth: Option<f64>,
 }
 
 impl Devices {
@@ -94,12 +97,23 @@ impl Devices {
             };
             lines.extend(compare(devices, &ours, theirs.as_ref(), raw.as_ref()));
         }
+        grow(&mut lines);
         let peer = peer.map(|peer| peer.version()).transpose()?;
         Ok(DeviceFindings {
             peer,
             engine: self.engine.word(),
             lines,
         })
+    }
+}
+
+/// Holds each figure against the one at the size before.
+fn grow(lines: &mut [Line]) {
+    for at in 1..lines.len() {
+        let (former, rest) = lines.split_at_mut(at);
+        let line = &mut rest[0];
+        let before = former.iter().rfind(|before| before.what == line.what);
+        line.growth = before.map(|before| line.times_as_dear(before));
     }
 }
 
@@ -143,6 +157,7 @@ fn compare(
         postgres,
         raw_sled: None,
         is_rate: false,
+        growth: None,
     };
     let rate = |what, muster, postgres, raw_sled| Line {
         raw_sled,
@@ -158,6 +173,7 @@ fn compare(
             their(|they| they.registered_per_second),
             raw.map(|raw| raw.registered),
         ),
+        line("CPU µs of the server for a row", ours.import.cpu_us, None),
         line("records written for a row", ours.import.records_of_a_row, None),
         line(
             "bytes on disk each, registry",
@@ -221,6 +237,7 @@ fn compare(
             their(|they| they.changes.per_second),
             raw.map(|raw| raw.changed),
         ),
+        line("CPU µs of the server for a change", ours.change_cpu_us, None),
         line(
             "a dynamic group made, ms",
             ms(ours.settling),
@@ -240,6 +257,15 @@ fn compare(
 }
 
 impl Line {
+    /// Above 1 where the same costs more than it did.
+    fn times_as_dear(&self, before: &Line) -> f64 {
+        if self.is_rate {
+            before.muster / self.muster
+        } else {
+            self.muster / before.muster
+        }
+    }
+
     /// How many times as good as the peer.
     fn ratio(&self, other: Option<f64>) -> String {
         let Some(other) = other else {
@@ -266,6 +292,7 @@ impl Findings for DeviceFindings {
         vec![
             "devices: what",
             "Muster",
+            "growth",
             "PostgreSQL",
             "as good",
             "bare sled",
@@ -279,6 +306,9 @@ impl Findings for DeviceFindings {
             vec![
                 format!("{}: {}", line.devices, line.what),
                 number(line.muster),
+                line.growth
+                    .map(|growth| format!("x {}", number(growth)))
+                    .unwrap_or_default(),
                 other(line.postgres),
                 line.ratio(line.postgres),
                 other(line.raw_sled),
@@ -286,5 +316,36 @@ impl Findings for DeviceFindings {
             ]
         };
         self.lines.iter().map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Line, grow};
+
+    fn line(devices: usize, what: &'static str, muster: f64, is_rate: bool) -> Line {
+        Line {
+            devices,
+            what,
+            muster,
+            postgres: None,
+            raw_sled: None,
+            is_rate,
+            growth: None,
+        }
+    }
+
+    #[test]
+    fn what_costs_more_than_at_the_size_before_has_grown() {
+        let mut lines = [
+            line(1_000, "rate", 20_000.0, true),
+            line(1_000, "time", 2.0, false),
+            line(10_000, "rate", 10_000.0, true),
+            line(10_000, "time", 1.0, false),
+            line(100_000, "time", 3.0, false),
+        ];
+        grow(&mut lines);
+        let growth = lines.map(|line| line.growth);
+        assert_eq!(growth, [None, None, Some(2.0), Some(0.5), Some(3.0)]);
     }
 }

@@ -55,6 +55,8 @@ pub(super) struct Findings {
     pub(super) change: Figures,
     pub(super) changes: Figures,
     pub(super) change_group: f64,
+    /// The server's processor time for a change, microseconds.
+    pub(super) change_cpu_us: f64,
     pub(super) settling: Duration,
     pub(super) joining: Figures,
     /// The event that is the first of a change.
@@ -100,9 +102,11 @@ pub(super) async fn measure(
     say("single ones are changed");
     let first = Counters::read(site.server.http)?;
     let change = site.changes(1, effort.span, tagged).await?;
-    let before = Counters::read(site.server.http)?;
+    let (before, busy) = (Counters::read(site.server.http)?, site.server.process.cpu()?);
     let changes = site.changes(effort.window, effort.span, tagged).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
+    let spent = site.server.process.cpu()? - busy;
+    let change_cpu_us = spent.as_secs_f64() * 1e6 / changes.acknowledged as f64;
     let change_group = Counters::read(site.server.http)?.since(before).group();
     say("a dynamic group is made");
     let settling = site.group().await?;
@@ -121,6 +125,7 @@ pub(super) async fn measure(
         change,
         changes,
         change_group,
+        change_cpu_us,
         settling,
         joining,
         first_change: first.events as u64,
