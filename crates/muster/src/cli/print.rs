@@ -141,8 +141,6 @@ mod tests {
 
     #[test]
     fn words_and_cleaning() {
-        assert_eq!(word("STAGE_ACTIVE"), "active");
-        assert_eq!(word("UPDATE_STATE_ROLLED_BACK"), "rolled-back");
         assert_eq!(clean("a\x1b[31mb\n"), "a\u{fffd}[31mb\u{fffd}");
     }
 }
