@@ -134,6 +134,16 @@ impl Caller {
 }
 
 impl Peer {
+    /// Whom its certificate names, where that is one principal.
+    pub(crate) fn named(&self) -> Option<Principal> {
+        match self {
+            Peer::Certified { kind, id, .. } if *kind != Kind::Claim => {
+                Some(Principal::new(*kind, id.clone()))
+            }
+            _ => None,
+        }
+    }
+
     /// The caller, where a claim is named by the client id that it chose. Whoever names somebody else beside their
     /// certificate is refused: one of the two was not meant.
     pub(crate) fn caller(&self, client_id: &str, user_name: Option<&str>) -> Result<Caller, &'static str> {

@@ -332,6 +332,30 @@ async fn a_manufacturers_certificates_are_its_devices_and_nobody_elses_whatever_
     assert!(meet(site.client("operators", site.now + DAY)).await.is_ok());
 }
 
+#[test]
+fn a_manufacturers_chain_is_verified_once_a_handshake() {
+    let maker = Site::found(51);
+    let factories = Factories::of(vec![Manufacturer {
+        name: "acme".into(),
+        ca: maker.issuing.certificate_pem(),
+        ..Manufacturer::default()
+    }]);
+    let shown = certificates("a chain", &maker.client("devices", maker.now + DAY).0).unwrap();
+    let late = maker.now + 2 * DAY;
+    assert!(factories.peer(&shown, late).is_err(), "it has ended by then");
+    factories.verify(&shown, maker.now).unwrap();
+    assert!(
+        factories.peer(&shown, late).is_ok(),
+        "what the handshake has found"
+    );
+    assert!(factories.peer(&shown, late).is_err(), "once");
+    for _ in 0..200 {
+        factories.verify(&shown, maker.now).unwrap();
+    }
+    let kept = (0..200).filter(|_| factories.peer(&shown, late).is_ok()).count();
+    assert!((1..=64).contains(&kept), "failed handshakes leave {kept}");
+}
+
 /// An issuing CA of the manufacturer's under the name of the site's: names follow from the serial.
 fn named_alike(site: &Site, maker: &Site) -> Authority {
     let twin = pki::create_issuing(&maker.root, &charter(2, site.now - 100 * DAY)).unwrap();

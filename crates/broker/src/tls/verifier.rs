@@ -111,7 +111,7 @@ impl ClientCertVerifier for ClientVerifier {
             let now_ms = i64::try_from(now.as_secs())
                 .unwrap_or(i64::MAX)
                 .saturating_mul(1000);
-            let verified = self.factories.peer(&shown, now_ms);
+            let verified = self.factories.verify(&shown, now_ms);
             return verified.map(|_| ClientCertVerified::assertion()).map_err(refused);
         }
         let verify = |at| self.chains.verify_client_cert(end_entity, &self.issuing, at);

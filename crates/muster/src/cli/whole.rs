@@ -7,7 +7,8 @@ use contract::{
     id::{Principal, ServiceName},
     v1::{
         Certificate, CertificatesListed, Claim, ClaimsListed, Device, DeviceType, DevicesListed,
-        ListCertificates, ListClaims, ListDevices, ListPeople, PeopleListed, Person, ShowType, TypeShown,
+        ListCertificates, ListClaims, ListDevices, ListManufacturers, ListPeople, Manufacturer,
+        ManufacturersListed, PeopleListed, Person, ShowType, TypeShown,
     },
     wire::Wire,
 };
@@ -63,6 +64,23 @@ pub(super) async fn claims(client: &Client) -> Result<Vec<Claim>> {
     };
     let take = |reply: ClaimsListed| (reply.claims, reply.next_page);
     all(client, (ServiceName::Provisioning, "claims"), request, take).await
+}
+
+/// Manufacturers whose certificates let devices in.
+pub(super) async fn manufacturers(client: &Client) -> Result<Vec<Manufacturer>> {
+    let request = |Page { size, token }| ListManufacturers {
+        page_size: size,
+        page: token,
+        ..ListManufacturers::default()
+    };
+    let take = |reply: ManufacturersListed| (reply.manufacturers, reply.next_page);
+    all(
+        client,
+        (ServiceName::Provisioning, "manufacturers"),
+        request,
+        take,
+    )
+    .await
 }
 
 /// Devices.

@@ -36,6 +36,7 @@ impl Door {
             Ok(None) => {}
             Err((reason, text)) => {
                 connection.refuse(reason, &text);
+                self.note_refusal(connection, hello, &text, now);
                 let what = match reason {
                     Reason::NotAuthorized => "connect-denied",
                     Reason::ConnectionRate => "takeovers",

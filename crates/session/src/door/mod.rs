@@ -14,6 +14,7 @@ mod logins;
 mod notices;
 mod passwords;
 mod presence;
+mod refusals;
 mod retained;
 mod sending;
 mod wishes;
@@ -34,7 +35,7 @@ use service::{
 pub use self::passwords::Check;
 use self::{
     departures::Departures, held::Held, kept::Kept, notices::Notices, passwords::Passwords,
-    retained::Retained,
+    refusals::Refusals, retained::Retained,
 };
 use crate::{
     attempts::Attempts,
@@ -115,6 +116,7 @@ pub struct Door {
     notices: Notices,
     attempts: Attempts,
     passwords: Passwords,
+    refusals: Refusals,
     snapshot: u64,
     /// How often something of a shared subscription was given out.
     served: u64,
@@ -148,6 +150,7 @@ impl Door {
             notices: Notices::default(),
             attempts: Attempts::default(),
             passwords: Passwords::default(),
+            refusals: Refusals::default(),
             snapshot: 0,
             served: 0,
             counts: Counts::default(),

@@ -135,6 +135,17 @@ impl Door {
         self.notice(&caller.principal, what, why, connection.address(), now);
     }
 
+    /// Somebody was not let in, and will be asked about. Who shows no certificate may be anybody.
+    pub(super) fn note_refusal(&mut self, connection: &Connection, hello: &Hello, why: &str, now: Now) {
+        let named = hello.user_name.as_deref().filter(|_| !connection.is_nobodys());
+        if let Ok(caller) = connection.peer().caller(&hello.client_id, named) {
+            let (who, address) = (caller.principal, connection.address());
+            self.refusals.note(&who, why, address, now.wall_ms);
+        } else if let Some(who) = connection.peer().named() {
+            self.refusals.note(&who, why, connection.address(), now.wall_ms);
+        }
+    }
+
     /// A login failed. Who is not known is not told of: strangers choose what names there are.
     pub(super) fn notice_login(&mut self, who: Option<Principal>, why: String, address: &str, now: Now) {
         let known = who.filter(|who| self.copies.person(who).is_some());

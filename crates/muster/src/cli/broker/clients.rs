@@ -4,7 +4,7 @@ use anyhow::Result;
 use contract::{
     Id,
     id::{Kind, ServiceName},
-    v1::{ClientSession, ClientShown, ClientsListed, ListClients, ShowClient},
+    v1::{ClientRefusal, ClientSession, ClientShown, ClientsListed, ListClients, ShowClient},
 };
 
 use super::super::{Global, list::Limit, print, words};
@@ -79,8 +79,32 @@ impl Client {
             }
             print_session(session)?;
         }
-        Ok(())
+        match &shown.refused {
+            Some(refused) => print::line(print::clean(&said(refused))),
+            None => Ok(()),
+        }
     }
+}
+
+/// Of a connection that was not let in.
+pub(in crate::cli) fn said(refused: &ClientRefusal) -> String {
+    let times = match refused.count {
+        0 | 1 => String::new(),
+        count => format!(" ({count} times since the server started)"),
+    };
+    let (time, from, why) = (print::time(refused.time_ms), &refused.address, &refused.why);
+    format!("last refused on {time} from {from}: {why}{times}")
+}
+
+/// A manufacturer's certificate, in a word.
+fn factory(session: &ClientSession) -> String {
+    let Some(shown) = &session.factory else {
+        return String::new();
+    };
+    let names = [&shown.serial_number, &shown.common_name];
+    let name = names.into_iter().find(|name| !name.is_empty());
+    let name = name.map(String::as_str).unwrap_or_default();
+    format!("{name} of {}, SHA-256 {}", shown.manufacturer, shown.fingerprint)
 }
 
 fn row(session: &ClientSession) -> Vec<String> {
@@ -116,6 +140,7 @@ fn print_session(session: &ClientSession) -> Result<()> {
         ("keep-alive", keep_alive),
         ("tls", session.tls.clone()),
         ("certificate", session.serial.clone()),
+        ("factory certificate", factory(session)),
         ("token", session.token.clone()),
         ("queued", session.queued.to_string()),
         ("in flight", session.in_flight.to_string()),

@@ -1,6 +1,6 @@
 //! `muster broker`
 
-mod clients;
+pub(super) mod clients;
 mod kick;
 mod limits;
 

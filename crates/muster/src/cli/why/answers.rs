@@ -8,8 +8,8 @@ use contract::{
     Code,
     id::{Kind, Principal, ServiceName},
     v1::{
-        Certificate, Claim, Device, DeviceShown, DeviceStatus, ListTokens, LoginToken, Person, ShowDevice,
-        ShowStatus, StatusShown, TokensListed,
+        Certificate, Claim, ClientRefusal, ClientShown, Device, DeviceShown, DeviceStatus, ListTokens,
+        LoginToken, Manufacturer, Person, ShowClient, ShowDevice, ShowStatus, StatusShown, TokensListed,
     },
     wire::Wire,
 };
@@ -22,6 +22,10 @@ use super::super::{global::explain, whole};
 pub(in crate::cli) struct Answers {
     pub(super) device: Option<Device>,
     pub(super) status: Option<DeviceStatus>,
+    /// Of the connections that were not let in: as itself, and of a device as one that has no identity yet.
+    pub(super) refused: Option<ClientRefusal>,
+    /// Whose certificates may open a device.
+    pub(super) manufacturers: Vec<Manufacturer>,
     /// The newest first.
     pub(in crate::cli) certificates: Vec<Certificate>,
     /// What a person may log in with; the one that ends last comes first.
@@ -37,6 +41,14 @@ impl Answers {
     /// And whether it is there, if it is a device.
     pub(super) async fn about(client: &Client, who: &Principal) -> Result<Answers> {
         let mut answers = Answers::known(client, who).await?;
+        answers.take_refusals(client, who).await?;
+        if answers
+            .device
+            .as_ref()
+            .is_some_and(|device| !device.serial_number.is_empty())
+        {
+            answers.manufacturers = whole::manufacturers(client).await?;
+        }
         if who.kind == Kind::Device {
             let show = ShowStatus {
                 device_id: who.id.to_string(),
@@ -58,6 +70,34 @@ impl Answers {
         }
         answers.know_certificates(whole::certificates_of(client, who).await?);
         Ok(answers)
+    }
+
+    /// The newest that the front door remembers. Whoever may not ask it is told the rest.
+    async fn take_refusals(&mut self, client: &Client, who: &Principal) -> Result<()> {
+        let kinds = match who.kind {
+            Kind::Device => &[Kind::Device, Kind::Claim][..],
+            Kind::Claim => return Ok(()),
+            _ => std::slice::from_ref(&who.kind),
+        };
+        for kind in kinds {
+            let show = ShowClient {
+                kind: kind.word().into(),
+                id: who.id.to_string(),
+                ..ShowClient::default()
+            };
+            let shown: Result<ClientShown, AskError> =
+                client.ask(ServiceName::FrontDoor, "client", &show).await;
+            let refused = match shown {
+                Ok(shown) => shown.refused,
+                Err(AskError::Refused(refusal)) if matches!(refusal.code, Code::NotFound | Code::Denied) => {
+                    None
+                }
+                Err(error) => return Err(explain(error)),
+            };
+            let newest = self.refused.take().into_iter().chain(refused);
+            self.refused = newest.max_by_key(|refusal| refusal.time_ms);
+        }
+        Ok(())
     }
 
     async fn take_device(&mut self, client: &Client, who: &Principal) -> Result<()> {

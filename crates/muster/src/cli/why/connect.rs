@@ -4,13 +4,13 @@ use anyhow::Result;
 use contract::{
     Id, Root,
     id::{Kind, Principal},
-    v1::{Certificate, Connectivity, LoginToken, Restriction, Stage},
+    v1::{Certificate, Connectivity, LoginToken, Manufacturer, Restriction, Stage},
 };
 use host::clock::wall_ms;
 use session::{Caller, Credential, Moment, Reach, Standing, standing};
 
 use super::{
-    super::{Global, print, words},
+    super::{Global, broker::clients::said, print, words},
     answers::Answers,
 };
 use crate::exit::{Exit, Failure};
@@ -112,7 +112,10 @@ fn by(who: &Principal, way: Way, answers: &Answers, root: &Root, moment: Moment)
 
 fn without_certificate(who: &Principal, answers: &Answers, root: &Root, moment: Moment) -> Verdict {
     match standing(&caller(who, Credential::Nothing), answers, root, moment) {
-        Ok(_) => Verdict::MayNot("it has no certificate yet".to_owned(), Some(way_in(who))),
+        Ok(_) => {
+            let next = factory_ways(answers).unwrap_or_else(|| way_in(who));
+            Verdict::MayNot("it has no certificate yet".to_owned(), Some(next))
+        }
         Err(denial) => Verdict::MayNot(denial.0, remedy(who, answers)),
     }
 }
@@ -160,6 +163,29 @@ impl Way {
     }
 }
 
+/// What the manufacturers' certificates are to a device without one of its own; `None`: nothing.
+fn factory_ways(answers: &Answers) -> Option<String> {
+    let device = answers.device.as_ref()?;
+    let serial = &device.serial_number;
+    let may = |one: &&Manufacturer| one.types.is_empty() || one.types.contains(&device.device_type);
+    let way = |one: &Manufacturer| {
+        let name = &one.name;
+        if one.refuses(serial) {
+            return format!(
+                "{name}'s factory certificate of {serial} is refused: muster manufacturer refuse {name} {serial} --lift"
+            );
+        }
+        let since = print::time(one.added_at_ms);
+        let revoked = match one.revoked {
+            0 => String::new(),
+            revoked => format!(", unless it is one of the {revoked} that their lists revoke"),
+        };
+        format!("{name}'s factory certificate of {serial} opens it (trusted since {since}){revoked}")
+    };
+    let ways: Vec<_> = answers.manufacturers.iter().filter(may).map(way).collect();
+    (!ways.is_empty()).then(|| ways.join("; "))
+}
+
 fn way_in(who: &Principal) -> String {
     match who.kind {
         Kind::Device => {
@@ -197,8 +223,14 @@ fn remedy(who: &Principal, answers: &Answers) -> Option<String> {
 }
 
 fn sentence(who: &Principal, verdict: &Verdict, answers: &Answers) -> String {
+    let refused = answers
+        .refused
+        .as_ref()
+        .map(|refused| format!("; {}", said(refused)));
+    let refused = refused.unwrap_or_default();
     let Verdict::May(way, standing) = verdict else {
-        return print::clean(&presence(answers).unwrap_or_else(|| format!("{who} was never seen")));
+        let seen = presence(answers).unwrap_or_else(|| format!("{who} was never seen"));
+        return print::clean(&(seen + &refused));
     };
     let within = match standing.reach {
         Reach::Everything => "",
@@ -210,7 +242,10 @@ fn sentence(who: &Principal, verdict: &Verdict, answers: &Answers) -> String {
         .unwrap_or_default();
     let until = way.until_ms().map(|end| format!(" until {}", print::time(end)));
     let until = until.unwrap_or_default();
-    print::clean(&format!("{who} may connect {}{until}{within}{seen}", way.words(),))
+    print::clean(&format!(
+        "{who} may connect {}{until}{within}{seen}{refused}",
+        way.words(),
+    ))
 }
 
 /// Whether it is there, for a device that was ever seen.
@@ -228,6 +263,8 @@ fn presence(answers: &Answers) -> Option<String> {
 
 fn document(who: &Principal, verdict: &Verdict, answers: &Answers) -> serde_json::Value {
     let seen = presence(answers);
+    let refused = answers.refused.as_ref();
+    let refused = refused.and_then(|refused| serde_json::to_value(refused).ok());
     match verdict {
         Verdict::May(way, standing) => serde_json::json!({
             "who": who.to_string(), "may": true,
@@ -235,10 +272,10 @@ fn document(who: &Principal, verdict: &Verdict, answers: &Answers) -> serde_json
             "token": match way { Way::Token(token) => &token.token_id, _ => "" },
             "password": matches!(way, Way::Password(_)),
             "until_ms": way.until_ms().unwrap_or_default().to_string(), "repair_only": standing.reach == Reach::Repair,
-            "renewal_only": standing.reach == Reach::Renewal, "seen": seen,
+            "renewal_only": standing.reach == Reach::Renewal, "seen": seen, "refused": refused,
         }),
         Verdict::MayNot(why, next) => serde_json::json!({
-            "who": who.to_string(), "may": false, "why": why, "next": next, "seen": seen,
+            "who": who.to_string(), "may": false, "why": why, "next": next, "seen": seen, "refused": refused,
         }),
     }
 }
@@ -335,6 +372,45 @@ mod tests {
                         "{advice}"
                     );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_device_without_a_certificate_is_told_whose_opens_it() {
+        let who = "devices/pump-7".parse().unwrap();
+        let moment = Moment {
+            now_ms: NOW,
+            renew_after_ms: GRACE,
+        };
+        let of_type = Device {
+            serial_number: "SN-7".into(),
+            device_type: "pump".into(),
+            ..device(Stage::Registered, Restriction::None)
+        };
+        let maker = |name: &str, types: &[&str], refused: &[&str], revoked| Manufacturer {
+            name: name.into(),
+            types: types.iter().map(|one| (*one).into()).collect(),
+            refused: refused.iter().map(|one| (*one).into()).collect(),
+            revoked,
+            added_at_ms: NOW,
+            ..Manufacturer::default()
+        };
+        for (makers, said) in [
+            (vec![], "with a claim"),
+            (vec![maker("acme", &["valve"], &[], 0)], "with a claim"),
+            (
+                vec![maker("acme", &["pump"], &[], 0)],
+                "acme's factory certificate of SN-7 opens it (trusted since 2027",
+            ),
+            (vec![maker("acme", &[], &[], 3)], "one of the 3"),
+            (vec![maker("acme", &[], &["sn-7"], 0)], "refuse acme SN-7 --lift"),
+        ] {
+            let mut answers = Answers::of_device(Some(of_type.clone()), vec![]);
+            answers.manufacturers = makers;
+            match judge(&who, &answers, &Root::default(), moment) {
+                Verdict::MayNot(_, next) => assert!(next.as_deref().unwrap().contains(said), "{next:?}"),
+                other => panic!("{other:?}"),
             }
         }
     }

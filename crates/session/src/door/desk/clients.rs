@@ -77,12 +77,14 @@ impl Door {
             shown.filters = self.subscriptions_at(session).map(filters).unwrap_or_default();
             sessions.push(shown);
         }
-        if sessions.is_empty() {
+        let refused = self.refusals.of(&who).cloned();
+        if sessions.is_empty() && refused.is_none() {
             let text = format!("{who} is not connected, and nothing is kept of it");
             return Err(Refusal::new(Code::NotFound, text).at("id"));
         }
         Ok(ClientShown {
             sessions,
+            refused,
             ..ClientShown::default()
         })
     }
@@ -203,6 +205,7 @@ fn show(session: &Session) -> ClientSession {
         tls: session.transport.tls.unwrap_or_default().into(),
         serial: session.caller.serial().to_owned(),
         token: token(&session.caller),
+        factory: session.caller.factory().cloned(),
         subscriptions: count(session.subscriptions.len()),
         queued,
         in_flight,
