@@ -37,7 +37,7 @@ impl Door {
             Err((reason, text)) => {
                 connection.refuse(reason, &text);
                 let what = match reason {
-                    Reason::NotAuthorized => "connect-denied",
+                    Reason::NotAuthorized | Reason::BadClientId => "connect-denied",
                     Reason::ConnectionRate => "takeovers",
                     _ => return,
                 };
