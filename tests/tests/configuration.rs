@@ -96,7 +96,18 @@ fn all_mistakes_of_the_configuration_are_named_at_once() {
     // The environment is read as strictly.
     std::fs::write(folder.path().join("muster.toml"), "").unwrap();
     run_with(folder.path(), &["up"], &[("MUSTER_MONITORING__GRACE", "soon")]).with(2, &["monitoring.grace"]);
-    run_with(folder.path(), &["up"], &[("MUSTER_LIMITS__NONE", "7")]).with(2, &["limits.none"]);
+    let misspelt = [
+        ("MUSTER_LIMITS__NONE", "7"),
+        ("MUSTER_LIMITS__CONNECTIONS", "abc"),
+    ];
+    run_with(folder.path(), &["up"], &misspelt).with(
+        2,
+        &[
+            "the environment has 2 mistake(s)",
+            "limits.none: there is no such setting (from the environment: MUSTER_LIMITS__NONE)",
+            "expected a whole number (from the environment: MUSTER_LIMITS__CONNECTIONS)",
+        ],
+    );
 }
 
 #[test]

@@ -129,10 +129,10 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// It has said who it is, and was let in.
-    pub(crate) fn admitted(&mut self) {
+    /// It has said who it is, and was let in. Whether this is the first that is heard of that.
+    pub(crate) fn admitted(&mut self) -> bool {
         if self.silent.is_none() {
-            return;
+            return false;
         }
         let mut inner = self.entrance.inner.lock();
         if inner.lobby.admitted(self.place) {
@@ -140,7 +140,9 @@ impl Guest {
             drop(inner);
             self.silent = None;
             self.entrance.changed.notify_waiters();
+            return true;
         }
+        false
     }
 
     /// Whether it must go, silent as it is; whoever asks is woken when it must.

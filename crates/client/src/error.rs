@@ -3,7 +3,10 @@
 use std::{error::Error, io};
 
 use contract::{Refusal, id::ServiceName};
-use rumqttc::v5::{ConnectionError, mqttbytes::v5::ConnectReturnCode};
+use rumqttc::v5::{
+    ConnectionError, StateError,
+    mqttbytes::{self, v5::ConnectReturnCode},
+};
 use rustls::AlertDescription;
 
 /// Why there is no connection.
@@ -28,6 +31,8 @@ pub enum Cause {
     Network,
     /// The server is there and refuses this identity.
     Refused,
+    /// The server shows a certificate that is not trusted here, or not for the name by which it was called.
+    Distrusted,
 }
 
 /// Why there is no result.
@@ -58,14 +63,11 @@ impl Cause {
         if let ConnectionError::ConnectionRefused(code) = error {
             return Cause::of_connack(*code);
         }
-        let mut next: Option<&(dyn Error + 'static)> = Some(error);
-        while let Some(error) = next {
-            if is_refusing(error) {
-                return Cause::Refused;
-            }
-            next = error.source();
+        match tls(error) {
+            Some(rustls::Error::AlertReceived(alert)) if is_refusing(*alert) => Cause::Refused,
+            Some(rustls::Error::InvalidCertificate(_)) => Cause::Distrusted,
+            _ => Cause::Network,
         }
-        Cause::Network
     }
 
     fn of_connack(code: ConnectReturnCode) -> Cause {
@@ -80,21 +82,59 @@ impl Cause {
     }
 }
 
-fn is_refusing(error: &(dyn Error + 'static)) -> bool {
-    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    let tls = inner
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        .or_else(|| error.downcast_ref());
+/// What happened, for people.
+pub(crate) fn told(error: &ConnectionError) -> String {
+    if let ConnectionError::ConnectionRefused(code) = error {
+        return format!("the server is there and does not let you in ({code:?})");
+    }
+    match tls(error) {
+        Some(rustls::Error::AlertReceived(alert)) if is_refusing(*alert) => {
+            format!("the server is there and does not take this certificate ({alert:?})")
+        }
+        Some(error @ rustls::Error::InvalidCertificate(_)) => {
+            format!("the server is there, and its certificate is not trusted here ({error})")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// What TLS says, however deep it lies. Some errors hold another and do not name it as their source.
+fn tls(error: &ConnectionError) -> Option<&rustls::Error> {
+    let io = match error {
+        ConnectionError::MqttState(
+            StateError::Io(io) | StateError::Deserialization(mqttbytes::Error::Io(io)),
+        ) => Some(io),
+        _ => None,
+    };
+    if let Some(found) = io.and_then(in_io) {
+        return Some(found);
+    }
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        let found = error
+            .downcast_ref()
+            .or_else(|| error.downcast_ref::<io::Error>().and_then(in_io));
+        if found.is_some() {
+            return found;
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn in_io(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+fn is_refusing(alert: AlertDescription) -> bool {
     matches!(
-        tls,
-        Some(rustls::Error::AlertReceived(
-            AlertDescription::AccessDenied
-                | AlertDescription::BadCertificate
-                | AlertDescription::CertificateExpired
-                | AlertDescription::CertificateRevoked
-                | AlertDescription::CertificateUnknown
-                | AlertDescription::UnknownCA
-        ))
+        alert,
+        AlertDescription::AccessDenied
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
     )
 }
 
@@ -109,6 +149,22 @@ mod tests {
             (
                 ConnectionError::Io(alert(AlertDescription::CertificateRevoked)),
                 Cause::Refused,
+            ),
+            (
+                ConnectionError::MqttState(StateError::Deserialization(mqttbytes::Error::Io(alert(
+                    AlertDescription::CertificateExpired,
+                )))),
+                Cause::Refused,
+            ),
+            (
+                ConnectionError::MqttState(StateError::Io(alert(AlertDescription::UnknownCA))),
+                Cause::Refused,
+            ),
+            (
+                ConnectionError::Io(io::Error::other(rustls::Error::InvalidCertificate(
+                    rustls::CertificateError::UnknownIssuer,
+                ))),
+                Cause::Distrusted,
             ),
             (
                 ConnectionError::Io(alert(AlertDescription::InternalError)),
@@ -128,6 +184,11 @@ mod tests {
             ),
         ] {
             assert_eq!(Cause::of(&error), expected, "{error}");
+            assert_eq!(
+                told(&error).starts_with("the server is there"),
+                expected != Cause::Network || matches!(error, ConnectionError::ConnectionRefused(_)),
+                "{error}"
+            );
         }
     }
 }

@@ -16,7 +16,7 @@ use rumqttc::{
 };
 
 use crate::{
-    error::Cause,
+    error::{Cause, told},
     identity::Identity,
     line::{Ear, Line, Met, Soon, Unsaid},
     options::{Endpoint, Options},
@@ -93,7 +93,7 @@ fn met(polled: Result<Event, ConnectionError>) -> Met {
         Ok(Event::Outgoing(Outgoing::Disconnect)) | Err(ConnectionError::RequestsDone) => Met::Left,
         Ok(_) => Met::Nothing,
         Err(error) => Met::Lost {
-            why: error.to_string(),
+            why: told(&error),
             cause: Cause::of(&error),
         },
     }

@@ -31,6 +31,7 @@ impl Decision<'_> {
         let since = status.since_ms;
         self.enter(status, Connectivity::Online);
         status.last_seen_ms = 0;
+        status.refused = None;
         status.cause.clear();
         status.reason.clear();
         if was == Connectivity::Grace {

@@ -129,7 +129,9 @@ pub trait Blobs: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// No space, or less than the reserve. Nothing was written; free some and it goes on by itself.
-    #[error("the disk that holds {path} is full; free some space, the service goes on by itself")]
+    #[error(
+        "the disk that holds {path} is full, or has less free than state.reserve_mib keeps back; free some space, the service goes on by itself"
+    )]
     Full {
         /// The folder on the full disk.
         path: String,

@@ -45,7 +45,7 @@ mod transport;
 
 pub use bucket::{Bucket, Rate};
 pub use cause::{Cause, Farewell};
-pub use connection::{Admission, Connection, Post, Verified};
+pub use connection::{Admission, Connection, Parting, Post, Verified};
 pub use door::{Check, Counts, Door, DoorSettings, DoorStatus};
 pub use facts::{Change, Copies, KnownBatch, KnownCertificate, KnownDevice, KnownManufacturer, KnownPerson};
 pub use judge::{Admitted, Judge, NotGranted};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use session::{Cause, Connection};
+use session::{Caller, Cause, Connection, Parting};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf},
     net::TcpStream,
@@ -104,8 +104,10 @@ impl<S: Way> Task<S> {
             if self.connection.has_wishes() {
                 self.shared.serve(&mut self.connection);
             }
-            if self.connection.caller().is_some() {
-                self.guest.admitted();
+            if let Some(caller) = self.connection.caller() {
+                if self.guest.admitted() {
+                    tell_arrival(&self.connection, caller);
+                }
                 self.stream.admitted();
             }
             moved |= self.watch_time(cx);
@@ -250,13 +252,40 @@ impl<S: Way> Task<S> {
         drop(guest);
         shared.with_door(|door, now| door.gone(id, cause, now));
         metrics::counter!("muster_connections_ended_total", "cause" => cause.word()).increment(1);
-        match cause {
-            Cause::Clean | Cause::Network | Cause::ServerShutdown => debug!(id, cause = cause.word(), "gone"),
-            // Counted; a line for each would let anybody fill the log.
-            Cause::NotAuthorized | Cause::ProtocolError if connection.is_nobodys() => {
-                debug!(id, cause = cause.word(), "not let in");
-            }
-            _ => info!(id, cause = cause.word(), address = connection.address(), "let go"),
+        tell_parting(&connection, cause);
+    }
+}
+
+/// At debug: a fleet that comes back after a restart would fill the log.
+fn tell_arrival(connection: &Connection, caller: &Caller) {
+    let (id, address) = (connection.id(), connection.address());
+    let (who, serial) = (&caller.principal, caller.serial());
+    match &caller.batch {
+        Some(batch) => debug!(id, %who, %batch, serial, address, "let in"),
+        None => debug!(id, %who, serial, address, "let in"),
+    }
+}
+
+/// Whoever is refused or sent away leaves a line that says who it is and why.
+fn tell_parting(connection: &Connection, cause: Cause) {
+    let (id, address, cause_word) = (connection.id(), connection.address(), cause.word());
+    let unknown = Parting::default();
+    let Parting {
+        who,
+        batch,
+        serial,
+        why,
+    } = connection.parted().unwrap_or(&unknown);
+    match cause {
+        Cause::Clean | Cause::Network | Cause::ServerShutdown => {
+            debug!(id, who, serial, cause = cause_word, address, "gone");
         }
+        // Counted; a line for each would let anybody fill the log.
+        Cause::NotAuthorized | Cause::ProtocolError if connection.is_nobodys() => {
+            debug!(id, who, cause = cause_word, why, address, "not let in");
+        }
+        Cause::NotAuthorized if batch.is_empty() => info!(id, who, serial, why, address, "not let in"),
+        Cause::NotAuthorized => info!(id, who, batch, serial, why, address, "not let in"),
+        _ => info!(id, who, serial, cause = cause_word, why, address, "let go"),
     }
 }

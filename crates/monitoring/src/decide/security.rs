@@ -2,7 +2,7 @@
 
 use contract::{
     Kind,
-    v1::{DeviceStatus, SecurityNotice},
+    v1::{DeviceStatus, RefusedTry, SecurityNotice},
 };
 use service::Fault;
 
@@ -10,7 +10,7 @@ use crate::{
     alerting::RULES_MAX,
     audit,
     decision::Decision,
-    event, policy,
+    event, policy, request,
     state::{self, Points, Violations},
 };
 
@@ -19,6 +19,9 @@ const KICKED: &str = "kicked";
 
 /// Its word for a login in somebody's name that failed.
 const LOGIN_FAILED: &str = "login-failed";
+
+/// Its words for a device that was not let in.
+const NOT_LET_IN: [&str; 2] = ["connect-denied", "takeovers"];
 
 /// The wake-up that looks at a device's violations again.
 pub(super) fn violations_key(device: &str) -> String {
@@ -50,6 +53,13 @@ pub(super) fn decide(decision: &mut Decision<'_>, notice: &SecurityNotice) -> Re
         .unwrap_or_default();
     let lately = policy::count_violations(&mut window, count, decision.now);
     status.violations = status.violations.saturating_add(count);
+    if NOT_LET_IN.contains(&notice.what.as_str()) {
+        status.refused = Some(RefusedTry {
+            time_ms: decision.now,
+            why: request::cut(&notice.detail),
+            address: request::cut(&notice.address),
+        });
+    }
     event::security(&mut decision.out, &status, notice, lately);
     decision.observe(&mut status, policy::VIOLATIONS, lately as f64)?;
     decision.save(&status);

@@ -40,6 +40,26 @@ fn a_device_comes_and_is_lost() {
 }
 
 #[test]
+fn the_last_try_that_was_refused_is_kept_until_the_device_is_let_in() {
+    let mut world = World::new(1);
+    world.device(0, |_| {});
+    for why in ["this certificate is revoked", "this device is suspended"] {
+        world.not_let_in(0, why);
+        let refused = world.status(0).refused.unwrap();
+        assert_eq!(
+            (refused.why.as_str(), refused.address.as_str()),
+            (why, "10.0.0.7:5")
+        );
+        assert!(refused.time_ms > 0);
+    }
+    // What it tries when it is in is no try to get in.
+    world.violate(0, 1);
+    assert!(world.status(0).refused.is_some());
+    world.connect(0, 1);
+    assert_eq!(world.status(0).refused, None);
+}
+
+#[test]
 fn flapping_within_the_grace_tells_nobody() {
     let mut world = World::new(1);
     world.connect(0, 1);

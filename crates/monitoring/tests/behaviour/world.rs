@@ -360,6 +360,20 @@ impl World {
         let _: Done = self.ask(&front_door(), "security", &message).unwrap();
     }
 
+    /// Somebody who showed the device's certificate was not let in.
+    pub(crate) fn not_let_in(&mut self, n: usize, why: &str) {
+        let message = SecurityNotice {
+            kind: "devices".into(),
+            id: format!("d{n}"),
+            what: "connect-denied".into(),
+            detail: why.into(),
+            address: "10.0.0.7:5".into(),
+            count: 1,
+            ..SecurityNotice::default()
+        };
+        let _: Done = self.ask(&front_door(), "security", &message).unwrap();
+    }
+
     /// Logins in somebody's name failed.
     pub(crate) fn login_failed(&mut self, kind: &str, id: &str, count: u32) {
         let message = SecurityNotice {

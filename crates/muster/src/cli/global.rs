@@ -5,7 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, Result};
 use client::{AskError, Cause, Client, ConnectError, Endpoint, Identity, Inbox};
 use contract::{Root, id::ServiceName, wire::Wire};
+use host::clock::wall_ms;
 
+use super::print;
 use crate::{
     config::Config,
     exit::{Exit, Failure},
@@ -75,7 +77,8 @@ impl Global {
         let folder = self.identity_folder();
         if !folder.join("certificate.pem").exists() {
             let message = format!(
-                "no identity in {}; give --as PERSON, or have one made with `muster cert issue`",
+                "no identity in {}; give --as PERSON, or have one made with `muster cert issue`. If no admin has one left: \
+                 `muster recover operator`, while Muster is stopped",
                 folder.display()
             );
             return Err(Failure::usage(message).into());
@@ -120,11 +123,21 @@ impl Global {
     /// Connects as the person that `--as` names.
     pub async fn connect(&self) -> Result<(Client, Inbox)> {
         let suffix = format!("cli-{:08x}", rand::random::<u32>());
-        let connected = Client::connect(&self.endpoint()?, &self.identity()?, self.root(), &suffix).await;
+        let identity = self.identity()?;
+        let connected = Client::connect(&self.endpoint()?, &identity, self.root(), &suffix).await;
         let (client, inbox) = connected.map_err(|error| {
             let ConnectError::Failed { cause, .. } = &error;
             match cause {
-                Cause::Refused => Failure::new(Exit::Denied, error.to_string()),
+                Cause::Refused => {
+                    Failure::new(Exit::Denied, format!("{error}; {}", advice(&identity, wall_ms())))
+                }
+                Cause::Distrusted => Failure::new(
+                    Exit::Denied,
+                    format!(
+                        "{error}. The roots are those in {}/roots.pem",
+                        self.identity_folder().display()
+                    ),
+                ),
                 Cause::Network => {
                     Failure::new(Exit::Unavailable, format!("{error}; is `muster up` running?"))
                 }
@@ -152,6 +165,22 @@ impl Global {
     }
 }
 
+/// What somebody can do whom the server does not let in.
+fn advice(identity: &Identity, now_ms: i64) -> String {
+    let (kind, id) = (identity.who.kind.word().trim_end_matches('s'), &identity.who.id);
+    let issue =
+        format!("muster cert issue {kind} {id}, by an admin; if none is left: muster recover operator");
+    match identity.not_after_ms < now_ms {
+        true => format!(
+            "your certificate ended at {}: have another issued, {issue}",
+            print::time(identity.not_after_ms)
+        ),
+        false => format!(
+            "somebody who gets in sees why: muster why connect {id} --kind {kind}. Another certificate: {issue}"
+        ),
+    }
+}
+
 /// Asks; a refusal becomes the failure it means, with its field and what would have been allowed.
 pub(super) async fn ask<Reply: Wire>(
     client: &Client,
@@ -175,9 +204,14 @@ pub(super) fn explain(error: AskError) -> anyhow::Error {
             }
             Failure::new(refusal.code.into(), message).into()
         }
-        AskError::Silence { .. } | AskError::Closed => {
-            Failure::new(Exit::Unavailable, error.to_string()).into()
+        AskError::Silence { .. } => {
+            let message = format!(
+                "{error}. What you asked for may still be done once it can be: look before you ask again. `/healthz` of the \
+                 server says whether a service is away or its disk full"
+            );
+            Failure::new(Exit::Unavailable, message).into()
         }
+        AskError::Closed => Failure::new(Exit::Unavailable, error.to_string()).into(),
         AskError::BadReply(_) => error.into(),
     }
 }

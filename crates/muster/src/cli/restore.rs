@@ -113,6 +113,9 @@ fn tell(global: &Global, report: &Report) -> Result<()> {
             "NO REVOCATION LIST WAS GIVEN: certificates revoked after {shows} count again. Restore once more with --crl, or:"
         ))?,
     }
+    print::line(format!(
+        "devices suspended, quarantined, released or retired after {shows} are as they were then: order it once more"
+    ))?;
     print::line(
         "  start with MUSTER_LISTEN__PRINCIPALS=127.0.0.1:8883, `muster cert revoke` them, start as usual",
     )

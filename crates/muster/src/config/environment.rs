@@ -47,6 +47,12 @@ impl Environment {
         self.0.get(name).map(String::as_str)
     }
 
+    /// The variable that gives a setting, if one does.
+    pub(super) fn variable_of(&self, name: &str) -> Option<String> {
+        let given = self.0.contains_key(name);
+        given.then(|| format!("{PREFIX}{}", name.to_ascii_uppercase().replace('.', "__")))
+    }
+
     /// The names that the variables stand for, whether there is such a setting or not.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

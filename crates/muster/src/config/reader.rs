@@ -62,11 +62,21 @@ impl Reader {
         if self.mistakes.is_empty() {
             return Ok(());
         }
-        let list = self.mistakes.join("\n  ");
+        let (mut told, mut in_environment) = (Vec::new(), 0);
+        for mistake in &self.mistakes {
+            let name = mistake.split(':').next().unwrap_or_default();
+            let variable = self.environment.variable_of(name);
+            in_environment += usize::from(variable.is_some());
+            let from = variable.map(|variable| format!(" (from the environment: {variable})"));
+            told.push(format!("{mistake}{}", from.unwrap_or_default()));
+        }
+        let place = match in_environment == told.len() {
+            true => "the environment",
+            false => &self.file,
+        };
+        let (count, list) = (told.len(), told.join("\n  "));
         Err(Failure::usage(format!(
-            "{} has {} mistake(s):\n  {list}",
-            self.file,
-            self.mistakes.len()
+            "{place} has {count} mistake(s):\n  {list}"
         )))
     }
 
@@ -102,7 +112,7 @@ impl Reader {
         match self.figment.extract_inner(name) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.mistakes.push(format!("{name}: {}", error.kind));
+                self.mistakes.push(format!("{name}: {}", for_people(&error.kind)));
                 None
             }
         }
@@ -241,6 +251,15 @@ impl Reader {
     pub(super) fn mebibytes(&mut self, name: &'static str, default: u64) -> u64 {
         self.value(name, default).saturating_mul(1024 * 1024)
     }
+}
+
+/// What is wrong with a value, without the names of the program's own types.
+fn for_people(kind: &figment::error::Kind) -> String {
+    let mut text = kind.to_string();
+    for number in ["usize", "u16", "u32", "u64"] {
+        text = text.replace(&format!("expected {number}"), "expected a whole number");
+    }
+    text
 }
 
 /// A duration as people write it.

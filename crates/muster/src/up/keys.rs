@@ -87,7 +87,7 @@ pub(crate) fn open(config: &Config, id: &str) -> Result<Authority> {
     let file = Zeroizing::new(read_secret(&path)?);
     let passphrase = passphrase(config, &path, &file)?;
     let key: Zeroizing<String> = pki::open_key(&file, passphrase.as_deref().map(String::as_str))
-        .map_err(|error| Failure::usage(format!("cannot open {}: {error}", path.display())))?;
+        .map_err(|error| cannot_open(config, &path, &error))?;
     let chain = read_text(&config.folder.pki(&format!("{stem}.pem")))?;
     Authority::open(&chain, &key, wall_ms()).map_err(|error| Failure::usage(error.to_string()).into())
 }
@@ -99,6 +99,16 @@ pub(crate) fn issuing_passphrase(config: &Config) -> Result<Option<Zeroizing<Str
         .folder
         .pki(&format!("{}.key", authorities::stem(&config.folder, &id)));
     passphrase(config, &path, &read_secret(&path)?)
+}
+
+/// With where the passphrase comes from: it may be another installation's.
+fn cannot_open(config: &Config, path: &Path, error: &dyn std::fmt::Display) -> Failure {
+    let source = config.passphrase_source().map(|source| {
+        let source = source.display();
+        format!("; its passphrase is read from {source}, as pki.passphrase_file says")
+    });
+    let source = source.unwrap_or_default();
+    Failure::usage(format!("cannot open {}: {error}{source}", path.display()))
 }
 
 fn passphrase(config: &Config, path: &Path, file: &[u8]) -> Result<Option<Zeroizing<String>>> {
@@ -139,9 +149,8 @@ pub(super) fn retirement_key(config: &Config) -> Result<Option<SigningKey>> {
     }
     let file = read_secret(&path)?;
     let passphrase = passphrase(config, &path, &file)?;
-    let unfit = |why: String| Failure::usage(format!("cannot open {}: {why}", path.display()));
     let pem = pki::open_key(&file, passphrase.as_deref().map(String::as_str))
-        .map_err(|error| unfit(error.to_string()))?;
-    let key = SigningKey::from_pem(&pem).map_err(|error| unfit(error.to_string()))?;
+        .map_err(|error| cannot_open(config, &path, &error))?;
+    let key = SigningKey::from_pem(&pem).map_err(|error| cannot_open(config, &path, &error))?;
     Ok(Some(key))
 }

@@ -290,5 +290,6 @@ fn authorities(service: &Provisioning, view: &View<'_>, cx: &QueryContext<'_>) -
         crl: String::from_utf8_lossy(&lists).into_owned(),
         crl_number: state.number,
         authorities: known.listed(),
+        renew_after_ms: service.settings.renew_after_ms,
     })
 }

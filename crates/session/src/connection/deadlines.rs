@@ -15,7 +15,7 @@ impl Connection {
     pub fn next_time(&self, now: Now) -> Option<u64> {
         match &self.phase {
             Phase::Silent { until_ms, .. } | Phase::Asking { until_ms, .. } => Some(*until_ms),
-            Phase::Over(_) => None,
+            Phase::Over(..) => None,
             Phase::Open(open) => {
                 let silence = self.wants_bytes().then_some(open.heard_ms + open.keep_alive_ms);
                 let give_up = open.acks.oldest().map(|at| at + self.limits.give_up_ms);

@@ -62,7 +62,31 @@ enum Phase {
     /// A session.
     Open(Box<Open>),
     /// Over; what is in the output is the last.
-    Over(Cause),
+    Over(Cause, Option<Box<Parting>>),
+}
+
+/// Who was let go, and why, for whoever reads logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parting {
+    /// `devices/pump-7`; empty where nobody knows.
+    pub who: String,
+    /// Of a claim: the batch of its certificate.
+    pub batch: String,
+    /// The serial of the certificate, hex; empty without one of this installation.
+    pub serial: String,
+    /// What it was told; empty where nothing was.
+    pub why: String,
+}
+
+impl Parting {
+    fn of(caller: &Caller, why: &str) -> Parting {
+        Parting {
+            who: caller.principal.to_string(),
+            batch: caller.batch.as_ref().map(ToString::to_string).unwrap_or_default(),
+            serial: caller.serial().to_owned(),
+            why: why.to_owned(),
+        }
+    }
 }
 
 struct Open {
@@ -245,7 +269,7 @@ impl Connection {
     fn read(&mut self, mut bytes: &[u8], now: Now) {
         while !bytes.is_empty() {
             match self.phase {
-                Phase::Over(_) => return,
+                Phase::Over(..) => return,
                 Phase::Asking { .. } => return self.stash.extend_from_slice(bytes),
                 _ => {}
             }
@@ -332,7 +356,7 @@ impl Connection {
         if !with_will {
             open.will = None;
         }
-        self.phase_over(Cause::Clean);
+        self.phase_over(Cause::Clean, "");
     }
 
     fn broken(&mut self, reason: Reason, text: String) {
@@ -349,15 +373,42 @@ impl Connection {
             Reason::TopicAliasInvalid => self.met(Limit::TopicAliases),
             _ => {}
         }
+        let why = text.clone();
         self.wishes.push_back(Wish::Notice { what, detail: text });
         // The library has told an MQTT 5 client already.
-        self.phase_over(Cause::ProtocolError);
+        self.phase_over(Cause::ProtocolError, &why);
     }
 
     /// The door does not let it in.
     pub(crate) fn refuse(&mut self, reason: Reason, text: &str) {
         self.protocol.refuse(reason, text);
-        self.phase = Phase::Over(Cause::NotAuthorized);
+        let parting = self.parting(text);
+        self.phase = Phase::Over(Cause::NotAuthorized, Some(Box::new(parting)));
+    }
+
+    /// Who it is as far as is known, and why it goes.
+    fn parting(&self, why: &str) -> Parting {
+        let asked = match &self.phase {
+            Phase::Open(open) => return Parting::of(&open.caller, why),
+            Phase::Asking { hello, .. } => self
+                .peer
+                .caller(&hello.client_id, hello.user_name.as_deref())
+                .ok(),
+            Phase::Silent { .. } | Phase::Over(..) => None,
+        };
+        match (asked, &self.peer) {
+            (Some(caller), _) => Parting::of(&caller, why),
+            (None, Peer::Certified { kind, id, serial, .. }) => Parting {
+                who: format!("{}/{id}", kind.word()),
+                serial: serial.clone(),
+                why: why.to_owned(),
+                ..Parting::default()
+            },
+            (None, _) => Parting {
+                why: why.to_owned(),
+                ..Parting::default()
+            },
+        }
     }
 
     /// Something from the door.
@@ -391,8 +442,8 @@ impl Connection {
                 hello.verified = Some(credential);
                 self.wishes.push_back(Wish::Admit(hello.clone()));
             }
-            (Phase::Over(_), Post::Admitted(Admission(admitted))) => self.pass_back(*admitted),
-            (Phase::Over(_), post) => self.post_late(post),
+            (Phase::Over(..), Post::Admitted(Admission(admitted))) => self.pass_back(*admitted),
+            (Phase::Over(..), post) => self.post_late(post),
             _ => {}
         }
         self.tell_backlog();
@@ -454,18 +505,26 @@ impl Connection {
             Phase::Asking { .. } => self.protocol.refuse(farewell.reason, &farewell.text),
             _ => {}
         }
-        self.phase_over(farewell.cause);
+        self.phase_over(farewell.cause, &farewell.text);
     }
 
     /// The socket is gone.
     pub fn closed(&mut self) {
-        self.phase_over(Cause::Network);
+        self.phase_over(Cause::Network, "");
     }
 
     /// Why it is over, if it is: what [`Connection::take_output`] gives is then the last.
     pub fn over(&self) -> Option<Cause> {
         match self.phase {
-            Phase::Over(cause) => Some(cause),
+            Phase::Over(cause, _) => Some(cause),
+            _ => None,
+        }
+    }
+
+    /// Who it was, and what it was told, once it is over.
+    pub fn parted(&self) -> Option<&Parting> {
+        match &self.phase {
+            Phase::Over(_, parting) => parting.as_deref(),
             _ => None,
         }
     }
@@ -485,7 +544,7 @@ impl Connection {
     pub fn wants_bytes(&self) -> bool {
         match &self.phase {
             Phase::Silent { .. } => true,
-            Phase::Asking { .. } | Phase::Over(_) => false,
+            Phase::Asking { .. } | Phase::Over(..) => false,
             Phase::Open(open) => {
                 open.acks.len() < usize::from(self.limits.receive_maximum)
                     && open.stalled.is_empty()

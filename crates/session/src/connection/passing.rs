@@ -26,7 +26,8 @@ pub(super) fn granted(asked_s: u32, caller: &Caller, limits: &Limits) -> u32 {
 impl Connection {
     /// The door lets it in.
     pub(crate) fn admit(&mut self, admitted: Admitted, now: Now) {
-        let Phase::Asking { hello, .. } = std::mem::replace(&mut self.phase, Phase::Over(Cause::Network))
+        let Phase::Asking { hello, .. } =
+            std::mem::replace(&mut self.phase, Phase::Over(Cause::Network, None))
         else {
             return;
         };
@@ -85,11 +86,12 @@ impl Connection {
     }
 
     /// It is over; what outlives it is put aside.
-    pub(super) fn phase_over(&mut self, cause: Cause) {
+    pub(super) fn phase_over(&mut self, cause: Cause, why: &str) {
         if self.over().is_some() {
             return;
         }
-        let phase = std::mem::replace(&mut self.phase, Phase::Over(cause));
+        let parting = Box::new(self.parting(why));
+        let phase = std::mem::replace(&mut self.phase, Phase::Over(cause, Some(parting)));
         let Phase::Open(mut open) = phase else { return };
         let outlives = open.expiry_s > 0;
         // Who is taken over by itself has not been lost.

@@ -38,7 +38,7 @@ impl Door {
                 connection.refuse(reason, &text);
                 self.note_refusal(connection, hello, &text, now);
                 let what = match reason {
-                    Reason::NotAuthorized => "connect-denied",
+                    Reason::NotAuthorized | Reason::BadClientId => "connect-denied",
                     Reason::ConnectionRate => "takeovers",
                     _ => return,
                 };

@@ -103,6 +103,67 @@ fn a_claim_hopes_for_what_its_batch_opens_and_for_nothing_else() {
 }
 
 #[test]
+fn whoever_is_refused_or_let_go_is_named_with_the_reason() {
+    let mut world = World::new();
+    world.tell_batch("pump-", false);
+    world.take(ServiceName::Monitoring);
+    for (kind, id, serial, client_id, who, batch, why) in [
+        (
+            Kind::Claim,
+            "lot",
+            "0c",
+            "valve-1",
+            "claims/valve-1",
+            "lot",
+            "does not open this device",
+        ),
+        (
+            Kind::Device,
+            "pump-7",
+            "01",
+            "pump-8",
+            "devices/pump-7",
+            "",
+            "your client id is `pump-7`",
+        ),
+        (
+            Kind::Device,
+            "pump-7",
+            "99",
+            "pump-7",
+            "devices/pump-7",
+            "",
+            "not known here",
+        ),
+    ] {
+        let client = world.dial(kind, id, serial);
+        world.send(client, &packets::connect(true, client_id, 60));
+        let parted = world.parted(client);
+        let found = (parted.who.as_str(), parted.batch.as_str(), parted.serial.as_str());
+        assert_eq!(found, (who, batch, serial));
+        assert!(parted.why.contains(why), "{parted:?}");
+    }
+    // A wrong client id is told like any other refusal.
+    let told = world.take(ServiceName::Monitoring);
+    let told = told.iter().filter(|frame| frame.topic.ends_with("/security"));
+    let told: Vec<SecurityNotice> = told.map(|f| wire::decode(&f.payload, "").unwrap()).collect();
+    let is_told = |notice: &SecurityNotice| {
+        (notice.kind.as_str(), notice.id.as_str(), notice.what.as_str())
+            == ("devices", "pump-7", "connect-denied")
+            && notice.detail.contains("your client id")
+    };
+    assert!(told.iter().any(is_told), "{told:?}");
+    let first = world.device(true);
+    world.device(true);
+    let parted = world.parted(first);
+    assert_eq!(
+        (parted.who.as_str(), parted.serial.as_str()),
+        ("devices/pump-7", "01")
+    );
+    assert!(parted.why.contains("connected again"), "{parted:?}");
+}
+
+#[test]
 fn the_same_client_takes_over_and_more_than_the_limit_is_refused() {
     let mut world = World::with(Limits {
         sessions_per_device: 2,

@@ -371,6 +371,11 @@ impl World {
         self.clients[&client].over().map(session::Cause::word)
     }
 
+    /// Who it was that is over, and why.
+    pub(crate) fn parted(&self, client: u64) -> session::Parting {
+        self.clients[&client].parted().cloned().unwrap_or_default()
+    }
+
     /// These bytes come, then the connection breaks, and nobody has looked at either yet.
     pub(crate) fn lose(&mut self, client: u64, bytes: &[u8]) {
         let connection = self.clients.get_mut(&client).unwrap();

@@ -50,7 +50,9 @@ impl Remove {
         let lock = Lock::take(&config.folder)?;
         let mut register = Register::read(&config.folder)?;
         register.remove(&self.id)?;
-        demand_not_own(global, &config.folder, &self.id)?;
+        if self.force {
+            demand_not_own(global, &config.folder, &self.id)?;
+        }
         let renew_after_ms = i64::try_from(config.renew_after.as_millis()).unwrap_or(i64::MAX);
         match (used(global, &self.id, renew_after_ms), self.force) {
             (Ok(used), force) => used.demand_fit(&self.id, force)?,

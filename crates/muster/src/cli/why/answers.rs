@@ -5,14 +5,16 @@ use std::collections::HashMap;
 use anyhow::Result;
 use client::{AskError, Client};
 use contract::{
-    Code,
+    Code, IdPattern,
     id::{Kind, Principal, ServiceName},
     v1::{
-        Certificate, Claim, ClientRefusal, ClientShown, Device, DeviceShown, DeviceStatus, ListTokens,
-        LoginToken, Manufacturer, Person, ShowClient, ShowDevice, ShowStatus, StatusShown, TokensListed,
+        Authorities, Certificate, CertificateStatus, Claim, ClientRefusal, ClientShown, Device, DeviceShown,
+        DeviceStatus, GetAuthorities, ListTokens, LoginToken, Manufacturer, Person, ShowClient, ShowDevice,
+        ShowStatus, StatusShown, TokensListed,
     },
     wire::Wire,
 };
+use host::clock::wall_ms;
 use session::{Known, KnownBatch, KnownCertificate, KnownDevice, KnownLogin, KnownPerson, KnownToken};
 
 use super::super::{global::explain, whole};
@@ -30,6 +32,12 @@ pub(in crate::cli) struct Answers {
     pub(in crate::cli) certificates: Vec<Certificate>,
     /// What a person may log in with; the one that ends last comes first.
     pub(super) tokens: Vec<LoginToken>,
+    /// What the server says of its issuing CAs, and of how long after its end a certificate renews.
+    pub(super) authorities: Option<Authorities>,
+    /// Of a device without a certificate that counts: the claims that still open something.
+    pub(super) claims: Option<Vec<Claim>>,
+    /// The ids that a claim opens.
+    pub(super) ids: IdPattern,
     known_login: KnownLogin,
     known_device: Option<KnownDevice>,
     known_person: Option<KnownPerson>,
@@ -42,12 +50,13 @@ impl Answers {
     pub(super) async fn about(client: &Client, who: &Principal) -> Result<Answers> {
         let mut answers = Answers::known(client, who).await?;
         answers.take_refusals(client, who).await?;
-        if answers
-            .device
-            .as_ref()
-            .is_some_and(|device| !device.serial_number.is_empty())
-        {
+        let numbered = |device: &Device| !device.serial_number.is_empty();
+        if answers.device.as_ref().is_some_and(numbered) {
             answers.manufacturers = whole::manufacturers(client).await?;
+        }
+        if let Some(batch) = &mut answers.known_batch {
+            // Asked about is the claim itself, and not an id that somebody hopes for with it.
+            answers.ids = std::mem::take(&mut batch.ids);
         }
         if who.kind == Kind::Device {
             let show = ShowStatus {
@@ -56,7 +65,15 @@ impl Answers {
             };
             let shown: Option<StatusShown> = found(client, ServiceName::Monitoring, &show).await?;
             answers.status = shown.and_then(|shown| shown.status);
+            if !answers.certificates.iter().any(counts) {
+                // Who may not look at claims is told the rest all the same.
+                let claims = whole::claims(client).await.ok();
+                answers.claims = claims.map(|all| all.into_iter().filter(is_open).collect());
+            }
         }
+        let asked = GetAuthorities::default();
+        let told = client.ask(ServiceName::Provisioning, "authorities", &asked).await;
+        answers.authorities = Some(told.map_err(explain)?);
         Ok(answers)
     }
 
@@ -178,6 +195,22 @@ impl Answers {
         self.certificates = certificates;
     }
 
+    /// Whether it is a person that the registry knows and lets in, or a claim.
+    pub(super) fn is_known_person_or_claim(&self) -> bool {
+        self.known_batch.is_some() || self.known_person.as_ref().is_some_and(|person| !person.disabled)
+    }
+
+    /// Whether a certificate's issuing CA is trusted no more.
+    pub(super) fn has_lost_its_ca(&self, certificate: &Certificate) -> bool {
+        let told = self.authorities.as_ref();
+        told.is_some_and(|told| !told.authorities.iter().any(|one| one.id == certificate.issuer))
+    }
+
+    /// How long after its end a device's certificate still renews, as the server says.
+    pub(super) fn renew_after_ms(&self) -> u64 {
+        self.authorities.as_ref().map_or(0, |told| told.renew_after_ms)
+    }
+
     /// Which password a person has; 0: none.
     pub(super) fn password(&self) -> u64 {
         self.known_login.password
@@ -212,6 +245,17 @@ impl Answers {
         answers.know_certificates(certificates);
         answers
     }
+}
+
+fn counts(certificate: &Certificate) -> bool {
+    matches!(
+        certificate.status(),
+        CertificateStatus::Issued | CertificateStatus::Active
+    )
+}
+
+fn is_open(claim: &Claim) -> bool {
+    !claim.revoked && claim.expires_ms > wall_ms()
 }
 
 /// An entity that may not be there.

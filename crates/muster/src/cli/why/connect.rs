@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use contract::{
-    Id, Root,
+    Id, IdPattern, Root,
     id::{Kind, Principal},
-    v1::{Certificate, Connectivity, LoginToken, Manufacturer, Restriction, Stage},
+    v1::{Certificate, Claim, Connectivity, LoginToken, Manufacturer, Restriction, Stage},
 };
 use host::clock::wall_ms;
 use session::{Caller, Credential, Moment, Reach, Standing, standing};
@@ -14,6 +14,9 @@ use super::{
     answers::Answers,
 };
 use crate::exit::{Exit, Failure};
+
+/// Claims named in a sentence.
+const CLAIMS_NAMED: usize = 5;
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Connect {
@@ -53,19 +56,15 @@ impl Connect {
             client.disconnect().await;
             answers
         })?;
-        let configured = global
-            .config()
-            .map(|config| config.renew_after.as_millis() as u64);
         let moment = Moment {
             now_ms: wall_ms(),
-            // Who asks from elsewhere does not know the server's setting: nothing is promised.
-            renew_after_ms: configured.unwrap_or_default(),
+            renew_after_ms: answers.renew_after_ms(),
         };
         let verdict = judge(&who, &answers, &global.root(), moment);
         if global.json {
             print::json(&document(&who, &verdict, &answers))?;
-        } else {
-            print::line(sentence(&who, &verdict, &answers))?;
+        } else if let Some(sentence) = sentence(&who, &verdict, &answers) {
+            print::line(sentence)?;
         }
         match verdict {
             Verdict::May(..) => Ok(()),
@@ -77,8 +76,12 @@ impl Connect {
     }
 }
 
-/// By the newest certificate that opens, else by a token or a password, else what stands against the newest certificate.
+/// What stands against the party itself, for that stands against whatever it shows; else by the newest certificate that
+/// opens, else by a token or a password, else what stands against the newest certificate.
 fn judge(who: &Principal, answers: &Answers, root: &Root, moment: Moment) -> Verdict {
+    if let Err(denial) = standing(&caller(who, Credential::Nothing), answers, root, moment) {
+        return Verdict::MayNot(denial.0, remedy(who, answers));
+    }
     let certificates = answers.certificates.iter().cloned();
     let tokens = answers.tokens.iter().cloned().map(Way::Token);
     let password = Some(answers.password()).filter(|password| *password != 0);
@@ -94,29 +97,31 @@ fn judge(who: &Principal, answers: &Answers, root: &Root, moment: Moment) -> Ver
         }
         first.get_or_insert(outcome);
     }
-    first.unwrap_or_else(|| without_certificate(who, answers, root, moment))
+    first.unwrap_or_else(|| {
+        let next = factory_ways(answers).unwrap_or_else(|| way_in(who, answers));
+        Verdict::MayNot("it has no certificate yet".to_owned(), Some(next))
+    })
 }
 
 fn by(who: &Principal, way: Way, answers: &Answers, root: &Root, moment: Moment) -> Verdict {
+    if let Way::Certificate(certificate) = &way
+        && answers.has_lost_its_ca(certificate)
+    {
+        let why = format!(
+            "its newest certificate is of the issuing CA {}, which is trusted no more",
+            certificate.issuer
+        );
+        return Verdict::MayNot(why, Some(way_in(who, answers)));
+    }
     let judged = standing(&caller(who, way.credential()), answers, root, moment);
     match (judged, &way) {
         (Ok(standing), _) => Verdict::May(way, standing),
         (Err(denial), Way::Certificate(certificate)) if certificate.not_after_ms < moment.now_ms => {
             let end = print::time(certificate.not_after_ms);
             let why = format!("its newest certificate ended on {end}: {}", denial.0);
-            Verdict::MayNot(why, Some(way_in(who)))
+            Verdict::MayNot(why, Some(way_in(who, answers)))
         }
         (Err(denial), _) => Verdict::MayNot(denial.0, remedy(who, answers)),
-    }
-}
-
-fn without_certificate(who: &Principal, answers: &Answers, root: &Root, moment: Moment) -> Verdict {
-    match standing(&caller(who, Credential::Nothing), answers, root, moment) {
-        Ok(_) => {
-            let next = factory_ways(answers).unwrap_or_else(|| way_in(who));
-            Verdict::MayNot("it has no certificate yet".to_owned(), Some(next))
-        }
-        Err(denial) => Verdict::MayNot(denial.0, remedy(who, answers)),
     }
 }
 
@@ -186,11 +191,12 @@ fn factory_ways(answers: &Answers) -> Option<String> {
     (!ways.is_empty()).then(|| ways.join("; "))
 }
 
-fn way_in(who: &Principal) -> String {
+fn way_in(who: &Principal, answers: &Answers) -> String {
     match who.kind {
-        Kind::Device => {
-            "let it ask for one with a claim (`muster cert claims`, docs/provisioning.md)".to_owned()
-        }
+        Kind::Device => match &answers.claims {
+            Some(claims) => by_claim(who, claims),
+            None => "let it ask for one with a claim (`muster cert claims`, docs/provisioning.md)".to_owned(),
+        },
         Kind::Claim => format!(
             "make another claim: muster cert claim NAME (this one was `{}`)",
             who.id
@@ -203,68 +209,121 @@ fn way_in(who: &Principal) -> String {
     }
 }
 
+/// Which claims open a device's id; where none does, what the others open.
+fn by_claim(who: &Principal, claims: &[Claim]) -> String {
+    let opens = |claim: &&Claim| {
+        let pattern = claim.id_pattern.parse::<IdPattern>();
+        pattern.is_ok_and(|pattern| pattern.fits(who.id.as_str()))
+    };
+    let names =
+        |claims: &mut dyn Iterator<Item = String>| claims.take(CLAIMS_NAMED).collect::<Vec<_>>().join(", ");
+    let opening = names(
+        &mut claims
+            .iter()
+            .filter(opens)
+            .map(|claim| format!("`{}`", claim.batch)),
+    );
+    if !opening.is_empty() {
+        return format!(
+            "let it ask for one with a claim that opens its id: {opening} (docs/provisioning.md)"
+        );
+    }
+    let others = names(
+        &mut claims
+            .iter()
+            .map(|claim| format!("`{}` opens `{}`", claim.batch, claim.id_pattern)),
+    );
+    let others = match others.as_str() {
+        "" => String::new(),
+        others => format!(" ({others})"),
+    };
+    format!("no claim opens its id{others}: make one, muster cert claim NAME, and let it ask with that")
+}
+
 fn remedy(who: &Principal, answers: &Answers) -> Option<String> {
     let id = &who.id;
     if who.kind != Kind::Device {
-        return None;
+        return answers.is_known_person_or_claim().then(|| way_in(who, answers));
     }
     let Some(device) = &answers.device else {
         return Some(format!("muster device register {id}"));
     };
     match (device.stage(), device.restriction()) {
         (Stage::Planned, _) => Some(format!("muster device move {id} registered")),
-        (Stage::Retired, _) => None,
+        (Stage::Retired, _) => Some(format!(
+            "if it is to come back: muster device readmit {id}, and then a claim for its next certificate"
+        )),
         (_, Restriction::Suspended) => Some(format!(
             "{} suspended it ({}): muster device release {id}",
             device.changed_by, device.restriction_reason
         )),
-        _ => Some(way_in(who)),
+        _ => Some(way_in(who, answers)),
     }
 }
 
-fn sentence(who: &Principal, verdict: &Verdict, answers: &Answers) -> String {
-    let refused = answers
-        .refused
-        .as_ref()
-        .map(|refused| format!("; {}", said(refused)));
-    let refused = refused.unwrap_or_default();
+/// `None` where there is nothing to say beside why it may not.
+fn sentence(who: &Principal, verdict: &Verdict, answers: &Answers) -> Option<String> {
+    let seen = [presence(answers), refused(answers)].into_iter().flatten();
+    let seen = seen.collect::<Vec<_>>().join("; ");
     let Verdict::May(way, standing) = verdict else {
-        let seen = presence(answers).unwrap_or_else(|| format!("{who} was never seen"));
-        return print::clean(&(seen + &refused));
+        return (!seen.is_empty()).then(|| print::clean(&seen));
     };
     let within = match standing.reach {
         Reach::Everything => "",
         Reach::Repair => ", for what repairs it only: it is quarantined",
         Reach::Renewal => ", which has ended: to ask for its next certificate, and for nothing else",
     };
-    let seen = presence(answers)
-        .map(|seen| format!("; {seen}"))
-        .unwrap_or_default();
+    let opens = match answers.ids.as_str() {
+        "" => String::new(),
+        pattern => format!(", for devices whose id is like `{pattern}`"),
+    };
+    let seen = match seen.as_str() {
+        "" => String::new(),
+        seen => format!("; {seen}"),
+    };
     let until = way.until_ms().map(|end| format!(" until {}", print::time(end)));
     let until = until.unwrap_or_default();
-    print::clean(&format!(
-        "{who} may connect {}{until}{within}{seen}{refused}",
-        way.words(),
+    Some(print::clean(&format!(
+        "{who} may connect {}{until}{within}{opens}{seen}",
+        way.words()
+    )))
+}
+
+/// The last time that somebody who was known by its certificate was not let in: as the front door remembers it, else as
+/// monitoring does, which forgets it when it is let in.
+fn refused(answers: &Answers) -> Option<String> {
+    if let Some(refused) = &answers.refused {
+        return Some(said(refused));
+    }
+    let refused = answers.status.as_ref()?.refused.as_ref()?;
+    Some(format!(
+        "its last try was refused at {}, from {}: {}",
+        print::time(refused.time_ms),
+        refused.address,
+        refused.why
     ))
 }
 
 /// Whether it is there, for a device that was ever seen.
 fn presence(answers: &Answers) -> Option<String> {
     let status = answers.status.as_ref()?;
-    let since = print::time(status.since_ms);
+    let since = print::time(match status.connectivity() {
+        // The end of its last session; that of the grace is later.
+        Connectivity::Grace | Connectivity::Offline if status.last_seen_ms > 0 => status.last_seen_ms,
+        _ => status.since_ms,
+    });
     match status.connectivity() {
         Connectivity::Online => Some(format!("it is online since {since} from {}", status.address)),
         Connectivity::Grace | Connectivity::Offline => {
             Some(format!("it has been away since {since} ({})", status.cause))
         }
+        Connectivity::Never => Some("it was never seen".into()),
         _ => None,
     }
 }
 
 fn document(who: &Principal, verdict: &Verdict, answers: &Answers) -> serde_json::Value {
-    let seen = presence(answers);
-    let refused = answers.refused.as_ref();
-    let refused = refused.and_then(|refused| serde_json::to_value(refused).ok());
+    let (seen, refused) = (presence(answers), refused(answers));
     match verdict {
         Verdict::May(way, standing) => serde_json::json!({
             "who": who.to_string(), "may": true,
@@ -282,7 +341,7 @@ fn document(who: &Principal, verdict: &Verdict, answers: &Answers) -> serde_json
 
 #[cfg(test)]
 mod tests {
-    use contract::v1::{CertificateStatus, Device};
+    use contract::v1::{self, CertificateStatus, Device};
 
     use super::*;
 
@@ -355,9 +414,9 @@ mod tests {
             ),
             (
                 Some(device(Stage::Retired, Restriction::None)),
-                active(),
+                vec![certificate(CertificateStatus::Revoked, NOW + 1)],
                 "is retired",
-                "",
+                "muster device readmit pump-7",
             ),
         ] {
             let who = "devices/pump-7".parse().unwrap();
@@ -374,6 +433,103 @@ mod tests {
                 }
             }
         }
+    }
+
+    fn judged(who: &str, answers: &Answers) -> (bool, String) {
+        let who = who.parse().unwrap();
+        let moment = Moment {
+            now_ms: NOW,
+            renew_after_ms: answers.renew_after_ms(),
+        };
+        match judge(&who, answers, &Root::default(), moment) {
+            verdict @ Verdict::May(..) => (true, sentence(&who, &verdict, answers).unwrap()),
+            Verdict::MayNot(why, next) => (false, format!("{why}; {}", next.unwrap_or_default())),
+        }
+    }
+
+    #[test]
+    fn what_the_server_says_of_its_cas_and_of_late_renewals_counts_and_nothing_else() {
+        let ended = Certificate {
+            issuer: "4a000001".into(),
+            ..certificate(CertificateStatus::Active, NOW - 1)
+        };
+        let good = || Some(device(Stage::Active, Restriction::None));
+        for (trusted, renew_after_ms, may, part) in [
+            ("4a000001", GRACE, true, "to ask for its next certificate"),
+            ("4a000001", 0, false, "has expired"),
+            (
+                "4a000002",
+                GRACE,
+                false,
+                "the issuing CA 4a000001, which is trusted no more",
+            ),
+        ] {
+            let mut answers = Answers::of_device(good(), vec![ended.clone()]);
+            answers.authorities = Some(v1::Authorities {
+                authorities: vec![v1::IssuingAuthority {
+                    id: trusted.into(),
+                    ..v1::IssuingAuthority::default()
+                }],
+                renew_after_ms,
+                ..v1::Authorities::default()
+            });
+            let (found, said) = judged("devices/pump-7", &answers);
+            assert!(
+                found == may && said.contains(part),
+                "{trusted} {renew_after_ms}: {said}"
+            );
+        }
+    }
+
+    #[test]
+    fn claims_that_open_a_device_are_named_and_where_none_does_what_they_open() {
+        let claim = |batch: &str, id_pattern: &str| Claim {
+            batch: batch.into(),
+            id_pattern: id_pattern.into(),
+            ..Claim::default()
+        };
+        let mut answers = Answers::of_device(Some(device(Stage::Active, Restriction::None)), vec![]);
+        for (claims, part) in [
+            (
+                vec![claim("spring", "pump-*"), claim("autumn", "valve-*")],
+                "opens its id: `spring` (",
+            ),
+            (
+                vec![claim("autumn", "valve-*")],
+                "no claim opens its id (`autumn` opens `valve-*`)",
+            ),
+            (vec![], "no claim opens its id: make one"),
+        ] {
+            answers.claims = Some(claims);
+            let (may, said) = judged("devices/pump-7", &answers);
+            assert!(!may && said.contains(part), "{said}");
+        }
+    }
+
+    #[test]
+    fn tries_that_were_refused_are_told_and_when_the_last_session_ended() {
+        let active = vec![certificate(CertificateStatus::Active, NOW + 1)];
+        let mut answers = Answers::of_device(Some(device(Stage::Active, Restriction::None)), active);
+        answers.status = Some(v1::DeviceStatus {
+            connectivity: Connectivity::Offline.into(),
+            since_ms: NOW,
+            last_seen_ms: NOW - 60_000,
+            cause: "network".into(),
+            refused: Some(v1::RefusedTry {
+                time_ms: NOW - 1_000,
+                why: "your client id is `pump-7`".into(),
+                address: "192.0.2.7:5".into(),
+            }),
+            ..v1::DeviceStatus::default()
+        });
+        let (may, said) = judged("devices/pump-7", &answers);
+        let (left, tried) = (print::time(NOW - 60_000), print::time(NOW - 1_000));
+        assert!(
+            may && said.contains(&format!("away since {left} (network)")),
+            "{said}"
+        );
+        let refused = format!("refused at {tried}, from 192.0.2.7:5: your client id is `pump-7`");
+        assert!(said.contains(&refused), "{said}");
     }
 
     #[test]

@@ -12,7 +12,8 @@ use super::Global;
 pub(super) enum Why {
     /// Whether somebody may connect, and if not, why and what to do
     ///
-    /// Decides as the front door does, by what the registry and provisioning say now. Exits with 0 if they may
+    /// Decides as the front door does, by what the registry and provisioning say now, and tells of the last try that was
+    /// refused where the server knew whose it was. Exits with 0 if they may
     /// connect and with 5 if not.
     #[command(after_help = "Examples:
   muster why connect pump-7
