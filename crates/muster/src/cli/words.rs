@@ -131,7 +131,7 @@ mod tests {
         check::<v1::AdmissionStatus>(3);
         check::<v1::FactoryIdentity>(2);
         check::<v1::CertificateStatus>(5);
-        check::<v1::CheckKind>(4);
+        check::<v1::CheckKind>(5);
         check::<v1::ConfigScope>(2);
         check::<v1::CommandState>(9);
         check::<v1::JobState>(7);

@@ -411,11 +411,4 @@ fn the_registry_is_told_what_became_of_devices_that_wait_to_be_accepted() {
     world.report(1, "r1", U::RolledBack).unwrap();
     let failed = told(&mut world);
     assert_eq!((failed[0].0.as_str(), failed[0].1), ("d1", false));
-    // It is told until the registry has answered, whatever is restarted.
-    world.restart();
-    assert!(
-        told(&mut world)
-            .iter()
-            .any(|(id, passed, _)| id == "d0" && *passed)
-    );
 }

@@ -152,10 +152,8 @@ impl Follower {
             };
             let marker = self.replay(service, after).await?;
             // Of another history the page is of no use: it began somewhere.
-            let is_use = self
-                .streams
-                .get(&service)
-                .is_some_and(|stream| !stream.is_other(&marker));
+            let stream = self.streams.get_mut(&service);
+            let is_use = stream.is_some_and(|stream| stream.meets(&marker));
             self.page = is_use.then_some((service, after, marker.last));
             // The page came before its marker.
             while let Ok(delivery) = self.inbox.try_recv() {

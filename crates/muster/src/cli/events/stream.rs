@@ -116,8 +116,16 @@ impl Stream {
         Verdict::Show
     }
 
+    /// Whether the page before this marker is of use: it is of this history. The first one tells which that is.
+    pub(super) fn meets(&mut self, marker: &ReplayMarker) -> bool {
+        if self.epoch.is_empty() {
+            self.epoch.clone_from(&marker.epoch);
+        }
+        !self.is_other(marker)
+    }
+
     /// Whether a marker tells of another history than this one.
-    pub(super) fn is_other(&self, marker: &ReplayMarker) -> bool {
+    fn is_other(&self, marker: &ReplayMarker) -> bool {
         !self.epoch.is_empty() && marker.epoch != self.epoch
     }
 
@@ -231,12 +239,16 @@ mod tests {
     #[test]
     fn a_stream_goes_on_in_its_history_and_begins_anew_in_another() {
         let mut stream = Stream::resumed(Sight::Whole, "a", 7);
-        assert!(!stream.is_other(&marker(8, 8)));
+        assert!(stream.meets(&marker(8, 8)));
         assert_eq!(stream.replayed(7), Verdict::Drop);
         assert_eq!(stream.replayed(8), Verdict::Show);
         assert_eq!(stream.place(), ("a", 8));
         let mut stream = Stream::resumed(Sight::Whole, "b", 7);
-        assert!(stream.is_other(&marker(8, 8)));
+        assert!(!stream.meets(&marker(8, 8)));
+        let mut fresh = Stream::new(Sight::Whole, 0);
+        assert!(fresh.meets(&marker(8, 8)));
+        assert_eq!(fresh.replayed(1), Verdict::Show);
+        assert_eq!(fresh.place(), ("a", 1), "known before the page is whole");
         assert_eq!(stream.marker(&marker(8, 8)), Page::NewHistory);
         assert_eq!(stream.place(), ("a", 0));
     }
