@@ -140,11 +140,11 @@ fn what_was_backed_up_while_stopped_or_running_comes_back() {
 #[test]
 fn an_installation_that_has_never_run_comes_back_with_the_request_that_waits() {
     let installation = Installation::new(&[], &["--site", "here"]);
-    let (root, file) = (installation.path("root"), installation.path("monday"));
+    let (away, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (root, file) = (away.path().join("root"), installation.path("monday"));
     installation.good(&["ca", "root", "export", text(&root), "--yes"]);
     installation.good(&["ca", "new"]);
     installation.good(&["backup", text(&file)]);
-    let elsewhere = tempfile::tempdir().unwrap();
     ends(
         &restore(&installation, elsewhere.path(), &[text(&file), "--yes"]),
         0,

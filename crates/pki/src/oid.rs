@@ -53,7 +53,12 @@ impl FromStr for Oid {
     type Err = OidError;
 
     fn from_str(text: &str) -> Result<Oid, OidError> {
-        ObjectIdentifier::new(text).map(Oid).map_err(|_| OidError)
+        let read = ObjectIdentifier::new(text).map_err(|_| OidError)?;
+        // It reads `1..3` as 1.0.3.
+        match read.to_string() == text {
+            true => Ok(Oid(read)),
+            false => Err(OidError),
+        }
     }
 }
 
