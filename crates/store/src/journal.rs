@@ -6,14 +6,12 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::applier::Thread;
 use crate::committed::Committed;
 use crate::fault::Fault;
 use crate::pair::{Pair, Unrecorded, gone};
 use crate::recovery::Recovered;
-use crate::redo::{Redo, Write};
+use crate::redo::{Recorded, Redo, Write};
 use crate::room::Watch;
 use crate::rows::Rows;
 use crate::turn::Turn;
@@ -56,7 +54,7 @@ impl Journal {
     }
 
     /// Makes `writes` durable, in the other log when this one is full. The record is to be shown next.
-    pub(crate) fn record(&mut self, rows: &Rows, writes: &[Write<'_>]) -> Result<Bytes, Unrecorded> {
+    pub(crate) fn record(&mut self, rows: &Rows, writes: &[Write<'_>]) -> Result<Recorded, Unrecorded> {
         if self.pair.is_full(writes) {
             self.fetch_spare()?;
             self.turn(rows)?;

@@ -1,55 +1,100 @@
 //! What is committed and not yet in sled, held in memory above it.
 
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use itertools::Itertools;
 
-use crate::redo::Write;
+use crate::redo::{Recorded, Write};
 
-/// The writes of one redo log, of each key the last one. Keys and values are slices of the log's own
-/// records, so what a layer holds is bounded by what a log does.
+/// The writes of one redo log, of each key the last one. They lie in the log's own records, so what a layer holds is
+/// bounded by what a log does, and some 40 bytes a write.
 #[derive(Debug, Default)]
 pub(crate) struct Layer {
-    writes: BTreeMap<Bytes, Option<Bytes>>,
+    writes: BTreeSet<Row>,
     bytes: u64,
 }
 
+/// A write, where it lies in its record. It is its key, as far as order goes.
+#[derive(Debug)]
+struct Row {
+    record: Arc<[u8]>,
+    at: usize,
+}
+
+impl Row {
+    fn write(&self) -> Write<'_> {
+        crate::redo::write_at(&self.record, self.at).unwrap_or_default()
+    }
+
+    fn bytes(&self) -> u64 {
+        weight(self.write())
+    }
+}
+
+fn weight((key, value): Write<'_>) -> u64 {
+    (key.len() + value.map_or(0, <[u8]>::len)) as u64
+}
+
+impl Borrow<[u8]> for Row {
+    fn borrow(&self) -> &[u8] {
+        crate::redo::key_at(&self.record, self.at).unwrap_or_default()
+    }
+}
+
+impl Ord for Row {
+    fn cmp(&self, other: &Row) -> Ordering {
+        let (one, other): (&[u8], &[u8]) = (self.borrow(), other.borrow());
+        one.cmp(other)
+    }
+}
+
+impl PartialOrd for Row {
+    fn partial_cmp(&self, other: &Row) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Row {
+    fn eq(&self, other: &Row) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Row {}
+
 impl Layer {
-    /// Takes in writes that are slices of `source`.
-    pub(crate) fn take<'a>(&mut self, source: &Bytes, writes: impl IntoIterator<Item = Write<'a>>) {
-        for (key, value) in writes {
-            self.bytes += (key.len() + value.map_or(0, <[u8]>::len)) as u64;
-            let value = value.map(|value| source.slice_ref(value));
-            if let Some(older) = self.writes.insert(source.slice_ref(key), value) {
-                self.bytes -= (key.len() + older.map_or(0, |older| older.len())) as u64;
+    /// Takes in what was recorded. What it overwrites is held no longer.
+    pub(crate) fn take(&mut self, recorded: &Recorded) {
+        for at in recorded.places() {
+            let row = Row {
+                record: Arc::clone(recorded.bytes()),
+                at,
+            };
+            self.bytes += row.bytes();
+            if let Some(older) = self.writes.replace(row) {
+                self.bytes -= older.bytes();
             }
         }
     }
 
     /// What it does to `key`: `None` nothing, `Some(None)` removes it.
-    fn get(&self, key: &[u8]) -> Option<Option<&Bytes>> {
-        self.writes.get(key).map(Option::as_ref)
+    fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
+        self.writes.get(key).map(|row| row.write().1)
     }
 
     /// Whether it writes `key`.
     pub(crate) fn writes(&self, key: &[u8]) -> bool {
-        self.writes.contains_key(key)
+        self.writes.contains(key)
     }
 
     /// Its writes from `start` on, in key order.
     pub(crate) fn range(&self, start: &[u8]) -> impl Iterator<Item = Write<'_>> + use<'_> {
         let bounds = (Bound::Included(start), Bound::Unbounded);
-        self.writes
-            .range::<[u8], _>(bounds)
-            .map(|(key, value)| (key.as_ref(), value.as_deref()))
-    }
-
-    /// The same from the key `from` on, as they are held.
-    pub(crate) fn entries(&self, from: &Bytes) -> impl Iterator<Item = (&Bytes, &Option<Bytes>)> {
-        self.writes.range::<Bytes, _>(from..)
+        self.writes.range::<[u8], _>(bounds).map(Row::write)
     }
 
     /// The number of keys it writes.
@@ -74,7 +119,7 @@ pub(crate) struct Layers {
 
 impl Layers {
     /// What they do to `key`: `None` nothing, `Some(None)` removes it.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<Option<&Bytes>> {
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
         let frozen = || self.frozen.as_ref().and_then(|frozen| frozen.get(key));
         self.fresh.get(key).or_else(frozen)
     }
@@ -104,26 +149,17 @@ impl Layers {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
+    use std::sync::Arc;
 
-    use super::Layers;
+    use super::{Layers, Row};
+    use crate::redo::Recorded;
 
-    fn put(layers: &mut Layers, writes: &[(&'static str, Option<&'static str>)]) {
-        let text: String = writes
+    fn put(layers: &mut Layers, writes: &[(&str, Option<&str>)]) {
+        let writes: Vec<_> = writes
             .iter()
-            .flat_map(|(key, value)| [*key, value.unwrap_or("")])
+            .map(|(key, value)| (key.as_bytes(), value.map(str::as_bytes)))
             .collect();
-        let source = Bytes::from(text);
-        let mut at = 0;
-        let mut cut = |length: usize| {
-            at += length;
-            &source[at - length..at]
-        };
-        let slices: Vec<_> = writes
-            .iter()
-            .map(|(key, value)| (cut(key.len()), value.map(|value| cut(value.len()))))
-            .collect();
-        layers.fresh.take(&source, slices);
+        layers.fresh.take(&Recorded::list(&writes));
     }
 
     #[test]
@@ -143,16 +179,24 @@ mod tests {
             (b"d", Some(b"1")),
         ];
         assert_eq!(seen, expected);
-        assert_eq!(layers.get(b"a").unwrap().unwrap(), "1");
+        assert_eq!(layers.get(b"a"), Some(Some(&b"1"[..])));
         assert_eq!(layers.get(b"b"), Some(None));
         assert_eq!(layers.get(b"e"), None);
     }
 
     #[test]
-    fn an_overwritten_value_no_longer_counts() {
+    fn an_overwritten_value_no_longer_counts_and_is_held_no_longer() {
         let mut layers = Layers::default();
-        put(&mut layers, &[("key", Some("long value"))]);
+        let first = Recorded::list(&[(b"key", Some(b"long value"))]);
+        layers.fresh.take(&first);
+        assert_eq!(Arc::strong_count(first.bytes()), 2);
         put(&mut layers, &[("key", Some("short")), ("other", None)]);
         assert_eq!((layers.fresh.len(), layers.bytes()), (2, 3 + 5 + 5));
+        assert_eq!(Arc::strong_count(first.bytes()), 1);
+    }
+
+    #[test]
+    fn a_write_costs_little_beside_its_bytes() {
+        assert!(size_of::<Row>() <= 24, "{}", size_of::<Row>());
     }
 }

@@ -3,11 +3,9 @@
 use std::fs::File;
 use std::mem;
 
-use bytes::Bytes;
-
 use crate::failpoint::Failpoint;
 use crate::fault::Fault;
-use crate::redo::{self, AppendError, Medium, Redo, Write};
+use crate::redo::{self, AppendError, Medium, Recorded, Redo, Write};
 use crate::rows::Rows;
 use crate::tree::Tree;
 use crate::turn::Turn;
@@ -80,7 +78,7 @@ impl<M: Medium> Pair<M> {
         &mut self,
         rows: &Rows<T>,
         writes: &[Write<'_>],
-    ) -> Result<Bytes, Unrecorded> {
+    ) -> Result<Recorded, Unrecorded> {
         let record = self.active.append(writes)?;
         rows.points.reach(Failpoint::Appended)?;
         self.active.sync().map_err(Fault::from)?;

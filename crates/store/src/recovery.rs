@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::path::Path;
 
-use bytes::Bytes;
 use service::planted::{self, Mistake};
 use service::store::StoreError;
 
@@ -14,7 +13,7 @@ use crate::folder;
 use crate::layers::{Layer, Layers};
 use crate::opening::StartCheck;
 use crate::pair::Pair;
-use crate::redo::{self, FILES, Medium, Opened, Redo};
+use crate::redo::{self, FILES, Medium, Opened, Recorded, Redo};
 use crate::tally::{self, Tally};
 use crate::tree::Tree;
 use crate::turn::Turn;
@@ -48,7 +47,7 @@ pub(crate) struct Recovered<M = File> {
 }
 
 /// A log and the bytes of its file.
-type Filled<M> = (Redo<M>, Bytes);
+type Filled<M> = (Redo<M>, Vec<u8>);
 
 /// Reads both logs and puts what they hold above the database, where readers find it, once it is certain that
 /// nothing is missing. What only the operating system's cache held becomes durable before anybody reads
@@ -155,7 +154,7 @@ fn check_rows<T: Tree, M: Medium>(
 
 fn replay<M: Medium>((redo, bytes): &mut Filled<M>) -> Result<Layer, Fault> {
     let mut layer = Layer::default();
-    layer.take(bytes, redo.replay(bytes)?);
+    layer.take(&Recorded::list(&redo.replay(bytes)?));
     // An empty one as well: that it was voided may be in a cache only, and a power cut that took that when the other
     // log has been voided, too, would leave two that do not follow each other.
     if !redo.is_empty() || !planted::is(Mistake::VoidForgotten) {
@@ -175,7 +174,7 @@ fn both<T: Tree, M: Medium>(
         (Opened::Usable(one, bytes), Opened::Usable(other, others)) => ((one, bytes), (other, others)),
         (one, other) if is_new(&one) && is_new(&other) && is_empty(tree)? => {
             let [one, other] = begin()?;
-            ((one, Bytes::new()), (other, Bytes::new()))
+            ((one, Vec::new()), (other, Vec::new()))
         }
         (Opened::Unusable(reason), _) => return Err(redo::damaged(one, reason).into()),
         (_, Opened::Unusable(reason)) => return Err(redo::damaged(other, reason).into()),

@@ -13,7 +13,7 @@ use crate::envelope;
 use crate::failpoint::Failpoints;
 use crate::fault::Fault;
 use crate::layers::{Layer, Layers};
-use crate::redo::Write;
+use crate::redo::{Recorded, Write};
 use crate::tree::{SledTree, Stored, Tree};
 use crate::{meta, range, tally};
 
@@ -112,7 +112,7 @@ impl<T: Tree> Rows<T> {
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let tree = self.live()?;
         if let Some(pending) = self.layers.read().get(key) {
-            return Ok(pending.map(|value| value.to_vec()));
+            return Ok(pending.map(<[u8]>::to_vec));
         }
         // What was in no layer then is in the database by now, or came later.
         let record = tree.get(key).map_err(|fault| self.unread(key, fault))?;
@@ -186,11 +186,8 @@ impl<T: Tree> Rows<T> {
     }
 
     /// Shows readers what a commit has written.
-    pub(crate) fn show(&self, record: &bytes::Bytes) {
-        self.layers
-            .write()
-            .fresh
-            .take(record, crate::redo::writes(record));
+    pub(crate) fn show(&self, recorded: &Recorded) {
+        self.layers.write().fresh.take(recorded);
     }
 
     /// Sets what is in the full log apart.
@@ -213,6 +210,11 @@ impl<T: Tree> Rows<T> {
             (found, expected) if found == expected => Ok(()),
             _ => Err(Checkpoint::uncounted(checkpoint::DATABASE)),
         }
+    }
+
+    /// What is in the active log, in bytes.
+    pub(crate) fn fresh_bytes(&self) -> u64 {
+        self.layers.read().fresh.bytes()
     }
 
     /// What sled has yet to take in, in bytes.

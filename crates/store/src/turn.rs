@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use service::planted::{self, Mistake};
 
 use crate::checkpoint::{self, Checkpoint};
@@ -33,7 +32,11 @@ enum Stage {
     /// To note in the log what it leaves alone.
     Begin,
     /// To put its writes from this key on, so many of which have been.
-    Apply { from: Bytes, done: usize, tally: Tally },
+    Apply {
+        from: Vec<u8>,
+        done: usize,
+        tally: Tally,
+    },
     /// To put the record that says up to where everything is in the database.
     Conclude(Tally),
     /// To flush.
@@ -107,7 +110,7 @@ impl<T: Tree> Applier<T> {
     ) -> Result<Step<M>, Fault> {
         turn.stage = match turn.stage {
             Stage::Begin => Stage::Apply {
-                from: Bytes::new(),
+                from: Vec::new(),
                 done: 0,
                 tally: self.begin(&mut turn.redo, &turn.layer)?,
             },
@@ -160,19 +163,19 @@ impl<T: Tree> Applier<T> {
     fn apply(
         &mut self,
         layer: &Layer,
-        from: Bytes,
+        from: Vec<u8>,
         mut done: usize,
         mut tally: Tally,
         keys: usize,
     ) -> Result<Stage, Fault> {
         let rows = Arc::clone(&self.rows);
         let (tree, half) = (rows.live()?, layer.len() / 2);
-        let mut rest = layer.entries(&from);
+        let mut rest = layer.range(&from);
         for (key, value) in rest.by_ref().take(keys) {
             if done == half {
                 rows.points.reach(Failpoint::HalfApplied)?;
             }
-            self.apply_one(tree, (key, value.as_deref()))?;
+            self.apply_one(tree, (key, value))?;
             if value.is_some() {
                 tally.add(key, &self.scratch);
             }
@@ -180,7 +183,7 @@ impl<T: Tree> Applier<T> {
         }
         match rest.next() {
             Some((key, _)) => Ok(Stage::Apply {
-                from: key.clone(),
+                from: key.to_vec(),
                 done,
                 tally,
             }),

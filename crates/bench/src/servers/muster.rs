@@ -15,8 +15,9 @@ use store::Engine;
 use super::{Place, Process, mosquitto::TlsFiles};
 
 /// The settings that differ from what `muster init` writes: free ports, the listener without TLS, and no rates: what
-/// is measured is what it can, and Mosquitto has none either.
-const SETTINGS: [(&str, &str); 9] = [
+/// is measured is what it can, and Mosquitto has none either. No huge pages, as in `deploy/muster.service`.
+const SETTINGS: [(&str, &str); 10] = [
+    ("MIMALLOC_ALLOW_THP", "0"),
     ("MUSTER_LISTEN__PRINCIPALS", "127.0.0.1:0"),
     ("MUSTER_LISTEN__SERVICES", "127.0.0.1:0"),
     ("MUSTER_LISTEN__HTTP", "127.0.0.1:0"),

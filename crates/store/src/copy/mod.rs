@@ -160,6 +160,10 @@ impl Store for Tapped {
         self.store.has_room()
     }
 
+    fn rest(&self) -> Result<(), StoreError> {
+        self.store.rest()
+    }
+
     fn epoch(&self) -> u64 {
         self.store.epoch()
     }

@@ -24,7 +24,6 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use bytes::Bytes;
 use service::{
     planted::{self, Mistake},
     store::StoreError,
@@ -34,7 +33,7 @@ use crate::fault::Fault;
 use crate::tally::Tally;
 use header::{Generation, Header};
 pub use medium::Medium;
-pub(crate) use record::{Write, size, writes};
+pub(crate) use record::{Recorded, Write, key_at, size, write_at};
 pub(crate) use wreck::{Commit, salvage};
 
 /// The logs' names in the store's folder.
@@ -78,7 +77,7 @@ pub(crate) enum Opened<M = File> {
     /// There is none, or none that was ever finished or can still be read.
     Unusable(&'static str),
     /// A log, and the bytes of its file, from which [`Redo::replay`] reads.
-    Usable(Redo<M>, Bytes),
+    Usable(Redo<M>, Vec<u8>),
 }
 
 /// Why an append failed.
@@ -140,7 +139,7 @@ impl<M: Medium> Redo<M> {
 
     /// The log in a file that is open.
     pub(crate) fn open_on(file: M, name: &'static str) -> Result<Opened<M>, Fault> {
-        let bytes = Bytes::from(file.read_all()?);
+        let bytes = file.read_all()?;
         let Some(header) = header::newest(name, &bytes, RECORDS)? else {
             return Ok(Opened::Unusable("both of its headers are damaged"));
         };
@@ -234,7 +233,7 @@ impl<M: Medium> Redo<M> {
     }
 
     /// Writes the record of `writes`, and returns it. It is on disk only after [`Self::sync`].
-    pub(crate) fn append(&mut self, writes: &[Write<'_>]) -> Result<Bytes, AppendError> {
+    pub(crate) fn append(&mut self, writes: &[Write<'_>]) -> Result<Recorded, AppendError> {
         let record = record::encode(self.header.generation, self.next(), writes);
         let end = self.end + record.len() as u64;
         let written = self.grow(end);
@@ -242,7 +241,7 @@ impl<M: Medium> Redo<M> {
             Ok(()) => {
                 self.end = end;
                 self.records += 1;
-                Ok(Bytes::from(record))
+                Ok(Recorded::record(record))
             }
             Err(error) => Err(self.undo(error)),
         }

@@ -1,5 +1,7 @@
 //! A record of the redo log: the writes of one commit under one checksum.
 
+use std::sync::Arc;
+
 use super::header::Generation;
 
 /// Stamp, generation, number, payload length, checksum.
@@ -42,14 +44,58 @@ pub(crate) fn encode(generation: Generation, number: u64, writes: &[Write<'_>]) 
     out
 }
 
-/// The writes of a record that [`encode`] has just made.
-pub(crate) fn writes(record: &[u8]) -> impl Iterator<Item = Write<'_>> {
-    let mut rest = record.get(HEADER..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (write, after) = decode_write(rest)?;
-        rest = after;
-        Some(write)
-    })
+/// Writes one behind the other, in memory for as long as anybody holds them.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    bytes: Arc<[u8]>,
+    /// Where the first one lies.
+    begin: usize,
+}
+
+impl Recorded {
+    /// A record that [`encode`] has made.
+    pub(super) fn record(record: Vec<u8>) -> Recorded {
+        Recorded {
+            bytes: record.into(),
+            begin: HEADER,
+        }
+    }
+
+    /// These.
+    pub(crate) fn list(writes: &[Write<'_>]) -> Recorded {
+        let mut bytes = Vec::with_capacity(size(writes) as usize - HEADER);
+        writes.iter().for_each(|write| encode_write(*write, &mut bytes));
+        Recorded {
+            bytes: bytes.into(),
+            begin: 0,
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
+    /// Where each write lies, for [`write_at`].
+    pub(crate) fn places(&self) -> impl Iterator<Item = usize> + '_ {
+        let mut rest = self.bytes.get(self.begin..).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let at = self.bytes.len() - rest.len();
+            (_, rest) = decode_write(rest)?;
+            Some(at)
+        })
+    }
+}
+
+/// The write that lies there.
+pub(crate) fn write_at(bytes: &[u8], at: usize) -> Option<Write<'_>> {
+    decode_write(bytes.get(at..)?).map(|(write, _)| write)
+}
+
+/// Its key.
+pub(crate) fn key_at(bytes: &[u8], at: usize) -> Option<&[u8]> {
+    let (length, rest) = bytes.get(at..)?.split_first_chunk()?;
+    let begin = WRITE_HEADER - length.len();
+    rest.get(begin..begin + usize::from(u16::from_le_bytes(*length)))
 }
 
 /// The record at the beginning of `bytes`, if a whole one lies there.
