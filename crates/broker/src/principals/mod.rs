@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use self::task::Running;
 use crate::{
     EstListener, FrontDoorConfig, FrontDoorError, Shared,
     entrance::{Entrance, Guest, Refusals},
@@ -175,19 +176,24 @@ impl Porter {
             if let Some(guest) = self.entrance.enter(address.ip()).await {
                 let _ = stream.set_nodelay(true);
                 let porter = self.clone();
-                tokio::spawn(async move { porter.welcome(stream, address, guest).await });
+                tokio::spawn(async move {
+                    // What a handshake needs lies beside the task, which lasts as long as the connection. In a task of its
+                    // own, freed when the next one was made, it took its room once for every connection.
+                    if let Some(session) = Box::pin(porter.welcome(stream, address, guest)).await {
+                        drop(porter);
+                        session.await;
+                    }
+                });
             }
         }
     }
 
-    /// Shakes hands, and leaves what follows to a task of its own: a connection does not hold what its handshakes
-    /// needed.
-    async fn welcome(&self, stream: TcpStream, address: SocketAddr, mut guest: Guest) {
+    /// Shakes hands. What follows comes back: a connection does not hold what its handshakes needed.
+    async fn welcome(&self, stream: TcpStream, address: SocketAddr, mut guest: Guest) -> Option<Running> {
         let shared = self.shared.clone();
         let Some(handshakes) = &self.handshakes else {
             let connection = self.connection(Peer::Believed, None, address);
-            tokio::spawn(task::run(stream, connection, shared, guest));
-            return;
+            return Some(task::run(stream, connection, shared, guest));
         };
         let demand = match self.listener {
             Listener::Est => Demand::Nothing,
@@ -197,24 +203,25 @@ impl Porter {
         let deadline = Instant::now() + Duration::from_millis(self.limits.connect_ms);
         let (config, clients) = handshakes.next(demand);
         let shaking = shake(config, stream);
-        let Some(shaken) = self.in_time(deadline, address, &mut guest, shaking).await else {
-            return;
-        };
+        let shaken = self.in_time(deadline, address, &mut guest, shaking).await?;
         let peer = match shaken.state().peer_certificates() {
             None if demand == Demand::Nothing => Ok(Peer::Nobody),
             shown => clients.peer(&self.site, shown, shared.now().wall_ms),
         };
         let peer = match peer {
             Ok(peer) => peer,
-            Err(why) => return refused(address, &why),
+            Err(why) => {
+                refused(address, &why);
+                return None;
+            }
         };
         if let Some(desk) = &self.est {
-            return desk.attend(self, (shaken, peer), address, deadline, guest).await;
+            Box::pin(desk.attend(self, (shaken, peer), address, deadline, guest)).await;
+            return None;
         }
         let connection = self.connection(peer, tls::version(shaken.state()), address);
         if self.listener != Listener::WebSocket {
-            tokio::spawn(task::run(shaken, connection, shared, guest));
-            return;
+            return Some(task::run(shaken, connection, shared, guest));
         }
         let terms = websocket::Terms {
             origins: &self.origins,
@@ -222,10 +229,9 @@ impl Porter {
             most_bytes: self.limits.packet_bytes as usize,
             is_stranger: connection.is_nobodys(),
         };
-        let upgrade = websocket::accept(shaken, terms);
-        if let Some(frames) = self.in_time(deadline, address, &mut guest, upgrade).await {
-            tokio::spawn(task::run(frames, connection, shared, guest));
-        }
+        let upgrade = Box::pin(websocket::accept(shaken, terms));
+        let frames = self.in_time(deadline, address, &mut guest, upgrade).await?;
+        Some(task::run(frames, connection, shared, guest))
     }
 
     /// A handshake, if it comes to its end before the deadline and nobody else needs the place.

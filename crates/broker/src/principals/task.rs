@@ -49,16 +49,19 @@ thread_local! {
     static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; 64 * 1024].into_boxed_slice());
 }
 
+/// A connection that runs to its end.
+pub(super) type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Runs a connection to its end.
 ///
 /// The future is a pointer and little more: what an async function is given or destructures it keeps room for
 /// several times, in every connection.
-pub(super) fn run<S: Way>(
+pub(super) fn run<S: Way + Send + 'static>(
     stream: S,
     connection: Connection,
     shared: Arc<Shared>,
     guest: Guest,
-) -> impl Future<Output = ()> {
+) -> Running {
     let mailbox = shared.open_mailbox(connection.id());
     let mut task = Box::new(Task {
         stream,
@@ -71,10 +74,10 @@ pub(super) fn run<S: Way>(
         alarm: Box::pin(tokio::time::sleep_until(Instant::now())),
         lost: false,
     });
-    async move {
+    Box::pin(async move {
         poll_fn(|cx| task.poll(cx)).await;
         Box::pin(task.part()).await;
-    }
+    })
 }
 
 struct Task<S> {

@@ -29,12 +29,16 @@ pub(crate) use self::link::ServiceRouterLink;
 use crate::shared::Shared;
 
 /// What may lie in one topic, bytes: well below what its log holds.
-const BUDGET: usize = 2 * 1024 * 1024;
-/// One segment of a topic's log, and how many there are. All of it is memory once it was full, and the oldest segment goes
-/// as a whole: what is left holds twice the budget.
-const SEGMENT: (usize, usize) = (512 * 1024, 9);
+const BUDGET: usize = 512 * 1024;
+/// One segment of a topic's log, and how many there are. All of it is memory once it was full, read or not, and the oldest
+/// segment goes as a whole.
+///
+/// None may go that was not read. A topic whose budget is all but spent still gets what each of the four services has in one
+/// read ([`READ_BYTES`](crate::services::READ_BYTES)), and the end of one envelope, which may be as large as it likes and ends a
+/// segment. The log counts 19 bytes more for a message than the budget: a third, where messages are small.
+const SEGMENT: (usize, usize) = (128 * 1024, 14);
 /// Frames and bytes of one envelope to a service.
-const ENVELOPE: (usize, usize) = (2_048, 256 * 1024);
+const ENVELOPE: (usize, usize) = (2_048, 128 * 1024);
 /// How often a thread looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(200);
 /// What stands before each message: the service, the message's number, the number of the service's link.
@@ -344,6 +348,14 @@ mod tests {
         bytes.put_u64(3);
         bytes.put_slice(b"x");
         bytes.freeze()
+    }
+
+    #[test]
+    fn no_segment_goes_that_was_not_read() {
+        let (bytes, segments) = SEGMENT;
+        let small = BUDGET + ServiceName::KEEPERS.len() * crate::services::READ_BYTES;
+        let spanned = (small + small / 3).div_ceil(bytes) + ServiceName::KEEPERS.len() + 1;
+        assert!(spanned <= segments, "{spanned}");
     }
 
     #[test]

@@ -38,8 +38,8 @@ const SILENT_MS: u64 = 500;
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Envelopes written in one go.
 const PARCELS: usize = 8;
-/// Bytes read in one go.
-const READ_BYTES: usize = 256 * 1024;
+/// Bytes read in one go: what goes beyond the router's budget.
+pub(crate) const READ_BYTES: usize = 64 * 1024;
 
 /// Opens the listener. It needs no facts: it trusts whoever knows the secret.
 pub(crate) async fn listen(
