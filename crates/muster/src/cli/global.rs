@@ -123,8 +123,8 @@ impl Global {
     /// Connects as the person that `--as` names.
     pub async fn connect(&self) -> Result<(Client, Inbox)> {
         let suffix = format!("cli-{:08x}", rand::random::<u32>());
-        let identity = self.identity()?;
-        let connected = Client::connect(&self.endpoint()?, &identity, self.root(), &suffix).await;
+        let (endpoint, identity) = (self.endpoint()?, self.identity()?);
+        let connected = Client::connect(&endpoint, &identity, self.root(), &suffix).await;
         let (client, inbox) = connected.map_err(|error| {
             let ConnectError::Failed { cause, .. } = &error;
             match cause {
