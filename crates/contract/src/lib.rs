@@ -19,6 +19,7 @@ mod pattern;
 pub mod request_id;
 mod role;
 pub mod scope;
+pub mod text;
 pub mod topic;
 pub mod verb;
 pub mod wire;

@@ -24,8 +24,6 @@ use crate::{
 
 /// The longest the thread sleeps: beacons and shutdown are at most this late.
 const TICK: Duration = Duration::from_millis(250);
-/// How long nothing is committed before the store is told that it may rest.
-const LULL: Duration = Duration::from_secs(1);
 /// Pause between attempts to open a store that failed.
 const REOPEN: Duration = Duration::from_millis(500);
 
@@ -132,8 +130,6 @@ struct Term<'a, S: Service> {
     jobs: Option<Sender<Job<S::Request>>>,
     readers: Vec<std::thread::JoinHandle<()>>,
     effects: effects::Queues,
-    /// When the last commit was made.
-    committed: Instant,
 }
 
 impl<'a, S: Service> Term<'a, S> {
@@ -178,7 +174,6 @@ impl<'a, S: Service> Term<'a, S> {
             jobs,
             readers,
             effects,
-            committed: Instant::now(),
         })
     }
 
@@ -193,9 +188,6 @@ impl<'a, S: Service> Term<'a, S> {
                 }
             };
             self.woken_round(inputs)?;
-            if self.committed.elapsed() >= LULL {
-                self.store.rest()?;
-            }
         }
         Ok(())
     }
@@ -276,7 +268,7 @@ impl<'a, S: Service> Term<'a, S> {
     }
 
     #[cfg(not(feature = "planted-early-answer"))]
-    fn commit(&mut self, group: Group<S::Request>) -> Result<Released<S::Request>, StoreError> {
+    fn commit(&self, group: Group<S::Request>) -> Result<Released<S::Request>, StoreError> {
         let group = match group.without_writes() {
             Ok(released) => return Ok(released),
             Err(group) => group,
@@ -284,7 +276,6 @@ impl<'a, S: Service> Term<'a, S> {
         let begun = Instant::now();
         let keys = group.batch().len();
         let proof = self.store.commit(group.batch())?;
-        self.committed = Instant::now();
         let released = group.committed(&proof);
         let service = S::NAME.word();
         metrics::histogram!("muster_commit_seconds", "service" => service)
@@ -299,7 +290,7 @@ impl<'a, S: Service> Term<'a, S> {
 
     /// The planted mistake: what follows from a group goes out before the group is on disk.
     #[cfg(feature = "planted-early-answer")]
-    fn commit(&mut self, group: Group<S::Request>) -> Result<Released<S::Request>, StoreError> {
+    fn commit(&self, group: Group<S::Request>) -> Result<Released<S::Request>, StoreError> {
         let batch = group.batch().clone();
         let _begun = Instant::now();
         let mut released = group.committed(&service::store::Durable::attest());
@@ -310,7 +301,6 @@ impl<'a, S: Service> Term<'a, S> {
         if !batch.is_empty() {
             std::thread::sleep(Duration::from_millis(30));
             self.store.commit(&batch)?;
-            self.committed = Instant::now();
         }
         Ok(released)
     }

@@ -1,6 +1,6 @@
 //! What the service is asked, and what a well-formed request looks like.
 
-use contract::{Code, Id, Refusal, limits, v1::*};
+use contract::{Code, Id, Refusal, limits, text::misleads, v1::*};
 
 use crate::policy;
 
@@ -93,7 +93,7 @@ pub fn rule(mut rule: Rule) -> Result<Rule, Refusal> {
 /// What others wrote freely, cut to what is kept.
 pub(crate) fn cut(text: &str) -> String {
     text.chars()
-        .filter(|c| !c.is_control())
+        .filter(|c| !misleads(*c))
         .take(limits::TEXT_CHARS)
         .collect()
 }

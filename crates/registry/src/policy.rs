@@ -7,6 +7,7 @@ use contract::{
     id::Kind,
     limits::{ENTRIES_MAX, GROUPS_MAX, KEY_CHARS, TEXT_CHARS, VALUE_CHARS},
     login,
+    text::{misleads, misleads_in_lines},
     v1::{Component, Grant, Location, Role},
     verb::{EventKind, VERBS},
 };
@@ -39,10 +40,12 @@ pub(crate) fn id(field: &str, text: &str) -> Result<Id, Refusal> {
 /// One line of free text.
 pub(crate) fn text(field: &str, text: &str) -> Result<(), Refusal> {
     bounded(field, text, TEXT_CHARS)?;
-    if text.contains(char::is_control) {
+    if text.contains(misleads) {
         return Err(Refusal::invalid(
             field,
-            format!("`{field}` is one line without control characters"),
+            format!(
+                "`{field}` is one line without characters that steer a terminal or turn the direction of writing"
+            ),
         ));
     }
     Ok(())
@@ -185,7 +188,7 @@ pub(crate) fn event_filters(filters: &[String]) -> Result<Vec<String>, Refusal> 
     }
     let (root, mut kept) = (Root::default(), Vec::new());
     for filter in filters {
-        let parses = !filter.is_empty() && !filter.contains(char::is_control);
+        let parses = !filter.is_empty() && !filter.contains(misleads);
         if !parses || root.event_grant(filter).is_none() {
             let message = "an event filter is an MQTT filter below `events/`, for example `registry/#`";
             return Err(Refusal::invalid("event_filters", message));
@@ -320,11 +323,11 @@ pub(crate) fn attribute(key: &str, value: &str) -> Result<(), Refusal> {
     let field = "attributes";
     bounded(field, key, KEY_CHARS)?;
     bounded(field, value, VALUE_CHARS)?;
-    if key.is_empty() || key.contains(char::is_control) {
-        let message = "an attribute's key has at least one character and no control characters";
+    if key.is_empty() || key.contains(misleads) {
+        let message = "an attribute's key has at least one character, and none that steers a terminal or turns the direction";
         return Err(Refusal::invalid(field, message));
     }
-    if value.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t')) {
+    if value.contains(misleads_in_lines) {
         let message = format!("the attribute `{key}` has control characters other than newline and tab");
         return Err(Refusal::invalid(field, message));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use contract::{Code, Id, Refusal, limits, v1::*};
+use contract::{Code, Id, Refusal, limits, text::misleads, v1::*};
 
 use crate::policy;
 
@@ -79,7 +79,7 @@ pub(crate) fn artifact_id(text: &str) -> Result<&str, Refusal> {
 
 /// Checks free text.
 pub(crate) fn text(field: &str, text: &str) -> Result<(), Refusal> {
-    if text.chars().count() <= limits::TEXT_CHARS && !text.chars().any(char::is_control) {
+    if text.chars().count() <= limits::TEXT_CHARS && !text.contains(misleads) {
         return Ok(());
     }
     let message = format!(

@@ -94,12 +94,6 @@ pub trait Store: Read + Send + Sync {
         Ok(())
     }
 
-    /// Nothing has been committed for a while: what is held in memory for busy times may go. To be called now and then while
-    /// that is so. An error means what a commit's does.
-    fn rest(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-
     /// The identity of this database's history: changes when a backup is restored.
     fn epoch(&self) -> u64;
 

@@ -23,9 +23,6 @@ use crate::rows::Rows;
 use crate::salvage::{self, Seen};
 use crate::tree;
 
-/// What a log must have to be brought into sled while nobody commits: less is not worth a turn.
-const RESTLESS_BYTES: u64 = 256 << 10;
-
 /// How long the drop of a poisoned store waits for sled, which can hang in its last flush.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -41,8 +38,7 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 /// ```
 ///
 /// Readers see the fresh layer over the frozen one over sled. A commit waits only when both logs are
-/// full. What was written often since the last turn goes into sled once. A log's turn comes before it is full when the
-/// store [rests](Store::rest).
+/// full. What was written often since the last turn goes into sled once.
 #[derive(Debug)]
 pub struct SledStore {
     /// Until the store is dropped.
@@ -193,15 +189,6 @@ impl Store for SledStore {
                 hurried.map_err(|fault| rows.fail(fault))?;
             }
             refused
-        })
-    }
-
-    /// What is in the log is brought into sled, which holds it in pages that it may let go of; memory does not hold it until
-    /// the log is full, which may be for ever.
-    fn rest(&self) -> Result<(), StoreError> {
-        self.write(|rows, writer| match rows.fresh_bytes() < RESTLESS_BYTES {
-            true => Ok(()),
-            false => writer.journal.hurry(rows).map_err(|fault| rows.fail(fault)),
         })
     }
 

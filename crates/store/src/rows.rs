@@ -212,11 +212,6 @@ impl<T: Tree> Rows<T> {
         }
     }
 
-    /// What is in the active log, in bytes.
-    pub(crate) fn fresh_bytes(&self) -> u64 {
-        self.layers.read().fresh.bytes()
-    }
-
     /// What sled has yet to take in, in bytes.
     pub(crate) fn pending_bytes(&self) -> u64 {
         self.layers.read().bytes()

@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use redb::ReadableTable as _;
-use service::store::{Batch, Read as _, Store as _};
+use service::store::Batch;
 use store::conformance::{self, Damageable, Home};
 use store::{Database, Engine, Files, MemoryBlobs, MemoryStore, OpenOptions, RedbStore, SledStore};
 use tempfile::TempDir;
@@ -80,32 +79,6 @@ impl Damageable for Memory {
 
 fn open(path: &Path) -> SledStore {
     SledStore::open(OpenOptions::new(path, 7, 1)).unwrap()
-}
-
-#[test]
-fn a_store_that_rests_holds_nothing_for_its_log() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    let mut small = Batch::default();
-    small.put("small", *b"value");
-    store.commit(&small).unwrap();
-    store.rest().unwrap();
-    assert!(store.log_bytes() > 0, "not worth a turn");
-    let mut large = Batch::default();
-    (0..6).for_each(|n| large.put(format!("large/{n}"), vec![n; 60_000]));
-    store.commit(&large).unwrap();
-    let until = Instant::now() + Duration::from_secs(60);
-    while store.log_bytes() > 0 {
-        assert!(Instant::now() < until, "{} bytes are left", store.log_bytes());
-        store.rest().unwrap();
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert_eq!(store.get(b"small").unwrap().unwrap(), b"value");
-    assert_eq!(store.get(b"large/3").unwrap().unwrap(), [3; 60_000]);
-    // The log that comes after is none the worse for it.
-    store.commit(&small).unwrap();
-    drop(store);
-    assert_eq!(open(folder.path()).verify().unwrap(), 7);
 }
 
 #[test]

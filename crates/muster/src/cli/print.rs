@@ -131,7 +131,13 @@ pub(super) fn yes(flag: bool) -> String {
 /// What devices say of themselves must not steer the terminal.
 pub(super) fn clean(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| {
+            if contract::text::misleads(c) {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
         .collect()
 }
 
@@ -142,5 +148,6 @@ mod tests {
     #[test]
     fn words_and_cleaning() {
         assert_eq!(clean("a\x1b[31mb\n"), "a\u{fffd}[31mb\u{fffd}");
+        assert_eq!(clean("pump-\u{202e}7"), "pump-\u{fffd}7");
     }
 }

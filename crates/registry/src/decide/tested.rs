@@ -59,7 +59,11 @@ fn asking(s: &Situation<'_>, kind: &str, m: &Tested) -> Result<Vec<String>, Faul
 }
 
 fn note(m: &Tested) -> String {
-    let detail = m.detail.chars().filter(|c| !c.is_control()).take(DETAIL_CHARS);
+    let detail = m
+        .detail
+        .chars()
+        .filter(|c| !contract::text::misleads(*c))
+        .take(DETAIL_CHARS);
     let mut note = format!("rollout {} of firmware {}", m.rollout_id, m.firmware_version);
     if !m.passed && !m.detail.is_empty() {
         note.push_str(": ");

@@ -255,7 +255,7 @@ impl World {
         for frame in released.frames {
             match frame.purpose() {
                 Purpose::Reply => replies.push(frame),
-                Purpose::Request => self.as_registry(&frame),
+                Purpose::Request if frame.topic.ends_with("/up/registry/facts") => self.as_registry(&frame),
                 Purpose::Taken | Purpose::Beacon => {}
                 _ => self.told.push(frame),
             }

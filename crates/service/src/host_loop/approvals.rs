@@ -325,7 +325,7 @@ impl<S: Service> HostLoop<S> {
         {
             return Err(absent().into());
         }
-        if ask.reason.len() > contract::limits::TEXT_CHARS || ask.reason.contains(char::is_control) {
+        if ask.reason.len() > contract::limits::TEXT_CHARS || ask.reason.contains(contract::text::misleads) {
             return Err(Refusal::invalid("reason", "a reason is one line of text").into());
         }
         let is_own = held

@@ -160,10 +160,6 @@ impl Store for Tapped {
         self.store.has_room()
     }
 
-    fn rest(&self) -> Result<(), StoreError> {
-        self.store.rest()
-    }
-
     fn epoch(&self) -> u64 {
         self.store.epoch()
     }
