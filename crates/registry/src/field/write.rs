@@ -87,7 +87,7 @@ fn notes(text: &str) -> Result<(), Refusal> {
         let message = format!("notes may have {NOTES_CHARS} characters");
         return Err(Refusal::new(Code::TooLarge, message));
     }
-    if text.contains(contract::text::misleads_in_lines) {
+    if text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t')) {
         let message = "notes have no control characters other than newline and tab";
         return Err(Refusal::invalid("", message));
     }
