@@ -60,7 +60,7 @@ async fn a_network_that_falls_silent_loses_nothing() {
         .crew
         .connect(&scene.world.endpoint(), &scene.crew.probe, "")
         .await;
-    let (begun, mut others_are) = (Instant::now(), Promptness::within(Duration::from_secs(1)));
+    let (begun, others_are) = (Instant::now(), Promptness::within(Duration::from_secs(1)));
     while begun.elapsed() < Duration::from_secs(times("FIRE_SILENCE_SECONDS", 15)) {
         // Whoever has another way in is served meanwhile.
         let standing = contract::v1::GetStanding::default();

@@ -138,7 +138,7 @@ async fn more_connections_than_may_come_wait_for_their_handshake() {
         crowd.spawn(Wire::open(port, tls.clone()));
     }
     // Whoever is in does not notice.
-    let mut others_are = Promptness::within(Duration::from_secs(3));
+    let others_are = Promptness::within(Duration::from_secs(3));
     while !crowd.is_empty() {
         let shaken = tokio::time::timeout(Duration::from_millis(500), async {
             while let Some(one) = crowd.join_next().await {

@@ -66,7 +66,7 @@ async fn a_client_that_stands_still_goes_on_and_nobody_else_notices() {
     let (mut child, acknowledged) = errand(&scene.world);
     until(&acknowledged, 10).await;
     signal(child.id(), "STOP");
-    let (frozen, mut others_are) = (Instant::now(), Promptness::within(Duration::from_secs(2)));
+    let (frozen, others_are) = (Instant::now(), Promptness::within(Duration::from_secs(2)));
     while frozen.elapsed() < Duration::from_secs(times("FIRE_FROZEN_SECONDS", FROZEN_SECONDS)) {
         let begun = Instant::now();
         others_are.took(scene.recovered(begun).await);

@@ -344,7 +344,7 @@ async fn passwords_that_are_looked_at_hold_up_nobody() {
         });
     }
     let working = async {
-        let (mut slowest, mut bob_is) = (Duration::ZERO, Promptness::within(Duration::from_secs(2)));
+        let (mut slowest, bob_is) = (Duration::ZERO, Promptness::within(Duration::from_secs(2)));
         for _ in 0..20 {
             let begun = Instant::now();
             ask(&mut bob, "registry/list", json!({})).await;

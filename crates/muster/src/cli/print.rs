@@ -112,6 +112,9 @@ pub(super) fn note(text: impl AsRef<str>) {
     let _ = writeln!(io::stderr().lock(), "muster: {}", clean(text.as_ref()));
 }
 
+/// Below this a number of milliseconds is no date but a time that something takes.
+pub(super) const YEAR_2000_MS: i64 = 946_684_800_000;
+
 /// A time as people read it, to the second; empty for 0.
 pub(super) fn time(ms: i64) -> String {
     if ms == 0 {

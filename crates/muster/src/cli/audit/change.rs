@@ -7,9 +7,6 @@ use serde_json::Value;
 
 use crate::cli::{print, words};
 
-/// Below this a number of milliseconds is no date but a time that something takes.
-const YEAR_2000_MS: i64 = 946_684_800_000;
-
 /// `devices/pump-7 owner north → south`
 pub(super) fn sentence(change: &AuditChange) -> String {
     let name = name(&change.field);
@@ -44,7 +41,7 @@ fn said(field: &str, value: &str) -> String {
 fn scalar(field: &str, value: &str) -> String {
     let ms = value.parse::<i64>().ok().filter(|_| field.ends_with("_ms"));
     match ms {
-        Some(ms) if ms >= YEAR_2000_MS => print::time(ms),
+        Some(ms) if ms >= print::YEAR_2000_MS => print::time(ms),
         Some(ms) => match u64::try_from(ms) {
             Ok(ms) => print::duration(Duration::from_millis(ms)),
             Err(_) => value.to_owned(),

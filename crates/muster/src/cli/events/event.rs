@@ -6,9 +6,6 @@ use serde_json::{Map, Value};
 
 use super::super::{print, words};
 
-/// Above it, milliseconds are a time; below, a duration.
-const YEAR_2000_MS: i64 = 946_684_800_000;
-
 /// What of a CloudEvent is looked at.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct CloudEvent {
@@ -81,7 +78,7 @@ impl CloudEvent {
 /// `stage=active`, `not_after=2027-11-25 08:36:31Z`; nothing for what says nothing.
 fn word(key: &str, value: &Value) -> Option<String> {
     match (key.strip_suffix("_ms"), milliseconds(value)) {
-        (Some(key), Some(ms)) if ms >= YEAR_2000_MS => Some(format!("{key}={}", print::time(ms))),
+        (Some(key), Some(ms)) if ms >= print::YEAR_2000_MS => Some(format!("{key}={}", print::time(ms))),
         (Some(_), Some(0)) => None,
         _ => Some(format!("{key}={}", text(value)?)),
     }

@@ -144,7 +144,7 @@ pub(super) fn configuration(listener: &Listener<'_>) -> String {
         certificate,
         key,
     } = listener;
-    let largest = contract::limits::PAYLOAD_BYTES + 4096;
+    let largest = session::Limits::default().packet_bytes;
     format!(
         "# Written by `muster policy export mosquitto`. Do not edit.\n\
          per_listener_settings false\n\
