@@ -20,6 +20,7 @@
 mod config;
 mod descriptors;
 mod entrance;
+mod farewell;
 mod mailbox;
 mod passwords;
 mod principals;
@@ -38,6 +39,7 @@ use tracing::{info, warn};
 pub use self::config::{
     EstListener, FrontDoorConfig, PrincipalListener, TlsMaterial, WallClock, WebSocketListener,
 };
+pub use self::farewell::see_out;
 use self::{entrance::Entrance, principals::Gate, router::Router, shared::Shared, tls::Handshakes};
 pub use session::{Hoard, Limits};
 

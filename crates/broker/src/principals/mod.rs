@@ -12,7 +12,6 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use rustls::ServerConfig;
 use session::{Connection, Limit, Limits, Listener, Peer, Transport};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,13 +21,13 @@ use self::task::Running;
 use crate::{
     EstListener, FrontDoorConfig, FrontDoorError, Shared,
     entrance::{Entrance, Guest, Refusals},
+    farewell::see_out,
     tls::{self, Demand, Handshakes, TlsStream},
 };
 
 /// Connections that the operating system holds until they are accepted.
 const BACKLOG: u32 = 1_024;
-/// How long, and for how many bytes, a client that is refused is listened to, so that it hears why.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// For how many bytes a stranger who is refused is listened to, so that it hears why.
 const FAREWELL_BYTES: u64 = 256 * 1024;
 
 /// A bound listener that is not open yet.
@@ -286,18 +285,10 @@ pub(crate) async fn shake(
     match tls::accept(config, stream).await {
         Ok(shaken) => Ok(shaken),
         Err((error, stream)) => {
-            see_out(stream).await;
+            see_out(stream, FAREWELL_BYTES).await;
             Err(error.to_string())
         }
     }
-}
-
-/// The reason is on its way. A socket that is closed on bytes that nobody has read is reset, and a reset may overtake
-/// the reason (RFC 9112, section 9.6): so what the client has sent meanwhile is read, until it has hung up or for a moment.
-async fn see_out(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
-    let _ = stream.shutdown().await;
-    let mut rest = (&mut stream).take(FAREWELL_BYTES);
-    let _ = tokio::time::timeout(FAREWELL, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
 }
 
 fn refused(address: SocketAddr, why: &str) {

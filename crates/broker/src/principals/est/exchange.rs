@@ -18,10 +18,11 @@ use tokio::{
 };
 
 use super::{
-    super::see_out,
+    super::FAREWELL_BYTES,
     question::{self, Question},
     reply::Reply,
 };
+use crate::farewell::see_out;
 
 /// Bytes of a request's head.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -55,7 +56,7 @@ impl Exchange {
         let served = Box::pin(async move {
             match serving.without_shutdown().await {
                 // It may be in the midst of a body that nobody wants.
-                Ok(parts) => see_out(parts.io.into_inner()).await,
+                Ok(parts) => see_out(parts.io.into_inner(), FAREWELL_BYTES).await,
                 Err(error) => tracing::debug!(%error, "an EST connection broke"),
             }
         });

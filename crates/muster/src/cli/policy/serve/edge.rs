@@ -3,6 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use broker::see_out;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
@@ -33,6 +34,8 @@ const CONNECTIONS: usize = 256;
 /// A certificate and a topic, with room.
 const BODY_BYTES: usize = 128 * 1024;
 const HEAD_BYTES: usize = 16 * 1024;
+/// For how many bytes whoever is refused is listened to, so that it hears why.
+const FAREWELL_BYTES: u64 = 4 * 1024 * 1024;
 /// How long a head may take, and how long a connection may be idle.
 const HEAD_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the rest of a request and its answer may take, and a handshake.
@@ -120,8 +123,10 @@ impl Edge {
             .header_read_timeout(HEAD_PATIENCE)
             .max_buf_size(HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service);
-        if let Err(error) = served.await {
-            tracing::debug!(%error, "a connection broke");
+        match served.without_shutdown().await {
+            // It may be in the midst of a body that nobody wants.
+            Ok(parts) => see_out(parts.io.into_inner(), FAREWELL_BYTES).await,
+            Err(error) => tracing::debug!(%error, "a connection broke"),
         }
     }
 
