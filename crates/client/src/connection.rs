@@ -1,6 +1,12 @@
 //! What a connected principal can do.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use contract::{
@@ -25,6 +31,8 @@ use crate::{
 
 /// Pause before a full queue is tried again.
 const FULL: Duration = Duration::from_millis(10);
+/// How long a client that leaves tries to say so.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A message that is no reply: an event, a replayed event, a push.
 #[derive(Debug, Clone)]
@@ -51,6 +59,7 @@ pub struct Client {
     pub(crate) subscriptions: Arc<Mutex<Subscriptions>>,
     connections: watch::Receiver<u64>,
     trouble: watch::Receiver<Option<Trouble>>,
+    leaving: Arc<AtomicBool>,
     patience: Duration,
 }
 
@@ -110,6 +119,7 @@ impl Client {
             subscriptions: Arc::new(Mutex::new(Subscriptions::with(own_down))),
             connections: connections.clone(),
             trouble: trouble.clone(),
+            leaving: Arc::default(),
             patience: options.patience,
         };
         let keeper = Keeper::new(client.clone(), up, failed, deliver, options.backoff);
@@ -229,10 +239,20 @@ impl Client {
         self.trouble.clone()
     }
 
-    /// Leaves.
+    /// Leaves for good: returns when that is said, or when it cannot be.
     pub async fn disconnect(&self) {
-        self.line.leave().await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.leaving.store(true, Ordering::Relaxed);
+        let mut connections = self.connections.clone();
+        let said = async {
+            self.line.leave().await;
+            while connections.changed().await.is_ok() {}
+        };
+        let _ = tokio::time::timeout(GOODBYE, said).await;
+    }
+
+    /// Whether it wants no other connection once this one is gone.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 
     /// Sends a subscription, as soon as there is room.
@@ -298,5 +318,77 @@ struct Forget<'a>(&'a Mutex<Pending>, &'a Bytes);
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
         self.0.lock().forget(self.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::{
+        backoff::Backoff,
+        line::{Ear, Met, Soon},
+    };
+
+    /// A line whose server is killed as the client says that it leaves.
+    #[derive(Default)]
+    struct Dying(Arc<Notify>);
+
+    impl Line for Dying {
+        fn publish(&self, _: &Bytes, _: &str, _: &Bytes) -> Result<(), Unsaid> {
+            Ok(())
+        }
+
+        fn subscribe(&self, _: &str) -> Result<(), Unsaid> {
+            Ok(())
+        }
+
+        fn leave(&self) -> Soon<'_, ()> {
+            self.0.notify_one();
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    impl Ear for Dying {
+        fn next(&mut self) -> Soon<'_, Met> {
+            Box::pin(async {
+                self.0.notified().await;
+                Met::Lost {
+                    why: "reset".into(),
+                    cause: Cause::Network,
+                }
+            })
+        }
+
+        fn forget(&mut self) {}
+    }
+
+    #[tokio::test]
+    async fn whoever_leaves_as_the_line_is_lost_does_not_come_back() {
+        let (up, connections) = watch::channel(0);
+        let (failed, trouble) = watch::channel(None);
+        let (deliver, _inbox) = mpsc::unbounded_channel();
+        let (who, root): (Principal, _) = ("devices/pump-7".parse().unwrap(), Root::default());
+        let dying = Dying::default();
+        let own_down = root.down_filter(&who);
+        let client = Client {
+            who,
+            root,
+            line: Arc::new(Dying(dying.0.clone())),
+            network: Arc::new(Internet),
+            pending: Arc::default(),
+            subscriptions: Arc::new(Mutex::new(Subscriptions::with(own_down))),
+            connections,
+            trouble,
+            leaving: Arc::default(),
+            patience: Duration::ZERO,
+        };
+        let pause = Duration::from_millis(1);
+        let keeper = Keeper::new(client.clone(), up, failed, deliver, Backoff::new(pause, pause));
+        let keeping = tokio::spawn(keeper.keep(Box::new(dying)));
+        client.disconnect().await;
+        let ended = tokio::time::timeout(Duration::from_secs(10), keeping).await;
+        ended.expect("it wants no other line").unwrap();
     }
 }

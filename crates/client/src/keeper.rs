@@ -49,11 +49,14 @@ impl Keeper {
                 Met::Left => break,
                 Met::Lost { why, cause } => {
                     self.on_loss(why, cause, &mut *ear);
-                    if self.is_alone() {
+                    if self.wants_no_other() {
                         break;
                     }
                     let chance = chance(&*self.client.network);
                     tokio::time::sleep(self.backoff.pause(chance)).await;
+                    if self.wants_no_other() {
+                        break;
+                    }
                 }
                 met => self.on_met(met),
             }
@@ -63,6 +66,12 @@ impl Keeper {
         }
         self.client.pending.lock().close();
         self.client.subscriptions.lock().close();
+    }
+
+    /// A connection that was lost is made again, but not for those who were leaving: whoever has come in their place
+    /// would be put out.
+    fn wants_no_other(&self) -> bool {
+        self.client.is_leaving() || self.is_alone()
     }
 
     /// Nobody holds the client or the inbox any more.
