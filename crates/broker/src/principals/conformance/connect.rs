@@ -153,9 +153,9 @@ async fn whoever_is_silent_for_one_and_a_half_keep_alives_is_let_go() {
         let mut connect = device(v5).packet();
         connect[10..12].copy_from_slice(&1u16.to_be_bytes());
         let mut client = server.dial(v5).await;
+        let began = std::time::Instant::now();
         client.say(&connect).await;
         client.hear().await;
-        let began = std::time::Instant::now();
         let got = client.end().await;
         assert!(began.elapsed() > Duration::from_millis(1_200));
         assert_eq!(last_reason(&got), v5.then_some(0x8D));
