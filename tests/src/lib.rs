@@ -29,6 +29,7 @@ mod manufacturer;
 pub mod mqtt;
 pub mod pages;
 mod parts;
+mod ports;
 pub mod power;
 mod preload;
 mod process;
@@ -49,7 +50,8 @@ pub use files::{cargo_output, muster, muster_program, repository, write_identity
 pub use in_turn::{agent, kill_in_turn};
 pub use load::{Journal, Load};
 pub use manufacturer::Manufacturer;
-pub use parts::{PARTS, Parts, free_port};
+pub use parts::{PARTS, Parts};
+pub use ports::free_port;
 pub use process::{Process, signal};
 pub use scene::Scene;
 pub use server::Server;

@@ -1,6 +1,6 @@
 //! An installation whose front door and services run in processes of their own.
 
-use std::{collections::BTreeMap, net::TcpListener, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use crate::process::Process;
 
@@ -88,10 +88,4 @@ impl Parts {
     pub fn past(&self) -> &str {
         &self.past
     }
-}
-
-/// A port that is free now.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }

@@ -10,6 +10,7 @@ use contract::{
 
 use crate::{
     files::{muster, write_identity},
+    ports::free_port,
     server::Server,
 };
 
@@ -54,7 +55,7 @@ impl World {
         let mut world = World {
             folder,
             server: None,
-            port: 0,
+            port: free_port(),
             settings,
         };
         world.start().await;
@@ -66,7 +67,7 @@ impl World {
         let mut world = World {
             folder,
             server: None,
-            port,
+            port: if port == 0 { free_port() } else { port },
             settings: Vec::new(),
         };
         world.start().await;
@@ -91,9 +92,7 @@ impl World {
             .iter()
             .map(|(k, v)| (k.as_str(), v.as_str()))
             .collect();
-        let server = Server::start(self.folder.path(), self.port, &settings)?;
-        self.port = server.principals.port();
-        self.server = Some(server);
+        self.server = Some(Server::start(self.folder.path(), self.port, &settings)?);
         Ok(())
     }
 

@@ -37,9 +37,10 @@ impl Page {
 
     /// With another port of the page's on one that is free.
     pub(crate) fn elsewhere(self, port: &str) -> Page {
-        assert!(self.text.contains(port));
+        let (there, here) = (format!(":{port}"), format!(":{}", free_port()));
+        assert!(self.text.contains(&there));
         Page {
-            text: self.text.replace(port, &free_port().to_string()),
+            text: self.text.replace(&there, &here),
             ..self
         }
     }

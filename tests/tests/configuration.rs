@@ -170,12 +170,7 @@ fn a_bad_command_line_is_a_usage_error() {
 #[test]
 fn nobody_listening_is_unavailable() {
     let folder = installation();
-    // A port that was free a moment ago.
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let server = free.to_string();
+    let server = format!("127.0.0.1:{}", world::free_port());
     let begun = Instant::now();
     run(folder.path(), &["--server", &server, "device", "list"]).with(6, &[&server]);
     assert!(begun.elapsed() < Duration::from_secs(15));

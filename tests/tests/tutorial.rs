@@ -4,13 +4,12 @@
 use std::{
     fmt::Write,
     fs::File,
-    net::TcpListener,
     os::unix::process::CommandExt,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use world::{cargo_output, pages, repository};
+use world::{cargo_output, free_port, pages, repository};
 
 /// How long the whole of it may take.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -484,7 +483,7 @@ fn an_installation_is_operated_as_its_page_says() {
         assert!(page.contains(there), "the page does not name {there}");
         page.replace(there, here)
     });
-    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = || format!("127.0.0.1:{}", free_port());
     let ports = format!(
         "export MUSTER_LISTEN__PRINCIPALS={} MUSTER_LISTEN__SERVICES={} MUSTER_LISTEN__HTTP={}\n",
         free(),
@@ -578,11 +577,10 @@ fn typed_after(before: &str, blocks: &[String]) -> String {
 /// A page with an address on a port that is free.
 fn elsewhere(page: String, address: &str) -> String {
     assert!(page.contains(address), "the page does not name {address}");
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let page = page.replace(address, &free.to_string());
+    let free = free_port().to_string();
     // A program is given its host and its port one by one.
     let port = address.rsplit_once(':').unwrap().1;
-    page.replace(port, &free.port().to_string())
+    page.replace(port, &free)
 }
 
 /// One script of them, as in one shell.
