@@ -1,6 +1,10 @@
 //! An installation, its people and its devices.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use client::{Client, Endpoint, Identity, Inbox, Options};
 use contract::{
@@ -31,6 +35,7 @@ pub struct World {
     server: Option<Server>,
     port: u16,
     settings: Vec<(String, String)>,
+    admins: AtomicUsize,
 }
 
 impl World {
@@ -57,6 +62,7 @@ impl World {
             server: None,
             port: free_port(),
             settings,
+            admins: AtomicUsize::new(0),
         };
         world.start().await;
         world
@@ -69,6 +75,7 @@ impl World {
             server: None,
             port: if port == 0 { free_port() } else { port },
             settings: Vec::new(),
+            admins: AtomicUsize::new(0),
         };
         world.start().await;
         world
@@ -130,10 +137,15 @@ impl World {
         Identity::from_pem(&read("certificate.pem"), &read("key.pem"), &read("roots.pem")).unwrap()
     }
 
-    /// The first operator, connected.
+    /// The first operator, connected. Each time under another client id: one who was connected before a restart
+    /// comes back after it, and would put the new one out.
     pub async fn admin(&self) -> Person {
-        self.connect(&self.identity(&self.folder().join("people/admin")), "")
-            .await
+        let suffix = match self.admins.fetch_add(1, Ordering::Relaxed) {
+            0 => String::new(),
+            before => format!("after-{before}"),
+        };
+        let admin = self.identity(&self.folder().join("people/admin"));
+        self.connect(&admin, &suffix).await
     }
 
     /// Connects with an identity.

@@ -329,6 +329,8 @@ async fn a_ca_of_another_kind_signs(first: &str, next: &str, device: pki::KeyKin
         ..v1::Sign::default()
     };
     let signed: v1::Signed = renewing.ask(ServiceName::Provisioning, "renew", &request).await;
+    // Else it would come back and put out the next that comes.
+    renewing.client.disconnect().await;
     let renewed = Identity::from_pem(&signed.certificate, &key, &world.roots()).unwrap();
     assert!(gets_in(&world, &renewed).await, "{device:?} under {next}");
     std::fs::write(world.folder().join("device.pem"), &signed.certificate).unwrap();
