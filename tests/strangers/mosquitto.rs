@@ -174,7 +174,7 @@ impl Mosquitto {
     /// Subscribes to what it may not; what the program says when it gives up.
     pub(crate) fn is_refused(&self, client_id: &str, filter: &str) -> bool {
         let mut command = self.command("mosquitto_sub", client_id);
-        let (_, said) = within(command.args(["-t", filter, "-W", "5"]), PATIENCE);
+        let (_, said) = within(command.args(["-t", filter, "-W", "50"]), PATIENCE);
         said.contains("All subscription requests were denied") || said.contains("Subscribed (mid: 1): 135")
     }
 }

@@ -8,7 +8,7 @@ const fs = require("node:fs");
 const path = require("node:path");
 const mqtt = require("mqtt");
 
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;
 const [version, port, folder, device] = process.argv.slice(2);
 const v5 = version === "5";
 let failed = 0;

@@ -14,7 +14,7 @@ import time
 
 import paho.mqtt.client as mqtt
 
-PATIENCE = 15
+PATIENCE = 60
 failed = []
 
 

@@ -11,7 +11,7 @@ use world::World;
 use crate::wire;
 
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Requests that wait for the network.
 const QUEUE: usize = 16;
 

@@ -12,7 +12,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use crate::wire::{self, Packet};
 
 /// How long an answer may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One connection. What is sent is masked with zeros.
 pub(crate) struct WebSocket {

@@ -11,7 +11,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// How long an answer may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// TLS with the certificate and key in a folder, or with none.
 pub(crate) fn tls(roots: &str, identity: Option<&Path>) -> Arc<ClientConfig> {

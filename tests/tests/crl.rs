@@ -9,7 +9,7 @@ use std::{
 use world::World;
 
 /// A revocation is in the list half a second later; the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a shell says in the installation's folder, and whether all went well.
 fn sh(world: &World, script: &str) -> (bool, String) {

@@ -167,14 +167,12 @@ async fn more_connections_than_may_come_wait_for_their_handshake() {
 async fn insist(port: u16, tls: Arc<ClientConfig>, end: Instant) -> (u32, u32, Option<Wire>) {
     let (mut in_all, mut refused, mut held) = (0, 0, None::<Wire>);
     while Instant::now() < end {
-        if let Some(wire) = &mut held
-            && let Err(why) = wire.next().await
-            && why != "nothing in time"
-        {
+        if let Some(wire) = &mut held {
+            let parted = tokio::time::timeout_at(end.into(), async { while wire.next().await.is_ok() {} });
+            if parted.await.is_err() {
+                break;
+            }
             held = None;
-        }
-        if held.is_some() {
-            continue;
         }
         match enter(port, &tls, &wire::connect("probe:twin")).await {
             (wire, 0) => {

@@ -127,7 +127,7 @@ async fn mosquitto_leaves_a_session_and_comes_back() {
 }
 
 async fn until_temperature(admin: &Person, id: &str, expected: f64) {
-    for _ in 0..100 {
+    for _ in 0..1_200 {
         let request = v1::ShowStatus {
             device_id: id.into(),
             ..v1::ShowStatus::default()
