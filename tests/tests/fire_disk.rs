@@ -72,8 +72,13 @@ async fn a_disk_that_fails_syncs_loses_nothing_that_was_acknowledged() {
 }
 
 async fn nothing_is_acknowledged(scene: &Scene, _begun: Instant) {
-    // What had been synced before may still be told.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // What had been synced before may still be told, which ends.
+    let (begun, mut told) = (Instant::now(), u64::MAX);
+    while told != scene.load.acknowledged() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it goes on: {told}");
+        told = scene.load.acknowledged();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
     let before = scene.load.acknowledged();
     tokio::time::sleep(Duration::from_secs(3)).await;
     let after = scene.load.acknowledged();

@@ -122,12 +122,12 @@ async fn a_short_lived_certificate_is_replaced_while_devices_stay_connected() {
     assert_eq!(renewed["serial"], second.serial_hex.as_str());
     assert_eq!(second.hosts, first.hosts);
     assert_ne!(second.key_fingerprint_sha256, first.key_fingerprint_sha256);
-    assert!(status(&world, &first.serial_hex).contains("retired"));
+    until_status(&world, &first.serial_hex, "retired").await;
 
     // Nobody asks for this one.
     let third = shown_after(&world, &second.serial_hex).await;
     until_status(&world, &third.serial_hex, "active").await;
-    assert!(status(&world, &second.serial_hex).contains("retired"));
+    until_status(&world, &second.serial_hex, "retired").await;
     let asked = v1::GetAuthorities::default();
     let _: v1::Authorities = pump.ask(ServiceName::Provisioning, "authorities", &asked).await;
     assert_eq!(address(&world, "pump-7"), from, "it was never disconnected");

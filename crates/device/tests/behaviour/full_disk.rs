@@ -70,7 +70,7 @@ async fn what_it_is_told_while_it_asks_is_asked_for_again() {
     let settings = world.settings("pump-7");
     fs::create_dir_all(&settings.folder).unwrap();
     fill(&settings.folder, "update.json");
-    world.state.lock().late = Duration::from_secs(3);
+    world.state.lock().late = Duration::from_secs(8);
     let pump = Pump::start(&settings, &watch).await;
     world.until("it asks", |s| s.asked == 1).await;
     let image = image(3, 9_000);

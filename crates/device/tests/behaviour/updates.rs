@@ -209,7 +209,8 @@ async fn what_may_not_be_installed_is_refused() {
 async fn called_off_in_time_it_is_not_installed() {
     let (world, watch) = (World::new().await, Watch::default());
     let settings = world.settings("pump-7");
-    let image = image(3, 60 * KIB);
+    // So much that it is called off in time on a busy machine too.
+    let image = image(3, 400 * KIB);
     world.state.lock().slow = Duration::from_millis(50);
     world.assign("pump-7", &release("r1", 3, &image), &image);
     let pump = Pump::start(&settings, &watch).await;
