@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
+    net::{IpAddr, UdpSocket},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -19,6 +20,11 @@ struct Heard {
 
 /// Asks by curl; a folder holds the certificate to be shown.
 fn curl(world: &World, shown: Option<&Path>, path: &str, arguments: &[&str]) -> Heard {
+    let address = world.server().est.unwrap().to_string();
+    curl_at(world, &address, shown, path, arguments)
+}
+
+fn curl_at(world: &World, address: &str, shown: Option<&Path>, path: &str, arguments: &[&str]) -> Heard {
     let folder = tempfile::tempdir().unwrap();
     let (head, body) = (folder.path().join("head"), folder.path().join("body"));
     let mut command = Command::new("curl");
@@ -29,7 +35,6 @@ fn curl(world: &World, shown: Option<&Path>, path: &str, arguments: &[&str]) -> 
         command.arg("--cert").arg(shown.join("certificate.pem"));
         command.arg("--key").arg(shown.join("key.pem"));
     }
-    let address = world.server().est.unwrap();
     command.args(arguments).arg(format!("https://{address}{path}"));
     let output = command.output().unwrap();
     assert!(
@@ -259,6 +264,66 @@ async fn who_waits_for_an_operator_is_told_when_to_come_again() {
     muster(&world, &["cert", "admit", "pump-1", "--yes"]);
     let certificate = certificates(&pump, &enrol(&world, Some(&yard), "simpleenroll", &csr, &[]));
     keep(&world, &pump, &certificate);
+}
+
+/// An address of this machine that is not loopback: what would be asked from there. Nothing is sent.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("198.51.100.1:9").ok()?;
+    let own = socket.local_addr().ok()?.ip();
+    (!own.is_loopback()).then_some(own)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs curl and openssl; tests/run installs them"]
+async fn an_address_that_enrols_too_fast_is_told_when_to_come_again() {
+    let Some(own) = own_address() else {
+        println!("this machine has no address but loopback; not tried");
+        return;
+    };
+    let settings = [
+        ("MUSTER_LISTEN__EST", "0.0.0.0:0"),
+        ("MUSTER_LIMITS__ENROLMENTS_PER_ADDRESS", "2"),
+    ];
+    let world = World::with(&settings).await;
+    let admin = world.admin().await;
+    let line = world.claim(&admin, "line", 9).await;
+    let port = world.server().est.unwrap().port();
+    let (here, there) = (
+        format!("localhost:{port}"),
+        format!("localhost:{port}:{own}:{port}"),
+    );
+    let enrol = |id: &str, more: &[&str]| {
+        let csr = request(&world.folder().join(id), id);
+        let kind = "Content-Type: application/pkcs10";
+        let arguments = [&["-H", kind, "--data-binary", &csr], more].concat();
+        curl_at(
+            &world,
+            &here,
+            Some(&line),
+            "/.well-known/est/simpleenroll",
+            &arguments,
+        )
+    };
+    for (id, expected) in [("pump-1", 200), ("pump-2", 200), ("pump-3", 429)] {
+        registered(&world, &admin, id).await;
+        let heard = enrol(id, &["--connect-to", &there]);
+        assert_eq!(heard.status, expected, "{heard:?}");
+        let again = heard
+            .head
+            .lines()
+            .find_map(|line| line.strip_prefix("retry-after: "));
+        let again = again.map(|seconds| seconds.parse::<u64>().unwrap());
+        assert_eq!(
+            again.is_some_and(|s| (1..=60).contains(&s)),
+            expected == 429,
+            "{heard:?}"
+        );
+    }
+    let met = muster(&world, &["broker", "limits", "--met"]);
+    assert!(met.contains("enrolments_per_address"), "{met}");
+    // The machine itself has no share of its own.
+    assert_eq!(enrol("pump-3", &[]).status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

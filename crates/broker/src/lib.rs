@@ -59,9 +59,12 @@ pub enum FrontDoorError {
         /// What the operating system says.
         why: String,
     },
-    /// The server's certificate, key or roots do not fit.
+    /// The roots or the issuing CAs' certificates do not fit.
     #[error("the server's TLS files do not fit: {0}")]
     Tls(String),
+    /// The server's own certificate or key cannot be used, or one is not the other's.
+    #[error("the server's TLS files do not fit: {0}")]
+    OwnCertificate(String),
     /// The router's thread ended, or lost a message.
     #[error("the router failed: {0}")]
     Router(String),

@@ -128,6 +128,9 @@ impl Shared {
         metrics::counter!("muster_delivered_total").absolute(status.counts.delivered);
         metrics::counter!("muster_data_total").absolute(status.counts.handed_out);
         metrics::counter!("muster_stray_frames_total").absolute(status.counts.strays);
+        for (limit, met) in &status.met {
+            metrics::counter!("muster_limits_met_total", "limit" => *limit).absolute(*met);
+        }
         for (service, linked, waiting) in &status.lanes {
             let service = service.word();
             metrics::gauge!("muster_service_linked", "service" => service).set(f64::from(u8::from(*linked)));

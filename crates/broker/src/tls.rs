@@ -58,15 +58,20 @@ fn server_config(
     clients: Arc<ClientVerifier>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<ServerConfig, FrontDoorError> {
-    let chain = certificates("the server's certificate", &material.server_chain_pem)?;
+    let own = |what: &str, error: &dyn std::fmt::Display| {
+        FrontDoorError::OwnCertificate(format!("{what}: {error}"))
+    };
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(material.server_chain_pem.as_bytes()).collect();
+    let chain = chain.map_err(|e| own("the server's certificate", &e))?;
     let key = PrivateKeyDer::from_pem_slice(material.server_key_pem.as_bytes());
-    let key = key.map_err(|e| unfit("the server's key", &e))?;
+    let key = key.map_err(|e| own("the server's key", &e))?;
     let mut config = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|e| unfit("TLS", &e))?
         .with_client_cert_verifier(clients)
         .with_single_cert(chain, key)
-        .map_err(|e| unfit("the server's certificate and key", &e))?;
+        .map_err(|e| own("the server's certificate and key", &e))?;
     // A resumed session would skip the client's certificate: a revoked one would come back.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

@@ -17,10 +17,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     exit::{Exit, Failure},
-    folder::{Folder, read_text, write_public},
+    folder::{Folder, or_hint, read_text, write_public},
 };
 
 const REGISTER: &str = "authorities.json";
+/// What to do where the roots' file is lost: it is no secret.
+const ROOT_LOST: &str =
+    "put a copy back: the file `roots.pem` of each person below `people/` and of each device is one";
+/// What to do where an issuing CA's certificate is lost: it is no secret either.
+const ISSUING_LOST: &str = "put a copy back from a backup, or make it of the second certificate of `pki/server.pem`, or of one \
+                            that this CA issued, followed by `pki/root.pem`";
 /// More than any rollover needs; each costs a revocation list.
 const MOST: usize = 8;
 
@@ -226,10 +232,17 @@ pub(crate) fn certificate(folder: &Folder, id: &str) -> Result<IssuingCertificat
     Err(Failure::usage(message).into())
 }
 
+/// The roots that are trusted, PEM.
+pub(crate) fn roots(folder: &Folder) -> Result<String> {
+    let path = folder.pki("root.pem");
+    or_hint(read_text(&path), &path, ROOT_LOST)
+}
+
 fn certificate_at(folder: &Folder, name: &str) -> Result<IssuingCertificate> {
     let path = folder.pki(name);
-    let roots = read_text(&folder.pki("root.pem"))?;
-    IssuingCertificate::read(&read_text(&path)?, &roots)
+    let roots = roots(folder)?;
+    let chain = or_hint(read_text(&path), &path, ISSUING_LOST)?;
+    IssuingCertificate::read(&chain, &roots)
         .map_err(|error| Failure::usage(format!("{} cannot be used: {error}", path.display())).into())
 }
 

@@ -109,6 +109,14 @@ pub fn read_text(path: &Path) -> Result<String> {
     Ok(fs::read_to_string(path).map_err(|error| unreadable(path, &error))?)
 }
 
+/// What was read; of a file that is not there, with what to do.
+pub(crate) fn or_hint<T>(read: Result<T>, path: &Path, hint: &str) -> Result<T> {
+    read.map_err(|error| match path.exists() {
+        true => error,
+        false => Failure::usage(format!("{error:#}; {hint}")).into(),
+    })
+}
+
 /// A file that was named and is not there, or not ours, or no text, is a mistake of whoever named it; a disk
 /// that fails is not.
 fn unreadable(path: &Path, error: &io::Error) -> Failure {

@@ -300,8 +300,13 @@ pub(crate) fn protection(passphrase: Option<&Zeroizing<String>>) -> Protection<'
 
 /// What the server's certificate names. Of this machine's own names only those that the CA may name.
 fn server_hosts(plans: &Plans, names: &NameLimits) -> Result<Vec<Host>, Failure> {
+    permitted_hosts(&plans.hosts, names)
+}
+
+/// The same of names and addresses as people write them.
+pub(crate) fn permitted_hosts(named: &[String], names: &NameLimits) -> Result<Vec<Host>, Failure> {
     let mut hosts = Vec::new();
-    for text in &plans.hosts {
+    for text in named {
         let host = parsed_host(text)?;
         match names.forbid(&host) {
             false => hosts.push(host),
@@ -322,16 +327,9 @@ fn parsed_host(text: &str) -> Result<Host, Failure> {
 
 fn certify_server(folder: &Folder, plans: &Plans, by: &Authorities, now: i64) -> Result<IssuedCertificate> {
     let hosts = server_hosts(plans, &by.issuing.names())?;
-    let subject = Subject::new(&plans.site, SubjectKind::Service, ServiceName::FrontDoor.word())?;
     let key = pki::generate_key(KeyKind::P256)?;
-    let issued = issue(
-        &by.issuing,
-        Profile::Server { hosts },
-        subject,
-        &key,
-        now,
-        SERVER_LIFETIME_MS,
-    )?;
+    let lifetime_ms = SERVER_LIFETIME_MS;
+    let issued = sign_server(&by.issuing, &plans.site, hosts, (&key, now, lifetime_ms))?;
     write_secret(&folder.pki("server.key"), key.as_bytes())?;
     write_public(&folder.pki("server.pem"), chain(&by.issuing, &issued).as_bytes())?;
     Ok(issued)
@@ -345,6 +343,24 @@ fn certify_operator(folder: &Folder, plans: &Plans, by: &Authorities, now: i64) 
     write_public(&file("certificate.pem"), chain(&by.issuing, &issued).as_bytes())?;
     write_public(&file("roots.pem"), by.roots_pem.as_bytes())?;
     Ok(issued)
+}
+
+/// Certifies the server's key without asking anybody: for the first one, and when it is lost.
+pub(crate) fn sign_server(
+    issuing: &Authority,
+    site: &str,
+    hosts: Vec<Host>,
+    (key_pem, now, lifetime_ms): (&str, i64, u64),
+) -> Result<IssuedCertificate> {
+    let subject = Subject::new(site, SubjectKind::Service, ServiceName::FrontDoor.word())?;
+    issue(
+        issuing,
+        Profile::Server { hosts },
+        subject,
+        key_pem,
+        now,
+        lifetime_ms,
+    )
 }
 
 /// Certifies an operator's key without asking anybody: for the first one, and when all others are lost.

@@ -1,4 +1,4 @@
-//! Getting back in when every admin's certificate is lost.
+//! Getting back in when every admin's certificate is lost, or the server's own.
 //!
 //! Whoever can read the issuing CA's key and write the services' databases could do all this by hand; here it
 //! is done by the services' own decisions, so that it stands in their event logs as done by
@@ -25,7 +25,7 @@ use crate::{
     exit::{Exit, Failure},
     folder::demand_owner,
     init,
-    up::{keys, services},
+    up::{keys, server_files, services},
 };
 
 /// Who it was, in the events.
@@ -67,6 +67,57 @@ pub fn operator(config: &Config, id: &Id, key_pem: &str) -> Result<Recovered> {
     })
 }
 
+/// A new certificate of the server.
+pub struct RecoveredServer {
+    /// The certificate; it is in its place.
+    pub issued: IssuedCertificate,
+    /// The names and addresses that it is for.
+    pub hosts: Vec<String>,
+}
+
+/// Gives the server another key and certificate for these names and addresses; without any, for those of the one that is
+/// there. It is recorded before it is in its place.
+pub fn server(config: &Config, named: &[String]) -> Result<RecoveredServer> {
+    demand_started(config, ServiceName::Provisioning)?;
+    demand_owner(&config.folder.pki(""))?;
+    let certificates = open(config, ServiceName::Provisioning)?;
+    let authority = Arc::new(keys::issuing(config)?);
+    let clock = SystemClock::default();
+    let now = clock.now().wall_ms;
+    let hosts = init::permitted_hosts(&names(config, named)?, &authority.names())?;
+    let provisioning = services::provisioning(config, Issuers::new(authority.clone(), Vec::new()))?;
+    let provisioning = offline(config, provisioning, &*certificates, &clock);
+    let lifetime_ms = config.server_lifetime.as_millis() as u64;
+    let mut certified = None;
+    server_files::replace(&config.folder, |key| {
+        let issued = init::sign_server(&authority, &config.site, hosts.clone(), (key, now, lifetime_ms))?;
+        let record = init::record(Kind::Service, ServiceName::FrontDoor.word(), &issued);
+        decide(&provisioning, "record", &record)?;
+        let chain = init::chain(&authority, &issued);
+        certified = Some(issued);
+        Ok(chain)
+    })?;
+    Ok(RecoveredServer {
+        issued: certified.context("nothing was certified")?,
+        hosts: hosts.iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn names(config: &Config, named: &[String]) -> Result<Vec<String>, Failure> {
+    if !named.is_empty() {
+        return Ok(named.to_vec());
+    }
+    let served = server_files::served_hosts(&config.folder);
+    if served.is_empty() {
+        let message = format!(
+            "{} does not say under which names devices reach the server: give --host NAME for each",
+            config.folder.pki("server.pem").display()
+        );
+        return Err(Failure::usage(message));
+    }
+    Ok(served)
+}
+
 /// An installation that never ran has no admin but the one that its set-up left.
 fn demand_started(config: &Config, name: ServiceName) -> Result<(), Failure> {
     let database = services::database(config, name);
@@ -74,7 +125,7 @@ fn demand_started(config: &Config, name: ServiceName) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!(
-        "there is no {}: this installation has never run, so the certificate that `muster init` made is the one to use",
+        "there is no {}: this installation has never run, so what `muster init` made is what there is to use",
         database.display()
     );
     Err(Failure::new(Exit::NotFound, message))

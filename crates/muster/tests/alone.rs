@@ -188,6 +188,76 @@ fn a_file_that_is_not_as_it_should_be_is_a_mistake_of_the_configuration() {
 }
 
 #[test]
+fn a_server_whose_key_or_certificate_is_lost_gets_another_and_nothing_else_changes() {
+    let mut installation = Installation::new(&[], &["--host", "muster.example.com"]);
+    installation.fails(&["recover", "server", "--yes"], 3, &["has never run"]);
+    installation.start();
+    installation.good(&["device", "register", "pump-7"]);
+    installation.fails(&["recover", "server", "--yes"], 4, &["while Muster is stopped"]);
+    installation.stop();
+    let [key, chain] = ["pki/server.key", "pki/server.pem"].map(|name| installation.path(name));
+    let own = fs::read_to_string(&chain).unwrap();
+
+    let way_back = "`muster recover server` makes another";
+    let other = installation.path("people/admin/key.pem");
+    for (unfit, words) in [
+        (None, "server.key: No such file"),
+        (Some(&b"\xff\xfe"[..]), "no PEM"),
+        (Some(b"nothing\n"), "the server's key: "),
+        (Some(&fs::read(&other).unwrap()), "KeyMismatch"),
+    ] {
+        match unfit {
+            None => fs::remove_file(&key).unwrap(),
+            // The mode of a key that is there stays.
+            Some(bytes) => fs::write(&key, bytes).unwrap(),
+        }
+        installation.fails(&["up"], 2, &[words, way_back]);
+        installation.fails(&["recover", "server"], 2, &["--yes"]);
+        let said = installation.good(&["recover", "server", "--yes"]);
+        assert!(said.contains("muster.example.com, localhost"), "{said}");
+        assert_ne!(fs::read_to_string(&chain).unwrap(), own);
+    }
+    for unfit in [None, Some(""), Some("nothing")] {
+        match unfit {
+            None => fs::remove_file(&chain).unwrap(),
+            Some(text) => fs::write(&chain, text).unwrap(),
+        }
+        installation.fails(&["up"], 2, &["server", way_back]);
+        installation.fails(&["recover", "server", "--yes"], 2, &["server.pem", "--host"]);
+        let typed = ["recover", "server", "--host", "192.0.2.7", "--yes"];
+        assert!(installation.good(&typed).contains("192.0.2.7, localhost"));
+    }
+    installation.has_the_device();
+
+    // The others are no secrets, and each says where a copy is.
+    let root = installation.path("pki/root.pem");
+    fs::remove_file(&root).unwrap();
+    installation.fails(&["up"], 2, &["root.pem", "`roots.pem`"]);
+    fs::copy(installation.path("people/admin/roots.pem"), &root).unwrap();
+    let issuing = installation.path("pki/issuing.pem");
+    let kept = fs::read(&issuing).unwrap();
+    fs::remove_file(&issuing).unwrap();
+    installation.fails(
+        &["up"],
+        2,
+        &["issuing.pem", "second certificate of `pki/server.pem`"],
+    );
+    fs::write(&issuing, kept).unwrap();
+    installation.start();
+    let certificates = installation.good(&["cert", "list", "--kind", "service"]);
+    assert_eq!(certificates.matches("front-door").count(), 8, "{certificates}");
+    let events = [
+        "events",
+        "--service",
+        "provisioning",
+        "--from-start",
+        "--replay-only",
+    ];
+    let told = installation.good(&[&events[..], &["--filter", "certificates/+/issued"]].concat());
+    assert_eq!(told.matches("by services/recovery").count(), 7, "{told}");
+}
+
+#[test]
 fn a_server_whose_words_nobody_reads_serves_on() {
     let mut installation = alone();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -26,6 +26,7 @@ mod cause;
 mod connection;
 mod directory;
 mod door;
+mod enrolments;
 mod facts;
 mod judge;
 mod lane;

@@ -41,6 +41,10 @@ pub struct Limits {
     pub claims_per_id: usize,
     /// Connections of claims at the same time, all batches together.
     pub claims: usize,
+    /// First certificates that one address (IPv6: one /64 network) asks for in a minute, and as many at once; the machine
+    /// itself any number. Twenty a second are less than half of what one batch gives: the others get in as well, and a
+    /// factory's 5,000 devices behind one address do within four minutes. 0 is any number.
+    pub enrolments_per_address: u32,
     /// Largest CONNECT, bytes: whoever is not let in yet holds no more than that, and all of them together no more than
     /// 64 MiB. A will of some 30 KiB has room.
     pub hello_bytes: u32,
@@ -166,6 +170,7 @@ impl Default for Limits {
             sessions_per_person: 16,
             claims_per_id: 2,
             claims: 5_000,
+            enrolments_per_address: 1_200,
             hello_bytes: 32 * 1024,
             packet_bytes: limits::PAYLOAD_BYTES as u32 + 4 * 1024,
             publishes_per_second: 1_000,

@@ -59,6 +59,7 @@ limits! {
     SessionsPerPerson = "sessions_per_person", "sessions", |l| l.sessions_per_person as u64, "refused: quota exceeded";
     ClaimsPerId = "claims_per_id", "sessions", |l| l.claims_per_id as u64, "refused: quota exceeded";
     Claims = "claims", "sessions", |l| l.claims as u64, "refused: server busy";
+    EnrolmentsPerAddress = "enrolments_per_address", "first certificates a minute", |l| u64::from(l.enrolments_per_address), "refused: limit, with when to come again";
     HelloBytes = "hello_bytes", "bytes", |l| u64::from(l.hello_bytes), "closed: packet too large";
     PacketBytes = "packet_bytes", "bytes", |l| u64::from(l.packet_bytes), "closed: packet too large";
     TopicBytes = "topic_bytes", "bytes", |_| TOPIC_BYTES as u64, "refused: topic name or filter invalid";

@@ -61,7 +61,7 @@ fn host(text: &str) -> Result<String, String> {
 }
 
 /// What the server's certificate names, each once.
-fn all_hosts(mut hosts: Vec<String>) -> Vec<String> {
+pub(in crate::cli) fn all_hosts(mut hosts: Vec<String>) -> Vec<String> {
     for here in pki::HERE {
         if !hosts.iter().any(|host| host.eq_ignore_ascii_case(here)) {
             hosts.push(here.to_owned());

@@ -1,6 +1,6 @@
 //! `muster recover`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use contract::Id;
@@ -9,11 +9,13 @@ use super::{
     Global,
     cert::home::Home,
     confirm::{Confirm, Consent},
+    init::all_hosts,
     print,
 };
+use crate::config::Config;
 use crate::recover::{self, Recovered};
 
-/// Get back in when every admin's certificate is lost.
+/// Get back in when every admin's certificate is lost, or the server's own.
 #[derive(clap::Subcommand)]
 pub(super) enum Recover {
     /// Make an operator an admin, with a new certificate, while Muster is stopped
@@ -26,6 +28,27 @@ pub(super) enum Recover {
   sudo -u muster muster --dir /var/lib/muster recover operator
   muster recover operator ada --passphrase-file pass.txt --out /root/ada --yes")]
     Operator(Operator),
+    /// Make the server another key and certificate, while Muster is stopped
+    ///
+    /// For when `pki/server.key` or `pki/server.pem` is lost or of no use. Nothing else is touched: devices trust the root, and
+    /// the issuing CA signs the new one. It stands in provisioning's event log as done by services/recovery.
+    #[command(after_help = "Examples:
+  systemctl stop muster
+  sudo -u muster muster --dir /var/lib/muster recover server
+  muster recover server --host muster.example.com --yes")]
+    Server(Server),
+}
+
+#[derive(clap::Args)]
+pub(super) struct Server {
+    /// A name or address under which devices reach the server [default: those of pki/server.pem]
+    #[arg(long = "host", value_name = "HOST")]
+    hosts: Vec<String>,
+    /// Read the passphrase of the CA keys from the first line of this file [default: pki.passphrase_file]
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    confirm: Confirm,
 }
 
 #[derive(clap::Args)]
@@ -47,17 +70,45 @@ impl Recover {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         match self {
             Recover::Operator(command) => command.run(global),
+            Recover::Server(command) => command.run(global),
         }
+    }
+}
+
+/// The configuration, with the passphrase of a file that was given.
+fn configured(global: &Global, passphrase_file: Option<&Path>) -> Result<Config> {
+    let mut config = global.config()?;
+    if let Some(file) = passphrase_file {
+        let here = std::env::current_dir()?;
+        config.passphrase_file = Some(crate::passphrase::resolved(&here, file));
+    }
+    Ok(config)
+}
+
+impl Server {
+    fn run(self, global: &Global) -> Result<()> {
+        let config = configured(global, self.passphrase_file.as_deref())?;
+        let what = "give the server another key and certificate";
+        let Consent::Given = self.confirm.ask(global, what)? else {
+            return Ok(());
+        };
+        let named = match self.hosts.is_empty() {
+            true => Vec::new(),
+            false => all_hosts(self.hosts),
+        };
+        let recovered = recover::server(&config, &named)?;
+        let (serial, hosts) = (&recovered.issued.serial_hex, &recovered.hosts);
+        if global.json {
+            return print::json(&serde_json::json!({ "serial": serial, "hosts": hosts }));
+        }
+        print::fields(&[("serial", serial.clone()), ("hosts", hosts.join(", "))])?;
+        print::line("next: start Muster")
     }
 }
 
 impl Operator {
     fn run(self, global: &Global) -> Result<()> {
-        let mut config = global.config()?;
-        if let Some(file) = &self.passphrase_file {
-            let here = std::env::current_dir()?;
-            config.passphrase_file = Some(crate::passphrase::resolved(&here, file));
-        }
+        let config = configured(global, self.passphrase_file.as_deref())?;
         let default = || global.folder().person(self.id.as_str(), "");
         let home = Home::at(self.out.clone().unwrap_or_else(default));
         let what = format!(

@@ -61,6 +61,7 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("limits.sessions_per_person", "100", "\"many\""),
     ("limits.claims_per_id", "1", "0"),
     ("limits.claims", "1", "-1"),
+    ("limits.enrolments_per_address", "0", "-1"),
     ("limits.session_expiry", "\"0s\"", "1"),
     ("limits.kept_per_device", "0", "-1"),
     ("limits.kept_per_person", "0", "1.5"),

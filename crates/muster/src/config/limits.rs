@@ -74,6 +74,7 @@ fn sessions(reader: &mut Reader, usual: Limits) -> Limits {
         sessions_per_person: reader.number("limits.sessions_per_person", usual.sessions_per_person, SOME),
         claims_per_id: reader.number("limits.claims_per_id", usual.claims_per_id, SOME),
         claims: reader.number("limits.claims", usual.claims, SOME),
+        enrolments_per_address: reader.value("limits.enrolments_per_address", usual.enrolments_per_address),
         session_expiry_s: whole_seconds(reader, "limits.session_expiry", usual.session_expiry_s),
         kept_per_device: reader.value("limits.kept_per_device", usual.kept_per_device),
         kept_per_person: reader.value("limits.kept_per_person", usual.kept_per_person),

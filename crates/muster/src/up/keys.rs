@@ -1,6 +1,6 @@
 //! Reading the certificate authorities' and the server's files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use artifact::{KeyState, Keyring, PublicKey, SigningKey, TrustedKey};
@@ -13,19 +13,30 @@ use crate::{
     authorities::{self, Listed, Register, State},
     config::Config,
     exit::Failure,
-    folder::{read_secret, read_text},
+    folder::{or_hint, read_secret, read_text},
 };
 
+/// What to do where the server's key or certificate is lost, or is of no use.
+pub(super) const SERVER_LOST: &str =
+    "while Muster is stopped, `muster recover server` makes another key and certificate";
+/// What to do where the key of the issuing CA that signs is lost.
+const ISSUING_LOST: &str = "put it back from a backup; where there is none, let another sign: `muster ca new`, then `muster ca \
+                            activate ID` (docs/authorities.md)";
+
 pub(super) fn server_chain(config: &Config) -> Result<String> {
-    read_text(&config.folder.pki("server.pem"))
+    let path = config.folder.pki("server.pem");
+    or_hint(read_text(&path), &path, SERVER_LOST)
 }
 
 pub(super) fn server_key(config: &Config) -> Result<String> {
-    String::from_utf8(read_secret(&config.folder.pki("server.key"))?).context("server.key is no PEM")
+    let path = config.folder.pki("server.key");
+    let key = or_hint(read_secret(&path), &path, SERVER_LOST)?;
+    let unfit = |_| Failure::usage(format!("{} is no PEM; {SERVER_LOST}", path.display()));
+    Ok(String::from_utf8(key).map_err(unfit)?)
 }
 
 pub(crate) fn roots(config: &Config) -> Result<String> {
-    read_text(&config.folder.pki("root.pem"))
+    authorities::roots(&config.folder)
 }
 
 /// The issuing CAs that are trusted, with their keys.
@@ -43,7 +54,8 @@ pub(crate) fn issuing(config: &Config) -> Result<Authority> {
     open(config, &register.active()?.id).context("the issuing CA cannot be used")
 }
 
-/// Opens all that are trusted. Of one whose time is over nothing counts any more, so that it stops no start.
+/// Opens all that are trusted. Of one whose time is over nothing counts any more, and one that signs no more and whose key
+/// is lost makes no lists: neither stops a start.
 pub(super) fn all_issuing(config: &Config) -> Result<Issuing> {
     let mut others = Vec::new();
     for listed in Register::read(&config.folder)?.all() {
@@ -55,6 +67,15 @@ pub(super) fn all_issuing(config: &Config) -> Result<Issuing> {
             warn!(
                 id = listed.id,
                 "this issuing CA has ended; its revocation list is made no more"
+            );
+            continue;
+        }
+        let key = key_file(config, &listed.id);
+        if !key.exists() {
+            warn!(
+                id = listed.id,
+                key = %key.display(),
+                "this issuing CA's key is lost; what it signed counts, and its revocation list is made no more"
             );
             continue;
         }
@@ -82,23 +103,29 @@ pub(super) fn issuing_pem(config: &Config) -> Result<String> {
 /// Opens one issuing CA.
 pub(crate) fn open(config: &Config, id: &str) -> Result<Authority> {
     authorities::certificate(&config.folder, id)?;
-    let stem = authorities::stem(&config.folder, id);
-    let path = config.folder.pki(&format!("{stem}.key"));
-    let file = Zeroizing::new(read_secret(&path)?);
+    let path = key_file(config, id);
+    let file = Zeroizing::new(or_hint(read_secret(&path), &path, ISSUING_LOST)?);
     let passphrase = passphrase(config, &path, &file)?;
     let key: Zeroizing<String> = pki::open_key(&file, passphrase.as_deref().map(String::as_str))
         .map_err(|error| cannot_open(config, &path, &error))?;
-    let chain = read_text(&config.folder.pki(&format!("{stem}.pem")))?;
+    let chain = read_text(&path.with_extension("pem"))?;
     Authority::open(&chain, &key, wall_ms()).map_err(|error| Failure::usage(error.to_string()).into())
 }
 
-/// What seals the key of the issuing CA that signs; none where it lies in clear.
+/// Where an issuing CA's key lies.
+fn key_file(config: &Config, id: &str) -> PathBuf {
+    let stem = authorities::stem(&config.folder, id);
+    config.folder.pki(&format!("{stem}.key"))
+}
+
+/// What seals the key of the issuing CA that signs; none where it lies in clear. Where that key is lost, the one beside it
+/// says which it is: they lie alike.
 pub(crate) fn issuing_passphrase(config: &Config) -> Result<Option<Zeroizing<String>>> {
     let id = Register::read(&config.folder)?.active()?.id.clone();
-    let path = config
-        .folder
-        .pki(&format!("{}.key", authorities::stem(&config.folder, &id)));
-    passphrase(config, &path, &read_secret(&path)?)
+    let retirement = config.folder.pki("retirement.key");
+    let key = Some(key_file(config, &id)).filter(|path| path.exists() || !retirement.exists());
+    let path = key.unwrap_or(retirement);
+    passphrase(config, &path, &or_hint(read_secret(&path), &path, ISSUING_LOST)?)
 }
 
 /// With where the passphrase comes from: it may be another installation's.

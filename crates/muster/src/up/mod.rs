@@ -9,7 +9,7 @@ mod issuers;
 pub(crate) mod keys;
 mod pki_folder;
 mod sealing;
-mod server_files;
+pub(crate) mod server_files;
 pub(crate) mod services;
 mod survey;
 mod telemetry;
@@ -18,7 +18,9 @@ mod tls_files;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use broker::{EstListener, FrontDoor, FrontDoorConfig, Limits, PrincipalListener, WebSocketListener};
+use broker::{
+    EstListener, FrontDoor, FrontDoorConfig, FrontDoorError, Limits, PrincipalListener, WebSocketListener,
+};
 use contract::id::ServiceName;
 use host::{Clock, Host, SystemClock, clock::wall_ms};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +28,7 @@ use tracing::{info, warn};
 
 use self::bus_file::BusFile;
 pub use self::telemetry::{log_panics, log_to_stderr};
-use crate::config::Config;
+use crate::{config::Config, exit::Failure};
 
 /// Pause before a file that could not be written is tried again.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
@@ -176,12 +178,21 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
         },
         end,
     )
-    .await?;
+    .await
+    .map_err(with_a_way_back)?;
     let bus = BusFile {
         address: door.services_addr(),
         secret,
     };
     Ok((door, bus))
+}
+
+/// What an operator can do about it, where that is known.
+fn with_a_way_back(error: FrontDoorError) -> anyhow::Error {
+    match error {
+        FrontDoorError::OwnCertificate(_) => Failure::usage(format!("{error}; {}", keys::SERVER_LOST)).into(),
+        error => error.into(),
+    }
 }
 
 /// Writes where services in processes of their own find the front door. A full disk is waited for: the

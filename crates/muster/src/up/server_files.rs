@@ -97,6 +97,27 @@ impl Server for ServerFiles {
     }
 }
 
+/// Puts a new key and the certificate that is made for it in the places of those that are there, or were. To be called while
+/// the server is stopped.
+pub(crate) fn replace(folder: &Folder, certify: impl FnOnce(&str) -> Result<String>) -> Result<()> {
+    finish(folder)?;
+    let key = pki::generate_key(KeyKind::P256)?;
+    let chain = certify(&key)?;
+    write_secret(&folder.pki(NEXT_KEY), key.as_bytes())?;
+    write_public(&folder.pki(NEXT_CHAIN), chain.as_bytes())?;
+    finish(folder)
+}
+
+/// What the certificate that is there names, if it can be read.
+pub(crate) fn served_hosts(folder: &Folder) -> Vec<String> {
+    let chain = read_text(&folder.pki(CHAIN)).unwrap_or_default();
+    let read = ServerCertificate::parse_pem(&chain);
+    read.map_or_else(
+        |_| Vec::new(),
+        |read| read.hosts.iter().map(ToString::to_string).collect(),
+    )
+}
+
 /// Ends a change that was cut off.
 pub(super) fn finish(folder: &Folder) -> Result<()> {
     if !folder.pki(NEXT_CHAIN).exists() {

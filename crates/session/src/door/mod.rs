@@ -42,6 +42,7 @@ use crate::{
     cause::{Cause, Farewell},
     connection::Post,
     directory::Directory,
+    enrolments::Enrolments,
     facts::Copies,
     lane::{Lane, Leaving, Origin, Turn},
     limits::Limits,
@@ -97,6 +98,8 @@ pub struct DoorStatus {
     pub lanes: Vec<(ServiceName, bool, usize)>,
     /// Counts.
     pub counts: Counts,
+    /// How often each limit was met, by its name.
+    pub met: Vec<(&'static str, u64)>,
 }
 
 /// The door.
@@ -115,6 +118,7 @@ pub struct Door {
     retained: Retained,
     notices: Notices,
     attempts: Attempts,
+    enrolments: Enrolments,
     passwords: Passwords,
     refusals: Refusals,
     snapshot: u64,
@@ -149,6 +153,7 @@ impl Door {
             retained: Retained::default(),
             notices: Notices::default(),
             attempts: Attempts::default(),
+            enrolments: Enrolments::default(),
             passwords: Passwords::default(),
             refusals: Refusals::default(),
             snapshot: 0,
@@ -209,6 +214,7 @@ impl Door {
             kept: self.kept.len(),
             lanes: ServiceName::KEEPERS.map(lane).to_vec(),
             counts: self.counts,
+            met: self.met_since_start().collect(),
         }
     }
 

@@ -45,7 +45,7 @@ impl Door {
             }
             match wish {
                 Wish::Admit(hello) => self.admit(connection, &hello, now),
-                Wish::Forward(forward) => self.forward(connection, *forward),
+                Wish::Forward(forward) => self.forward(connection, *forward, now),
                 Wish::Receipt { verb, frame } => self.receive(verb, *frame),
                 Wish::Ask(forward) => self.answer(connection.id(), *forward, now),
                 Wish::HandOut(hand_out) => self.pass_on(connection, &hand_out, now),
@@ -95,7 +95,10 @@ impl Door {
         }
     }
 
-    fn forward(&mut self, connection: &mut Connection, forward: Forward) {
+    fn forward(&mut self, connection: &mut Connection, forward: Forward, now: Now) {
+        let Some(forward) = self.unless_too_early(connection.address(), forward, now) else {
+            return;
+        };
         let Forward {
             verb,
             frame,

@@ -6,6 +6,7 @@ mod data;
 mod desk;
 mod duplicates;
 mod ended;
+mod enrolling;
 mod events;
 mod exactly_once;
 mod factories;

@@ -253,6 +253,15 @@ impl World {
 
     /// The same, with a certificate that ends.
     pub(crate) fn dial_until(&mut self, kind: Kind, id: &str, serial: &str, not_after_ms: i64) -> u64 {
+        self.dial_from("127.0.0.1:5", kind, id, serial, not_after_ms)
+    }
+
+    /// The same, from elsewhere.
+    pub(crate) fn dial_at(&mut self, address: &str, kind: Kind, id: &str, serial: &str) -> u64 {
+        self.dial_from(address, kind, id, serial, i64::MAX)
+    }
+
+    fn dial_from(&mut self, address: &str, kind: Kind, id: &str, serial: &str, not_after_ms: i64) -> u64 {
         let peer = Peer::Certified {
             kind,
             id: id.parse().unwrap(),
@@ -261,24 +270,27 @@ impl World {
         };
         let (number, root) = (self.next, ROOT.parse().unwrap());
         self.next += 1;
-        let connection = Connection::new(
-            number,
-            peer,
-            "127.0.0.1:5".into(),
-            root,
-            self.limits.clone(),
-            self.now,
-        )
-        .over_transport(Transport {
-            tls: Some("1.3"),
-            ..Transport::default()
-        });
+        let connection = Connection::new(number, peer, address.into(), root, self.limits.clone(), self.now)
+            .over_transport(Transport {
+                tls: Some("1.3"),
+                ..Transport::default()
+            });
         self.clients.insert(number, connection);
         number
     }
 
     /// A connection of a device that showed a manufacturer's certificate.
     pub(crate) fn dial_with_factory(&mut self, manufacturer: &str, serial_number: &str) -> u64 {
+        self.dial_with_factory_at("127.0.0.1:6", manufacturer, serial_number)
+    }
+
+    /// The same, from elsewhere.
+    pub(crate) fn dial_with_factory_at(
+        &mut self,
+        address: &str,
+        manufacturer: &str,
+        serial_number: &str,
+    ) -> u64 {
         let certificate = FactoryCertificate {
             manufacturer: manufacturer.into(),
             serial_number: serial_number.into(),
@@ -291,7 +303,7 @@ impl World {
         let number = self.next;
         self.next += 1;
         let (root, limits) = (self.root(), self.limits.clone());
-        let connection = Connection::new(number, peer, "127.0.0.1:6".into(), root, limits, self.now);
+        let connection = Connection::new(number, peer, address.into(), root, limits, self.now);
         self.clients.insert(number, connection);
         number
     }

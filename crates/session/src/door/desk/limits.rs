@@ -25,13 +25,22 @@ impl Door {
         self.listeners.push((listener, address));
     }
 
+    /// How often each was met, by its name.
+    pub(in crate::door) fn met_since_start(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        Limit::ALL.iter().map(|limit| (limit.word(), self.met_of(*limit)))
+    }
+
+    fn met_of(&self, limit: Limit) -> u64 {
+        self.meter.of(limit) + self.kept.met().of(limit) + self.lobby.of(limit)
+    }
+
     pub(super) fn list_limits(&self, now: Now) -> LimitsListed {
         let started_ms = self.started_ms.unwrap_or(now.wall_ms);
         let limit = |limit: &Limit| FrontDoorLimit {
             name: limit.word().into(),
             value: limit.value(&self.settings.limits),
             unit: limit.unit().into(),
-            met: self.meter.of(*limit) + self.kept.met().of(*limit) + self.lobby.of(*limit),
+            met: self.met_of(*limit),
             beyond: limit.beyond().into(),
         };
         LimitsListed {

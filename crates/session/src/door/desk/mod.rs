@@ -1,14 +1,16 @@
 //! What the front door answers by itself: the verbs under `up/front-door/`.
 
 mod clients;
+mod enrolling;
 mod kick;
 mod limits;
 
 use bytes::Bytes;
 use contract::{
     Code, Leaf, Refusal,
-    id::{Id, Kind, Principal, ServiceName},
+    id::{Id, Kind, Principal},
     v1::{self, Frame, Purpose},
+    verb::Verb,
     wire::{self, Encoding},
 };
 use service::{Fault, Now};
@@ -55,8 +57,21 @@ impl Door {
             packet_id,
             ..
         } = forward;
-        let encoding = Encoding::of(&frame.payload);
-        let (request_id, answer) = self.decide(&who, verb.name, &frame, now);
+        let answered = self.decide(&who, verb.name, &frame, now);
+        self.put_answer(&who, verb, frame, packet_id, answered, now);
+    }
+
+    /// Puts the answer to a request before whoever asked, and settles the request.
+    fn put_answer(
+        &mut self,
+        who: &Principal,
+        verb: &'static Verb,
+        frame: Frame,
+        packet_id: Option<u16>,
+        (request_id, answer): Answered,
+        now: Now,
+    ) {
+        let (encoding, connection) = (Encoding::of(&frame.payload), frame.connection);
         let (leaf, payload, reason, text) = match answer {
             Ok(payload) => (Leaf::Accepted, payload, 0, String::new()),
             Err(refusal) => {
@@ -70,7 +85,7 @@ impl Door {
             }
         };
         let mut reply = Frame {
-            topic: self.root().down(&who, ServiceName::FrontDoor, verb.name, leaf),
+            topic: self.root().down(who, verb.service, verb.name, leaf),
             payload,
             correlation: frame.correlation,
             response_topic: frame.response_topic,
@@ -79,10 +94,10 @@ impl Door {
             ..Frame::default()
         };
         reply.set_purpose(Purpose::Reply);
-        self.deliver(ServiceName::FrontDoor, &who, &reply, now);
+        self.deliver(verb.service, who, &reply, now);
         if let Some(packet_id) = packet_id {
             let settled = Post::Settled {
-                service: ServiceName::FrontDoor,
+                service: verb.service,
                 packet_id,
                 reason,
                 text,
