@@ -198,9 +198,20 @@ fn what_devices_are_told_is_done_as_its_page_says() {
             ("muster command list", "succeeded"),
             ("muster command run pump-1 dance", "cannot do `dance`"),
             ("muster command run pump-1 dance", "exit code 4"),
+            ("muster type add pump", "to `restart`, by the rule of `type pump`"),
+            ("group put works", "signature only, by the rule of `group works`"),
             (
-                "muster type add pump",
-                "devices of type `pump` may not be ordered to `restart`",
+                "group put works",
+                "to `open`, by the rule of `group works` and `device pump-1`",
+            ),
+            (
+                "group put works",
+                r#"["type pump",["diagnose","flush","logs","open"]]"#,
+            ),
+            ("group put works", "with a signature only: flush"),
+            (
+                "command-why",
+                "by the rule of `type pump` and `group works` and `device pump-1`",
             ),
             ("muster command output", "bytes in pump-1.logs"),
             ("muster command cancel flush-1", "flush-1 is cancelled"),

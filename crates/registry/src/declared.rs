@@ -6,7 +6,10 @@ use std::{cell::RefCell, collections::BTreeSet, slice};
 use contract::{
     Refusal,
     document::{self, DOCUMENT_BYTES, Form},
-    v1::{ConfigScope, Grant, PutConfigTemplate, PutGroup, PutPerson, PutQuery, PutSupplier, PutType},
+    v1::{
+        CommandNames, ConfigScope, Grant, PutConfigTemplate, PutGroup, PutPerson, PutQuery, PutSupplier,
+        PutType,
+    },
 };
 use service::Fault;
 
@@ -26,6 +29,7 @@ pub fn device_type(m: &PutType) -> Vec<Refusal> {
         policy::text("description", &m.description),
         schema::parse(&m.schema).map(drop),
         put_type::commands(m.commands.clone()).map(drop),
+        put_type::signed_commands(m.signed_commands.clone()).map(drop),
     ]);
     let each = faults(checks);
     // What is wrong with all of them together is told when each of them is right.
@@ -48,9 +52,12 @@ pub fn supplier(m: &PutSupplier) -> Vec<Refusal> {
 pub fn group(m: &PutGroup) -> Vec<Refusal> {
     let query = m.query.as_deref().filter(|query| !query.is_empty());
     let parent = m.parent.as_deref().filter(|parent| !parent.is_empty());
+    let names = |said: &Option<CommandNames>| said.clone().unwrap_or_default().names;
     faults([
         policy::id("group_id", &m.group_id).map(drop),
-        policy::text("description", &m.description),
+        policy::text("description", m.description.as_deref().unwrap_or_default()),
+        put_type::commands(names(&m.commands)).map(drop),
+        put_type::signed_commands(names(&m.signed_commands)).map(drop),
         query.map_or(Ok(()), |query| {
             let at_query = |refusal: Refusal| refusal.at("query");
             Query::parse_lasting(query).map(drop).map_err(at_query)

@@ -167,6 +167,7 @@ pub(crate) fn decide(
         | Request::ConfigExplain(_)
         | Request::ConfigDrift(_)
         | Request::ConfigTemplates(_)
+        | Request::CommandWhy(_)
         | Request::CommandShow(_)
         | Request::CommandList(_)
         | Request::CommandRead(_)
