@@ -466,3 +466,155 @@ fn a_fleet_that_is_declared_is_made_so_and_what_was_exported_needs_nothing() {
     server.good(&["--as", "kim", "approval", "approve", id]);
     says(&server, &["plan", &file], 0, &["left alone: query old, rule hot"]);
 }
+
+/// What came of it on each device: its id, the word, the exit code of the whole.
+fn outcomes(server: &Installation, arguments: &[&str], code: i32) -> Vec<(String, String)> {
+    let said = server.ends(&[&["--json"], arguments].concat(), code);
+    let told = said.lines().filter(|line| line.starts_with('{'));
+    let told = told.map(|line| {
+        let told: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |name: &str| told[name].as_str().unwrap().to_owned();
+        (text("device_id"), text("outcome"))
+    });
+    told.collect()
+}
+
+#[test]
+fn several_devices_are_changed_at_once_and_each_is_told_of() {
+    let server = Installation::running();
+    server.good(&["type", "add", "pump", "--check", "burn-in=attested"]);
+    server.good(&["group", "put", "hall"]);
+    server.good(&["group", "put", "line", "--parent", "hall"]);
+    for id in ["p-1", "p-2", "p-3"] {
+        server.good(&["device", "register", id, "--type", "pump", "--site", "rome"]);
+    }
+    server.good(&["group", "join", "line", "p-1", "p-2"]);
+    let pairs = |pairs: &[(&str, &str)]| {
+        let owned = pairs
+            .iter()
+            .map(|(id, word)| ((*id).to_owned(), (*word).to_owned()));
+        owned.collect::<Vec<_>>()
+    };
+    // Named one by one, each is told of in its order; the worst is the end.
+    let named = [
+        "device",
+        "quarantine",
+        "p-2",
+        "none",
+        "p-1",
+        "p-2",
+        "--reason",
+        "odd",
+    ];
+    let expected = pairs(&[("p-2", "changed"), ("none", "not-found"), ("p-1", "changed")]);
+    assert_eq!(outcomes(&server, &named, 3), expected);
+    says(
+        &server,
+        &["device", "move", "p-1", "none", "active"],
+        4,
+        &["not-allowed", "not-found", "2 of 2 devices were not changed"],
+    );
+    says(
+        &server,
+        &["device", "move", "p-1", "anywhere"],
+        2,
+        &["`anywhere` is no stage", "maintenance"],
+    );
+    says(
+        &server,
+        &[
+            "device",
+            "change",
+            "p-1",
+            "p-2",
+            "--owner",
+            "x",
+            "--expected-version",
+            "3",
+        ],
+        2,
+        &["--expected-version is that of one device"],
+    );
+    // By a group or a query there is a count and a question.
+    let by_group = ["device", "release", "--group", "hall", "--reason", "sound"];
+    says(
+        &server,
+        &by_group,
+        2,
+        &["release 2 devices (p-1, p-2): give --yes"],
+    );
+    says(
+        &server,
+        &[&by_group[..], &["--dry-run"]].concat(),
+        0,
+        &["would release 2 devices"],
+    );
+    assert_eq!(ids(&server, "restriction = quarantined").len(), 2);
+    let expected = pairs(&[("p-1", "changed"), ("p-2", "changed")]);
+    assert_eq!(
+        outcomes(&server, &[&by_group[..], &["--yes"]].concat(), 0),
+        expected
+    );
+    says(
+        &server,
+        &[
+            "device",
+            "change",
+            "--where",
+            "site = rome and id != p-1",
+            "--set",
+            "tags.a=1",
+            "--yes",
+        ],
+        0,
+        &["p-2", "p-3"],
+    );
+    assert_eq!(ids(&server, "tags.a = 1"), ["p-2", "p-3"]);
+    says(
+        &server,
+        &["device", "suspend", "--where", "site = nowhere", "--yes"],
+        3,
+        &["no device fits"],
+    );
+    says(
+        &server,
+        &["device", "suspend", "p-1", "--where", "site = rome", "--yes"],
+        2,
+        &["name devices, or give --group or --where"],
+    );
+    says(
+        &server,
+        &["device", "suspend", "--reason", "x"],
+        2,
+        &["<DEVICE>..."],
+    );
+    says(
+        &server,
+        &[
+            "device", "attest", "--group", "line", "burn-in", "--note", "48 h", "--yes",
+        ],
+        0,
+        &["p-1", "p-2"],
+    );
+    let attested = server.good(&["device", "show", "p-2"]);
+    assert!(attested.contains("burn-in passed"), "{attested}");
+    // What cannot be taken back is asked about, however it is named.
+    let retire = ["device", "retire", "p-2", "p-3"];
+    says(
+        &server,
+        &retire,
+        2,
+        &["retire 2 devices for good (p-2, p-3): give --yes"],
+    );
+    says(&server, &[&retire[..], &["--yes"]].concat(), 0, &[]);
+    assert_eq!(ids(&server, "stage = retired"), ["p-2", "p-3"]);
+    // One device is told of as it always was.
+    let one = server.good(&["device", "change", "p-1", "--owner", "north"]);
+    assert_eq!(one.lines().count(), 1, "{one}");
+    says(
+        &server,
+        &["device", "retire", "p-1", "--dry-run"],
+        0,
+        &["would retire p-1 for good"],
+    );
+}
