@@ -274,6 +274,12 @@ fn devices_are_listed_found_and_counted_as_their_page_says() {
             ("import fleet.csv --dry-run", "4 would be registered"),
             ("import fleet.csv --dry-run", "0 registered, 4 unchanged"),
             ("\"set\":{\"end_of_support\"", "\"id\":\"pump-7\""),
+            ("export now.csv", "site `apia` → `samoa`"),
+            (
+                "export now.csv",
+                "0 would be registered, 1 would be changed, 3 unchanged",
+            ),
+            ("export now.csv", "0 registered, 0 changed, 4 unchanged"),
             ("quarantine valve-3", "would change 2 devices (valve-1, valve-2)"),
             ("quarantine valve-3", "1 of 2 devices was not changed"),
             ("quarantine valve-3", "exit code 3"),

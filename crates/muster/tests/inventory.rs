@@ -618,3 +618,105 @@ fn several_devices_are_changed_at_once_and_each_is_told_of() {
         &["would retire p-1 for good"],
     );
 }
+
+#[test]
+fn an_export_is_edited_and_brought_back() {
+    let server = Installation::running();
+    for group in ["hall", "line"] {
+        server.good(&["group", "put", group]);
+    }
+    server.good(&["group", "put", "of-rome", "--query", "site = rome"]);
+    let table =
+        "device_id,site,notes,tags.line,groups\np-1,rome,old,7,hall\np-2,rome,old,8,hall\np-3,rome,,,\n";
+    let table = written(&server, "fleet.csv", table);
+    server.good(&["device", "import", &table]);
+    let file = server.path("edited.csv");
+    let file = file.to_str().unwrap();
+    server.good(&["device", "export", file, "--versions"]);
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.lines().next().unwrap().contains("version"), "{text}");
+    // The same changes nothing.
+    let update = ["device", "import", file, "--update"];
+    let nothing = "0 registered, 0 changed, 3 unchanged, 0 refused";
+    says(&server, &update, 0, &[nothing]);
+    // As a spreadsheet leaves it: a site, a cleared cell, another group, a new row, and a row that is wrong.
+    let edited = text
+        .replace("p-1,,hall,", "p-1,,line,")
+        .replacen("rome", "berlin", 1)
+        .replacen("old", "", 1);
+    let columns = text.lines().next().unwrap().split(',').count();
+    let more = format!("{edited}p-4{}\n", ",".repeat(columns - 1));
+    fs::write(file, &more).unwrap();
+    let dry = says(
+        &server,
+        &[
+            "device",
+            "import",
+            file,
+            "--update",
+            "--dry-run",
+            "--empty-removes",
+        ],
+        0,
+        &["1 would be registered, 1 would be changed, 2 unchanged, 0 refused"],
+    );
+    for part in [
+        "p-1",
+        "notes `old` → ``",
+        "site `rome` → `berlin`",
+        "+line, -hall",
+    ] {
+        assert!(dry.contains(part), "{part} in {dry}");
+    }
+    assert_eq!(ids(&server, "site = rome").len(), 3, "nothing was done");
+    // Somebody was faster with one of them: the row is told of, the others are done.
+    server.good(&["device", "change", "p-2", "--owner", "north"]);
+    let late = more.replace(",8,", ",9,");
+    fs::write(file, &late).unwrap();
+    let said = server.ends(
+        &["--json", "device", "import", file, "--update", "--empty-removes"],
+        4,
+    );
+    let report: serde_json::Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    let counts = ["registered", "changed", "unchanged"].map(|name| report[name].as_u64());
+    assert_eq!(counts, [Some(1), Some(1), Some(1)], "{report}");
+    let refused = &report["refused"][0];
+    assert_eq!(
+        (&refused["code"], &refused["device_id"]),
+        (&"conflict".into(), &"p-2".into())
+    );
+    let shown: serde_json::Value =
+        serde_json::from_str(&server.good(&["--json", "device", "show", "p-1"])).unwrap();
+    assert_eq!(
+        (&shown["site"], &shown["groups"]),
+        (&"berlin".into(), &serde_json::json!(["line"]))
+    );
+    assert_eq!(shown["notes"], serde_json::Value::Null);
+    // Without versions the newest counts, and what is done already is done.
+    let plain = "device_id,tags.line,criticality\np-1,7,low\np-2,9,hihg\np-3,,high\n";
+    let plain = written(&server, "plain.csv", plain);
+    let update = ["device", "import", &plain, "--update"];
+    says(
+        &server,
+        &update,
+        4,
+        &[
+            "0 registered, 2 changed, 0 unchanged, 1 refused",
+            "criticality `hihg`",
+        ],
+    );
+    fs::write(
+        &plain,
+        "{\"device_id\":\"p-2\",\"fields\":{\"tags.line\":\"\",\"owner\":\"north\"}}\n",
+    )
+    .unwrap();
+    let lines = [&update[..], &["--format", "ndjson"]].concat();
+    says(&server, &lines, 0, &["1 changed"]);
+    says(
+        &server,
+        &lines,
+        0,
+        &["0 registered, 0 changed, 1 unchanged, 0 refused"],
+    );
+    assert_eq!(ids(&server, "owner = north and not has tags.line"), ["p-2"]);
+}

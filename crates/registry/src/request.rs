@@ -167,6 +167,15 @@ pub(crate) fn touched(view: &View<'_>, request: &Request) -> Result<Touched, Fau
     Ok(touched)
 }
 
+/// Whether a request only asks what would come of it.
+pub(crate) fn is_trial(request: &Request) -> bool {
+    match request {
+        Request::Change(m) => m.dry_run,
+        Request::RegisterMany(m) => m.dry_run,
+        _ => false,
+    }
+}
+
 /// A word that is none is refused later; until then it counts as the least.
 fn wanted(word: &str) -> Criticality {
     let named = |value: &&Criticality| choice::word(value.name()) == word;

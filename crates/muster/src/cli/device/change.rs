@@ -95,6 +95,7 @@ impl Change {
             site: self.site.clone(),
             criticality: self.criticality.unwrap_or_default().into(),
             set: set.clone(),
+            dry_run: false,
         };
         let deed = Deed::plain("change");
         self.devices.each(global, deed, self.expected_version, request)

@@ -15,6 +15,7 @@ mod retirement;
 mod rows;
 mod show;
 mod transfer;
+mod update;
 
 use anyhow::Result;
 
@@ -39,11 +40,13 @@ pub(super) enum Device {
     /// device_id, planned, groups, and the fields of docs/registry.md, for example site, warranty_until or
     /// tags.line. A file with a row that makes no sense registers nothing, unless --keep-going is given; what the
     /// registry refuses is told by line. Repeating an import is harmless: rows that say what is known change
-    /// nothing.
+    /// nothing. With --update a row that says something else of a device that is there changes it: what the row
+    /// does not say stays.
     #[command(after_help = "Examples:
   muster device import fleet.csv --dry-run
   muster device import fleet.ndjson
-  jq -c '.[]' fleet.json | muster device import -")]
+  jq -c '.[]' fleet.json | muster device import -
+  muster device import edited.csv --update --dry-run")]
     Import(import::Import),
     /// Write devices into a file that import reads
     ///
@@ -51,6 +54,7 @@ pub(super) enum Device {
     /// their lives have come. Types, suppliers, orders and groups must be there before it is imported elsewhere.
     #[command(after_help = "Examples:
   muster device export fleet.csv
+  muster device export edited.csv --versions --where 'site = berlin'
   muster device export - --where 'site = berlin' | jq .device_id")]
     Export(export::Export),
     /// Show one device
