@@ -440,3 +440,210 @@ async fn noise_kills_nothing() {
     }
     scene.is_well().await;
 }
+
+/// What a request in JSON, as somebody types it, comes to.
+async fn typed(
+    admin: &mut Wire,
+    number: &mut usize,
+    verb: &str,
+    mut json: serde_json::Value,
+) -> Result<(), v1::Rejection> {
+    *number += 1;
+    json["request_id"] = format!("typed-{number}").into();
+    let topic = format!("muster/v1/operators/admin/up/registry/{verb}");
+    admin
+        .send(&wire::publish(0x32, &topic, "", json.to_string().as_bytes()))
+        .await;
+    let (reason, reply) = admin.acknowledgement().await;
+    let reply = match reply {
+        Some(reply) => reply,
+        None => admin.message().await,
+    };
+    if reason.code == 0 {
+        return Ok(());
+    }
+    Err(contract::wire::decode(&reply, "").unwrap())
+}
+
+/// Ids that are none, or look like another one.
+fn confusable() -> Vec<String> {
+    let mut ids = vec!["x".repeat(65), "x".repeat(300)];
+    let texts = [
+        "",
+        "../x",
+        "a/b",
+        "+",
+        "#",
+        "a\0b",
+        "pump 7",
+        ".pump",
+        "pump\u{200b}7",
+        "\u{202e}pump",
+        "\u{e9}",
+        "e\u{301}",
+        "\u{43f}ump-7",
+        "\u{ff50}ump-7",
+        "pump\u{2010}7",
+        "pump-7\n",
+        "=pump",
+    ];
+    ids.extend(texts.map(str::to_owned));
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hostile_hands_type_is_refused_at_its_field_with_its_reason() {
+    use serde_json::json;
+    let scene = Scene::new().await;
+    let home = scene.world.folder().join("people/admin");
+    let tls = wire::tls(&scene.world.roots(), Some(&home));
+    let down = "muster/v1/operators/admin/down/#";
+    let mut admin = Wire::enter(scene.port(), tls, "admin:typed", down).await;
+    let mut number = 0;
+    for id in confusable() {
+        for (verb, field) in [
+            ("register", "device_id"),
+            ("put-group", "group_id"),
+            ("put-type", "type_id"),
+        ] {
+            let refused = typed(&mut admin, &mut number, verb, json!({ field: id })).await;
+            let refused = refused.expect_err(&id);
+            let told = (refused.code.as_str(), refused.field.as_str());
+            assert_eq!(told, ("invalid", field), "{verb} {id:?}");
+        }
+    }
+    let schema = json!({ "properties": { "administrative": { "properties": { "bore": { "type": "integer", "maximum": 90 } } } } });
+    let kind = json!({ "type_id": "pump", "schema": schema.to_string() });
+    typed(&mut admin, &mut number, "put-type", kind).await.unwrap();
+    let wide = |levels: usize| format!("{}site = a{}", "(".repeat(levels), ")".repeat(levels));
+    let many = vec!["site = a"; 129].join(" or ");
+    let deep_schema = format!("{}{}", "{\"not\":".repeat(2_000), "}".repeat(2_000));
+    let device = |fields: serde_json::Value| json!({ "device_id": "x", "fields": fields });
+    // Verb, what is typed, the code, the field, what the sentence says.
+    let cases = [
+        (
+            "register",
+            json!({ "device_id": "Probe" }),
+            "exists",
+            "device_id",
+            "`probe` exists",
+        ),
+        (
+            "register",
+            json!({ "device_id": "x", "name": "\u{1b}[31mred" }),
+            "invalid",
+            "name",
+            "one line",
+        ),
+        (
+            "register",
+            json!({ "device_id": "x", "owner": "\u{202e}txt.exe" }),
+            "invalid",
+            "owner",
+            "direction",
+        ),
+        (
+            "register",
+            device(json!({ "site": "a\nb" })),
+            "invalid",
+            "site",
+            "one line",
+        ),
+        (
+            "register",
+            device(json!({ "tags.\u{202e}k": "v" })),
+            "invalid",
+            "tags",
+            "key",
+        ),
+        (
+            "register",
+            device(json!({ "tags.k": "\u{7}" })),
+            "invalid",
+            "tags",
+            "control",
+        ),
+        (
+            "register",
+            device(json!({ "type": "pump", "administrative.bore": "91" })),
+            "invalid",
+            "administrative.bore",
+            "at /administrative/bore",
+        ),
+        (
+            "register",
+            device(json!({ "type": "pump", "administrative.bore": "wide" })),
+            "invalid",
+            "administrative.bore",
+            "integer",
+        ),
+        (
+            "register",
+            device(json!({ "\u{1b}[2J": "x" })),
+            "invalid",
+            "",
+            "there is no field",
+        ),
+        (
+            "suspend",
+            json!({ "device_id": "probe", "reason": "\u{1b}]0;root\u{7}" }),
+            "invalid",
+            "reason",
+            "steer",
+        ),
+        (
+            "change",
+            json!({ "device_id": "probe", "expected_version": "99", "owner": "x" }),
+            "conflict",
+            "expected_version",
+            "version",
+        ),
+        (
+            "list",
+            json!({ "where": "x".repeat(2_049) }),
+            "too-large",
+            "where",
+            "2048 characters",
+        ),
+        (
+            "list",
+            json!({ "where": many }),
+            "too-large",
+            "where",
+            "128 tests",
+        ),
+        ("list", json!({ "where": wide(200) }), "invalid", "", "deep"),
+        ("list", json!({ "page_size": 501 }), "invalid", "page_size", "500"),
+        (
+            "put-type",
+            json!({ "type_id": "t", "schema": deep_schema }),
+            "invalid",
+            "schema",
+            "no JSON",
+        ),
+        (
+            "put-type",
+            json!({ "type_id": "t", "schema": "{\"$ref\":\"#\"}" }),
+            "invalid",
+            "schema",
+            "refers to nothing",
+        ),
+    ];
+    for (verb, json, code, field, sentence) in cases {
+        let shown: String = json.to_string().chars().take(80).collect();
+        let refused = typed(&mut admin, &mut number, verb, json)
+            .await
+            .expect_err(&shown);
+        assert_eq!(refused.code, code, "{shown}: {refused:?}");
+        assert!(refused.field.starts_with(field), "{shown}: {refused:?}");
+        assert!(refused.message.contains(sentence), "{shown}: {refused:?}");
+        let all = format!("{} {} {:?}", refused.message, refused.field, refused.allowed);
+        assert!(!all.contains(contract::text::misleads), "{all:?}");
+    }
+    // What only looks like a formula is a name.
+    let formula = json!({ "device_id": "x", "name": "=HYPERLINK(\"http://x\")" });
+    typed(&mut admin, &mut number, "register", formula).await.unwrap();
+    let log = scene.world.server().log();
+    assert!(!log.contains(['\u{1b}', '\u{202e}']), "{log:?}");
+    scene.is_well().await;
+}

@@ -11,7 +11,7 @@ use contract::{
     ServiceName,
     v1::{self, Restriction, Stage},
 };
-use world::{Process, World, muster};
+use world::{Person, Process, World, muster};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn registered_provisioned_active_quarantined_released_revoked() {
@@ -247,4 +247,157 @@ async fn a_consumer_goes_on_at_its_checkpoint_whatever_was_killed_or_restored() 
         (Some(0), String::new()),
         "the checkpoint is in this history"
     );
+}
+
+/// So many write at once, over four connections.
+const WRITERS: usize = 100;
+
+/// All of them ask at once; what each hears, in their order.
+async fn all_at_once<R: contract::wire::Wire + Sync + 'static>(
+    crew: &[Person],
+    verb: &'static str,
+    request: impl Fn(usize) -> R,
+) -> Vec<Result<v1::Changed, contract::Refusal>> {
+    let mut asked = Vec::new();
+    for n in 0..WRITERS {
+        let (client, request) = (crew[n % crew.len()].client.clone(), request(n));
+        asked.push(tokio::spawn(async move {
+            client.ask(ServiceName::Registry, verb, &request).await
+        }));
+    }
+    let mut heard = Vec::new();
+    for answer in asked {
+        heard.push(match answer.await.unwrap() {
+            Ok(changed) => Ok(changed),
+            Err(client::AskError::Refused(refusal)) => Err(refusal),
+            Err(other) => panic!("{verb}: {other}"),
+        });
+    }
+    heard
+}
+
+/// Which of them won: one, and all others were refused so.
+fn winner(heard: &[Result<v1::Changed, contract::Refusal>], code: contract::Code, field: &str) -> usize {
+    let won: Vec<_> = (0..heard.len()).filter(|n| heard[*n].is_ok()).collect();
+    assert_eq!(won.len(), 1, "{won:?}");
+    for refusal in heard.iter().filter_map(|answer| answer.as_ref().err()) {
+        assert_eq!(
+            (refusal.code, refusal.field.as_str()),
+            (code, field),
+            "{refusal:?}"
+        );
+    }
+    won[0]
+}
+
+/// As many attributes as a device may have, one for each writer.
+fn attribute(n: usize) -> String {
+    match n {
+        0..64 => format!("administrative.w{n}"),
+        64..84 => format!("tags.w{n}"),
+        _ => format!("identity.w{n}"),
+    }
+}
+
+fn setting(id: &str, expected_version: u64, field: String, value: String) -> v1::ChangeDevice {
+    v1::ChangeDevice {
+        device_id: id.into(),
+        expected_version,
+        set: [(field, value)].into(),
+        ..v1::ChangeDevice::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_hundred_who_write_at_once_one_wins_and_nothing_is_lost() {
+    use contract::Code;
+    let mut world = World::new().await;
+    let home = world.identity(&world.folder().join("people/admin"));
+    let mut crew = Vec::new();
+    for n in 0..4 {
+        crew.push(world.connect(&home, &format!("writer-{n}")).await);
+    }
+    // One id, one serial number: one of a hundred has it.
+    let named = |id: String, serial: String| v1::RegisterDevice {
+        device_id: id,
+        serial_number: serial,
+        ..v1::RegisterDevice::default()
+    };
+    let heard = all_at_once(&crew, "register", |n| named("pump-7".into(), format!("SN-{n}"))).await;
+    let first = winner(&heard, Code::Exists, "device_id");
+    let heard = all_at_once(&crew, "register", |n| named(format!("v-{n}"), "SN-same".into())).await;
+    winner(&heard, Code::Exists, "serial_number");
+    // What was read before another's change is not written over it.
+    let heard = all_at_once(&crew, "change", |n| {
+        setting("pump-7", 1, "notes".into(), format!("by {n}"))
+    })
+    .await;
+    let second = winner(&heard, Code::Conflict, "expected_version");
+    let present = |refusal: &contract::Refusal| refusal.present_version == 2;
+    assert!(heard.iter().filter_map(|a| a.as_ref().err()).all(present));
+    // Each writes something of its own, and all of it stands.
+    let heard = all_at_once(&crew, "change", |n| {
+        setting("pump-7", 0, attribute(n), n.to_string())
+    })
+    .await;
+    let mut versions: Vec<_> = heard.into_iter().map(|answer| answer.unwrap().version).collect();
+    versions.sort_unstable();
+    assert!(versions.iter().copied().eq(3..103), "{versions:?}");
+    // Whoever is too late reads again and goes on: counted is counted.
+    let mut counting = Vec::new();
+    for person in &crew {
+        counting.push(tokio::spawn(count_up(person.client.clone(), 5)));
+    }
+    for counted in counting {
+        counted.await.unwrap();
+    }
+    let before = world.shown(&crew[0], "pump-7").await;
+    assert_eq!(
+        (before.notes, before.version),
+        ("20".to_owned(), 122),
+        "by {second}"
+    );
+    assert_eq!(before.serial_number, format!("SN-{first}"));
+    world.kill();
+    world.start().await;
+    let again = world.connect(&home, "again").await;
+    let after = world.shown(&again, "pump-7").await;
+    let count = after.administrative.len() + after.tags.len() + after.identity.len();
+    assert_eq!((count, after.version), (WRITERS, 122));
+    for (n, text) in (0..WRITERS).map(|n| (n, n.to_string())) {
+        let name = attribute(n);
+        let (scope, key) = name.split_once('.').unwrap();
+        let attributes = match scope {
+            "administrative" => &after.administrative,
+            "tags" => &after.tags,
+            _ => &after.identity,
+        };
+        assert_eq!(attributes.get(key), Some(&text), "{name}");
+    }
+}
+
+/// Adds one to the number in the device's notes, so often.
+async fn count_up(client: client::Client, times: usize) {
+    for _ in 0..times {
+        loop {
+            let show = v1::ShowDevice {
+                device_id: "pump-7".into(),
+                ..v1::ShowDevice::default()
+            };
+            let shown: v1::DeviceShown = client.ask(ServiceName::Registry, "show", &show).await.unwrap();
+            let device = shown.device.unwrap();
+            let count: u32 = device.notes.parse().unwrap_or_default();
+            let change = setting("pump-7", device.version, "notes".into(), (count + 1).to_string());
+            let answer = client
+                .ask::<v1::Changed>(ServiceName::Registry, "change", &change)
+                .await;
+            match answer {
+                Ok(_) => break,
+                Err(client::AskError::Refused(refusal)) => {
+                    assert_eq!(refusal.code, contract::Code::Conflict, "{refusal:?}");
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
 }

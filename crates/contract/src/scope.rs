@@ -46,6 +46,7 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
             "config-set",
             "config-explain",
             "command-run",
+            "command-why",
         ],
     ),
     (

@@ -466,3 +466,257 @@ fn a_fleet_that_is_declared_is_made_so_and_what_was_exported_needs_nothing() {
     server.good(&["--as", "kim", "approval", "approve", id]);
     says(&server, &["plan", &file], 0, &["left alone: query old, rule hot"]);
 }
+
+/// What came of it on each device: its id, the word, the exit code of the whole.
+fn outcomes(server: &Installation, arguments: &[&str], code: i32) -> Vec<(String, String)> {
+    let said = server.ends(&[&["--json"], arguments].concat(), code);
+    let told = said.lines().filter(|line| line.starts_with('{'));
+    let told = told.map(|line| {
+        let told: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |name: &str| told[name].as_str().unwrap().to_owned();
+        (text("device_id"), text("outcome"))
+    });
+    told.collect()
+}
+
+#[test]
+fn several_devices_are_changed_at_once_and_each_is_told_of() {
+    let server = Installation::running();
+    server.good(&["type", "add", "pump", "--check", "burn-in=attested"]);
+    server.good(&["group", "put", "hall"]);
+    server.good(&["group", "put", "line", "--parent", "hall"]);
+    for id in ["p-1", "p-2", "p-3"] {
+        server.good(&["device", "register", id, "--type", "pump", "--site", "rome"]);
+    }
+    server.good(&["group", "join", "line", "p-1", "p-2"]);
+    let pairs = |pairs: &[(&str, &str)]| {
+        let owned = pairs
+            .iter()
+            .map(|(id, word)| ((*id).to_owned(), (*word).to_owned()));
+        owned.collect::<Vec<_>>()
+    };
+    // Named one by one, each is told of in its order; the worst is the end.
+    let named = [
+        "device",
+        "quarantine",
+        "p-2",
+        "none",
+        "p-1",
+        "p-2",
+        "--reason",
+        "odd",
+    ];
+    let expected = pairs(&[("p-2", "changed"), ("none", "not-found"), ("p-1", "changed")]);
+    assert_eq!(outcomes(&server, &named, 3), expected);
+    says(
+        &server,
+        &["device", "move", "p-1", "none", "active"],
+        4,
+        &["not-allowed", "not-found", "2 of 2 devices were not changed"],
+    );
+    says(
+        &server,
+        &["device", "move", "p-1", "anywhere"],
+        2,
+        &["`anywhere` is no stage", "maintenance"],
+    );
+    says(
+        &server,
+        &[
+            "device",
+            "change",
+            "p-1",
+            "p-2",
+            "--owner",
+            "x",
+            "--expected-version",
+            "3",
+        ],
+        2,
+        &["--expected-version is that of one device"],
+    );
+    // By a group or a query there is a count and a question.
+    let by_group = ["device", "release", "--group", "hall", "--reason", "sound"];
+    says(
+        &server,
+        &by_group,
+        2,
+        &["release 2 devices (p-1, p-2): give --yes"],
+    );
+    says(
+        &server,
+        &[&by_group[..], &["--dry-run"]].concat(),
+        0,
+        &["would release 2 devices"],
+    );
+    assert_eq!(ids(&server, "restriction = quarantined").len(), 2);
+    let expected = pairs(&[("p-1", "changed"), ("p-2", "changed")]);
+    assert_eq!(
+        outcomes(&server, &[&by_group[..], &["--yes"]].concat(), 0),
+        expected
+    );
+    says(
+        &server,
+        &[
+            "device",
+            "change",
+            "--where",
+            "site = rome and id != p-1",
+            "--set",
+            "tags.a=1",
+            "--yes",
+        ],
+        0,
+        &["p-2", "p-3"],
+    );
+    assert_eq!(ids(&server, "tags.a = 1"), ["p-2", "p-3"]);
+    says(
+        &server,
+        &["device", "suspend", "--where", "site = nowhere", "--yes"],
+        3,
+        &["no device fits"],
+    );
+    says(
+        &server,
+        &["device", "suspend", "p-1", "--where", "site = rome", "--yes"],
+        2,
+        &["name devices, or give --group or --where"],
+    );
+    says(
+        &server,
+        &["device", "suspend", "--reason", "x"],
+        2,
+        &["<DEVICE>..."],
+    );
+    says(
+        &server,
+        &[
+            "device", "attest", "--group", "line", "burn-in", "--note", "48 h", "--yes",
+        ],
+        0,
+        &["p-1", "p-2"],
+    );
+    let attested = server.good(&["device", "show", "p-2"]);
+    assert!(attested.contains("burn-in passed"), "{attested}");
+    // What cannot be taken back is asked about, however it is named.
+    let retire = ["device", "retire", "p-2", "p-3"];
+    says(
+        &server,
+        &retire,
+        2,
+        &["retire 2 devices for good (p-2, p-3): give --yes"],
+    );
+    says(&server, &[&retire[..], &["--yes"]].concat(), 0, &[]);
+    assert_eq!(ids(&server, "stage = retired"), ["p-2", "p-3"]);
+    // One device is told of as it always was.
+    let one = server.good(&["device", "change", "p-1", "--owner", "north"]);
+    assert_eq!(one.lines().count(), 1, "{one}");
+    says(
+        &server,
+        &["device", "retire", "p-1", "--dry-run"],
+        0,
+        &["would retire p-1 for good"],
+    );
+}
+
+#[test]
+fn an_export_is_edited_and_brought_back() {
+    let server = Installation::running();
+    for group in ["hall", "line"] {
+        server.good(&["group", "put", group]);
+    }
+    server.good(&["group", "put", "of-rome", "--query", "site = rome"]);
+    let table =
+        "device_id,site,notes,tags.line,groups\np-1,rome,old,7,hall\np-2,rome,old,8,hall\np-3,rome,,,\n";
+    let table = written(&server, "fleet.csv", table);
+    server.good(&["device", "import", &table]);
+    let file = server.path("edited.csv");
+    let file = file.to_str().unwrap();
+    server.good(&["device", "export", file, "--versions"]);
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.lines().next().unwrap().contains("version"), "{text}");
+    // The same changes nothing.
+    let update = ["device", "import", file, "--update"];
+    let nothing = "0 registered, 0 changed, 3 unchanged, 0 refused";
+    says(&server, &update, 0, &[nothing]);
+    // As a spreadsheet leaves it: a site, a cleared cell, another group, a new row, and a row that is wrong.
+    let edited = text
+        .replace("p-1,,hall,", "p-1,,line,")
+        .replacen("rome", "berlin", 1)
+        .replacen("old", "", 1);
+    let columns = text.lines().next().unwrap().split(',').count();
+    let more = format!("{edited}p-4{}\n", ",".repeat(columns - 1));
+    fs::write(file, &more).unwrap();
+    let dry = says(
+        &server,
+        &[
+            "device",
+            "import",
+            file,
+            "--update",
+            "--dry-run",
+            "--empty-removes",
+        ],
+        0,
+        &["1 would be registered, 1 would be changed, 2 unchanged, 0 refused"],
+    );
+    for part in [
+        "p-1",
+        "notes `old` → ``",
+        "site `rome` → `berlin`",
+        "+line, -hall",
+    ] {
+        assert!(dry.contains(part), "{part} in {dry}");
+    }
+    assert_eq!(ids(&server, "site = rome").len(), 3, "nothing was done");
+    // Somebody was faster with one of them: the row is told of, the others are done.
+    server.good(&["device", "change", "p-2", "--owner", "north"]);
+    let late = more.replace(",8,", ",9,");
+    fs::write(file, &late).unwrap();
+    let said = server.ends(
+        &["--json", "device", "import", file, "--update", "--empty-removes"],
+        4,
+    );
+    let report: serde_json::Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    let counts = ["registered", "changed", "unchanged"].map(|name| report[name].as_u64());
+    assert_eq!(counts, [Some(1), Some(1), Some(1)], "{report}");
+    let refused = &report["refused"][0];
+    assert_eq!(
+        (&refused["code"], &refused["device_id"]),
+        (&"conflict".into(), &"p-2".into())
+    );
+    let shown: serde_json::Value =
+        serde_json::from_str(&server.good(&["--json", "device", "show", "p-1"])).unwrap();
+    assert_eq!(
+        (&shown["site"], &shown["groups"]),
+        (&"berlin".into(), &serde_json::json!(["line"]))
+    );
+    assert_eq!(shown["notes"], serde_json::Value::Null);
+    // Without versions the newest counts, and what is done already is done.
+    let plain = "device_id,tags.line,criticality\np-1,7,low\np-2,9,hihg\np-3,,high\n";
+    let plain = written(&server, "plain.csv", plain);
+    let update = ["device", "import", &plain, "--update"];
+    says(
+        &server,
+        &update,
+        4,
+        &[
+            "0 registered, 2 changed, 0 unchanged, 1 refused",
+            "criticality `hihg`",
+        ],
+    );
+    fs::write(
+        &plain,
+        "{\"device_id\":\"p-2\",\"fields\":{\"tags.line\":\"\",\"owner\":\"north\"}}\n",
+    )
+    .unwrap();
+    let lines = [&update[..], &["--format", "ndjson"]].concat();
+    says(&server, &lines, 0, &["1 changed"]);
+    says(
+        &server,
+        &lines,
+        0,
+        &["0 registered, 0 changed, 1 unchanged, 0 refused"],
+    );
+    assert_eq!(ids(&server, "owner = north and not has tags.line"), ["p-2"]);
+}

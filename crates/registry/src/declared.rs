@@ -1,18 +1,26 @@
 //! What can be said of a declaration by itself, before anybody asks for it: the verbs' own rules, without the records.
 //! Each function names all that is wrong, with the request's field.
 
-use std::{cell::RefCell, collections::BTreeSet, slice};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    slice,
+};
 
 use contract::{
     Refusal,
     document::{self, DOCUMENT_BYTES, Form},
-    v1::{ConfigScope, Grant, PutConfigTemplate, PutGroup, PutPerson, PutQuery, PutSupplier, PutType},
+    v1::{
+        CommandNames, ConfigScope, Criticality, Device, Grant, PutConfigTemplate, PutGroup, PutPerson,
+        PutQuery, PutSupplier, PutType, RegisterDevice,
+    },
 };
 use service::Fault;
 
 use crate::{
     choice, config,
-    decide::{put_person, put_type},
+    decide::{put_person, put_type, register},
+    field,
     language::{Query, Surroundings},
     policy, schema,
 };
@@ -26,6 +34,7 @@ pub fn device_type(m: &PutType) -> Vec<Refusal> {
         policy::text("description", &m.description),
         schema::parse(&m.schema).map(drop),
         put_type::commands(m.commands.clone()).map(drop),
+        put_type::signed_commands(m.signed_commands.clone()).map(drop),
     ]);
     let each = faults(checks);
     // What is wrong with all of them together is told when each of them is right.
@@ -48,9 +57,12 @@ pub fn supplier(m: &PutSupplier) -> Vec<Refusal> {
 pub fn group(m: &PutGroup) -> Vec<Refusal> {
     let query = m.query.as_deref().filter(|query| !query.is_empty());
     let parent = m.parent.as_deref().filter(|parent| !parent.is_empty());
+    let names = |said: &Option<CommandNames>| said.clone().unwrap_or_default().names;
     faults([
         policy::id("group_id", &m.group_id).map(drop),
-        policy::text("description", &m.description),
+        policy::text("description", m.description.as_deref().unwrap_or_default()),
+        put_type::commands(names(&m.commands)).map(drop),
+        put_type::signed_commands(names(&m.signed_commands)).map(drop),
         query.map_or(Ok(()), |query| {
             let at_query = |refusal: Refusal| refusal.at("query");
             Query::parse_lasting(query).map(drop).map_err(at_query)
@@ -92,6 +104,31 @@ pub fn query(m: &PutQuery) -> (Vec<Refusal>, BTreeSet<String>) {
         read,
     ]);
     (found, named.into_inner())
+}
+
+/// What a row says of a device, by field and in the words in which [`crate::written`] tells it, and all that is wrong
+/// with it. An empty text is a field that is to be removed.
+pub fn row(m: &RegisterDevice) -> (BTreeMap<String, String>, Vec<Refusal>) {
+    let criticality = choice::optional::<Criticality>("criticality", m.criticality);
+    let said = criticality.and_then(|criticality| register::fields(m.clone(), criticality));
+    let mut found = faults([
+        policy::id("device_id", &m.device_id).map(drop),
+        policy::groups(&m.groups).map(drop),
+        said.clone().map(drop),
+    ]);
+    let mut all = said.unwrap_or_default();
+    let removed = m.fields.iter().filter(|(_, text)| text.is_empty());
+    all.extend(removed.map(|(name, text)| (name.clone(), text.clone())));
+    let mut device = Device::default();
+    found.extend(faults(all.iter().map(|(name, text)| {
+        field::write(&mut device, &BTreeMap::from([(name.clone(), text.clone())]))
+    })));
+    let written = field::written(&device);
+    let words = |name: String| {
+        let text = written.get(&name).cloned().unwrap_or_default();
+        (name, text)
+    };
+    (all.into_keys().map(words).collect(), found)
 }
 
 /// An operator or an integrator; [`grant`] judges each grant.

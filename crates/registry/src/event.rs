@@ -231,6 +231,8 @@ pub(crate) fn group_changed(
         "description": group.description,
         "query": group.query,
         "parent": group.parent,
+        "commands": group.commands,
+        "signed_commands": group.signed_commands,
         "within": within.iter().collect::<BTreeSet<_>>(),
         "members": group.members.to_string(),
         "joined": joined,

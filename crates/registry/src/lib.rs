@@ -167,6 +167,10 @@ impl Service for Registry {
         request::devices(request)
     }
 
+    fn is_trial(&self, request: &Request) -> bool {
+        request::is_trial(request)
+    }
+
     fn touched(&self, view: &View<'_>, request: &Request) -> Result<Touched, Fault> {
         request::touched(view, request)
     }

@@ -1,7 +1,6 @@
 //! What the registry is asked: the only place where wire messages come in.
 
 use contract::v1::ShowRetirement;
-use contract::v1::Tested;
 use contract::v1::{AcceptTransfer, CancelTransfer, ListTransfers, OfferTransfer};
 use contract::v1::{
     Annotate, AskWhy, Attest, ChangeDevice, ChangeMembers, CountDevices, DeprecateType, Erased,
@@ -10,6 +9,7 @@ use contract::v1::{
     ReceiveDevices, RegisterDevice, RegisterDevices, RemoveGroup, RemoveQuery, ReplaceDevice, Report,
     RestrictDevice, RetireDevice, ShowDevice, ShowHistory, ShowType,
 };
+use contract::v1::{AskCommand, Tested};
 use contract::v1::{
     CancelCommand, GetCommand, ListCommands, PutCommandOutput, ReadCommandOutput, ReportCommand, RunCommand,
     ShowCommand,
@@ -104,6 +104,7 @@ service::requests! {
         "config-report" => ConfigReport(ReportConfig),
         "command-run" => CommandRun(RunCommand),
         "command-cancel" => CommandCancel(CancelCommand),
+        "command-why" => CommandWhy(AskCommand),
         "command-show" => CommandShow(ShowCommand),
         "command-list" => CommandList(ListCommands),
         "command-read" => CommandRead(ReadCommandOutput),
@@ -140,6 +141,7 @@ pub(crate) fn devices(request: &Request) -> Vec<&str> {
         Request::ConfigSet(m) => vec![&m.device_id],
         Request::ConfigExplain(m) => vec![&m.device_id],
         Request::CommandRun(m) => vec![&m.device_id],
+        Request::CommandWhy(m) => vec![&m.device_id],
         Request::JobRun(m) => m.device_ids.iter().map(String::as_str).collect(),
         _ => Vec::new(),
     }
@@ -163,6 +165,15 @@ pub(crate) fn touched(view: &View<'_>, request: &Request) -> Result<Touched, Fau
         _ => false,
     };
     Ok(touched)
+}
+
+/// Whether a request only asks what would come of it.
+pub(crate) fn is_trial(request: &Request) -> bool {
+    match request {
+        Request::Change(m) => m.dry_run,
+        Request::RegisterMany(m) => m.dry_run,
+        _ => false,
+    }
 }
 
 /// A word that is none is refused later; until then it counts as the least.

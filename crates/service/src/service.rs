@@ -126,6 +126,12 @@ pub trait Service: Send + Sync + Sized + 'static {
         Vec::new()
     }
 
+    /// Whether a request only asks what would come of it: nobody need approve that.
+    fn is_trial(&self, request: &Self::Request) -> bool {
+        let _ = request;
+        false
+    }
+
     /// How many devices a request is about and how much they matter, for the rules of what another person must
     /// approve.
     fn touched(&self, view: &View<'_>, request: &Self::Request) -> Result<Touched, Fault> {

@@ -70,7 +70,7 @@ macro_rules! requests {
 
 requests! {
     RegisterDevice, RegisterDevices, ShowDevice, ListDevices, ChangeDevice, MoveDevice, RestrictDevice, RetireDevice,
-    Report, GetStanding, Erased, PutGroup, RemoveGroup, ChangeMembers, ListGroups, PutPerson, ListPeople, Sign,
+    Report, GetStanding, Erased, AskCommand, PutGroup, RemoveGroup, ChangeMembers, ListGroups, PutPerson, ListPeople, Sign,
     RecordCertificate, TakeRevocations, PutClaim, ListClaims, PutSecret, ListAdmissions, DecideAdmission, Issue, RenewServer, Revoke, RevokeMany, ShowCertificate, ListCertificates, GetAuthorities,
     CertificateUsed, Kicked, OpenArtifact, PutBlock, SealArtifact, ListArtifacts, CreateRollout, ShowRollout,
     ListRollouts, ListUpdates, SteerRollout, GetAssignment, GetBlock, UpdateReport, Heartbeat, ShowStatus, ListStatus,

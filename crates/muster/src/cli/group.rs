@@ -8,8 +8,8 @@ use contract::{
     id::ServiceName,
     limits,
     v1::{
-        ChangeMembers, Changed, Done, Group as Listed, GroupsListed, ListGroups, MembersChanged, PutGroup,
-        RemoveGroup,
+        ChangeMembers, Changed, CommandNames, Done, Group as Listed, GroupsListed, ListGroups,
+        MembersChanged, PutGroup, RemoveGroup,
     },
 };
 
@@ -24,11 +24,12 @@ use super::{
 /// Put devices into groups.
 #[derive(clap::Subcommand)]
 pub(super) enum Group {
-    /// Make a group, or change its description, its query or its place
+    /// Make a group, or change its description, its query, its place or its rule of commands; what is not said stays
     #[command(after_help = "Examples:
   muster group put line-7 --description 'pumps of hall 3'
   muster group put old-pumps --query \"type = pump and firmware < 1.4\"
-  muster group put hall-3 --parent berlin")]
+  muster group put hall-3 --parent berlin
+  muster group put critical --command diagnose --command logs --signed-command open")]
     Put(Put),
     /// Remove a group; its members stay
     #[command(after_help = "Examples:\n  muster group remove line-7 --yes")]
@@ -55,8 +56,8 @@ pub(super) struct Put {
     /// The group
     id: Id,
     /// What it is for
-    #[arg(long, default_value = "", hide_default_value = true)]
-    description: String,
+    #[arg(long)]
+    description: Option<String>,
     /// Makes it a dynamic group: its members are the devices that fit, see docs/registry.md
     #[arg(long)]
     query: Option<String>,
@@ -66,6 +67,18 @@ pub(super) struct Put {
     /// Takes it out of the group that it lies within
     #[arg(long)]
     no_parent: bool,
+    /// All that operators may order its devices to do; may be given several times
+    #[arg(long = "command", value_name = "NAME")]
+    commands: Vec<Id>,
+    /// Lets operators order whatever types, other groups and devices let
+    #[arg(long, conflicts_with = "commands")]
+    any_command: bool,
+    /// What they may order only with a signature of their own, `*` for all; may be given several times
+    #[arg(long = "signed-command", value_name = "NAME")]
+    signed_commands: Vec<String>,
+    /// Asks for no signature
+    #[arg(long, conflicts_with = "signed_commands")]
+    no_signed_command: bool,
     /// Only if the group has this version
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
     expected_version: u64,
@@ -123,10 +136,20 @@ impl Put {
                 true => Some(String::new()),
                 false => self.parent.map(|parent| parent.to_string()),
             },
+            commands: said(
+                self.commands.iter().map(Id::to_string).collect(),
+                self.any_command,
+            ),
+            signed_commands: said(self.signed_commands, self.no_signed_command),
         };
         let changed: Changed = global.ask(ServiceName::Registry, "put-group", &request)?;
         print::changed(global.json, &changed)
     }
+}
+
+/// What a rule is to be; `None`: as it is.
+fn said(names: Vec<String>, goes: bool) -> Option<CommandNames> {
+    (goes || !names.is_empty()).then_some(CommandNames { names })
 }
 
 impl Remove {

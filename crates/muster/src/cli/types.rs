@@ -21,7 +21,7 @@ pub(super) enum Type {
     /// Make a type, or change it; what is not said stays
     #[command(after_help = "Examples:
   muster type add pump --schema pump.schema.json --check ok=self-test:self-test
-  muster type add pump --command diagnose --command logs
+  muster type add pump --command diagnose --command logs --signed-command open
   muster type add pump --drop-check ok --any-command
   muster type add pump --check trial=test-rollout:'trial-*'
   muster type add pump --check fw=firmware-at-least:1.4.0 --check burn-in=attested")]
@@ -60,6 +60,12 @@ pub(super) struct Add {
     /// Operators may order them to do whatever they can
     #[arg(long, conflicts_with = "commands")]
     any_command: bool,
+    /// What operators may order only with a signature of their own, `*` for all; may be given several times
+    #[arg(long = "signed-command", value_name = "NAME")]
+    signed_commands: Vec<String>,
+    /// Nothing is to be signed
+    #[arg(long, conflicts_with = "signed_commands")]
+    no_signed_command: bool,
     /// Only if the type has this version
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
     expected_version: u64,
@@ -126,6 +132,11 @@ impl Add {
             (false, true) => known.commands,
             (false, false) => self.commands.iter().map(Id::to_string).collect(),
         };
+        let signed_commands = match (self.no_signed_command, self.signed_commands.is_empty()) {
+            (true, _) => Vec::new(),
+            (false, true) => known.signed_commands,
+            (false, false) => self.signed_commands,
+        };
         Ok(PutType {
             request_id: String::new(),
             type_id: self.id.to_string(),
@@ -138,6 +149,7 @@ impl Add {
                 version => version,
             },
             commands,
+            signed_commands,
         })
     }
 }
@@ -239,6 +251,7 @@ impl Show {
             ("description", kind.description.clone()),
             ("checks", checks(&kind)),
             ("commands", kind.commands.join(", ")),
+            ("signed commands", kind.signed_commands.join(", ")),
             (
                 "schema",
                 kind.schema.split_whitespace().collect::<Vec<_>>().join(" "),
@@ -303,6 +316,7 @@ mod tests {
                 check("burn-in=attested").unwrap(),
             ],
             commands: vec!["diagnose".into()],
+            signed_commands: vec!["open".into()],
             version: 3,
             ..DeviceType::default()
         };
@@ -313,6 +327,7 @@ mod tests {
             ("a pump".into(), "{}".into(), 3)
         );
         assert_eq!(more.commands, ["diagnose"]);
+        assert_eq!(more.signed_commands, ["open"]);
         let names: Vec<_> = more.checks.iter().map(word).collect();
         let expected = [
             "ok=self-test:self-test",
@@ -320,8 +335,9 @@ mod tests {
             "fw=firmware-at-least:2.0",
         ];
         assert_eq!(names, expected);
-        let less = put("pump --drop-check ok --any-command").unwrap();
+        let less = put("pump --drop-check ok --any-command --no-signed-command").unwrap();
         assert_eq!((less.checks.len(), less.commands.len()), (1, 0));
+        assert!(less.signed_commands.is_empty());
         assert!(
             put("pump --drop-check none").is_err(),
             "a slip of the keyboard drops nothing"

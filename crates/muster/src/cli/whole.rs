@@ -1,5 +1,7 @@
 //! Whole lists that several commands go by.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use client::{AskError, Client};
 use contract::{
@@ -7,8 +9,8 @@ use contract::{
     id::{Principal, ServiceName},
     v1::{
         Certificate, CertificatesListed, Claim, ClaimsListed, Device, DeviceType, DevicesListed,
-        ListCertificates, ListClaims, ListDevices, ListManufacturers, ListPeople, Manufacturer,
-        ManufacturersListed, PeopleListed, Person, ShowType, TypeShown,
+        GroupsListed, ListCertificates, ListClaims, ListDevices, ListGroups, ListManufacturers, ListPeople,
+        Manufacturer, ManufacturersListed, PeopleListed, Person, ShowType, TypeShown,
     },
     wire::Wire,
 };
@@ -81,6 +83,21 @@ pub(super) async fn manufacturers(client: &Client) -> Result<Vec<Manufacturer>> 
         take,
     )
     .await
+}
+
+/// The ids of the groups that queries fill.
+pub(super) async fn dynamic_groups(client: &Client) -> Result<BTreeSet<String>> {
+    let request = |Page { size, token }| ListGroups {
+        page_size: size,
+        page: token,
+        ..ListGroups::default()
+    };
+    let take = |reply: GroupsListed| {
+        let dynamic = reply.groups.into_iter().filter(|group| !group.query.is_empty());
+        (dynamic.map(|group| group.group_id).collect(), reply.next_page)
+    };
+    let all: Vec<String> = all(client, (ServiceName::Registry, "groups"), request, take).await?;
+    Ok(all.into_iter().collect())
 }
 
 /// Devices.

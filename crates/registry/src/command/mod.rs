@@ -16,6 +16,7 @@
 //! - A device's tray names exactly its commands: the open ones, and the newest of those that ended.
 //! - Each open command has a wake-up at its deadline.
 
+mod allow;
 mod cancel;
 mod end;
 mod event;
@@ -28,6 +29,7 @@ mod show;
 mod state;
 mod warrant;
 
+pub(crate) use allow::{ANY, why};
 pub(crate) use cancel::decide as cancel;
 pub(crate) use end::{WAKE, note, wake};
 pub(crate) use hand::decide as hand;

@@ -3,12 +3,12 @@
 use contract::{
     Code, Refusal,
     document::{self, Form},
-    v1::{Changed, CommandState, Device, DeviceCommand, DeviceType, RunCommand, Stage},
+    v1::{Changed, CommandState, Device, DeviceCommand, RunCommand, Stage},
 };
 use service::{Fault, Outcome, View};
 
 use super::{
-    end, event,
+    allow, end, event,
     state::{self, Tray},
     warrant,
 };
@@ -32,7 +32,8 @@ pub(crate) fn decide(s: &Situation<'_>, m: RunCommand) -> Result<Outcome, Fault>
         command = present;
     } else {
         let mut tray = state::tray(s.view, &device.device_id)?;
-        may(s.view, &device, &tray, &command.name)?;
+        let is_signed = command.warrant.is_some();
+        may(s.view, &device, &tray, (&command.name, is_signed))?;
         queue(s, &mut outcome, &mut tray, &mut command)?;
     }
     outcome.answer(Changed {
@@ -118,11 +119,16 @@ fn same(present: &DeviceCommand, wanted: &DeviceCommand) -> Result<(), Refusal> 
 }
 
 /// Whether a device can be told this now.
-pub(super) fn may(view: &View<'_>, device: &Device, tray: &Tray, name: &str) -> Result<(), Fault> {
+pub(super) fn may(
+    view: &View<'_>,
+    device: &Device,
+    tray: &Tray,
+    (name, is_signed): (&str, bool),
+) -> Result<(), Fault> {
     if matches!(device.stage(), Stage::Planned | Stage::Retiring | Stage::Retired) {
         return Err(lifecycle::refusal(device, "it takes no commands").into());
     }
-    allowed(view, device, name)?;
+    allow::check(view, device, name, is_signed)?;
     if !tray.can.is_empty() && !tray.can.iter().any(|can| can == name) {
         let message = format!("the device says that it cannot do `{name}`");
         let refusal = Refusal::new(Code::Precondition, message).at("name");
@@ -133,21 +139,4 @@ pub(super) fn may(view: &View<'_>, device: &Device, tray: &Tray, name: &str) -> 
         return Err(Refusal::new(Code::Limit, message).at("device_id").into());
     }
     Ok(())
-}
-
-/// Whether its type lets operators order this.
-fn allowed(view: &View<'_>, device: &Device, name: &str) -> Result<(), Fault> {
-    if device.device_type.is_empty() {
-        return Ok(());
-    }
-    let kind: DeviceType = records::find(view, "type", &device.device_type)?;
-    if kind.commands.is_empty() || kind.commands.iter().any(|allowed| allowed == name) {
-        return Ok(());
-    }
-    let message = format!(
-        "devices of type `{}` may not be ordered to `{name}`",
-        kind.type_id
-    );
-    let refusal = Refusal::new(Code::NotAllowed, message).at("name");
-    Err(refusal.allowing(kind.commands).into())
 }

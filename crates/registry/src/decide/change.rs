@@ -23,11 +23,16 @@ pub(super) fn decide(s: &Situation<'_>, m: ChangeDevice) -> Result<Outcome, Faul
     ];
     let typed = typed.into_iter().filter_map(|(name, value)| Some((name, value?)));
     let set = together(m.set, typed)?;
-    apply(s, &m.device_id, m.expected_version, |before, device| {
+    let outcome = apply(s, &m.device_id, m.expected_version, |before, device| {
         field::write(device, &set)?;
         field::set_once(before, device)?;
         check::written(s, s.view, Some(before), device)
-    })
+    })?;
+    if m.dry_run {
+        let present = state::device(s.view, "device_id", &m.device_id)?;
+        return Ok(Outcome::reply(changed(&m.device_id, present.version)));
+    }
+    Ok(outcome)
 }
 
 pub(super) fn annotate(s: &Situation<'_>, m: Annotate) -> Result<Outcome, Fault> {

@@ -17,7 +17,7 @@ mod put_group;
 pub(crate) mod put_person;
 mod put_supplier;
 pub(crate) mod put_type;
-mod register;
+pub(crate) mod register;
 mod register_many;
 mod regroup;
 mod remove_group;
@@ -167,6 +167,7 @@ pub(crate) fn decide(
         | Request::ConfigExplain(_)
         | Request::ConfigDrift(_)
         | Request::ConfigTemplates(_)
+        | Request::CommandWhy(_)
         | Request::CommandShow(_)
         | Request::CommandList(_)
         | Request::CommandRead(_)

@@ -1,13 +1,14 @@
-//! `put-group`: makes a group, or changes its description, its query or the group that it lies within.
+//! `put-group`: makes a group, or changes its description, its query, the group that it lies within, or what
+//! operators may order its devices to do.
 
 use contract::{
     Code, Refusal,
-    v1::{Group, PutGroup},
+    v1::{CommandNames, Group, PutGroup},
 };
 use prost::Message;
 use service::{Fault, Outcome, View};
 
-use super::{Situation, changed, regroup, settle};
+use super::{Situation, changed, put_type, regroup, settle};
 use crate::{
     event::{self, GroupChange},
     language::Query,
@@ -17,7 +18,7 @@ use crate::{
 };
 
 pub(super) fn decide(s: &Situation<'_>, m: PutGroup) -> Result<Outcome, Fault> {
-    policy::text("description", &m.description)?;
+    policy::text("description", m.description.as_deref().unwrap_or_default())?;
     let present = state::present::<Group>(s.view, "group_id", &m.group_id)?;
     let change = if present.is_some() {
         GroupChange::Described
@@ -29,10 +30,8 @@ pub(super) fn decide(s: &Situation<'_>, m: PutGroup) -> Result<Outcome, Fault> {
         ..Group::default()
     });
     policy::version("group", m.expected_version, present.version)?;
-    let mut group = Group {
-        description: m.description,
-        ..present.clone()
-    };
+    let mut group = present.clone();
+    write(&mut group, m.description, m.commands, m.signed_commands)?;
     let mut outcome = Outcome::default();
     if let Some(query) = m.query.filter(|query| *query != present.query) {
         sort(&present, &query)?;
@@ -64,6 +63,25 @@ pub(super) fn decide(s: &Situation<'_>, m: PutGroup) -> Result<Outcome, Fault> {
     }
     outcome.answer(changed(&group.group_id, group.version));
     Ok(outcome)
+}
+
+/// What is said of it alone; what is not said stays.
+fn write(
+    group: &mut Group,
+    description: Option<String>,
+    commands: Option<CommandNames>,
+    signed: Option<CommandNames>,
+) -> Result<(), Refusal> {
+    if let Some(description) = description {
+        group.description = description;
+    }
+    if let Some(commands) = commands {
+        group.commands = put_type::commands(commands.names)?;
+    }
+    if let Some(signed) = signed {
+        group.signed_commands = put_type::signed_commands(signed.names)?;
+    }
+    Ok(())
 }
 
 /// A group whose members were chosen stays so as long as it has any.

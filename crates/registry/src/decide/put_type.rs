@@ -10,16 +10,16 @@ use contract::{
 use service::{Fault, Outcome};
 
 use super::{Situation, changed};
-use crate::{acceptance::CHECKS_MAX, choice, event, language, policy, schema, state};
+use crate::{acceptance::CHECKS_MAX, choice, command, event, language, policy, schema, state};
 
-/// Commands that a type allows.
+/// Commands that a type, a group or a device allows.
 const COMMANDS_MAX: usize = 64;
 
 pub(super) fn put(s: &Situation<'_>, m: PutType) -> Result<Outcome, Fault> {
     policy::text("description", &m.description)?;
     schema::parse(&m.schema)?;
     checks(&m.checks)?;
-    let commands = commands(m.commands)?;
+    let (commands, signed_commands) = (commands(m.commands)?, signed_commands(m.signed_commands)?);
     let present = state::present::<DeviceType>(s.view, "type_id", &m.type_id)?;
     let present = present.unwrap_or(DeviceType {
         type_id: m.type_id,
@@ -31,6 +31,7 @@ pub(super) fn put(s: &Situation<'_>, m: PutType) -> Result<Outcome, Fault> {
         schema: m.schema,
         checks: m.checks,
         commands,
+        signed_commands,
         ..present.clone()
     };
     Ok(save(present, wanted))
@@ -58,14 +59,23 @@ fn save(present: DeviceType, mut wanted: DeviceType) -> Outcome {
 }
 
 /// The commands that operators may give, each once.
-pub(crate) fn commands(mut commands: Vec<String>) -> Result<Vec<String>, Refusal> {
-    policy::list("commands", commands.len(), COMMANDS_MAX)?;
-    for name in &commands {
-        policy::id("commands", name)?;
+pub(crate) fn commands(names: Vec<String>) -> Result<Vec<String>, Refusal> {
+    named("commands", names, |_| false)
+}
+
+/// The commands that operators sign, each once.
+pub(crate) fn signed_commands(names: Vec<String>) -> Result<Vec<String>, Refusal> {
+    named("signed_commands", names, |name| name == command::ANY)
+}
+
+fn named(field: &str, mut names: Vec<String>, stands_for: fn(&str) -> bool) -> Result<Vec<String>, Refusal> {
+    policy::list(field, names.len(), COMMANDS_MAX)?;
+    for name in names.iter().filter(|name| !stands_for(name)) {
+        policy::id(field, name)?;
     }
-    commands.sort();
-    commands.dedup();
-    Ok(commands)
+    names.sort();
+    names.dedup();
+    Ok(names)
 }
 
 pub(crate) fn checks(checks: &[Check]) -> Result<(), Refusal> {

@@ -133,7 +133,10 @@ fn blank(s: &Situation<'_>, id: &str, stage: Stage) -> Device {
 }
 
 /// The row's fields by name, those with a field of their own in the message among them.
-fn fields(m: RegisterDevice, criticality: Option<Criticality>) -> Result<BTreeMap<String, String>, Refusal> {
+pub(crate) fn fields(
+    m: RegisterDevice,
+    criticality: Option<Criticality>,
+) -> Result<BTreeMap<String, String>, Refusal> {
     let typed = [
         ("name", m.name),
         ("serial_number", m.serial_number),

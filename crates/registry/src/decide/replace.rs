@@ -112,6 +112,13 @@ fn hand_over(old: &Device, new: &mut Device) {
     if old.parent != new.device_id {
         new.parent.clone_from(&old.parent);
     }
+    // Who takes the place is told no more than who had it.
+    if !old.commands.is_empty() {
+        new.commands.clone_from(&old.commands);
+    }
+    new.signed_commands.extend(old.signed_commands.clone());
+    new.signed_commands.sort();
+    new.signed_commands.dedup();
     new.criticality = old.criticality;
     new.tags.extend(old.tags.clone());
     new.administrative.extend(old.administrative.clone());

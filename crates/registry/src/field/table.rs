@@ -25,6 +25,8 @@ pub(super) enum Writer {
     Text(Form, fn(&mut Device) -> &mut String),
     Criticality,
     Addresses,
+    Commands,
+    SignedCommands,
     Latitude,
     Longitude,
     Price,
@@ -67,6 +69,19 @@ macro_rules! line {
             sort: Sort::Text,
             read: |d| Value::of_text(&d.$($path).+),
             writer: Writer::Text(Form::$form, |d| &mut d.$($path).+),
+            once: false,
+            live: false,
+        }
+    };
+}
+
+macro_rules! list {
+    ($field:ident, $writer:ident) => {
+        Plain {
+            name: stringify!($field),
+            sort: Sort::Text,
+            read: |d| Value::of_list(&d.$field),
+            writer: Writer::$writer,
             once: false,
             live: false,
         }
@@ -117,14 +132,7 @@ const TABLE: &[Plain] = &[
     told!("id", Sort::Text, |d| Value::of_text(&d.device_id)),
     line!("name", Line, name),
     once(line!("serial_number", Line, serial_number)),
-    once(Plain {
-        name: "addresses",
-        sort: Sort::Text,
-        read: |d| Value::of_list(&d.addresses),
-        writer: Writer::Addresses,
-        once: true,
-        live: false,
-    }),
+    once(list!(addresses, Addresses)),
     once(line!("key_fingerprint", Digest, key_fingerprint)),
     line!("type", Id, device_type),
     line!("model", Line, model),
@@ -168,6 +176,8 @@ const TABLE: &[Plain] = &[
     told!("reported_place", Sort::Text, |d| {
         Value::of_text(d.location.as_ref().map_or("", |l| &l.place))
     }),
+    list!(commands, Commands),
+    list!(signed_commands, SignedCommands),
     line!("parent", Id, parent),
     line!("supplier", Id, supplier),
     line!("order", Id, order),

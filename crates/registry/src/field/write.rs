@@ -9,6 +9,7 @@ use contract::{
 use super::table::{Form, Plain, Writer};
 use crate::{
     choice::{Choice, word},
+    decide::put_type,
     lifecycle, policy,
 };
 
@@ -30,6 +31,8 @@ pub(super) fn plain(device: &mut Device, plain: &Plain, text: &str) -> Result<()
         Writer::Text(form, slot) => *slot(device) = form.read(text).map_err(at)?,
         Writer::Criticality => device.set_criticality(criticality(text).map_err(at)?),
         Writer::Addresses => device.addresses = addresses(text).map_err(at)?,
+        Writer::Commands => device.commands = put_type::commands(words(text))?,
+        Writer::SignedCommands => device.signed_commands = put_type::signed_commands(words(text))?,
         Writer::Price => device.price = price(text).map_err(at)?,
         Writer::Latitude => position(device).latitude = degrees(text, 90.0).map_err(at)?,
         Writer::Longitude => position(device).longitude = degrees(text, 180.0).map_err(at)?,
@@ -145,10 +148,19 @@ fn degrees(text: &str, bound: f64) -> Result<f64, Refusal> {
     degrees.ok_or_else(|| Refusal::invalid("", message))
 }
 
-/// Hardware addresses in their one form, in order; separated by blanks, commas or semicolons.
+/// What is separated by blanks, commas or semicolons.
+fn words(text: &str) -> Vec<String> {
+    let words = text.split([' ', ',', ';']).filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
+}
+
+/// Hardware addresses in their one form, in order.
 fn addresses(text: &str) -> Result<Vec<String>, Refusal> {
-    let parts = text.split([' ', ',', ';']).filter(|part| !part.is_empty());
-    let mut addresses = parts.map(address).collect::<Result<Vec<_>, _>>()?;
+    let parts = words(text);
+    let mut addresses = parts
+        .iter()
+        .map(|part| address(part))
+        .collect::<Result<Vec<_>, _>>()?;
     addresses.sort();
     addresses.dedup();
     if addresses.len() > ADDRESSES_MAX {

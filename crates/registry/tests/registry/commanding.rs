@@ -3,14 +3,16 @@
 use contract::{
     Leaf, Principal, Root, ServiceName,
     v1::{
-        CancelCommand, Changed, CommandOrder, CommandOutputRead, CommandOutputTaken, CommandShown,
-        CommandState, CommandsListed, DeviceCommand, Done, GetCommand, ListCommands, PutCommandOutput,
-        ReadCommandOutput, Rejection, ReportCommand, RetireDevice, RunCommand, ShowCommand,
+        AskCommand, CancelCommand, ChangeMembers, Changed, CommandNames, CommandOrder, CommandOutputRead,
+        CommandOutputTaken, CommandShown, CommandState, CommandWarrant, CommandWhy, CommandsListed,
+        DeviceCommand, Done, GetCommand, JobDevicesListed, ListCommands, ListJobDevices, ManifestSignature,
+        MembersChanged, PutCommandOutput, PutGroup, PutType, ReadCommandOutput, Rejection, ReplaceDevice,
+        ReportCommand, RetireDevice, RunCommand, RunJob, ShowCommand,
     },
 };
 use proptest::prelude::*;
 
-use crate::world::{ADA, Answered, World, data, register};
+use crate::world::{ADA, Answered, World, change, data, register, registered};
 
 const PUMP: &str = "devices/pump-7";
 
@@ -415,4 +417,204 @@ proptest! {
             }
         }
     }
+}
+
+/// What operators may order pump-7.
+fn may(w: &mut World, name: &str) -> CommandWhy {
+    let ask = AskCommand {
+        device_id: "pump-7".into(),
+        name: name.into(),
+        ..Default::default()
+    };
+    w.ask(ADA, "command-why", &ask).unwrap()
+}
+
+fn names(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// `None`: what is said of it so far stays.
+fn group(w: &mut World, id: &str, parent: Option<&str>, commands: Option<&str>, signed: Option<&str>) {
+    let list = |text: &str| CommandNames { names: names(text) };
+    let put = PutGroup {
+        group_id: id.into(),
+        parent: parent.map(str::to_owned),
+        commands: commands.map(list),
+        signed_commands: signed.map(list),
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "put-group", &put).unwrap();
+}
+
+fn set(w: &mut World, field: &str, value: &str) -> Answered<Changed> {
+    w.ask(ADA, "change", &change("pump-7", &[(field, value)]))
+}
+
+/// A pump whose type, upper group and own record each let something.
+fn ruled() -> World {
+    let mut w = world();
+    let kind = PutType {
+        type_id: "pump".into(),
+        commands: names("diagnose logs restart open"),
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "put-type", &kind).unwrap();
+    group(&mut w, "berlin", None, Some("logs diagnose open open"), None);
+    group(&mut w, "hall-3", Some("berlin"), None, None);
+    let members = ChangeMembers {
+        group_id: "hall-3".into(),
+        device_ids: names("pump-7"),
+        ..Default::default()
+    };
+    w.ask::<MembersChanged>(ADA, "join-group", &members).unwrap();
+    set(&mut w, "type", "pump").unwrap();
+    set(&mut w, "commands", "restart, logs diagnose").unwrap();
+    w
+}
+
+#[test]
+fn the_strictest_of_type_groups_and_device_counts_and_is_named() {
+    let mut w = ruled();
+    for (name, whom) in [
+        ("dance", "`type pump` and `group berlin` and `device pump-7`"),
+        ("restart", "`group berlin`"),
+        ("open", "`device pump-7`"),
+    ] {
+        let refused = run_for(&mut w, name, name, 1_000).unwrap_err();
+        assert_eq!(
+            (refused.code.as_str(), refused.field.as_str()),
+            ("not-allowed", "name")
+        );
+        let message = format!("`pump-7` may not be ordered to `{name}`, by the rule of {whom}");
+        assert_eq!(refused.message, message);
+        assert_eq!(refused.allowed, ["diagnose", "logs"]);
+        let why = may(&mut w, name);
+        assert_eq!((why.open, why.summary), (false, message));
+    }
+    let all = may(&mut w, "");
+    assert_eq!(all.summary, "`pump-7` may be ordered: diagnose, logs");
+    assert_eq!(all.commands, ["diagnose", "logs"]);
+    let of: Vec<_> = all.rules.iter().map(|rule| rule.of.as_str()).collect();
+    assert_eq!(of, ["type pump", "group berlin", "device pump-7"]);
+    run_for(&mut w, "c-1", "logs", 1_000).unwrap();
+    given(&mut w, &["logs"]);
+    assert!(may(&mut w, "logs").open);
+    assert!(
+        may(&mut w, "diagnose")
+            .summary
+            .ends_with("says that it cannot do it")
+    );
+    // It stands after a restart, and nobody is told what it lets by accident.
+    w.restart();
+    assert_eq!(may(&mut w, "").commands, ["diagnose", "logs"]);
+}
+
+#[test]
+fn what_is_not_said_of_a_rule_stays_and_an_empty_one_is_gone() {
+    let mut w = ruled();
+    group(&mut w, "berlin", None, None, None);
+    assert!(!may(&mut w, "restart").open);
+    group(&mut w, "berlin", None, Some(""), None);
+    assert_eq!(may(&mut w, "").commands, ["diagnose", "logs", "restart"]);
+    set(&mut w, "commands", "flush").unwrap();
+    let why = may(&mut w, "");
+    assert_eq!((why.open, why.commands.len()), (false, 0));
+    let summary = "`pump-7` may be ordered: nothing: its rules have no command in common";
+    assert_eq!(why.summary, summary);
+    for (value, field) in [("a/b", "commands"), ("*", "commands")] {
+        assert_eq!(set(&mut w, "commands", value).unwrap_err().field, field);
+    }
+    set(&mut w, "commands", "").unwrap();
+    set(&mut w, "type", "").unwrap();
+    assert_eq!(
+        may(&mut w, "").summary,
+        "`pump-7` may be ordered: whatever it can do"
+    );
+}
+
+#[test]
+fn what_a_rule_wants_signed_is_refused_without_a_signature() {
+    let mut w = world();
+    group(&mut w, "critical", None, None, Some("open"));
+    let members = ChangeMembers {
+        group_id: "critical".into(),
+        device_ids: names("pump-7"),
+        ..Default::default()
+    };
+    w.ask::<MembersChanged>(ADA, "join-group", &members).unwrap();
+    let refused = run_for(&mut w, "c-1", "open", 1_000).unwrap_err();
+    let message =
+        "`pump-7` is ordered to `open` with an operator's signature only, by the rule of `group critical`";
+    assert_eq!(
+        (refused.message.as_str(), refused.field.as_str()),
+        (message, "warrant")
+    );
+    run_for(&mut w, "c-2", "close", 1_000).unwrap();
+    let now_ms = w.now_ms;
+    let signed = |id: &str, name: &str| RunCommand {
+        command_id: id.into(),
+        device_id: "pump-7".into(),
+        name: name.into(),
+        warrant: Some(CommandWarrant {
+            not_before_ms: now_ms,
+            expires_ms: now_ms + 60_000,
+            signatures: vec![ManifestSignature {
+                key_id: "0123456789abcdef".into(),
+                signature: vec![7; 64],
+            }],
+        }),
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "command-run", &signed("c-3", "open"))
+        .unwrap();
+    let why = may(&mut w, "open");
+    assert!(why.open && why.signed && why.summary.contains("`group critical`"));
+    assert!(!may(&mut w, "close").signed);
+    set(&mut w, "signed_commands", "*").unwrap();
+    assert_eq!(
+        run_for(&mut w, "c-4", "close", 1_000).unwrap_err().field,
+        "warrant"
+    );
+    assert_eq!(
+        may(&mut w, "").summary,
+        "`pump-7` may be ordered: whatever it can do; all of that with a signature only"
+    );
+    // In a job it is told of the device.
+    let job = RunJob {
+        job_id: "all".into(),
+        name: "close".into(),
+        device_ids: names("pump-7"),
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "job-run", &job).unwrap();
+    w.wait(1);
+    let list = ListJobDevices {
+        job_id: "all".into(),
+        ..Default::default()
+    };
+    let rows: JobDevicesListed = w.ask(ADA, "job-devices", &list).unwrap();
+    assert_eq!(rows.devices[0].state(), CommandState::Rejected);
+    assert!(rows.devices[0].error.contains("`device pump-7`"), "{rows:?}");
+}
+
+#[test]
+fn a_successor_is_told_no_more_than_whose_place_it_takes() {
+    let mut w = ruled();
+    set(&mut w, "signed_commands", "open").unwrap();
+    w.ask::<Changed>(
+        ADA,
+        "register",
+        &registered("pump-9", &[("commands", "dance"), ("signed_commands", "logs")]),
+    )
+    .unwrap();
+    let replace = ReplaceDevice {
+        device_id: "pump-7".into(),
+        successor_id: "pump-9".into(),
+        reason: "worn".into(),
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "replace", &replace).unwrap();
+    let new = w.device("pump-9");
+    assert_eq!(new.commands, ["diagnose", "logs", "restart"]);
+    assert_eq!(new.signed_commands, ["logs", "open"]);
 }

@@ -7,6 +7,9 @@ use contract::v1::{
     Location, PutGroup, PutQuery, RegisterDevice, RegisterDevices, RegisteredDevices, RemoveQuery, Report,
 };
 
+use prost::Message;
+use service::store::{Batch, Store};
+
 use crate::world::{ADA, World, change, register, registered};
 
 fn fleet() -> World {
@@ -458,4 +461,41 @@ fn a_query_costs_what_it_returns_however_large_the_fleet() {
     }
     assert_eq!(costs[0], costs[2], "three times the devices cost the same");
     assert!(costs[2].iter().all(|reads| *reads < 600), "{costs:?}");
+}
+
+#[test]
+fn to_sort_too_large_a_fleet_is_refused_in_words_and_a_narrower_query_is_not() {
+    let mut w = World::new();
+    let rome = registered("z-1", &[("site", "rome")]);
+    w.ask::<Changed>(ADA, "register", &rome).unwrap();
+    let mut rows = Batch::default();
+    for n in 0..50_000 {
+        let device_id = format!("d-{n:05}");
+        let key = format!("sd{device_id}");
+        let device = Device {
+            device_id,
+            ..Default::default()
+        };
+        rows.put(key, device.encode_to_vec());
+    }
+    w.store.commit(&rows).unwrap();
+    let ask = |query: &str, sort: &str| ListDevices {
+        r#where: query.into(),
+        sort: sort.into(),
+        page_size: 2,
+        ..Default::default()
+    };
+    let refused = w
+        .ask::<DevicesListed>(ADA, "list", &ask("", "-name"))
+        .unwrap_err();
+    assert_eq!((refused.code.as_str(), refused.field.as_str()), ("limit", "sort"));
+    assert!(
+        refused.message.contains("more than 50000 devices"),
+        "{}",
+        refused.message
+    );
+    // Nothing of it is in the way of what costs little.
+    assert_eq!(all(&mut w, "site = rome", "-name", 2), ["z-1"]);
+    let unsorted: DevicesListed = w.ask(ADA, "list", &ask("", "")).unwrap();
+    assert_eq!(unsorted.devices.len(), 2);
 }

@@ -471,3 +471,33 @@ fn rules_that_make_no_sense_are_refused_and_nobody_is_alone_with_them() {
         .unwrap_err();
     assert_eq!(refused.code, "limit");
 }
+
+#[test]
+fn what_only_asks_what_would_come_of_it_waits_for_nobody() {
+    let mut w = world();
+    let put = rules(&["registry/change"], Criticality::Unspecified);
+    let _ = w.ask::<Changed>(ADA, "put-four-eyes", &put);
+    for one in waiting(&mut w, BOB) {
+        let _: ApprovalDecided = w.ask(BOB, "approve", &decide(&one.approval_id)).unwrap();
+    }
+    w.all_events();
+    let before = w.device("pump-1");
+    let change = |dry_run, name: &str| ChangeDevice {
+        device_id: "pump-1".into(),
+        set: [("name".to_owned(), name.to_owned())].into(),
+        dry_run,
+        ..ChangeDevice::default()
+    };
+    let tried: Changed = w.ask(EVE, "change", &change(true, "north")).unwrap();
+    assert_eq!(tried.version, before.version);
+    let wrong = w
+        .ask::<Changed>(EVE, "change", &change(true, "a\nb"))
+        .unwrap_err();
+    assert_eq!(wrong.field, "name");
+    assert_eq!(w.device("pump-1"), before);
+    assert!(w.all_events().is_empty());
+    let waits = w
+        .ask::<Changed>(EVE, "change", &change(false, "north"))
+        .unwrap_err();
+    assert_eq!(waits.code, "awaiting-approval");
+}

@@ -160,7 +160,7 @@ fn groups_have_no_twins_and_versions() {
     );
     let described = PutGroup {
         group_id: "Line".into(),
-        description: "new".into(),
+        description: Some("new".into()),
         ..Default::default()
     };
     assert_eq!(w.ask::<Changed>(ADA, "put-group", &described).unwrap().version, 2);

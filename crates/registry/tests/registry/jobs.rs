@@ -404,7 +404,7 @@ fn a_type_says_what_operators_may_order() {
         (rejected.len(), rejected[0].device_id.as_str()),
         (1, ids[0].as_str())
     );
-    assert!(rejected[0].error.contains("type `pump`"), "{rejected:?}");
+    assert!(rejected[0].error.contains("rule of `type pump`"), "{rejected:?}");
     // The list is the type's: without it, everything may be.
     w.ask::<Changed>(ADA, "put-type", &pump(&[])).unwrap();
     w.ask::<Changed>(ADA, "command-run", &order("flush")).unwrap();

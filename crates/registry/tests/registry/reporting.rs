@@ -110,7 +110,7 @@ fn the_largest_records_fit_the_store() {
     for group in &groups {
         let request = PutGroup {
             group_id: group.clone(),
-            description: full.clone(),
+            description: Some(full.clone()),
             ..Default::default()
         };
         w.ask::<Changed>(ADA, "put-group", &request).unwrap();

@@ -94,6 +94,7 @@ const ABOUT_A_DEVICE: &[(&str, &str)] = &[
     ),
     ("config-explain", r#"{"device_id":"ID"}"#),
     ("command-run", r#"{"device_id":"ID","name":"reboot"}"#),
+    ("command-why", r#"{"device_id":"ID"}"#),
 ];
 
 fn code(w: &mut World, n: usize, verb: &str, json: &str) -> String {

@@ -209,7 +209,7 @@ fn grouping() -> impl Strategy<Value = Step> {
                 ];
                 let put = v1::PutGroup {
                     group_id,
-                    description: n.to_string(),
+                    description: Some(n.to_string()),
                     expected_version: n / 2,
                     query: (what == 0).then(|| query[n as usize].to_owned()),
                     ..Default::default()

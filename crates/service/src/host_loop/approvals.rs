@@ -177,7 +177,7 @@ impl<S: Service> HostLoop<S> {
         base: &dyn Read,
         cx: &mut Context<'_>,
     ) -> Result<Option<HeldRecord>, Fault> {
-        if call.caller.principal.kind != Kind::Operator {
+        if call.caller.principal.kind != Kind::Operator || self.service.is_trial(request) {
             return Ok(None);
         }
         let view = View::new(base, &group.batch);

@@ -7,6 +7,7 @@ mod output;
 mod run;
 mod show;
 mod sign;
+mod why;
 
 use anyhow::Result;
 
@@ -40,6 +41,9 @@ pub(super) enum Commands {
   muster command show restart-2026-11 --device pump-7
   muster --json command show restart-2026-11 | jq -r .command.output")]
     Show(show::Show),
+    /// What a device may be ordered to do, and which rule says so
+    #[command(after_help = "Examples:\n  muster command why pump-7\n  muster command why pump-7 restart")]
+    Why(why::Why),
     /// The whole output of a command, where it is long; cut off, it goes on where it was
     #[command(after_help = "Examples:\n  muster command output logs-1 --out pump-7.log")]
     Output(output::Output),
@@ -60,6 +64,7 @@ impl Commands {
             Commands::Run(command) => command.run(global),
             Commands::List(command) => command.run(global),
             Commands::Show(command) => command.run(global),
+            Commands::Why(command) => command.run(global),
             Commands::Output(command) => command.run(global),
             Commands::Cancel(command) => command.run(global),
             Commands::Jobs(jobs) => jobs.run(global),

@@ -10,12 +10,13 @@ use std::{
 use anyhow::{Context, Result};
 use contract::{
     id::ServiceName,
-    v1::{Device, DevicesListed, GroupsListed, ListDevices, ListGroups, Stage},
+    v1::{Device, DevicesListed, ListDevices, Stage},
 };
 
 use super::{
-    super::{Global, list::Limit, matching::Matching, print},
+    super::{Global, list::Limit, matching::Matching, print, whole},
     rows::{self, Format},
+    update,
 };
 
 #[derive(clap::Args)]
@@ -25,6 +26,9 @@ pub(crate) struct Export {
     /// Its form [default: csv if it is named so, else ndjson]
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// Write each device's version too, so that `import --update` changes none that has another by then
+    #[arg(long)]
+    versions: bool,
     #[command(flatten)]
     matching: Matching,
 }
@@ -35,7 +39,14 @@ impl Export {
         let (retired, living): (Vec<_>, Vec<_>) = devices.iter().partition(|d| d.stage() == Stage::Retired);
         let mut devices: Vec<_> = living
             .into_iter()
-            .map(|d| rows::of(d, |group| dynamic.contains(group)))
+            .map(|d| {
+                let mut row = rows::of(d, |group| dynamic.contains(group));
+                if self.versions {
+                    row.fields
+                        .insert(update::VERSION.to_owned(), d.version.to_string());
+                }
+                row
+            })
             .collect();
         rows::parents_first(&mut devices);
         let format = Format::of(self.format, &self.file);
@@ -59,23 +70,8 @@ impl Export {
 
 async fn read(global: &Global, query: &str) -> Result<(Vec<Device>, BTreeSet<String>)> {
     let (client, _inbox) = global.connect().await?;
+    let dynamic = whole::dynamic_groups(&client).await?;
     let limit = Limit::all();
-    let groups = limit.read(
-        &client,
-        (ServiceName::Registry, "groups"),
-        |page| ListGroups {
-            page_size: page.size,
-            page: page.token,
-            ..ListGroups::default()
-        },
-        |reply: GroupsListed| (reply.groups, reply.next_page),
-    );
-    let dynamic = groups
-        .await?
-        .items
-        .into_iter()
-        .filter(|group| !group.query.is_empty());
-    let dynamic = dynamic.map(|group| group.group_id).collect();
     let devices = limit.read(
         &client,
         (ServiceName::Registry, "list"),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use contract::v1::{RegisterDevice, RegisterRefusal};
+use contract::{
+    Refusal,
+    v1::{RegisterDevice, RegisterRefusal},
+};
 use serde::Serialize;
 
 use super::rows::Row;
@@ -54,6 +57,19 @@ impl Refused {
         }
     }
 
+    /// A row that was refused for this.
+    pub(super) fn of_row((line, device_id): (u64, &str), value: String, refusal: Refusal) -> Refused {
+        Refused {
+            line,
+            device_id: device_id.to_owned(),
+            code: refusal.code.word().to_owned(),
+            message: refusal.message,
+            field: refusal.field,
+            value,
+            allowed: refusal.allowed,
+        }
+    }
+
     /// Which row it is of.
     pub(super) fn row(&self) -> (u64, &str) {
         (self.line, &self.device_id)
@@ -79,7 +95,7 @@ impl Refused {
 }
 
 /// What a row says in a column.
-fn value(device: &RegisterDevice, field: &str) -> String {
+pub(super) fn value(device: &RegisterDevice, field: &str) -> String {
     let typed = match field {
         "device_id" => &device.device_id,
         "groups" => return device.groups.join(" "),

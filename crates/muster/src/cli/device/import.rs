@@ -19,6 +19,7 @@ use super::{
     super::{Global, global, print, progress},
     faults::{self, Refused},
     rows::{Format, Good, Row, Sheet},
+    update::{self, Change},
 };
 use crate::exit::{Exit, Failure};
 
@@ -42,7 +43,13 @@ pub(crate) struct Import {
     /// Register the good rows, even if others make no sense
     #[arg(long)]
     keep_going: bool,
-    /// Name every refused row [default: ten of each reason]
+    /// Change what a row says otherwise of a device that is there, instead of refusing it
+    #[arg(long)]
+    update: bool,
+    /// With --update: an empty cell removes what stands there [default: it says nothing]
+    #[arg(long, requires = "update")]
+    empty_removes: bool,
+    /// Name every refused row, and in a dry run every change [default: ten of each reason, ten changes]
     #[arg(long)]
     all_rows: bool,
 }
@@ -51,11 +58,16 @@ pub(crate) struct Import {
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     registered: u64,
-    unchanged: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) changed: Option<u64>,
+    pub(super) unchanged: u64,
     dry_run: bool,
     /// A row may be refused for several reasons.
     refused_rows: usize,
-    refused: Vec<Refused>,
+    pub(super) refused: Vec<Refused>,
+    /// Of a dry run: what would become another.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) changes: Vec<Change>,
     #[serde(skip)]
     all_rows: bool,
 }
@@ -72,13 +84,13 @@ impl Import {
         let is_refused = !report.refused.is_empty() && !self.keep_going && !self.dry_run;
         let dry_run = self.dry_run || is_refused;
         report.dry_run = dry_run;
-        let sent = global.block_on(send(global, &mut report, good, "register-many", |devices| {
-            RegisterDevices {
-                devices,
-                dry_run,
-                ..RegisterDevices::default()
+        let sent = match self.update {
+            true => {
+                let empty = if self.empty_removes { sheet.columns() } else { &[] };
+                global.block_on(update::run(global, &mut report, good, (dry_run, empty)))
             }
-        }));
+            false => global.block_on(register(global, &mut report, good, dry_run)),
+        };
         match sent {
             Err(error) if is_refused => print::note(format!("the other rows were not looked at: {error:#}")),
             sent => sent?,
@@ -92,6 +104,21 @@ impl Import {
             said => said,
         }
     }
+}
+
+/// Registers rows, or says what would come of that.
+pub(super) async fn register(
+    global: &Global,
+    report: &mut Report,
+    good: Good<'_>,
+    dry_run: bool,
+) -> Result<()> {
+    send(global, report, good, "register-many", |devices| RegisterDevices {
+        devices,
+        dry_run,
+        ..RegisterDevices::default()
+    })
+    .await
 }
 
 impl Report {
@@ -132,9 +159,16 @@ impl Report {
             for line in faults::told(&self.refused, self.all_rows) {
                 print::line(print::clean(&line))?;
             }
+            for line in update::told(&self.changes, self.all_rows) {
+                print::line(print::clean(&line))?;
+            }
             let would = if self.dry_run { "would be " } else { "" };
+            let changed = match self.changed {
+                None => String::new(),
+                Some(changed) => format!(" {changed} {would}changed,"),
+            };
             print::line(format!(
-                "{} {would}registered, {} unchanged, {} refused",
+                "{} {would}registered,{changed} {} unchanged, {} refused",
                 self.registered, self.unchanged, self.refused_rows
             ))?;
         }

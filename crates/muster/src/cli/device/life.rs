@@ -10,12 +10,16 @@ use contract::{
     },
 };
 
-use super::super::{
-    Global,
-    confirm::{Confirm, Consent},
-    list::Limit,
-    print,
-    words::{self, say},
+use super::{
+    super::{
+        Global,
+        confirm::{Confirm, Consent},
+        list::Limit,
+        print,
+        words::{self, say},
+    },
+    change::last,
+    many::{All, Deed},
 };
 
 #[derive(clap::Args)]
@@ -65,10 +69,11 @@ pub(crate) struct Readmit {
 
 #[derive(clap::Args)]
 pub(crate) struct Attest {
-    /// The device
-    id: Id,
-    /// The check, as its type names it
-    check: Id,
+    /// The devices unless --group or --where name them, and the check, as their type names it
+    #[arg(required = true, value_names = ["DEVICE", "CHECK"], num_args = 1..)]
+    words: Vec<Id>,
+    #[command(flatten)]
+    all: All,
     /// It did not pass
     #[arg(long)]
     failed: bool,
@@ -185,16 +190,20 @@ impl Readmit {
 
 impl Attest {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let request = Word {
+        let (ids, check) = last(self.words, |word| Ok(word.to_owned()))?;
+        let request = |device_id| Word {
             request_id: String::new(),
-            device_id: self.id.to_string(),
-            check: self.check.to_string(),
+            device_id,
+            check: check.clone(),
             passed: !self.failed,
-            note: self.note,
+            note: self.note.clone(),
             expected_version: self.expected_version,
         };
-        let changed: Changed = global.ask(ServiceName::Registry, "attest", &request)?;
-        super::changed(global, &changed)
+        let deed = Deed {
+            before: "attest a check of",
+            ..Deed::plain("attest")
+        };
+        self.all.each(global, (deed, ids), self.expected_version, request)
     }
 }
 

@@ -7,6 +7,7 @@ mod faults;
 mod import;
 mod life;
 mod maintenance;
+mod many;
 mod past;
 mod record;
 mod register;
@@ -14,6 +15,7 @@ mod retirement;
 mod rows;
 mod show;
 mod transfer;
+mod update;
 
 use anyhow::Result;
 
@@ -38,11 +40,13 @@ pub(super) enum Device {
     /// device_id, planned, groups, and the fields of docs/registry.md, for example site, warranty_until or
     /// tags.line. A file with a row that makes no sense registers nothing, unless --keep-going is given; what the
     /// registry refuses is told by line. Repeating an import is harmless: rows that say what is known change
-    /// nothing.
+    /// nothing. With --update a row that says something else of a device that is there changes it: what the row
+    /// does not say stays.
     #[command(after_help = "Examples:
   muster device import fleet.csv --dry-run
   muster device import fleet.ndjson
-  jq -c '.[]' fleet.json | muster device import -")]
+  jq -c '.[]' fleet.json | muster device import -
+  muster device import edited.csv --update --dry-run")]
     Import(import::Import),
     /// Write devices into a file that import reads
     ///
@@ -50,6 +54,7 @@ pub(super) enum Device {
     /// their lives have come. Types, suppliers, orders and groups must be there before it is imported elsewhere.
     #[command(after_help = "Examples:
   muster device export fleet.csv
+  muster device export edited.csv --versions --where 'site = berlin'
   muster device export - --where 'site = berlin' | jq .device_id")]
     Export(export::Export),
     /// Show one device
@@ -88,29 +93,39 @@ pub(super) enum Device {
     /// What stands in the way of a device's next stage
     #[command(after_help = "Examples:\n  muster device why pump-7 active")]
     Why(life::Why),
-    /// Change what is written down about a device
+    /// Change what is written down about devices
     #[command(after_help = "Examples:
   muster device change pump-7 --owner ops --criticality critical
-  muster device change pump-7 --set warranty_until=2028-01-31 --set tags.line=7")]
+  muster device change pump-7 pump-8 --set warranty_until=2028-01-31 --set tags.line=7
+  muster device change --where 'site = rome and not has owner' --owner south --dry-run")]
     Change(change::Change),
-    /// Move a device to another stage of its life
+    /// Move devices to another stage of their life
+    #[command(override_usage = "muster device move [OPTIONS] <DEVICE>... <STAGE>
+       muster device move [OPTIONS] --group <GROUP> <STAGE>")]
     #[command(after_help = "Examples:
   muster device move pump-7 maintenance --reason 'new bearing'
-  muster device move pump-7 active")]
+  muster device move pump-7 pump-8 active
+  muster device move --group hall-3 maintenance --reason 'new floor' --yes")]
     Move(change::Move),
-    /// Shut a device out until it is released
-    #[command(after_help = "Examples:\n  muster device suspend pump-7 --reason 'owner in arrears'")]
+    /// Shut devices out until they are released
+    #[command(after_help = "Examples:
+  muster device suspend pump-7 --reason 'owner in arrears'
+  muster device suspend --where 'owner = acme' --reason 'in arrears' --dry-run")]
     Suspend(change::Restrict),
-    /// Leave a device only what repairs it: reports, updates, certificates
-    #[command(after_help = "Examples:\n  muster device quarantine pump-7 --reason 'odd traffic'")]
+    /// Leave devices only what repairs them: reports, updates, certificates
+    #[command(after_help = "Examples:
+  muster device quarantine pump-7 pump-8 --reason 'odd traffic'
+  muster device quarantine --group hall-3 --reason 'odd traffic' --yes")]
     Quarantine(change::Restrict),
     /// Lift a suspension or a quarantine
-    #[command(after_help = "Examples:\n  muster device release pump-7 --reason 'firmware is sound'")]
+    #[command(after_help = "Examples:
+  muster device release pump-7 --reason 'firmware is sound'
+  muster device release --where 'restriction = quarantined and firmware >= 1.4' --yes")]
     Release(change::Restrict),
-    /// Order a device to erase its keys, and end its life
+    /// Order devices to erase their keys, and end their lives
     #[command(after_help = "Examples:
   muster device retire pump-7 --reason 'sold'
-  muster device retire pump-7 --wait 1h --yes")]
+  muster device retire pump-7 pump-8 --wait 1h --yes")]
     Retire(change::Retire),
     /// Write down what was done to a device, and when it is due again
     #[command(subcommand)]
@@ -137,10 +152,12 @@ pub(super) enum Device {
     /// Take a retired device back: it begins again as registered
     #[command(after_help = "Examples:\n  muster device readmit pump-7 --reason 'refurbished' --yes")]
     Readmit(life::Readmit),
-    /// Say that a device passed an acceptance check of its type
+    /// Say that devices passed an acceptance check of their type
+    #[command(override_usage = "muster device attest [OPTIONS] <DEVICE>... <CHECK>
+       muster device attest [OPTIONS] --group <GROUP> <CHECK>")]
     #[command(after_help = "Examples:
   muster device attest pump-7 burn-in --note '48 h at 60 °C'
-  muster device attest pump-7 burn-in --failed --note 'leaks'")]
+  muster device attest pump-7 pump-8 burn-in --failed --note 'leak'")]
     Attest(life::Attest),
 }
 

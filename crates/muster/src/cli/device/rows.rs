@@ -149,6 +149,11 @@ impl Sheet {
         (Good { count, rows }, bad)
     }
 
+    /// What the columns of a table are called; of lines nothing.
+    pub(super) fn columns(&self) -> &[String] {
+        &self.headings
+    }
+
     fn rows(&self) -> Box<dyn Iterator<Item = Result<Row, Mistake>> + '_> {
         match self.format {
             Format::Ndjson => Box::new(lines(&self.text)),

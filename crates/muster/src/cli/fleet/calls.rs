@@ -4,8 +4,9 @@ use contract::{
     document,
     id::{Kind as Whose, ServiceName},
     v1::{
-        self, Check, ConfigMode, ConfigScope, DeprecateType, PutConfigTemplate, PutGroup, PutPerson,
-        PutQuery, PutRule, PutSupplier, PutType, RemoveConfigTemplate, RemoveGroup, RemoveQuery, RemoveRule,
+        self, Check, CommandNames, ConfigMode, ConfigScope, DeprecateType, PutConfigTemplate, PutGroup,
+        PutPerson, PutQuery, PutRule, PutSupplier, PutType, RemoveConfigTemplate, RemoveGroup, RemoveQuery,
+        RemoveRule,
     },
 };
 
@@ -65,6 +66,7 @@ pub(super) fn put_type(id: &str, declared: &Type, expected_version: u64) -> PutT
         checks: checks.collect::<Vec<Check>>(),
         expected_version,
         commands: declared.commands.clone(),
+        signed_commands: declared.signed_commands.clone(),
     }
 }
 
@@ -84,10 +86,18 @@ pub(super) fn put_group(id: &str, declared: &Group, expected_version: u64) -> Pu
     PutGroup {
         request_id: String::new(),
         group_id: id.to_owned(),
-        description: declared.description.clone(),
+        description: Some(declared.description.clone()),
         expected_version,
         query: Some(declared.query.clone()),
         parent: Some(declared.parent.clone()),
+        commands: Some(names(&declared.commands)),
+        signed_commands: Some(names(&declared.signed_commands)),
+    }
+}
+
+fn names(names: &[String]) -> CommandNames {
+    CommandNames {
+        names: names.to_vec(),
     }
 }
 

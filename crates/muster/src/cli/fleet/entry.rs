@@ -70,6 +70,7 @@ pub(super) struct Type {
     /// As `muster type add --check` takes them.
     pub(super) checks: Vec<String>,
     pub(super) commands: Vec<String>,
+    pub(super) signed_commands: Vec<String>,
     pub(super) deprecated: bool,
 }
 
@@ -88,6 +89,8 @@ pub(super) struct Group {
     pub(super) description: String,
     pub(super) parent: String,
     pub(super) query: String,
+    pub(super) commands: Vec<String>,
+    pub(super) signed_commands: Vec<String>,
 }
 
 /// Settings of a type or a group.

@@ -92,6 +92,7 @@ async fn types(client: &Client) -> Result<Entries> {
             checks: kind.checks.iter().map(types::word).collect(),
             description: kind.description,
             commands: sorted(kind.commands),
+            signed_commands: sorted(kind.signed_commands),
             deprecated: kind.deprecated,
         };
         (kind.type_id, live(Entry::Type(entry), kind.version))
@@ -129,6 +130,8 @@ async fn groups(client: &Client) -> Result<Entries> {
             description: group.description,
             parent: group.parent,
             query: group.query,
+            commands: sorted(group.commands),
+            signed_commands: sorted(group.signed_commands),
         };
         let live = Live {
             members: group.members,

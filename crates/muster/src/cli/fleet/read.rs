@@ -114,6 +114,7 @@ fn device_type(file: &mut File<'_>, mut table: Table<'_>) -> Entry {
         schema,
         checks,
         commands: sorted(table.texts(file, "commands")),
+        signed_commands: sorted(table.texts(file, "signed_commands")),
         deprecated: table.flag(file, "deprecated"),
     };
     table.end(file);
@@ -151,6 +152,8 @@ fn group(file: &mut File<'_>, mut table: Table<'_>) -> Entry {
         description: table.text(file, "description"),
         parent: table.text(file, "parent"),
         query: table.text(file, "query"),
+        commands: sorted(table.texts(file, "commands")),
+        signed_commands: sorted(table.texts(file, "signed_commands")),
     };
     table.end(file);
     Entry::Group(declared)

@@ -85,7 +85,6 @@ fn gone(change: &Change) -> Vec<Call> {
             if !before.query.is_empty() {
                 steps.push(Call::PutGroup(PutGroup {
                     group_id: id.clone(),
-                    description: before.description.clone(),
                     expected_version: change.version,
                     query: Some(String::new()),
                     ..PutGroup::default()

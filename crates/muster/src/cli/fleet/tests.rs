@@ -19,6 +19,7 @@ schema = '''
 '''
 checks = ["burn-in=attested", "fw=firmware-at-least:1.4.0"]
 commands = ["logs", "diagnose"]
+signed_commands = ["*"]
 
 [suppliers.acme]
 name = "ACME"

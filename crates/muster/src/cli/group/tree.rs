@@ -62,6 +62,8 @@ impl Show {
             ("version", group.version.to_string()),
             ("description", group.description.clone()),
             ("query", group.query.clone()),
+            ("commands", group.commands.join(", ")),
+            ("signed commands", group.signed_commands.join(", ")),
             ("members", group.members.to_string()),
             ("within", above(&groups, group).join(", ")),
             ("groups within", inside.join(", ")),

@@ -99,7 +99,7 @@ fn tell(
         return Ok(Err(Refusal::new(Code::Denied, message)));
     }
     let mut tray = commands::tray(s.view, &device.device_id)?;
-    match single::may(s.view, &device, &tray, &job.name) {
+    match single::may(s.view, &device, &tray, (&job.name, row.warrant.is_some())) {
         Ok(()) => {}
         Err(Fault::Refused(refusal)) => return Ok(Err(refusal)),
         Err(fault) => return Err(fault),

@@ -1,0 +1,162 @@
+//! What operators may order a device to do. Its type, each group that it is in or that one lies within, and its own record
+//! may name commands: whatever names some lets no others, and each may want more signed. So the strictest counts.
+
+use contract::{
+    Code, Refusal,
+    v1::{AskCommand, CommandRule, CommandWhy, Device, DeviceType, Group},
+};
+use service::{Fault, View};
+
+use super::state;
+use crate::{policy, state as records, tree};
+
+/// All commands, where some are to be signed.
+pub(crate) const ANY: &str = "*";
+
+/// Refuses what a rule does not let, by the names of all such rules.
+pub(super) fn check(view: &View<'_>, device: &Device, name: &str, is_signed: bool) -> Result<(), Fault> {
+    let rules = rules(view, device)?;
+    let refuse = |field: &str, message: String| Refusal::new(Code::NotAllowed, message).at(field);
+    let id = &device.device_id;
+    let refusing = named(&rules, |rule| !lets(rule, name));
+    if !refusing.is_empty() {
+        let message = format!("`{id}` may not be ordered to `{name}`, by the rule of {refusing}");
+        return Err(refuse("name", message).allowing(left(&rules)).into());
+    }
+    let demanding = named(&rules, |rule| wants_signed(rule, name));
+    if !demanding.is_empty() && !is_signed {
+        let message = format!(
+            "`{id}` is ordered to `{name}` with an operator's signature only, by the rule of {demanding}"
+        );
+        return Err(refuse("warrant", message).into());
+    }
+    Ok(())
+}
+
+/// `command-why`
+pub(crate) fn why(view: &View<'_>, m: &AskCommand) -> Result<CommandWhy, Fault> {
+    let device = records::device(view, "device_id", &m.device_id)?;
+    if !m.name.is_empty() {
+        policy::id("name", &m.name)?;
+    }
+    let rules = rules(view, &device)?;
+    let can = state::tray(view, &device.device_id)?.can;
+    let (open, summary) = match m.name.as_str() {
+        "" => of_all(&device.device_id, &rules),
+        name => of_one(&device.device_id, name, &rules, &can),
+    };
+    Ok(CommandWhy {
+        open,
+        signed: !m.name.is_empty() && rules.iter().any(|rule| wants_signed(rule, &m.name)),
+        summary,
+        commands: left(&rules),
+        signed_commands: signed(&rules),
+        rules,
+        can,
+        name: m.name.clone(),
+        device_id: device.device_id,
+        ..CommandWhy::default()
+    })
+}
+
+/// All that say something.
+fn rules(view: &View<'_>, device: &Device) -> Result<Vec<CommandRule>, Fault> {
+    let mut rules = Vec::new();
+    let mut add = |of: String, commands: Vec<String>, signed_commands: Vec<String>| {
+        if !commands.is_empty() || !signed_commands.is_empty() {
+            rules.push(CommandRule {
+                of,
+                commands,
+                signed_commands,
+            });
+        }
+    };
+    if !device.device_type.is_empty() {
+        let kind: DeviceType = records::find(view, "type", &device.device_type)?;
+        add(
+            format!("type {}", kind.type_id),
+            kind.commands,
+            kind.signed_commands,
+        );
+    }
+    for id in tree::with_above(view, &device.groups)? {
+        let group: Group = view.load(records::group_key(&id))?.unwrap_or_default();
+        add(format!("group {id}"), group.commands, group.signed_commands);
+    }
+    let of = format!("device {}", device.device_id);
+    add(of, device.commands.clone(), device.signed_commands.clone());
+    Ok(rules)
+}
+
+fn lets(rule: &CommandRule, name: &str) -> bool {
+    rule.commands.is_empty() || rule.commands.iter().any(|command| command == name)
+}
+
+fn wants_signed(rule: &CommandRule, name: &str) -> bool {
+    rule.signed_commands
+        .iter()
+        .any(|signed| signed == name || signed == ANY)
+}
+
+/// The rules of which this holds, in a sentence.
+fn named(rules: &[CommandRule], holds: impl Fn(&CommandRule) -> bool) -> String {
+    let named = rules.iter().filter(|rule| holds(rule));
+    let named: Vec<_> = named.map(|rule| format!("`{}`", rule.of)).collect();
+    named.join(" and ")
+}
+
+/// What all rules let.
+fn left(rules: &[CommandRule]) -> Vec<String> {
+    let mut naming = rules.iter().filter(|rule| !rule.commands.is_empty());
+    let first = naming.next().map(|rule| rule.commands.clone());
+    let mut left = first.unwrap_or_default();
+    left.retain(|name| rules.iter().all(|rule| lets(rule, name)));
+    left
+}
+
+/// What any rule wants signed, in order.
+fn signed(rules: &[CommandRule]) -> Vec<String> {
+    let mut signed: Vec<_> = rules
+        .iter()
+        .flat_map(|rule| rule.signed_commands.clone())
+        .collect();
+    signed.sort();
+    signed.dedup();
+    signed
+}
+
+/// Whether anything may be ordered, and what.
+fn of_all(id: &str, rules: &[CommandRule]) -> (bool, String) {
+    let is_open = rules.iter().all(|rule| rule.commands.is_empty());
+    let left = left(rules);
+    let (open, said) = match (is_open, left.is_empty()) {
+        (true, _) => (true, "whatever it can do".to_owned()),
+        (false, true) => (false, "nothing: its rules have no command in common".to_owned()),
+        (false, false) => (true, left.join(", ")),
+    };
+    let signed = match signed(rules) {
+        none if none.is_empty() || !open => String::new(),
+        all if all.iter().any(|name| name == ANY) => "; all of that with a signature only".to_owned(),
+        some => format!("; with a signature only: {}", some.join(", ")),
+    };
+    (open, format!("`{id}` may be ordered: {said}{signed}"))
+}
+
+/// Whether this may be ordered, and what stands in its way.
+fn of_one(id: &str, name: &str, rules: &[CommandRule], can: &[String]) -> (bool, String) {
+    let refusing = named(rules, |rule| !lets(rule, name));
+    if !refusing.is_empty() {
+        let summary = format!("`{id}` may not be ordered to `{name}`, by the rule of {refusing}");
+        return (false, summary);
+    }
+    if !can.is_empty() && !can.iter().any(|can| can == name) {
+        let summary = format!("`{id}` may be ordered to `{name}`, and says that it cannot do it");
+        return (false, summary);
+    }
+    let demanding = named(rules, |rule| wants_signed(rule, name));
+    let signed = match demanding.as_str() {
+        "" => String::new(),
+        demanding => format!(" with an operator's signature only, by the rule of {demanding}"),
+    };
+    (true, format!("`{id}` may be ordered to `{name}`{signed}"))
+}
