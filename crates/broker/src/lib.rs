@@ -24,6 +24,7 @@ mod farewell;
 mod mailbox;
 mod passwords;
 mod principals;
+mod repeats;
 mod router;
 mod services;
 mod shared;
@@ -234,9 +235,10 @@ async fn keep_time(
     let mut told = false;
     loop {
         tokio::select! {
-            () = end.cancelled() => return,
+            () = end.cancelled() => return shared.tell_repeats_at_last(),
             _ = tick.tick() => {}
         }
+        shared.tell_repeats();
         let met = entrance.met();
         shared.with_door(|door, now| {
             door.tell_lobby(met);

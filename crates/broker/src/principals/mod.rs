@@ -210,7 +210,7 @@ impl Porter {
         let peer = match peer {
             Ok(peer) => peer,
             Err(why) => {
-                refused(address, &why);
+                self.refuse(address, &why);
                 return None;
             }
         };
@@ -243,7 +243,7 @@ impl Porter {
     ) -> Option<T> {
         let shaken = tokio::select! {
             () = guest.dismissed() => {
-                // Counted; a line for each would let a flood fill the log.
+                // Counted, and told of by whatever else is full.
                 debug!(%address, "others waited, and its handshake did not end");
                 return None;
             }
@@ -251,13 +251,20 @@ impl Porter {
         };
         match shaken {
             Ok(Ok(shaken)) => return Some(shaken),
-            Ok(Err(why)) => refused(address, &why),
+            Ok(Err(why)) => self.refuse(address, &why),
             Err(_) => {
                 self.shared.with_door(|door, _| door.met(Limit::Connect));
-                refused(address, "the handshake took too long");
+                self.refuse(address, "the handshake took too long");
             }
         }
         None
+    }
+
+    fn refuse(&self, address: SocketAddr, why: &str) {
+        metrics::counter!("muster_tls_refused_total").increment(1);
+        if self.shared.tells(why, "", address.ip()) {
+            info!(%address, why, "a connection was refused before MQTT");
+        }
     }
 
     fn connection(&self, peer: Peer, tls: Option<&'static str>, address: SocketAddr) -> Connection {
@@ -289,9 +296,4 @@ pub(crate) async fn shake(
             Err(error.to_string())
         }
     }
-}
-
-fn refused(address: SocketAddr, why: &str) {
-    metrics::counter!("muster_tls_refused_total").increment(1);
-    info!(%address, why, "a connection was refused before MQTT");
 }
