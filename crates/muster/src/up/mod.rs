@@ -18,7 +18,9 @@ mod tls_files;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use broker::{EstListener, FrontDoor, FrontDoorConfig, Limits, PrincipalListener, WebSocketListener};
+use broker::{
+    EstListener, FrontDoor, FrontDoorConfig, FrontDoorError, Limits, PrincipalListener, WebSocketListener,
+};
 use contract::id::ServiceName;
 use host::{Clock, Host, SystemClock, clock::wall_ms};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +28,10 @@ use tracing::{info, warn};
 
 use self::bus_file::BusFile;
 pub use self::telemetry::{log_panics, log_to_stderr};
-use crate::config::Config;
+use crate::{
+    config::Config,
+    exit::{Exit, Failure},
+};
 
 /// Pause before a file that could not be written is tried again.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
@@ -84,6 +89,9 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
     let metrics = telemetry::install_metrics();
     let (door_end, hosts_end) = (CancellationToken::new(), CancellationToken::new());
     let mut bound = Bound::default();
+    // Taken before anybody is let in anywhere: whoever finds one of them in use has disturbed nobody.
+    let http = http::bind(config.http).await?;
+    bound.http = Some(http.local_addr()?);
 
     let (front_door, bus) = if parts.front_door {
         let seen = pki_folder::Look::at(&config.folder);
@@ -111,16 +119,7 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
         tell_where(config.clone(), bus, door_end.clone());
     }
     let health = http::Health::new(&hosts, front_door.is_some());
-    bound.http = Some(
-        http::serve(
-            config.http,
-            health,
-            metrics,
-            crl::router(config),
-            door_end.clone(),
-        )
-        .await?,
-    );
+    http::serve(http, health, metrics, crl::router(config), door_end.clone());
     if let Some(door) = &front_door {
         door.ready().await.context("the front door does not get ready")?;
         bound.principals = door.principals_addr();
@@ -176,12 +175,21 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
         },
         end,
     )
-    .await?;
+    .await
+    .map_err(unopened)?;
     let bus = BusFile {
         address: door.services_addr(),
         secret,
     };
     Ok((door, bus))
+}
+
+/// Whoever starts a second server is told by the exit code too.
+fn unopened(error: FrontDoorError) -> anyhow::Error {
+    match error {
+        FrontDoorError::Listen { .. } => Failure::new(Exit::Conflict, error.to_string()).into(),
+        other => other.into(),
+    }
 }
 
 /// Writes where services in processes of their own find the front door. A full disk is waited for: the
