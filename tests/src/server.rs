@@ -22,6 +22,7 @@ pub struct Server {
     /// Health and metrics.
     pub http: SocketAddr,
     log: Arc<Mutex<String>>,
+    errors: Option<std::thread::JoinHandle<()>>,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +70,7 @@ impl Server {
             est: ready.est.parse().ok(),
             http,
             log,
+            errors: Some(errors),
         })
     }
 
@@ -87,6 +89,14 @@ impl Server {
     pub fn stop(mut self) -> Option<i32> {
         let _ = Command::new("kill").arg(self.pid().to_string()).status();
         self.child.wait().ok().and_then(|status| status.code())
+    }
+
+    /// The same, and what it has logged in its life.
+    pub fn stop_and_tell(mut self) -> (Option<i32>, String) {
+        let _ = Command::new("kill").arg(self.pid().to_string()).status();
+        let ended = self.child.wait().ok().and_then(|status| status.code());
+        let _ = self.errors.take().map(std::thread::JoinHandle::join);
+        (ended, self.log())
     }
 
     /// What it has logged so far.

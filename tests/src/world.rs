@@ -118,6 +118,11 @@ impl World {
         self.server.take().unwrap().stop()
     }
 
+    /// The same, and what it has logged in its life.
+    pub fn stop_and_tell(&mut self) -> (Option<i32>, String) {
+        self.server.take().unwrap().stop_and_tell()
+    }
+
     /// Where principals connect.
     pub fn endpoint(&self) -> Endpoint {
         Endpoint {

@@ -154,6 +154,43 @@ async fn who_speaks_no_tls_is_sent_away_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_refusals_leaves_a_line_of_each_sort_and_their_number() {
+    const EACH: usize = 100;
+    let mut scene = Scene::new().await;
+    for _ in 0..EACH {
+        let mut socket = TcpStream::connect(("127.0.0.1", scene.port())).await.unwrap();
+        socket.write_all(b"SSH-2.0-OpenSSH_9.6\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer).await;
+    }
+    for _ in 0..10 {
+        let tls = wire::tls(&scene.world.roots(), Some(&scene.pump));
+        let mut wire = Wire::open(scene.port(), tls).await.unwrap();
+        wire.send(&wire::connect("valve-1")).await;
+        assert!(wire.next().await.is_ok());
+    }
+    scene.is_well().await;
+    let (ended, log) = scene.world.stop_and_tell();
+    assert_eq!(ended, Some(0));
+    let (_, life) = log.split_once("ready bound").unwrap();
+    assert!(
+        !life.contains("WARN") && !life.contains("ERROR"),
+        "a normal stop is quiet:\n{life}"
+    );
+    let lines = |what: &str| log.lines().filter(|line| line.contains(what)).collect::<Vec<_>>();
+    assert_eq!(lines("a connection was refused before MQTT").len(), 1, "{log}");
+    assert_eq!(lines("not let in").len(), 1, "{log}");
+    assert!(log.contains(&format!("and {} more like it", EACH - 1)), "{log}");
+    let [more] = lines("and 9 more like it")[..] else {
+        panic!("{log}")
+    };
+    assert!(
+        more.contains("devices/pump-7") && more.contains("your client id"),
+        "{more}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_that_drips_holds_up_nobody_and_ends() {
     let scene = Scene::new().await;
     let mut hello = Vec::new();

@@ -212,6 +212,22 @@ async fn a_folder_in_use_is_left_alone() {
     world.device(&admin, "pump-7").await;
 }
 
+/// Each listener's address is taken before anybody is let in at any other.
+#[test]
+fn an_address_in_use_is_named_with_its_setting_and_nobody_was_let_in() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(run(folder.path(), &["init", "--unencrypted"]).code, Some(0));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for setting in ["principals", "http", "services", "websocket", "est"] {
+        let variable = format!("MUSTER_LISTEN__{}", setting.to_uppercase());
+        let up = run_with(folder.path(), &["up"], &[(&variable, &address)]);
+        up.with(4, &[&address, &format!("listen.{setting}")]);
+        assert!(up.out.is_empty(), "it was never ready: {up:?}");
+        assert!(!up.err.contains("open for principals"), "{up:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_stops_reading_is_no_error() {
     let world = World::new().await;

@@ -24,6 +24,7 @@ mod farewell;
 mod mailbox;
 mod passwords;
 mod principals;
+mod repeats;
 mod router;
 mod services;
 mod shared;
@@ -52,8 +53,10 @@ const DRAIN: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FrontDoorError {
     /// An address is taken, or may not be used.
-    #[error("cannot listen on {address}: {why}; is another instance running?")]
+    #[error("cannot listen on {address} (listen.{setting}): {why}; is another instance running?")]
     Listen {
+        /// Whose address, as the configuration names it.
+        setting: &'static str,
         /// The address.
         address: SocketAddr,
         /// What the operating system says.
@@ -116,12 +119,13 @@ pub async fn start(mut config: FrontDoorConfig, end: CancellationToken) -> Resul
     };
     let (shared, checks) = Shared::new(door, config.clock.clone(), config.root.clone());
     let shared = Arc::new(shared);
-    let router = Router::start(&shared).map_err(FrontDoorError::Router)?;
-    let services = services::listen(&config, shared.clone(), router).await?;
     let secure = config.principals.as_ref();
     let handshakes = secure.map(|listener| Handshakes::new(&listener.tls, config.limits.renew_after_ms));
     let handshakes = handshakes.transpose()?.map(Arc::new);
+    // All addresses are taken before anybody is let in at any of them.
     let gates = Gate::bind_all(&config, handshakes.as_ref())?;
+    let router = Router::start(&shared).map_err(FrontDoorError::Router)?;
+    let services = services::listen(&config, shared.clone(), router).await?;
     let address = |listener| {
         let gate = gates.iter().find(|gate| gate.listener() == listener);
         gate.map(Gate::address)
@@ -237,9 +241,10 @@ async fn keep_time(
     let mut told = false;
     loop {
         tokio::select! {
-            () = end.cancelled() => return,
+            () = end.cancelled() => return shared.tell_repeats_at_last(),
             _ = tick.tick() => {}
         }
+        shared.tell_repeats();
         let met = entrance.met();
         shared.with_door(|door, now| {
             door.tell_lobby(met);
@@ -288,11 +293,14 @@ async fn open_when_whole(
         }
     }
     tell_manufacturers(&shared, handshakes.as_deref());
-    for gate in gates {
-        if let Err(error) = gate.open(&config, shared.clone(), entrance.clone(), end.clone()) {
-            shared.die(error.to_string());
-            return;
+    let listening: Result<Vec<_>, _> = gates.into_iter().map(Gate::listen).collect();
+    match listening {
+        Ok(all) => {
+            for gate in all {
+                gate.open(&config, shared.clone(), entrance.clone(), end.clone());
+            }
         }
+        Err(error) => return shared.die(error.to_string()),
     }
     opened.send_replace(true);
     end.cancelled().await;

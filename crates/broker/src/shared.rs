@@ -1,6 +1,7 @@
 //! The door behind one mutex, and what goes out of it.
 
 use std::{
+    net::IpAddr,
     sync::atomic::{AtomicU64, Ordering},
     task::Waker,
     time::Instant,
@@ -15,7 +16,12 @@ use tokio::sync::{
     watch,
 };
 
-use crate::{config::WallClock, mailbox::Mailboxes, router::Bell};
+use crate::{
+    config::WallClock,
+    mailbox::Mailboxes,
+    repeats::{Like, Repeats, Untold},
+    router::Bell,
+};
 
 /// What all tasks and threads of a front door share.
 pub(crate) struct Shared {
@@ -26,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) root: Root,
     pub(crate) bell: Bell,
     checks: UnboundedSender<Check>,
+    repeats: Mutex<Repeats>,
     dead: watch::Sender<Option<String>>,
 }
 
@@ -40,6 +47,7 @@ impl Shared {
         let (checks, to_compare) = unbounded_channel();
         let shared = Shared {
             checks,
+            repeats: Mutex::default(),
             door: Mutex::new(Inner {
                 door,
                 mailboxes: Mailboxes::default(),
@@ -138,6 +146,24 @@ impl Shared {
         }
     }
 
+    /// Whether a line about somebody who was refused, or let go, is written; else it is counted.
+    pub(crate) fn tells(&self, why: &str, who: &str, from: IpAddr) -> bool {
+        let like = Like::new(why, who, from);
+        self.repeats.lock().is_told(&like, self.now().mono_ms)
+    }
+
+    /// What was only counted, when its time has come.
+    pub(crate) fn tell_repeats(&self) {
+        let due = self.repeats.lock().due(self.now().mono_ms);
+        due.into_iter().for_each(tell);
+    }
+
+    /// The same, when nobody comes any more.
+    pub(crate) fn tell_repeats_at_last(&self) {
+        let rest = self.repeats.lock().rest(self.now().mono_ms);
+        rest.into_iter().for_each(tell);
+    }
+
     /// The front door cannot go on.
     pub(crate) fn die(&self, why: String) {
         tracing::error!(%why, "the front door cannot go on");
@@ -148,5 +174,12 @@ impl Shared {
         let mut dead = self.dead.subscribe();
         let why = dead.wait_for(Option::is_some).await;
         why.ok().and_then(|why| why.clone()).unwrap_or_default()
+    }
+}
+
+fn tell(Untold { like, more }: Untold) {
+    match like {
+        Some(Like { why, who, from }) => tracing::info!(why, who, address = %from, "and {more} more like it"),
+        None => tracing::info!("and {more} more, from too many addresses to tell them apart"),
     }
 }

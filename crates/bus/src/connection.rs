@@ -143,13 +143,21 @@ impl<F: Fn(BusEvent)> Session<'_, F> {
         tokio::pin!(publisher);
         let drained = drained(shutdown, self.heads.clone());
         tokio::pin!(drained);
+        let mut has_more = true;
         loop {
             let polled = tokio::select! {
                 polled = eventloop.poll() => polled,
-                () = &mut publisher => return "the service is gone".into(),
+                // At a shutdown the host goes first: what it has said last is on its way.
+                () = &mut publisher, if has_more => match shutdown.is_cancelled() {
+                    true => {
+                        has_more = false;
+                        continue;
+                    }
+                    false => return "the service is gone".into(),
+                },
                 () = &mut drained => {
                     let _ = client.try_disconnect();
-                    let _ = tokio::time::timeout(LAST_WORDS, eventloop.poll()).await;
+                    let _ = tokio::time::timeout(LAST_WORDS, said_goodbye(&mut eventloop)).await;
                     return "shutting down".into();
                 }
             };
@@ -193,6 +201,15 @@ impl<F: Fn(BusEvent)> Session<'_, F> {
             _ => {}
         }
         None
+    }
+}
+
+/// Until the connection's end was said: else the front door takes the service for lost.
+async fn said_goodbye(eventloop: &mut EventLoop) {
+    while let Ok(event) = eventloop.poll().await {
+        if matches!(event, Event::Outgoing(Sent::Disconnect)) {
+            return;
+        }
     }
 }
 

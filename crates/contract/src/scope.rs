@@ -116,7 +116,7 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
         ],
     ),
     (Scope::Open, Rollout, &["artifacts"]),
-    (Scope::Devices, Monitoring, &["show"]),
+    (Scope::Devices, Monitoring, &["show", "refused"]),
     (Scope::Sight, Monitoring, &["list", "alerts", "replay"]),
     (Scope::Open, Monitoring, &["rules"]),
 ];

@@ -16,6 +16,7 @@ mod inbox;
 mod offline;
 mod readers;
 mod status;
+mod trouble;
 mod waker;
 mod watch;
 mod writer;

@@ -20,6 +20,7 @@ use crate::{
     effects,
     inbox::Arrival,
     readers::{self, Desk, Job},
+    trouble::Trouble,
 };
 
 /// The longest the thread sleeps: beacons and shutdown are at most this late.
@@ -42,8 +43,9 @@ pub(crate) struct Parts<S: Service> {
 
 /// Runs until the shutdown, opening the store anew whenever it failed.
 pub(crate) fn run<S: Service>(parts: &Parts<S>, mut store: Option<Arc<dyn Store>>) {
+    let mut trouble = Trouble::default();
     while !parts.shutdown.is_cancelled() {
-        let Some(open) = store.take().or_else(|| reopen(parts)) else {
+        let Some(open) = store.take().or_else(|| reopen(parts, &mut trouble)) else {
             continue;
         };
         match Term::begin(parts, open).and_then(|mut term| {
@@ -53,7 +55,9 @@ pub(crate) fn run<S: Service>(parts: &Parts<S>, mut store: Option<Arc<dyn Store>
         }) {
             Ok(()) => {}
             Err(error) => {
-                error!(service = %S::NAME, %error, "the store failed; nothing of the last group was acknowledged");
+                if trouble.is_told("commit", &error, Instant::now()) {
+                    error!(service = %S::NAME, %error, "the store failed; nothing of the last group was acknowledged");
+                }
                 parts.status.update(|s| {
                     s.open = false;
                     s.connected = false;
@@ -65,17 +69,21 @@ pub(crate) fn run<S: Service>(parts: &Parts<S>, mut store: Option<Arc<dyn Store>
     info!(service = %S::NAME, "stopped");
 }
 
-fn reopen<S: Service>(parts: &Parts<S>) -> Option<Arc<dyn Store>> {
+fn reopen<S: Service>(parts: &Parts<S>, trouble: &mut Trouble) -> Option<Arc<dyn Store>> {
     std::thread::sleep(REOPEN);
     // A store without room would fail at the first commit: it is waited for.
     let opened = (parts.open)().and_then(|store| store.has_room().map(|()| store));
     match opened {
         Ok(store) => {
-            info!(service = %S::NAME, "the store is open again");
+            if trouble.is_over() {
+                info!(service = %S::NAME, "the store is open again");
+            }
             Some(store)
         }
         Err(error) => {
-            warn!(service = %S::NAME, %error, "the store does not open yet");
+            if trouble.is_told("open", &error, Instant::now()) {
+                warn!(service = %S::NAME, %error, "the store does not open yet; it is tried again twice a second");
+            }
             parts.status.update(|s| s.trouble = error.to_string());
             None
         }

@@ -49,10 +49,26 @@ pub(crate) fn security(out: &mut Outcome, status: &DeviceStatus, notice: &Securi
         "what": cut(&notice.what),
         "detail": cut(&notice.detail),
         "address": cut(&notice.address),
+        "serial": cut(&notice.serial),
         "count": notice.count,
         "last_minute": lately.to_string(),
     });
     out.event(device(status), "security", data);
+}
+
+/// Somebody else than a device that is watched tried what they may not.
+pub(crate) fn stranger(out: &mut Outcome, notice: &SecurityNotice) {
+    let data = json!({
+        "kind": cut(&notice.kind),
+        "id": cut(&notice.id),
+        "what": cut(&notice.what),
+        "detail": cut(&notice.detail),
+        "address": cut(&notice.address),
+        "serial": cut(&notice.serial),
+        "batch": cut(&notice.batch),
+        "count": notice.count,
+    });
+    out.event(client(notice), "security", data);
 }
 
 /// An operator closed somebody's connections.
@@ -65,7 +81,7 @@ pub(crate) fn kicked(out: &mut Outcome, notice: &SecurityNotice) {
         "address": cut(&notice.address),
         "count": notice.count,
     });
-    out.event(format!("clients/{}.{}", notice.kind, notice.id), "kicked", data);
+    out.event(client(notice), "kicked", data);
 }
 
 /// Somebody tried to log in in somebody's name.
@@ -77,11 +93,7 @@ pub(crate) fn login_failed(out: &mut Outcome, notice: &SecurityNotice) {
         "address": cut(&notice.address),
         "count": notice.count,
     });
-    out.event(
-        format!("clients/{}.{}", notice.kind, notice.id),
-        "login-failed",
-        data,
-    );
+    out.event(client(notice), "login-failed", data);
 }
 
 /// An alert is open.
@@ -120,6 +132,7 @@ pub(crate) fn fact_of(status: &DeviceStatus) -> StatusFact {
         connectivity: connectivity.into(),
         last_seen_ms,
         alerts: status.open.clone(),
+        refused: status.refused.clone(),
     }
 }
 
@@ -139,6 +152,10 @@ pub(crate) fn forgotten(out: &mut Outcome, device: &str) {
 
 fn device(status: &DeviceStatus) -> String {
     format!("devices/{}", status.device_id)
+}
+
+fn client(notice: &SecurityNotice) -> String {
+    format!("clients/{}.{}", notice.kind, notice.id)
 }
 
 fn subject(alert: &Alert) -> String {

@@ -13,6 +13,7 @@
 //!
 //! Invariants:
 //! - A device the registry knows has a status, until it is retired; nobody else has one.
+//! - Why somebody was not let in stands here alone: in a device's status, or in one of a bounded number of records.
 //! - There is one open alert at most for a device and a rule; `offline` is a rule that is built in.
 //! - The end of an old session never ends a new one; what an older boot of the front door said is ignored.
 //!   (A boot's number is greater than that of any boot before it.)
@@ -28,6 +29,7 @@ mod decision;
 mod event;
 mod policy;
 mod query;
+mod refusals;
 mod request;
 mod sessions;
 mod state;
@@ -87,6 +89,8 @@ impl Service for Monitoring {
     fn devices<'a>(&self, request: &'a Request) -> Vec<&'a str> {
         match request {
             Request::Show(m) => vec![&m.device_id],
+            // Whoever hopes to become a device is judged by which.
+            Request::Refused(m) if ["devices", "claims"].contains(&m.kind.as_str()) => vec![&m.id],
             _ => Vec::new(),
         }
     }

@@ -15,6 +15,7 @@ service::requests! {
         "remove-rule" => RemoveRule(RemoveRule),
         "rules" => Rules(ListRules),
         "alerts" => Alerts(ListAlerts),
+        "refused" => Refused(ShowRefused),
         "presence" => Presence(Presence),
         "presence-snapshot" => PresenceSnapshot(PresenceSnapshot),
         "security" => Security(SecurityNotice),

@@ -14,6 +14,8 @@
 //! | `open/{alert}` | the same, the open ones |
 //! | `cleared/{device}/{alert}` | a mark for each cleared alert that is kept |
 //! | `violations/{device}` | [`Violations`] of the last minute |
+//! | `refused/{kind}/{id}` | [`contract::v1::RefusedTry`] of somebody who is no watched device |
+//! | `refused-at/{ms}/{kind}/{id}` | a mark for each, in the order of time |
 
 use prost::Message;
 
@@ -33,6 +35,9 @@ pub(crate) struct Counters {
     /// How many alerts there have ever been.
     #[prost(uint64, tag = "6")]
     pub(crate) alerts: u64,
+    /// Records of somebody who was not let in.
+    #[prost(uint64, tag = "7")]
+    pub(crate) refused: u64,
 }
 
 /// What the front door has last said of itself.
@@ -92,6 +97,7 @@ pub(crate) const STATUSES: &str = "status/";
 pub(crate) const RULES: &str = "rule/";
 pub(crate) const ALERTS: &str = "alert/";
 pub(crate) const OPEN_ALERTS: &str = "open/";
+pub(crate) const REFUSED_AT: &str = "refused-at/";
 
 pub(crate) fn status(device: &str) -> String {
     format!("{STATUSES}{device}")
@@ -135,6 +141,14 @@ pub(crate) fn open_alert(id: &str) -> String {
 
 pub(crate) fn cleared_of(device: &str) -> String {
     format!("cleared/{device}/")
+}
+
+pub(crate) fn refused(kind: &str, id: &str) -> String {
+    format!("refused/{kind}/{id}")
+}
+
+pub(crate) fn refused_at(ms: i64, kind: &str, id: &str) -> String {
+    format!("{REFUSED_AT}{:016x}/{kind}/{id}", ms.max(0))
 }
 
 pub(crate) fn violations(device: &str) -> String {

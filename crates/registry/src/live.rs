@@ -51,6 +51,7 @@ pub(crate) fn hear_status(live: &mut DeviceLive, told: StatusFact) {
     live.connectivity = told.connectivity;
     live.last_seen_ms = told.last_seen_ms;
     live.alerts = told.alerts;
+    live.refused = told.refused;
 }
 
 /// A certificate can be used, or no longer.

@@ -135,11 +135,9 @@ impl Caller {
 
 impl Peer {
     /// Whom its certificate names, where that is one principal.
-    pub(crate) fn named(&self) -> Option<Principal> {
+    pub(crate) fn named(&self) -> Option<Caller> {
         match self {
-            Peer::Certified { kind, id, .. } if *kind != Kind::Claim => {
-                Some(Principal::new(*kind, id.clone()))
-            }
+            Peer::Certified { kind, id, .. } if *kind != Kind::Claim => self.caller(id.as_str(), None).ok(),
             _ => None,
         }
     }

@@ -26,6 +26,11 @@ impl Ballast {
         Ballast { path, aboard }
     }
 
+    /// Whether there is space to be given.
+    pub(crate) fn is_aboard(&self) -> bool {
+        self.aboard
+    }
+
     /// Gives the space to whoever needs it now.
     pub(crate) fn release(&mut self) {
         self.aboard = false;

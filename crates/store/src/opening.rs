@@ -130,7 +130,9 @@ fn start_with_remedies(
     let path = options.path.as_path();
     let outcome = match start(options, lock.is_again()) {
         Err(Fault::Full) => {
-            tracing::error!(path = %path.display(), "the disk is full; opening with the ballast's space");
+            if ballast.is_aboard() {
+                tracing::error!(path = %path.display(), "the disk is full; opening with the ballast's space");
+            }
             ballast.release();
             // What was started first may be letting go late.
             start(options, true)

@@ -238,7 +238,9 @@ fn open_with_ballast(
     let open = || caught(|| Ok(open(&mut builder(options.cache_bytes))?));
     match patiently(|| lock.is_again(), open) {
         Err(Fault::Full) => {
-            tracing::error!(path = %options.path.display(), "the disk is full; opening with the ballast's space");
+            if ballast.is_aboard() {
+                tracing::error!(path = %options.path.display(), "the disk is full; opening with the ballast's space");
+            }
             ballast.release();
             patiently(|| true, open)
         }

@@ -76,6 +76,7 @@ impl Gate {
         handshakes: Option<Arc<Handshakes>>,
     ) -> Result<Gate, FrontDoorError> {
         let refuse = |e: std::io::Error| FrontDoorError::Listen {
+            setting: listener.word(),
             address,
             why: e.to_string(),
         };
@@ -105,6 +106,40 @@ impl Gate {
         self.listener
     }
 
+    /// From now on whoever comes waits in the operating system. Another program may have been quicker.
+    pub(crate) fn listen(self) -> Result<Listening, FrontDoorError> {
+        let Gate {
+            socket,
+            address,
+            listener,
+            handshakes,
+            est,
+        } = self;
+        let refuse = |e: std::io::Error| FrontDoorError::Listen {
+            setting: listener.word(),
+            address,
+            why: e.to_string(),
+        };
+        Ok(Listening {
+            socket: socket.listen(BACKLOG).map_err(refuse)?,
+            address,
+            listener,
+            handshakes,
+            est,
+        })
+    }
+}
+
+/// A listener that nobody is let in by yet.
+pub(crate) struct Listening {
+    socket: TcpListener,
+    address: SocketAddr,
+    listener: Listener,
+    handshakes: Option<Arc<Handshakes>>,
+    est: Option<est::Desk>,
+}
+
+impl Listening {
     /// Lets principals in, until `end`.
     pub(crate) fn open(
         self,
@@ -112,12 +147,8 @@ impl Gate {
         shared: Arc<Shared>,
         entrance: Arc<Entrance>,
         end: CancellationToken,
-    ) -> Result<(), FrontDoorError> {
+    ) {
         let address = self.address;
-        let listener = self.socket.listen(BACKLOG).map_err(|e| FrontDoorError::Listen {
-            address,
-            why: e.to_string(),
-        })?;
         let name = self.listener.word();
         info!(%address, listener = name, tls = self.handshakes.is_some(), "open for principals");
         shared.with_door(|door, _| door.listens(self.listener, address.to_string()));
@@ -132,8 +163,7 @@ impl Gate {
             entrance,
             shared,
         };
-        tokio::spawn(porter.accept_all(listener, end));
-        Ok(())
+        tokio::spawn(porter.accept_all(self.socket, end));
     }
 }
 
@@ -210,7 +240,7 @@ impl Porter {
         let peer = match peer {
             Ok(peer) => peer,
             Err(why) => {
-                refused(address, &why);
+                self.refuse(address, &why);
                 return None;
             }
         };
@@ -243,7 +273,7 @@ impl Porter {
     ) -> Option<T> {
         let shaken = tokio::select! {
             () = guest.dismissed() => {
-                // Counted; a line for each would let a flood fill the log.
+                // Counted, and told of by whatever else is full.
                 debug!(%address, "others waited, and its handshake did not end");
                 return None;
             }
@@ -251,13 +281,20 @@ impl Porter {
         };
         match shaken {
             Ok(Ok(shaken)) => return Some(shaken),
-            Ok(Err(why)) => refused(address, &why),
+            Ok(Err(why)) => self.refuse(address, &why),
             Err(_) => {
                 self.shared.with_door(|door, _| door.met(Limit::Connect));
-                refused(address, "the handshake took too long");
+                self.refuse(address, "the handshake took too long");
             }
         }
         None
+    }
+
+    fn refuse(&self, address: SocketAddr, why: &str) {
+        metrics::counter!("muster_tls_refused_total").increment(1);
+        if self.shared.tells(why, "", address.ip()) {
+            info!(%address, why, "a connection was refused before MQTT");
+        }
     }
 
     fn connection(&self, peer: Peer, tls: Option<&'static str>, address: SocketAddr) -> Connection {
@@ -289,9 +326,4 @@ pub(crate) async fn shake(
             Err(error.to_string())
         }
     }
-}
-
-fn refused(address: SocketAddr, why: &str) {
-    metrics::counter!("muster_tls_refused_total").increment(1);
-    info!(%address, why, "a connection was refused before MQTT");
 }

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     future::poll_fn,
+    net::{Ipv4Addr, SocketAddr},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -255,7 +256,7 @@ impl<S: Way> Task<S> {
         drop(guest);
         shared.with_door(|door, now| door.gone(id, cause, now));
         metrics::counter!("muster_connections_ended_total", "cause" => cause.word()).increment(1);
-        tell_parting(&connection, cause);
+        tell_parting(&shared, &connection, cause);
     }
 }
 
@@ -269,8 +270,9 @@ fn tell_arrival(connection: &Connection, caller: &Caller) {
     }
 }
 
-/// Whoever is refused or sent away leaves a line that says who it is and why.
-fn tell_parting(connection: &Connection, cause: Cause) {
+/// Whoever is refused or sent away leaves a line that says who it is and why; whoever comes again and again, one a
+/// minute.
+fn tell_parting(shared: &Shared, connection: &Connection, cause: Cause) {
     let (id, address, cause_word) = (connection.id(), connection.address(), cause.word());
     let unknown = Parting::default();
     let Parting {
@@ -279,13 +281,25 @@ fn tell_parting(connection: &Connection, cause: Cause) {
         serial,
         why,
     } = connection.parted().unwrap_or(&unknown);
+    if let Cause::Clean | Cause::Network | Cause::ServerShutdown = cause {
+        debug!(id, who, serial, cause = cause_word, address, "gone");
+        return;
+    }
+    let alike = match cause {
+        Cause::NotAuthorized => why,
+        _ => cause_word,
+    };
+    // Any holder of a batch may hope for any device.
+    let alike_who = if batch.is_empty() { who } else { batch };
+    let from = address
+        .parse()
+        .map_or(Ipv4Addr::LOCALHOST.into(), |address: SocketAddr| address.ip());
+    if !shared.tells(alike, alike_who, from) {
+        return;
+    }
     match cause {
-        Cause::Clean | Cause::Network | Cause::ServerShutdown => {
-            debug!(id, who, serial, cause = cause_word, address, "gone");
-        }
-        // Counted; a line for each would let anybody fill the log.
         Cause::NotAuthorized | Cause::ProtocolError if connection.is_nobodys() => {
-            debug!(id, who, cause = cause_word, why, address, "not let in");
+            info!(id, who, cause = cause_word, why, address, "not let in");
         }
         Cause::NotAuthorized if batch.is_empty() => info!(id, who, serial, why, address, "not let in"),
         Cause::NotAuthorized => info!(id, who, batch, serial, why, address, "not let in"),

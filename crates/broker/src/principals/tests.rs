@@ -78,8 +78,8 @@ pub(super) fn house(limits: Limits) -> House {
     let [secure, plain] = [Listener::Principals, Listener::Insecure]
         .map(|l| gates.iter().find(|g| g.listener() == l).unwrap().address());
     for gate in gates {
-        gate.open(&config, shared.clone(), entrance.clone(), end.clone())
-            .unwrap();
+        let listening = gate.listen().unwrap();
+        listening.open(&config, shared.clone(), entrance.clone(), end.clone());
     }
     House {
         secure,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -49,6 +49,7 @@ pub(crate) async fn listen(
 ) -> Result<SocketAddr, FrontDoorError> {
     let address = config.services;
     let refuse = |e: std::io::Error| FrontDoorError::Listen {
+        setting: "services",
         address,
         why: e.to_string(),
     };
@@ -265,7 +266,14 @@ impl Attendance {
             service, generation, ..
         }) = &self.joined
         else {
-            warn!(why, "a connection to the services' listener came to nothing");
+            // Anybody on this machine may bring it about.
+            if self
+                .desk
+                .shared
+                .tells(why, "services", Ipv4Addr::LOCALHOST.into())
+            {
+                warn!(why, "a connection to the services' listener came to nothing");
+            }
             return;
         };
         if self.desk.link_down(*service, *generation, leaving) {

@@ -74,7 +74,7 @@ requests! {
     RecordCertificate, TakeRevocations, PutClaim, ListClaims, PutSecret, ListAdmissions, DecideAdmission, Issue, RenewServer, Revoke, RevokeMany, ShowCertificate, ListCertificates, GetAuthorities,
     CertificateUsed, Kicked, OpenArtifact, PutBlock, SealArtifact, ListArtifacts, CreateRollout, ShowRollout,
     ListRollouts, ListUpdates, SteerRollout, GetAssignment, GetBlock, UpdateReport, Heartbeat, ShowStatus, ListStatus,
-    Summarize, PutRule, RemoveRule, ListRules, ListAlerts, Presence, PresenceSnapshot, SecurityNotice, Replay,
+    Summarize, PutRule, RemoveRule, ListRules, ListAlerts, ShowRefused, Presence, PresenceSnapshot, SecurityNotice, Replay,
     FactsAfter, CountDevices, ShowHistory, AskWhy, ShowRetirement, OfferTransfer, AcceptTransfer, CancelTransfer, ListTransfers, RecordMaintenance, ListMaintenance, ReplaceDevice, ReadmitDevice, Attest, Annotate, PutType,
     DeprecateType, ShowType, ListTypes, PutSupplier, ListSuppliers, PutOrder, ListOrders, ExpectDevices,
     ReceiveDevices, PutQuery, RemoveQuery, ListQueries, ListClients, ShowClient, KickClient, ListLimits, ListListeners,

@@ -1,4 +1,4 @@
-//! A session of a device began or ended. Other principals come and go unnoticed.
+//! A session of a device began or ended. Of other principals it is only noticed that they were let in.
 
 use contract::{Id, Kind, v1::Presence};
 use service::Fault;
@@ -7,6 +7,7 @@ use super::snapshot;
 use crate::{
     connectivity::End,
     decision::Decision,
+    refusals,
     sessions::News,
     state::{self, FrontDoor},
 };
@@ -16,6 +17,12 @@ pub(super) fn decide(decision: &mut Decision<'_>, presence: &Presence) -> Result
         return Ok(());
     };
     if !is_device(presence) {
+        let is_person = [Kind::Operator, Kind::Integrator]
+            .map(Some)
+            .contains(&Kind::from_word(&presence.kind));
+        if presence.connected && is_person {
+            refusals::forget(decision, &presence.kind, &presence.id)?;
+        }
         return Ok(());
     }
     let device = &presence.id;

@@ -1,8 +1,8 @@
 //! Somebody tried what they may not. Counted for devices, over the last minute. Or somebody was sent away.
 
 use contract::{
-    Kind,
-    v1::{DeviceStatus, RefusedTry, SecurityNotice},
+    Id, Kind,
+    v1::{DeviceStatus, SecurityNotice},
 };
 use service::Fault;
 
@@ -10,7 +10,7 @@ use crate::{
     alerting::RULES_MAX,
     audit,
     decision::Decision,
-    event, policy, request,
+    event, policy, refusals,
     state::{self, Points, Violations},
 };
 
@@ -19,9 +19,6 @@ const KICKED: &str = "kicked";
 
 /// Its word for a login in somebody's name that failed.
 const LOGIN_FAILED: &str = "login-failed";
-
-/// Its words for a device that was not let in.
-const NOT_LET_IN: [&str; 2] = ["connect-denied", "takeovers"];
 
 /// The wake-up that looks at a device's violations again.
 pub(super) fn violations_key(device: &str) -> String {
@@ -41,24 +38,45 @@ pub(super) fn decide(decision: &mut Decision<'_>, notice: &SecurityNotice) -> Re
         return Ok(());
     }
     decision.out.audits.extend(audit::denied(notice));
-    if Kind::from_word(&notice.kind) != Some(Kind::Device) {
+    let kind = Kind::from_word(&notice.kind);
+    if kind.is_none() || notice.id.parse::<Id>().is_err() {
         return Ok(());
     }
-    let Some(mut status) = decision.status(&notice.id)? else {
-        return Ok(());
-    };
+    match (kind, decision.status(&notice.id)?) {
+        (Some(Kind::Device), Some(status)) => violated(decision, status, notice),
+        (Some(Kind::Claim), Some(mut status)) => {
+            // Whoever hopes to become a device is not the device: it counts for nothing.
+            event::stranger(&mut decision.out, notice);
+            if refusals::is_one(notice) {
+                status.refused = Some(refusals::after(status.refused.as_ref(), notice));
+                decision.save(&status);
+            }
+            Ok(())
+        }
+        _ => {
+            event::stranger(&mut decision.out, notice);
+            if refusals::is_one(notice) {
+                refusals::keep(decision, notice)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// A device that is watched.
+fn violated(
+    decision: &mut Decision<'_>,
+    mut status: DeviceStatus,
+    notice: &SecurityNotice,
+) -> Result<(), Fault> {
     let count = u64::from(notice.count.max(1));
     let mut window = decision
         .load::<Violations>(state::violations(&notice.id))?
         .unwrap_or_default();
     let lately = policy::count_violations(&mut window, count, decision.now);
     status.violations = status.violations.saturating_add(count);
-    if NOT_LET_IN.contains(&notice.what.as_str()) {
-        status.refused = Some(RefusedTry {
-            time_ms: decision.now,
-            why: request::cut(&notice.detail),
-            address: request::cut(&notice.address),
-        });
+    if refusals::is_one(notice) {
+        status.refused = Some(refusals::after(status.refused.as_ref(), notice));
     }
     event::security(&mut decision.out, &status, notice, lately);
     decision.observe(&mut status, policy::VIOLATIONS, lately as f64)?;

@@ -12,7 +12,7 @@ use crate::{
     alerting::RULES_MAX,
     connectivity::grace_key,
     decision::Decision,
-    event, policy,
+    event, policy, refusals,
     state::{self, FrontDoor},
 };
 
@@ -46,6 +46,7 @@ fn watch(decision: &mut Decision<'_>, device: &str) -> Result<(), Fault> {
         };
         decision.arrive(&mut status, &presence)?;
     }
+    refusals::adopt(decision, &mut status)?;
     decision.save(&status);
     Ok(())
 }

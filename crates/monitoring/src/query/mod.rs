@@ -1,6 +1,7 @@
 //! What only reads.
 
 mod alerts;
+mod refused;
 mod rules;
 mod status;
 
@@ -17,6 +18,7 @@ pub(crate) fn query(view: &View<'_>, sight: &Sight, request: Request) -> Result<
         Request::Summary(_) => status::summary(view).map(boxed),
         Request::Rules(m) => rules::list(view, &m).map(boxed),
         Request::Alerts(m) => alerts::list(view, sight, &m).map(boxed),
+        Request::Refused(m) => refused::show(view, sight, &m).map(boxed),
         _ => Err(Refusal::new(Code::Internal, "this verb is a command").into()),
     }
 }

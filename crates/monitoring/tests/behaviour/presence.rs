@@ -42,21 +42,108 @@ fn a_device_comes_and_is_lost() {
 #[test]
 fn the_last_try_that_was_refused_is_kept_until_the_device_is_let_in() {
     let mut world = World::new(1);
-    world.device(0, |_| {});
-    for why in ["this certificate is revoked", "this device is suspended"] {
-        world.not_let_in(0, why);
+    for (n, why) in [
+        (1, "this certificate is revoked"),
+        (2, "this device is suspended"),
+    ] {
+        world.not_let_in("devices", "d0", why);
         let refused = world.status(0).refused.unwrap();
         assert_eq!(
-            (refused.why.as_str(), refused.address.as_str()),
-            (why, "10.0.0.7:5")
+            (refused.why.as_str(), refused.address.as_str(), refused.count),
+            (why, "10.0.0.7:5", n)
         );
-        assert!(refused.time_ms > 0);
+        assert_eq!((refused.time_ms, refused.serial.as_str()), (world.now, "0a"));
+        let (_, fact) = world.facts().pop().unwrap();
+        assert_eq!(fact.unwrap().refused, Some(refused), "others hear the same");
     }
     // What it tries when it is in is no try to get in.
     world.violate(0, 1);
     assert!(world.status(0).refused.is_some());
+    // Nor is the device what somebody tries who hopes to become it; that counts for nothing.
+    let violations = world.status(0).violations;
+    world.later(1_000);
+    world.not_let_in("claims", "d0", "this claim does not open it");
+    assert_eq!(world.status(0).violations, violations);
+    let asked = world.refused("devices", "d0");
+    assert_eq!(asked, Some(("this claim does not open it".into(), 3)));
     world.connect(0, 1);
     assert_eq!(world.status(0).refused, None);
+    assert_eq!(world.refused("devices", "d0"), None);
+}
+
+#[test]
+fn why_people_and_strangers_were_not_let_in_is_kept_until_they_are() {
+    let mut world = World::new(0);
+    for (kind, id) in [
+        ("operators", "eve"),
+        ("integrators", "eve"),
+        ("devices", "d0"),
+        ("claims", "d0"),
+    ] {
+        assert_eq!(world.refused(kind, id), None);
+        world.not_let_in(kind, id, kind);
+        world.later(1_000);
+        assert_eq!(world.refused(kind, id), Some((kind.to_owned(), 1)));
+    }
+    assert_eq!(
+        world.events(),
+        [
+            "clients/operators.eve security",
+            "clients/integrators.eve security",
+            "clients/devices.d0 security",
+            "clients/claims.d0 security"
+        ]
+    );
+    assert_eq!(world.event_data("security")["serial"], "0a");
+    world.restart();
+    world.presence(Presence {
+        kind: "operators".into(),
+        id: "eve".into(),
+        ..presence(0, true, 1, 1)
+    });
+    assert_eq!(world.refused("operators", "eve"), None);
+    assert_eq!(
+        world.refused("integrators", "eve"),
+        Some(("integrators".into(), 1))
+    );
+    // It is the device's own word once there is such a device.
+    world.device(0, |_| {});
+    let refused = world.status(0).refused.unwrap();
+    assert_eq!(refused.why, "claims");
+    world.connect(0, 2);
+    assert_eq!(world.refused("devices", "d0"), None);
+    let mut bad = |kind: &str, id: &str| {
+        let ask = ShowRefused {
+            kind: kind.into(),
+            id: id.into(),
+            ..ShowRefused::default()
+        };
+        let shown: Answer<RefusedShown> = world.ask(&operator(), "refused", &ask);
+        shown.unwrap_err().field
+    };
+    assert_eq!(
+        (bad("services", "a"), bad("devices", "a/b")),
+        ("kind".into(), "id".into())
+    );
+}
+
+#[test]
+fn of_many_strangers_the_newest_are_kept() {
+    let mut world = World::new(0);
+    for n in 0..2_050 {
+        world.not_let_in("claims", &format!("x{n}"), "no");
+        world.later(1);
+    }
+    let kept: Vec<_> = [0, 1, 2, 2_049]
+        .into_iter()
+        .filter(|n| world.refused("claims", &format!("x{n}")).is_some())
+        .collect();
+    assert_eq!(kept, [2, 2_049]);
+    let rows = world
+        .rows()
+        .into_iter()
+        .filter(|(key, _)| String::from_utf8_lossy(key).contains("refused"));
+    assert_eq!(rows.count(), 2 * 2_048);
 }
 
 #[test]

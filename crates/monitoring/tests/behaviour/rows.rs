@@ -37,6 +37,11 @@ const ASKED: &[(&str, &str, &str)] = &[
         r#"{"kind":"devices","id":"d1","what":"publish-denied","count":50}"#,
     ),
     (
+        DOOR,
+        "security",
+        r#"{"kind":"operators","id":"ada","what":"connect-denied","time_ms":"5"}"#,
+    ),
+    (
         ADA,
         "put-rule",
         r#"{"rule":{"rule_id":"hot","metric":"temperature","comparison":"COMPARISON_BELOW","threshold":3}}"#,

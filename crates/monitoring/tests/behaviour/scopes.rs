@@ -47,6 +47,20 @@ fn of_the_fleet_only_the_groups_that_were_granted_are_seen() {
             "{device}"
         );
     }
+    for (kind, id, expected) in [
+        ("devices", "d0", Ok(())),
+        ("claims", "d1", Err("denied")),
+        ("operators", "ada", Err("denied")),
+    ] {
+        let ask = ShowRefused {
+            kind: kind.into(),
+            id: id.into(),
+            ..ShowRefused::default()
+        };
+        let shown: Result<RefusedShown, _> = w.ask(&eve(), "refused", &ask);
+        let found = shown.map(|_| ()).map_err(|r| r.code);
+        assert_eq!(found, expected.map_err(str::to_owned), "{kind}/{id}");
+    }
     let refused: Result<Summary, _> = w.ask(&eve(), "summary", &Summarize::default());
     assert_eq!(refused.unwrap_err().code, "denied");
     let refused: Result<Changed, _> = w.ask(&eve(), "put-rule", &PutRule::default());

@@ -360,18 +360,31 @@ impl World {
         let _: Done = self.ask(&front_door(), "security", &message).unwrap();
     }
 
-    /// Somebody who showed the device's certificate was not let in.
-    pub(crate) fn not_let_in(&mut self, n: usize, why: &str) {
+    /// Somebody was not let in.
+    pub(crate) fn not_let_in(&mut self, kind: &str, id: &str, why: &str) {
         let message = SecurityNotice {
-            kind: "devices".into(),
-            id: format!("d{n}"),
+            kind: kind.into(),
+            id: id.into(),
             what: "connect-denied".into(),
             detail: why.into(),
             address: "10.0.0.7:5".into(),
+            time_ms: self.now,
             count: 1,
+            serial: "0a".into(),
             ..SecurityNotice::default()
         };
         let _: Done = self.ask(&front_door(), "security", &message).unwrap();
+    }
+
+    /// What is told of somebody who was not let in: why, and how often.
+    pub(crate) fn refused(&mut self, kind: &str, id: &str) -> Option<(String, u64)> {
+        let ask = ShowRefused {
+            kind: kind.into(),
+            id: id.into(),
+            ..ShowRefused::default()
+        };
+        let shown: RefusedShown = self.ask(&operator(), "refused", &ask).unwrap();
+        shown.refused.map(|refused| (refused.why, refused.count))
     }
 
     /// Logins in somebody's name failed.

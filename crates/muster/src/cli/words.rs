@@ -76,6 +76,24 @@ fn all<E: Word>() -> impl Iterator<Item = E> {
     (1..).map_while(|number| E::try_from(number).ok())
 }
 
+/// When somebody was not let in, and why.
+pub(super) fn refused(refused: &v1::RefusedTry) -> String {
+    let (time, from, why) = (
+        super::print::time(refused.time_ms),
+        &refused.address,
+        &refused.why,
+    );
+    let by = match refused.batch.as_str() {
+        "" => String::new(),
+        batch => format!(" by {batch}"),
+    };
+    let times = match refused.count {
+        0 | 1 => String::new(),
+        count => format!(" ({count} times)"),
+    };
+    format!("last refused on {time} from {from}{by}: {why}{times}")
+}
+
 /// Reads `operator` or `integrator`.
 pub(super) fn person() -> impl TypedValueParser<Value = Kind> {
     kinds(&[Kind::Operator, Kind::Integrator])

@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use contract::id::ServiceName;
 use host::{Host, StatusCell};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use crate::exit::{Exit, Failure};
 
 /// What health is told from.
 #[derive(Clone)]
@@ -59,24 +62,30 @@ impl Health {
     }
 }
 
+/// Takes the address; nobody is answered yet.
+pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    let refuse = |error: std::io::Error| {
+        let message =
+            format!("cannot listen on {address} (listen.http): {error}; is another instance running?");
+        Failure::new(Exit::Conflict, message)
+    };
+    Ok(TcpListener::bind(address).await.map_err(refuse)?)
+}
+
 /// Serves until the end.
-pub(super) async fn serve(
-    address: SocketAddr,
+pub(super) fn serve(
+    listener: TcpListener,
     health: Health,
     metrics: Option<PrometheusHandle>,
     lists: Router,
     end: CancellationToken,
-) -> Result<SocketAddr> {
+) {
     let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(render_metrics))
         .with_state(Shared { health, metrics })
         .merge(lists);
-    let listener = tokio::net::TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address} for HTTP (listen.http)"))?;
-    let bound = listener.local_addr()?;
     tokio::spawn(async move {
         let served = axum::serve(listener, router)
             .with_graceful_shutdown(end.cancelled_owned())
@@ -85,7 +94,6 @@ pub(super) async fn serve(
             tracing::error!(%error, "HTTP stopped");
         }
     });
-    Ok(bound)
 }
 
 async fn healthz(State(shared): State<Shared>) -> impl IntoResponse {

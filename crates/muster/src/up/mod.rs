@@ -28,7 +28,10 @@ use tracing::{info, warn};
 
 use self::bus_file::BusFile;
 pub use self::telemetry::{log_panics, log_to_stderr};
-use crate::{config::Config, exit::Failure};
+use crate::{
+    config::Config,
+    exit::{Exit, Failure},
+};
 
 /// Pause before a file that could not be written is tried again.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
@@ -86,6 +89,9 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
     let metrics = telemetry::install_metrics();
     let (door_end, hosts_end) = (CancellationToken::new(), CancellationToken::new());
     let mut bound = Bound::default();
+    // Taken before anybody is let in anywhere: whoever finds one of them in use has disturbed nobody.
+    let http = http::bind(config.http).await?;
+    bound.http = Some(http.local_addr()?);
 
     let (front_door, bus) = if parts.front_door {
         let seen = pki_folder::Look::at(&config.folder);
@@ -113,16 +119,7 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
         tell_where(config.clone(), bus, door_end.clone());
     }
     let health = http::Health::new(&hosts, front_door.is_some());
-    bound.http = Some(
-        http::serve(
-            config.http,
-            health,
-            metrics,
-            crl::router(config),
-            door_end.clone(),
-        )
-        .await?,
-    );
+    http::serve(http, health, metrics, crl::router(config), door_end.clone());
     if let Some(door) = &front_door {
         door.ready().await.context("the front door does not get ready")?;
         bound.principals = door.principals_addr();
@@ -179,7 +176,7 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
         end,
     )
     .await
-    .map_err(with_a_way_back)?;
+    .map_err(unopened)?;
     let bus = BusFile {
         address: door.services_addr(),
         secret,
@@ -187,11 +184,12 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
     Ok((door, bus))
 }
 
-/// What an operator can do about it, where that is known.
-fn with_a_way_back(error: FrontDoorError) -> anyhow::Error {
+/// What an operator can do about it, where that is known; whoever starts a second server is told by the exit code too.
+fn unopened(error: FrontDoorError) -> anyhow::Error {
     match error {
         FrontDoorError::OwnCertificate(_) => Failure::usage(format!("{error}; {}", keys::SERVER_LOST)).into(),
-        error => error.into(),
+        FrontDoorError::Listen { .. } => Failure::new(Exit::Conflict, error.to_string()).into(),
+        other => other.into(),
     }
 }
 

@@ -237,6 +237,7 @@ impl World {
             connectivity: connectivity.into(),
             last_seen_ms,
             alerts: rules.iter().map(alert).collect(),
+            ..v1::StatusFact::default()
         };
         self.fact(
             ServiceName::Monitoring,

@@ -9,7 +9,7 @@ use contract::{
 };
 use service::Now;
 
-use super::Door;
+use super::{Door, notices};
 use crate::{
     bucket::Rate,
     cause::{Cause, Farewell},
@@ -36,11 +36,11 @@ impl Door {
             Ok(None) => {}
             Err((reason, text)) => {
                 connection.refuse(reason, &text);
-                self.note_refusal(connection, hello, &text, now);
                 let what = match reason {
-                    Reason::NotAuthorized | Reason::BadClientId => "connect-denied",
-                    Reason::ConnectionRate => "takeovers",
-                    _ => return,
+                    Reason::ShuttingDown => return,
+                    Reason::ConnectionRate => notices::TAKEOVERS,
+                    Reason::ServerBusy | Reason::QuotaExceeded => notices::NO_ROOM,
+                    _ => notices::CONNECT_DENIED,
                 };
                 self.notice_stranger(connection, hello, what, text, now);
             }

@@ -14,7 +14,6 @@ mod logins;
 mod notices;
 mod passwords;
 mod presence;
-mod refusals;
 mod retained;
 mod sending;
 mod wishes;
@@ -35,7 +34,7 @@ use service::{
 pub use self::passwords::Check;
 use self::{
     departures::Departures, held::Held, kept::Kept, notices::Notices, passwords::Passwords,
-    refusals::Refusals, retained::Retained,
+    retained::Retained,
 };
 use crate::{
     attempts::Attempts,
@@ -120,7 +119,6 @@ pub struct Door {
     attempts: Attempts,
     enrolments: Enrolments,
     passwords: Passwords,
-    refusals: Refusals,
     snapshot: u64,
     /// How often something of a shared subscription was given out.
     served: u64,
@@ -155,7 +153,6 @@ impl Door {
             attempts: Attempts::default(),
             enrolments: Enrolments::default(),
             passwords: Passwords::default(),
-            refusals: Refusals::default(),
             snapshot: 0,
             served: 0,
             counts: Counts::default(),

@@ -3,21 +3,28 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    id::{Principal, ServiceName},
+    id::{Kind, Principal, ServiceName},
     limits,
     v1::SecurityNotice,
 };
 use service::Now;
 
 use super::Door;
-use crate::{connection::Connection, directory::Session, policy::Known, protocol::Hello};
+use crate::{connection::Connection, directory::Session, peer::Caller, policy::Known, protocol::Hello};
 
 /// Kinds of attempts that are remembered at once; more are counted only.
 const KINDS: usize = 4_096;
 /// How often one kind is told, milliseconds.
 const EVERY_MS: u64 = 1_000;
-/// The same of logins that fail, which anybody can bring about who reaches the listener.
-const LOGINS_EVERY_MS: u64 = 60_000;
+/// The same of what many can bring about at once: whoever reaches the listener makes logins fail, any holder of a batch
+/// hopes for any device, and a server without room turns a whole fleet away.
+const MANY_EVERY_MS: u64 = 60_000;
+/// What is told of somebody who was not let in.
+pub(super) const CONNECT_DENIED: &str = "connect-denied";
+/// The same, because its session was taken over too often.
+pub(super) const TAKEOVERS: &str = "takeovers";
+/// The same, because there was no room, or it had all of its own.
+pub(super) const NO_ROOM: &str = "no-room";
 /// What is told of somebody whose connections an operator closed.
 const KICKED: &str = "kicked";
 /// What is told of somebody in whose name a login failed.
@@ -49,16 +56,7 @@ impl Door {
     }
 
     fn tell(&mut self, who: &Principal, what: &'static str, detail: String, address: &str, now: Now) {
-        let notice = SecurityNotice {
-            request_id: String::new(),
-            kind: who.kind.word().into(),
-            id: who.id.to_string(),
-            what: what.into(),
-            detail: detail.chars().take(limits::TEXT_CHARS).collect(),
-            address: address.into(),
-            time_ms: now.wall_ms,
-            ..SecurityNotice::default()
-        };
+        let notice = about(who, what, &detail, address, now);
         self.keep_notice((who.to_string(), what), notice, now);
     }
 
@@ -78,14 +76,8 @@ impl Door {
         now: Now,
     ) {
         let notice = SecurityNotice {
-            kind: who.kind.word().into(),
-            id: who.id.to_string(),
-            what: KICKED.into(),
-            detail: reason.into(),
-            address: address.into(),
-            time_ms: now.wall_ms,
             by: by.to_string(),
-            ..SecurityNotice::default()
+            ..about(who, KICKED, reason, address, now)
         };
         self.keep_notice((format!("{who} by {by}"), KICKED), notice, now);
     }
@@ -94,10 +86,11 @@ impl Door {
         if self.notices.0.len() >= KINDS && !self.notices.0.contains_key(&key) {
             return;
         }
-        let every_ms = if key.1 == LOGIN_FAILED {
-            LOGINS_EVERY_MS
-        } else {
-            EVERY_MS
+        let is_claims = notice.kind == Kind::Claim.word();
+        let every_ms = match key.1 {
+            LOGIN_FAILED | NO_ROOM => MANY_EVERY_MS,
+            CONNECT_DENIED if is_claims => MANY_EVERY_MS,
+            _ => EVERY_MS,
         };
         let fresh = || Kept {
             notice: SecurityNotice::default(),
@@ -117,7 +110,7 @@ impl Door {
         }
     }
 
-    /// Somebody was not let in. Who that is only a certificate can say.
+    /// Somebody was not let in. Who that is only a certificate can say: without one it may be anybody.
     pub(super) fn notice_stranger(
         &mut self,
         connection: &Connection,
@@ -126,24 +119,28 @@ impl Door {
         why: String,
         now: Now,
     ) {
-        let Ok(caller) = connection
-            .peer()
-            .caller(&hello.client_id, hello.user_name.as_deref())
-        else {
-            return;
+        let peer = connection.peer();
+        let caller = match peer.caller(&hello.client_id, hello.user_name.as_deref()) {
+            Ok(caller) => caller,
+            // Whoever says that they are somebody else is known by what they show.
+            Err(_) => match peer.named() {
+                Some(caller) => caller,
+                None => return,
+            },
         };
-        self.notice(&caller.principal, what, why, connection.address(), now);
-    }
-
-    /// Somebody was not let in, and will be asked about. Who shows no certificate may be anybody.
-    pub(super) fn note_refusal(&mut self, connection: &Connection, hello: &Hello, why: &str, now: Now) {
-        let named = hello.user_name.as_deref().filter(|_| !connection.is_nobodys());
-        if let Ok(caller) = connection.peer().caller(&hello.client_id, named) {
-            let (who, address) = (caller.principal, connection.address());
-            self.refusals.note(&who, why, address, now.wall_ms);
-        } else if let Some(who) = connection.peer().named() {
-            self.refusals.note(&who, why, connection.address(), now.wall_ms);
-        }
+        self.counts.refused += 1;
+        let notice = SecurityNotice {
+            serial: caller.serial().to_owned(),
+            batch: opened_by(&caller),
+            ..about(&caller.principal, what, &why, connection.address(), now)
+        };
+        let is_known = self.copies.device(caller.principal.id.as_str()).is_some();
+        let who = match caller.principal.kind {
+            // Any holder of a batch hopes for any device: those that there are none of share a word.
+            Kind::Claim if !is_known => format!("hopes of {}", notice.batch),
+            _ => caller.principal.to_string(),
+        };
+        self.keep_notice((who, what), notice, now);
     }
 
     /// A login failed. Who is not known is not told of: strangers choose what names there are.
@@ -169,6 +166,25 @@ impl Door {
             self.ask(ServiceName::Monitoring, "security", &notice);
         }
     }
+}
+
+fn about(who: &Principal, what: &'static str, detail: &str, address: &str, now: Now) -> SecurityNotice {
+    SecurityNotice {
+        kind: who.kind.word().into(),
+        id: who.id.to_string(),
+        what: what.into(),
+        detail: detail.chars().take(limits::TEXT_CHARS).collect(),
+        address: address.into(),
+        time_ms: now.wall_ms,
+        ..SecurityNotice::default()
+    }
+}
+
+/// Of a claim: the batch, or the manufacturer whose certificate it shows.
+fn opened_by(caller: &Caller) -> String {
+    let batch = caller.batch.as_ref().map(ToString::to_string);
+    let factory = || caller.factory().map(|shown| shown.manufacturer.clone());
+    batch.or_else(factory).unwrap_or_default()
 }
 
 impl Kept {

@@ -51,6 +51,81 @@ fn a_publish_outside_ones_own_is_refused_told_and_reported() {
     }
 }
 
+fn told(world: &mut World) -> Vec<SecurityNotice> {
+    let frames = world.take(ServiceName::Monitoring);
+    let frames = frames.iter().filter(|frame| frame.topic.ends_with("/security"));
+    frames
+        .map(|frame| wire::decode(&frame.payload, "").unwrap())
+        .collect()
+}
+
+/// What is told of a notice: who, what, by which certificate or batch, how often.
+fn words(notice: &SecurityNotice) -> String {
+    let SecurityNotice {
+        kind,
+        id,
+        what,
+        serial,
+        batch,
+        count,
+        ..
+    } = notice;
+    format!("{kind}/{id} {what} {serial}{batch} {count}")
+}
+
+#[test]
+fn whoever_is_not_let_in_is_told_of_by_what_was_shown() {
+    let mut world = World::with(Limits {
+        sessions_per_device: 1,
+        ..Limits::default()
+    });
+    world.tell_manufacturer("acme", &["SN-7"]);
+    for _ in 0..2 {
+        let device = world.dial_with_factory("acme", "SN-7");
+        let connack = world.send(device, &packets::connect(true, "pump-7", 60));
+        assert_eq!(connack[0].body[1], 0x87);
+        // Any holder may hope for any device: those that there are none of share a notice.
+        for id in ["pump-98", "pump-99"] {
+            let device = world.dial_with_factory("acme", "SN-7");
+            world.send(device, &packets::connect(true, id, 60));
+        }
+    }
+    let first: Vec<_> = told(&mut world).iter().map(words).collect();
+    assert_eq!(
+        first,
+        [
+            "claims/pump-7 connect-denied acme 1",
+            "claims/pump-98 connect-denied acme 1"
+        ]
+    );
+    world.pass_time(59_000);
+    assert!(told(&mut world).is_empty());
+    world.pass_time(1_000);
+    let mut later: Vec<_> = told(&mut world).iter().map(words).collect();
+    later.sort();
+    assert_eq!(
+        later,
+        [
+            "claims/pump-7 connect-denied acme 1",
+            "claims/pump-99 connect-denied acme 3"
+        ]
+    );
+    // Whoever shows its own certificate is known by that, whatever it says it is; and so is who has no room.
+    let device = world.dial(Kind::Device, "pump-7", "01");
+    world.send(device, &packets::connect(true, "pump-8", 60));
+    world.device(true);
+    let device = world.dial(Kind::Device, "pump-7", "01");
+    world.send(device, &packets::connect(true, "pump-7:b", 60));
+    let own: Vec<_> = told(&mut world).iter().map(words).collect();
+    assert_eq!(
+        own,
+        [
+            "devices/pump-7 connect-denied 01 1",
+            "devices/pump-7 no-room 01 1"
+        ]
+    );
+}
+
 #[test]
 fn a_subscription_outside_ones_own_is_refused() {
     let mut world = World::new();

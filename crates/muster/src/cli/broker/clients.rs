@@ -4,7 +4,7 @@ use anyhow::Result;
 use contract::{
     Id,
     id::{Kind, ServiceName},
-    v1::{ClientRefusal, ClientSession, ClientShown, ClientsListed, ListClients, ShowClient},
+    v1::{ClientSession, ClientShown, ClientsListed, ListClients, ShowClient},
 };
 
 use super::super::{Global, list::Limit, print, words};
@@ -79,21 +79,8 @@ impl Client {
             }
             print_session(session)?;
         }
-        match &shown.refused {
-            Some(refused) => print::line(print::clean(&said(refused))),
-            None => Ok(()),
-        }
+        Ok(())
     }
-}
-
-/// Of a connection that was not let in.
-pub(in crate::cli) fn said(refused: &ClientRefusal) -> String {
-    let times = match refused.count {
-        0 | 1 => String::new(),
-        count => format!(" ({count} times since the server started)"),
-    };
-    let (time, from, why) = (print::time(refused.time_ms), &refused.address, &refused.why);
-    format!("last refused on {time} from {from}: {why}{times}")
 }
 
 /// A manufacturer's certificate, in a word.

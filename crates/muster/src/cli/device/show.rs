@@ -170,6 +170,7 @@ fn print_device(device: &Device) -> Result<()> {
         ("system", system),
         ("checks", checks(device)),
         ("connectivity", connectivity(device)),
+        ("not let in", not_let_in(device)),
         ("certificate until", certificate(device)),
         ("open alerts", alerts(device)),
         ("last maintained", print::time(device.last_maintained_ms)),
@@ -216,6 +217,12 @@ fn connectivity(device: &Device) -> String {
         Connectivity::Offline => format!("offline since {}", print::time(live.last_seen_ms)),
         other => say(other),
     }
+}
+
+/// The last time since it was let in.
+fn not_let_in(device: &Device) -> String {
+    let refused = device.live.as_ref().and_then(|live| live.refused.as_ref());
+    refused.map(words::refused).unwrap_or_default()
 }
 
 fn certificate(device: &Device) -> String {

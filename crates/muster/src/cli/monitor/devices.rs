@@ -95,6 +95,10 @@ fn print_status(status: &DeviceStatus) -> Result<()> {
         ("address", status.address.clone()),
         ("cause", status.cause.clone()),
         ("reason", status.reason.clone()),
+        (
+            "not let in",
+            status.refused.as_ref().map(words::refused).unwrap_or_default(),
+        ),
         ("heartbeat", print::time(status.heartbeat_ms)),
         ("uptime", uptime(status.uptime_ms)),
         ("boots", count(status.boot_count)),

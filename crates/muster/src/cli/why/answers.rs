@@ -8,9 +8,9 @@ use contract::{
     Code, IdPattern,
     id::{Kind, Principal, ServiceName},
     v1::{
-        Authorities, Certificate, CertificateStatus, Claim, ClientRefusal, ClientShown, Device, DeviceShown,
-        DeviceStatus, GetAuthorities, ListTokens, LoginToken, Manufacturer, Person, ShowClient, ShowDevice,
-        ShowStatus, StatusShown, TokensListed,
+        Authorities, Certificate, CertificateStatus, Claim, Device, DeviceShown, DeviceStatus,
+        GetAuthorities, ListTokens, LoginToken, Manufacturer, Person, RefusedShown, RefusedTry, ShowDevice,
+        ShowRefused, ShowStatus, StatusShown, TokensListed,
     },
     wire::Wire,
 };
@@ -24,8 +24,8 @@ use super::super::{global::explain, whole};
 pub(in crate::cli) struct Answers {
     pub(super) device: Option<Device>,
     pub(super) status: Option<DeviceStatus>,
-    /// Of the connections that were not let in: as itself, and of a device as one that has no identity yet.
-    pub(super) refused: Option<ClientRefusal>,
+    /// The last time that it was not let in; of a device also as one that has no identity yet.
+    pub(super) refused: Option<RefusedTry>,
     /// Whose certificates may open a device.
     pub(super) manufacturers: Vec<Manufacturer>,
     /// The newest first.
@@ -49,7 +49,7 @@ impl Answers {
     /// And whether it is there, if it is a device.
     pub(super) async fn about(client: &Client, who: &Principal) -> Result<Answers> {
         let mut answers = Answers::known(client, who).await?;
-        answers.take_refusals(client, who).await?;
+        answers.take_refusal(client, who).await?;
         let numbered = |device: &Device| !device.serial_number.is_empty();
         if answers.device.as_ref().is_some_and(numbered) {
             answers.manufacturers = whole::manufacturers(client).await?;
@@ -89,31 +89,24 @@ impl Answers {
         Ok(answers)
     }
 
-    /// The newest that the front door remembers. Whoever may not ask it is told the rest.
-    async fn take_refusals(&mut self, client: &Client, who: &Principal) -> Result<()> {
-        let kinds = match who.kind {
-            Kind::Device => &[Kind::Device, Kind::Claim][..],
-            Kind::Claim => return Ok(()),
-            _ => std::slice::from_ref(&who.kind),
-        };
-        for kind in kinds {
-            let show = ShowClient {
-                kind: kind.word().into(),
-                id: who.id.to_string(),
-                ..ShowClient::default()
-            };
-            let shown: Result<ClientShown, AskError> =
-                client.ask(ServiceName::FrontDoor, "client", &show).await;
-            let refused = match shown {
-                Ok(shown) => shown.refused,
-                Err(AskError::Refused(refusal)) if matches!(refusal.code, Code::NotFound | Code::Denied) => {
-                    None
-                }
-                Err(error) => return Err(explain(error)),
-            };
-            let newest = self.refused.take().into_iter().chain(refused);
-            self.refused = newest.max_by_key(|refusal| refusal.time_ms);
+    /// Whoever may not hear of it is told the rest.
+    async fn take_refusal(&mut self, client: &Client, who: &Principal) -> Result<()> {
+        if who.kind == Kind::Claim {
+            // Asked about is the claim itself, and not an id that somebody hopes for with it.
+            return Ok(());
         }
+        let show = ShowRefused {
+            kind: who.kind.word().into(),
+            id: who.id.to_string(),
+            ..ShowRefused::default()
+        };
+        let shown: Result<RefusedShown, AskError> =
+            client.ask(ServiceName::Monitoring, "refused", &show).await;
+        self.refused = match shown {
+            Ok(shown) => shown.refused,
+            Err(AskError::Refused(refusal)) if matches!(refusal.code, Code::NotFound | Code::Denied) => None,
+            Err(error) => return Err(explain(error)),
+        };
         Ok(())
     }
 

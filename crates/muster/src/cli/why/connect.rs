@@ -10,7 +10,7 @@ use host::clock::wall_ms;
 use session::{Caller, Credential, Moment, Reach, Standing, standing};
 
 use super::{
-    super::{Global, broker::clients::said, print, words},
+    super::{Global, print, words},
     answers::Answers,
 };
 use crate::exit::{Exit, Failure};
@@ -289,19 +289,9 @@ fn sentence(who: &Principal, verdict: &Verdict, answers: &Answers) -> Option<Str
     )))
 }
 
-/// The last time that somebody who was known by its certificate was not let in: as the front door remembers it, else as
-/// monitoring does, which forgets it when it is let in.
+/// The last time since it was let in that it was not.
 fn refused(answers: &Answers) -> Option<String> {
-    if let Some(refused) = &answers.refused {
-        return Some(said(refused));
-    }
-    let refused = answers.status.as_ref()?.refused.as_ref()?;
-    Some(format!(
-        "its last try was refused at {}, from {}: {}",
-        print::time(refused.time_ms),
-        refused.address,
-        refused.why
-    ))
+    answers.refused.as_ref().map(words::refused)
 }
 
 /// Whether it is there, for a device that was ever seen.
@@ -515,12 +505,14 @@ mod tests {
             since_ms: NOW,
             last_seen_ms: NOW - 60_000,
             cause: "network".into(),
-            refused: Some(v1::RefusedTry {
-                time_ms: NOW - 1_000,
-                why: "your client id is `pump-7`".into(),
-                address: "192.0.2.7:5".into(),
-            }),
             ..v1::DeviceStatus::default()
+        });
+        answers.refused = Some(v1::RefusedTry {
+            time_ms: NOW - 1_000,
+            why: "your client id is `pump-7`".into(),
+            address: "192.0.2.7:5".into(),
+            count: 3,
+            ..v1::RefusedTry::default()
         });
         let (may, said) = judged("devices/pump-7", &answers);
         let (left, tried) = (print::time(NOW - 60_000), print::time(NOW - 1_000));
@@ -528,7 +520,8 @@ mod tests {
             may && said.contains(&format!("away since {left} (network)")),
             "{said}"
         );
-        let refused = format!("refused at {tried}, from 192.0.2.7:5: your client id is `pump-7`");
+        let refused =
+            format!("last refused on {tried} from 192.0.2.7:5: your client id is `pump-7` (3 times)");
         assert!(said.contains(&refused), "{said}");
     }
 

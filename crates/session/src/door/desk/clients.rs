@@ -77,14 +77,14 @@ impl Door {
             shown.filters = self.subscriptions_at(session).map(filters).unwrap_or_default();
             sessions.push(shown);
         }
-        let refused = self.refusals.of(&who).cloned();
-        if sessions.is_empty() && refused.is_none() {
-            let text = format!("{who} is not connected, and nothing is kept of it");
+        if sessions.is_empty() {
+            let text = format!(
+                "{who} is not connected, and nothing is kept of it; `muster why connect` says what it needs"
+            );
             return Err(Refusal::new(Code::NotFound, text).at("id"));
         }
         Ok(ClientShown {
             sessions,
-            refused,
             ..ClientShown::default()
         })
     }
