@@ -7,10 +7,12 @@ mod ends;
 mod http;
 mod issuers;
 pub(crate) mod keys;
+mod metric;
 mod pki_folder;
 mod sealing;
 pub(crate) mod server_files;
 pub(crate) mod services;
+mod space;
 mod survey;
 mod telemetry;
 mod tls_files;
@@ -84,6 +86,7 @@ pub struct Running {
 pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let metrics = telemetry::install_metrics();
+    metric::describe(parts);
     let (door_end, hosts_end) = (CancellationToken::new(), CancellationToken::new());
     let mut bound = Bound::default();
 
@@ -112,6 +115,7 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
     if front_door.is_some() {
         tell_where(config.clone(), bus, door_end.clone());
     }
+    space::watch(config, door_end.clone());
     let health = http::Health::new(&hosts, front_door.is_some());
     bound.http = Some(
         http::serve(
