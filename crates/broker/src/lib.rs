@@ -22,6 +22,7 @@ mod descriptors;
 mod entrance;
 mod farewell;
 mod mailbox;
+mod metric;
 mod passwords;
 mod principals;
 mod repeats;
@@ -41,6 +42,7 @@ pub use self::config::{
     EstListener, FrontDoorConfig, PrincipalListener, TlsMaterial, WallClock, WebSocketListener,
 };
 pub use self::farewell::see_out;
+pub use self::metric::METRICS;
 use self::{entrance::Entrance, principals::Gate, router::Router, shared::Shared, tls::Handshakes};
 pub use session::{Hoard, Limits};
 

@@ -13,6 +13,7 @@
 pub mod clock;
 mod effects;
 mod inbox;
+mod metric;
 mod offline;
 mod readers;
 mod status;
@@ -30,6 +31,7 @@ use service::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::metric::METRICS;
 pub use clock::{Clock, SystemClock};
 pub use offline::{Offline, OfflineError};
 pub use status::{HostStatus, StatusCell};

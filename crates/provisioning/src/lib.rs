@@ -68,7 +68,7 @@ pub use crate::{
     authorities::Issuers,
     decide::ISSUERS_CHANGED,
     effects::Effects,
-    measure::TIME_TO_KICK,
+    measure::{METRICS, TIME_TO_KICK},
     profile::DeviceProfile,
     request::Request,
     server::{NextKey, Server},

@@ -5,10 +5,64 @@ use contract::{
     id::Kind,
     v1::{Certificate, RenewingState},
 };
-use service::{Amount, Measure, Outcome};
+use service::{
+    Amount, Measure, Outcome,
+    metric::{self, Labels, Metric},
+};
+
+use crate::policy;
 
 /// From a revocation's commit to the front door's receipt for the sessions that it closed.
 pub const TIME_TO_KICK: &str = "muster_time_to_kick_seconds";
+
+/// All of it, with what there is to count from the start.
+pub const METRICS: &[Metric] = &[
+    Metric::counter(
+        "muster_certificates_issued_total",
+        "Certificates issued, by the kind of their owner.",
+    )
+    .with(|_| metric::each("kind", Kind::ALL.map(Kind::word))),
+    Metric::counter(
+        "muster_certificates_renewed_total",
+        "Certificates issued that were the next one of a device, or of the server.",
+    )
+    .with(|_| metric::each("kind", [Kind::Device, Kind::Service].map(Kind::word))),
+    Metric::counter(
+        "muster_certificate_requests_refused_total",
+        "Requests for a certificate that were refused, by who asked and the code of the refusal.",
+    )
+    .with(|_| refusals()),
+    Metric::counter(
+        "muster_certificates_revoked_total",
+        "Certificates revoked, by reason.",
+    )
+    .with(|_| metric::each("reason", policy::reasons())),
+    Metric::histogram(
+        TIME_TO_KICK,
+        "From a revocation on disk to the receipt that the sessions over the certificate are closed.",
+    ),
+    Metric::counter(
+        "muster_mass_renewal_devices_total",
+        "Devices of mass renewals that were told, have renewed, have failed or were canceled.",
+    )
+    .with(|_| metric::each("state", ["told", "renewed", "failed", "canceled"])),
+    Metric::counter(
+        "muster_mass_renewal_failures_total",
+        "Why devices of mass renewals failed: a word, or the code of the refusal.",
+    )
+    .with(|_| metric::each("reason", ["timed-out", "no-certificate"])),
+];
+
+/// Who asks for certificates, and what they may be told.
+fn refusals() -> Vec<Labels> {
+    let askers = [Kind::Claim, Kind::Device, Kind::Operator].map(Kind::word);
+    let codes = |kind| {
+        Code::ALL
+            .iter()
+            .map(move |code| vec![("kind", kind), ("code", code.word())])
+    };
+    askers.into_iter().flat_map(codes).collect()
+}
 
 fn count(outcome: &mut Outcome, name: &'static str, labels: Vec<(&'static str, &'static str)>) {
     outcome.measures.push(Measure {

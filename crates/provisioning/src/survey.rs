@@ -14,7 +14,7 @@ use service::{
 use crate::{
     DAY_MS,
     decide::for_each,
-    state::{self, Course, Record},
+    state::{self, Course, ListState, Record},
 };
 
 /// The bounds of the days until certificates end: what renews in a day, a week, a month; and what lasts a year.
@@ -31,6 +31,8 @@ pub struct Survey {
     pub told: u64,
     /// Keys that wait for somebody's word.
     pub admissions: u64,
+    /// Until when the revocation lists count, if there are any.
+    pub crl_next_update_ms: Option<i64>,
 }
 
 /// When certificates end.
@@ -83,5 +85,9 @@ pub fn survey(store: &dyn Read, now_ms: i64) -> Result<Survey, Fault> {
         survey.admissions += u64::from(waiting.status() == AdmissionStatus::Waiting);
         Ok(())
     })?;
+    let list: Option<ListState> = view.load(state::LIST)?;
+    survey.crl_next_update_ms = list
+        .filter(|list| list.number > 0)
+        .map(|list| list.next_update_ms);
     Ok(survey)
 }

@@ -21,6 +21,7 @@ pub mod follower;
 mod host_loop;
 pub mod inspect;
 mod keys;
+pub mod metric;
 mod outcome;
 pub mod page;
 pub mod planted;

@@ -26,6 +26,19 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them.
+    pub const ALL: [Cause; 9] = [
+        Cause::Clean,
+        Cause::KeepAlive,
+        Cause::Takeover,
+        Cause::ProtocolError,
+        Cause::NotAuthorized,
+        Cause::Kicked,
+        Cause::Slow,
+        Cause::ServerShutdown,
+        Cause::Network,
+    ];
+
     /// The word that travels.
     pub const fn word(self) -> &'static str {
         match self {

@@ -14,6 +14,8 @@ use super::{
 };
 use crate::config::Config;
 
+/// What is followed, for people.
+pub(super) const WHAT: &str = "issuing CAs";
 /// Two looks more than the front door waits for, which may see a change one look later than this: it trusts a new CA
 /// before anything is signed by it.
 const SETTLED: u32 = 3;
@@ -41,7 +43,7 @@ pub(super) async fn follow(
     waker.wake(ISSUERS_CHANGED);
     let folder = config.folder.clone();
     let following = Following {
-        what: "issuing CAs",
+        what: WHAT,
         settled: SETTLED,
         take: move || {
             let (signing, others) = opened(&config)?;

@@ -7,10 +7,12 @@ mod ends;
 mod http;
 mod issuers;
 pub(crate) mod keys;
+mod metric;
 mod pki_folder;
 mod sealing;
 pub(crate) mod server_files;
 pub(crate) mod services;
+mod space;
 mod survey;
 mod telemetry;
 mod tls_files;
@@ -87,6 +89,7 @@ pub struct Running {
 pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let metrics = telemetry::install_metrics();
+    metric::describe(parts);
     let (door_end, hosts_end) = (CancellationToken::new(), CancellationToken::new());
     let mut bound = Bound::default();
     // Taken before anybody is let in anywhere: whoever finds one of them in use has disturbed nobody.
@@ -118,6 +121,7 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
     if front_door.is_some() {
         tell_where(config.clone(), bus, door_end.clone());
     }
+    space::watch(config, door_end.clone());
     let health = http::Health::new(&hosts, front_door.is_some());
     http::serve(http, health, metrics, crl::router(config), door_end.clone());
     if let Some(door) = &front_door {

@@ -64,4 +64,8 @@ fn show(survey: &Survey) {
         metrics::gauge!("muster_mass_renewal_devices", "state" => state).set(devices as f64);
     }
     metrics::gauge!("muster_admissions_waiting").set(survey.admissions as f64);
+    // Before the first one there is none that could end.
+    if let Some(next_update_ms) = survey.crl_next_update_ms {
+        metrics::gauge!("muster_crl_next_update_seconds").set((next_update_ms / 1000) as f64);
+    }
 }

@@ -13,6 +13,9 @@ use super::{
 };
 use crate::config::Config;
 
+/// What is followed, for people.
+pub(super) const WHAT: &str = "TLS files";
+
 /// What the front door shows and whom it trusts, as it lies on disk.
 pub(super) fn read(config: &Config) -> Result<TlsMaterial> {
     Ok(TlsMaterial {
@@ -27,7 +30,7 @@ pub(super) fn read(config: &Config) -> Result<TlsMaterial> {
 pub(super) async fn follow(config: Config, seen: Look, files: TlsFiles, end: CancellationToken) {
     let folder = config.folder.clone();
     let following = Following {
-        what: "TLS files",
+        what: WHAT,
         settled: 1,
         take: move || read(&config).and_then(|material| Ok(files.change(&material)?)),
     };

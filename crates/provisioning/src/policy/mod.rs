@@ -21,7 +21,7 @@ pub(crate) use self::{
     device::{device, new_device},
     factory::{built_as, factory_name, named_by_factory, not_opened_by_factory},
     person::{person, person_kind, person_lifetime},
-    reason::reason,
+    reason::{reason, reasons},
     renewal::{renewable, renewal_rate, renewal_time},
     room::{LIVE_MAX, PERSON_LIVE_MAX, room},
     secret::secret_lifetime,

@@ -14,6 +14,11 @@ const REASONS: [(&str, Reason); 7] = [
     ("privilegeWithdrawn", Reason::PrivilegeWithdrawn),
 ];
 
+/// Their words.
+pub(crate) fn reasons() -> [&'static str; REASONS.len()] {
+    REASONS.map(|(word, _)| word)
+}
+
 /// A reason by its word; empty means unspecified.
 pub(crate) fn reason(word: &str) -> Result<(&'static str, Reason), Refusal> {
     let wanted = if word.is_empty() { REASONS[0].0 } else { word };
