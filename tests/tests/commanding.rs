@@ -254,3 +254,108 @@ async fn a_long_log_comes_whole_and_goes_on_where_it_was_cut_off() {
     muster(world.folder(), &fetch);
     assert!(std::fs::read(&file).unwrap() == whole && !part.exists());
 }
+
+/// A command of the device, as it is.
+async fn shown(admin: &Person, id: &str) -> v1::DeviceCommand {
+    let show = v1::ShowCommand {
+        command_id: id.into(),
+        ..v1::ShowCommand::default()
+    };
+    let shown: v1::CommandShown = admin.ask(ServiceName::Registry, "command-show", &show).await;
+    shown.command.unwrap()
+}
+
+/// What a device says of a command.
+fn said(id: &str, state: CommandState) -> v1::ReportCommand {
+    v1::ReportCommand {
+        command_id: id.into(),
+        state: state.into(),
+        output: "done".into(),
+        ..v1::ReportCommand::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_device_comes_in_time_or_not_at_all_and_what_is_late_changes_nothing() {
+    let mut world = World::new().await;
+    let admin = world.admin().await;
+    world.register(&admin, &["pump-7"]).await;
+    let claim = world.claim(&admin, "line", 1).await;
+    let identity = world.provision(&claim, "pump-7").await;
+    world.until_stage(&admin, "pump-7", v1::Stage::Provisioned).await;
+    // The device is away. What is over before it comes is not done.
+    for (id, within_ms) in [("over", 1), ("in-time", 0), ("taken-back", 0)] {
+        let request = v1::RunCommand {
+            command_id: id.into(),
+            device_id: "pump-7".into(),
+            name: "open".into(),
+            within_ms,
+            ..v1::RunCommand::default()
+        };
+        let _: v1::Changed = admin.ask(ServiceName::Registry, "command-run", &request).await;
+    }
+    for _ in 0..600 {
+        if shown(&admin, "over").await.state() == CommandState::TimedOut {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let over = shown(&admin, "over").await;
+    assert_eq!(
+        (over.state(), over.sent_at_ms),
+        (CommandState::TimedOut, 0),
+        "{over:?}"
+    );
+    let pump = world.connect(&identity, "").await;
+    let next = async || -> v1::CommandOrder {
+        let ask = v1::GetCommand::default();
+        pump.ask(ServiceName::Registry, "command", &ask).await
+    };
+    let verb = "command-report";
+    assert_eq!(next().await.command_id, "in-time");
+    for state in [CommandState::Running, CommandState::Succeeded] {
+        let _: v1::Done = pump
+            .ask(ServiceName::Registry, verb, &said("in-time", state))
+            .await;
+    }
+    // It has the order; what was taken back by then does not begin.
+    assert_eq!(next().await.command_id, "taken-back");
+    let cancel = v1::CancelCommand {
+        command_id: "taken-back".into(),
+        ..v1::CancelCommand::default()
+    };
+    let _: v1::Changed = admin.ask(ServiceName::Registry, "command-cancel", &cancel).await;
+    let begins = said("taken-back", CommandState::Running);
+    let refusal = pump.refused(ServiceName::Registry, verb, &begins).await;
+    assert_eq!(refusal.code, contract::Code::NotAllowed);
+    assert_eq!(next().await.command_id, "", "nothing is left to do");
+    // A device that did it all the same is heard, and the end stays the end.
+    for id in ["over", "taken-back"] {
+        let late = said(id, CommandState::Succeeded);
+        let _: v1::Done = pump.ask(ServiceName::Registry, verb, &late).await;
+    }
+    let ends = async |admin: &Person| {
+        let mut ends = Vec::new();
+        for id in ["over", "in-time", "taken-back"] {
+            let command = shown(admin, id).await;
+            ends.push((command.state(), command.late(), command.output));
+        }
+        ends
+    };
+    let expected = [
+        (CommandState::TimedOut, CommandState::Succeeded, String::new()),
+        (
+            CommandState::Succeeded,
+            CommandState::Unspecified,
+            "done".to_owned(),
+        ),
+        (CommandState::Cancelled, CommandState::Succeeded, String::new()),
+    ];
+    assert_eq!(ends(&admin).await, expected);
+    world.kill();
+    world.start().await;
+    let again = world
+        .connect(&world.identity(&world.folder().join("people/admin")), "again")
+        .await;
+    assert_eq!(ends(&again).await, expected, "after a kill as well");
+}

@@ -442,6 +442,13 @@ fn operators_may_do_what_their_page_says() {
             ("muster operator add eve", "exit code 5"),
             ("muster operator add eve", "look-1"),
             ("muster operator add eve", "`rome` is not among them"),
+            (
+                "operator add max",
+                "to `restart`, by the rule of `grants of operators/max`",
+            ),
+            ("operator add max", "exit code 5"),
+            ("operator add max", "may be ordered: diagnose, logs"),
+            ("put-person", "operator (ordering logs only) for the group `rome`"),
             ("group put munich", "reaches beyond groups"),
             (
                 "quarantine pump-2 --reason \"strange traffic\"",

@@ -57,6 +57,23 @@ impl Rights {
         }
     }
 
+    /// The commands that may be ordered with a verb to a device of these groups, those that they lie within included.
+    /// `None`: all of them.
+    pub fn commands(&self, verb: &Verb, groups: &[String]) -> Option<BTreeSet<String>> {
+        let reaches = |grant: &&Grant| {
+            grant.groups.is_empty() || grant.groups.iter().any(|group| groups.contains(group))
+        };
+        let mut commands = BTreeSet::new();
+        let opening = self.grants.iter().filter(|grant| opens(grant, verb));
+        for grant in opening.filter(reaches) {
+            if grant.commands.is_empty() {
+                return None;
+            }
+            commands.extend(grant.commands.iter().cloned());
+        }
+        Some(commands)
+    }
+
     /// Whether the verb may be used at all, or the refusal, which says what it takes.
     pub fn demand(&self, verb: &Verb) -> Result<Extent, Refusal> {
         let denied = |message| Err(Refusal::new(Code::Denied, message));
@@ -86,8 +103,14 @@ impl Rights {
     pub fn words(&self) -> String {
         let one = |grant: &Grant| {
             let mut words = grant.role().words().to_owned();
-            if !grant.verbs.is_empty() {
-                words = format!("{words} ({})", grant.verbs.join(", "));
+            let commands = format!("ordering {} only", grant.commands.join(", "));
+            let held = [
+                (!grant.verbs.is_empty()).then(|| grant.verbs.join(", ")),
+                (!grant.commands.is_empty()).then_some(commands),
+            ];
+            let held: Vec<_> = held.into_iter().flatten().collect();
+            if !held.is_empty() {
+                words = format!("{words} ({})", held.join("; "));
             }
             match grant.groups.is_empty() {
                 true => words,
@@ -121,7 +144,8 @@ pub fn names(pattern: &str, verb: &Verb) -> bool {
         .is_some_and(|(of, name)| of == service && (name == "*" || name == verb.name))
 }
 
-fn opens(grant: &Grant, verb: &Verb) -> bool {
+/// Whether a grant lets somebody use a verb, wherever that reaches.
+pub fn opens(grant: &Grant, verb: &Verb) -> bool {
     verb.allows(grant.role())
         && (grant.verbs.is_empty() || grant.verbs.iter().any(|pattern| names(pattern, verb)))
 }
@@ -144,6 +168,7 @@ mod tests {
             role: role.into(),
             groups: texts(groups),
             verbs: texts(verbs),
+            ..Grant::default()
         }
     }
 
@@ -174,6 +199,35 @@ mod tests {
         assert_eq!(extent(&rights, "registry/show"), Extent::Everything);
         assert_eq!(extent(&rights, "registry/change"), groups(&["berlin"]));
         assert_eq!(extent(&rights, "monitoring/put-rule"), Extent::Nothing);
+    }
+
+    #[test]
+    fn commands_are_those_of_all_grants_that_reach_the_device() {
+        let held = |groups: &[&str], commands: &[&str]| Grant {
+            commands: commands.iter().map(|name| (*name).to_owned()).collect(),
+            ..grant(Role::Operator, groups, &[])
+        };
+        let run = Verb::find(ServiceName::Registry, "command-run").unwrap();
+        let of = |grants: &[Grant], groups: &[&str]| {
+            let groups: Vec<_> = groups.iter().map(|group| (*group).to_owned()).collect();
+            let commands = Rights::of(Role::Viewer, grants).commands(run, &groups);
+            commands.map(|commands| commands.into_iter().collect::<Vec<_>>().join(" "))
+        };
+        let grants = [
+            held(&["berlin"], &["logs"]),
+            held(&["berlin", "rome"], &["open"]),
+            held(&["oslo"], &[]),
+        ];
+        assert_eq!(of(&grants, &["berlin"]).as_deref(), Some("logs open"));
+        assert_eq!(of(&grants, &["x", "rome"]).as_deref(), Some("open"));
+        assert_eq!(of(&grants, &["rome", "oslo"]), None);
+        assert_eq!(of(&grants, &[]).as_deref(), Some(""), "a viewer orders nothing");
+        assert_eq!(of(&[held(&[], &["logs"])], &[]).as_deref(), Some("logs"));
+        let words = Rights::of(Role::Viewer, &grants[..1]).words();
+        assert_eq!(
+            words,
+            "viewer; operator (ordering logs only) for the group `berlin`"
+        );
     }
 
     #[test]

@@ -277,6 +277,8 @@ fn what_is_exported_is_imported_elsewhere_without_loss() {
         "price=129.50 EUR",
         "notes=one, \"two\"",
         "supplier=acme",
+        "commands=logs diagnose",
+        "signed_commands=*",
         "addresses=mac:02:00:5e:10:00:01",
         "tags.a,b=\u{202e}x",
     ];
@@ -363,6 +365,15 @@ fn a_fleet_that_is_declared_is_made_so_and_what_was_exported_needs_nothing() {
     ] {
         server.good(&[&["group"][..], &group].concat());
     }
+    server.good(&[
+        "group",
+        "put",
+        "outer",
+        "--command",
+        "logs",
+        "--signed-command",
+        "*",
+    ]);
     server.good(&["group", "put", "inner", "--parent", "outer"]);
     server.good(&["group", "put", "rome", "--query", "site = rome"]);
     for device in ["p-1", "p-2"] {
@@ -399,7 +410,8 @@ fn a_fleet_that_is_declared_is_made_so_and_what_was_exported_needs_nothing() {
         "--points",
         "3",
     ]);
-    server.good(&["operator", "add", "eve", "--role", "operator", "--group", "inner"]);
+    let role = ["--role", "operator", "--group", "inner", "--command", "logs"];
+    server.good(&[&["operator", "add", "eve"][..], &role].concat());
     server.good(&["cert", "issue", "operator", "eve"]);
     server.good(&["person", "put", "integrator", "erp", "--events", "registry/#"]);
     let file = server.path("now.toml");
@@ -407,6 +419,14 @@ fn a_fleet_that_is_declared_is_made_so_and_what_was_exported_needs_nothing() {
     server.good(&["export-fleet", file]);
     says(&server, &["export-fleet", file], 2, &["cannot write"]);
     says(&server, &["plan", file, "--prune"], 0, &["as the file says"]);
+    let text = fs::read_to_string(file).unwrap();
+    for part in [
+        "description = \"ø\"",
+        "signed_commands = [\"*\"]",
+        "commands = [\"logs\"]\ngroups = [\"inner\"]",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
 
     // The tree turned inside out; devices that were chosen stand in the way, devices by a query do not.
     let turned = "[groups.inner]\n[groups.outer]\nparent = \"inner\"\n";
@@ -608,6 +628,33 @@ fn several_devices_are_changed_at_once_and_each_is_told_of() {
     );
     says(&server, &[&retire[..], &["--yes"]].concat(), 0, &[]);
     assert_eq!(ids(&server, "stage = retired"), ["p-2", "p-3"]);
+    let readmit = ["device", "readmit", "p-2", "p-3", "--reason", "refurbished"];
+    says(
+        &server,
+        &readmit,
+        2,
+        &["take 2 devices back (p-2, p-3): give --yes"],
+    );
+    says(&server, &[&readmit[..], &["--yes"]].concat(), 0, &[]);
+    assert_eq!(ids(&server, "stage = registered"), ["p-1", "p-2", "p-3"]);
+    let work = [
+        "device",
+        "maintenance",
+        "add",
+        "p-1",
+        "p-2",
+        "inspection",
+        "--next",
+        "2030-01-31",
+    ];
+    says(&server, &work, 0, &["p-1", "p-2"]);
+    assert_eq!(ids(&server, "maintenance_due = 2030-01-31"), ["p-1", "p-2"]);
+    says(
+        &server,
+        &["device", "maintenance", "add", "p-1", "polish"],
+        2,
+        &["`polish` is no work"],
+    );
     // One device is told of as it always was.
     let one = server.good(&["device", "change", "p-1", "--owner", "north"]);
     assert_eq!(one.lines().count(), 1, "{one}");

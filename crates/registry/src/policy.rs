@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use contract::{
     Code, Id, Refusal, Root, grant,
-    id::Kind,
+    id::{Kind, ServiceName},
     limits::{ENTRIES_MAX, GROUPS_MAX, KEY_CHARS, TEXT_CHARS, VALUE_CHARS},
     login,
     text::misleads,
     v1::{Component, Grant, Location, Role},
-    verb::{EventKind, VERBS},
+    verb::{EventKind, VERBS, Verb},
 };
 
 use crate::choice;
@@ -23,7 +23,7 @@ pub(crate) const ROWS_MAX: usize = 500;
 pub(crate) const FILTERS_MAX: usize = 32;
 /// Grants of one person: their fact and their event fit a record.
 const GRANTS_MAX: usize = 16;
-/// Groups, and verbs, of one grant.
+/// Groups, verbs, and commands of one grant.
 const GRANTED_MAX: usize = 16;
 /// Longest wait for a retiring device's receipt: a year.
 pub(crate) const RETIRE_WAIT_MAX_MS: u64 = 365 * 24 * 3_600_000;
@@ -220,13 +220,31 @@ pub(crate) fn grants(grants: &[Grant]) -> Result<(), Refusal> {
         for pattern in &grant.verbs {
             granted_verb(grant.role(), pattern)?;
         }
-        if grant.groups.is_empty() && grant.verbs.is_empty() {
-            let message =
-                "a grant names groups or verbs; a role for the whole fleet and all its verbs is `role`";
+        granted_commands(grant)?;
+        if grant.groups.is_empty() && grant.verbs.is_empty() && grant.commands.is_empty() {
+            let message = "a grant names groups, verbs or commands; a role for the whole fleet and all its verbs is `role`";
             return Err(Refusal::invalid("grants", message));
         }
     }
     Ok(())
+}
+
+/// Commands for whoever orders any.
+fn granted_commands(grant: &Grant) -> Result<(), Refusal> {
+    let field = "grants.commands";
+    list(field, grant.commands.len(), GRANTED_MAX)?;
+    for command in &grant.commands {
+        id(field, command)?;
+    }
+    let orders = |verb: &&Verb| {
+        let names = ["command-run", "job-run"];
+        verb.service == ServiceName::Registry && names.contains(&verb.name) && grant::opens(grant, verb)
+    };
+    if grant.commands.is_empty() || VERBS.iter().any(|verb| orders(&verb)) {
+        return Ok(());
+    }
+    let message = "a grant that names commands has a role that orders them, and `registry/command-run` or `registry/job-run`";
+    Err(Refusal::invalid(field, message))
 }
 
 /// A verb that the role has.

@@ -32,7 +32,9 @@ pub mod store;
 mod told;
 mod view;
 
-pub use host_loop::{Effect, Group, HostLoop, Input, Query, QueryDone, Released, Settings, reach, touched};
+pub use host_loop::{
+    Effect, Group, HostLoop, Input, Query, QueryDone, Released, Settings, granted, reach, touched,
+};
 pub use outcome::{
     Amount, Answer, AuditDraft, Completion, EffectDraft, EventDraft, FactDraft, Measure, Outcome, PushDraft,
     RequestDraft, WakeDraft,

@@ -15,7 +15,7 @@ fn of_the_fleet_only_the_groups_that_were_granted_are_seen() {
     let grant = Grant {
         role: Role::Operator.into(),
         groups: vec!["berlin".into()],
-        verbs: Vec::new(),
+        ..Default::default()
     };
     w.people.push(PrincipalFact {
         id: "eve".into(),

@@ -26,11 +26,12 @@ pub(super) enum Operator {
     Add(Change),
     /// Let an operator do more
     ///
-    /// A role alone is for the whole fleet and takes the place of the former one; with groups or verbs it comes
-    /// beside what they may do already.
+    /// A role alone is for the whole fleet and takes the place of the former one; with groups, verbs or commands it
+    /// comes beside what they may do already.
     #[command(after_help = "Examples:
   muster operator grant ada --role operator
   muster operator grant ada --role operator --group berlin --group rome
+  muster operator grant ada --role operator --group rome --command diagnose --command logs
   muster operator grant ada --role release-manager --group lab --verb 'rollout/*'")]
     Grant(Change),
     /// Take back what was granted; a role alone is the one for the whole fleet
@@ -62,6 +63,9 @@ pub(super) struct Change {
     /// This verb of the role, SERVICE/VERB or SERVICE/*; may be given several times
     #[arg(long = "verb", value_name = "VERB")]
     verbs: Vec<String>,
+    /// Of what devices can be ordered, this command; may be given several times [default: all]
+    #[arg(long = "command", value_name = "NAME")]
+    commands: Vec<Id>,
 }
 
 #[derive(clap::Args)]
@@ -145,7 +149,7 @@ impl Change {
     }
 
     fn is_whole(&self) -> bool {
-        self.groups.is_empty() && self.verbs.is_empty()
+        self.groups.is_empty() && self.verbs.is_empty() && self.commands.is_empty()
     }
 
     /// Grants that differ in their groups only are one.
@@ -173,6 +177,7 @@ impl Change {
                 role: self.role.into(),
                 groups: groups.collect(),
                 verbs: self.verbs.clone(),
+                commands: self.commands().collect(),
             }),
         }
         person
@@ -211,7 +216,12 @@ impl Change {
     }
 
     fn is_alike(&self, grant: &Grant) -> bool {
-        grant.role() == self.role && grant.verbs == self.verbs
+        let commands = grant.commands.iter().cloned();
+        grant.role() == self.role && grant.verbs == self.verbs && commands.eq(self.commands())
+    }
+
+    fn commands(&self) -> impl Iterator<Item = String> + '_ {
+        self.commands.iter().map(Id::to_string)
     }
 }
 
@@ -280,6 +290,7 @@ mod tests {
             role,
             groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
             verbs: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
+            commands: Vec::new(),
         }
     }
 

@@ -359,7 +359,7 @@ impl World {
         let grant = v1::Grant {
             role: role as i32,
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
-            verbs: Vec::new(),
+            ..Default::default()
         };
         let fact = PrincipalFact {
             id: id.into(),

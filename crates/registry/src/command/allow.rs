@@ -1,24 +1,50 @@
 //! What operators may order a device to do. Its type, each group that it is in or that one lies within, and its own record
-//! may name commands: whatever names some lets no others, and each may want more signed. So the strictest counts.
+//! may name commands: whatever names some lets no others, and each may want more signed. So may the grants of whoever
+//! orders. So the strictest counts.
 
 use contract::{
     Code, Refusal,
+    id::{Principal, ServiceName},
     v1::{AskCommand, CommandRule, CommandWhy, Device, DeviceType, Group},
+    verb::Verb,
 };
 use service::{Fault, View};
 
 use super::state;
-use crate::{policy, state as records, tree};
+use crate::{Registry, policy, state as records, tree};
 
 /// All commands, where some are to be signed.
 pub(crate) const ANY: &str = "*";
+/// Begins the name of what somebody was granted.
+const GRANTS: &str = "grants of ";
+
+/// What is ordered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Order<'a> {
+    pub(super) name: &'a str,
+    /// With an operator's own signature.
+    pub(super) is_signed: bool,
+    /// Who orders it, and with which verb.
+    pub(super) who: &'a str,
+    pub(super) verb: &'static str,
+}
 
 /// Refuses what a rule does not let, by the names of all such rules.
-pub(super) fn check(view: &View<'_>, device: &Device, name: &str, is_signed: bool) -> Result<(), Fault> {
-    let rules = rules(view, device)?;
-    let refuse = |field: &str, message: String| Refusal::new(Code::NotAllowed, message).at(field);
-    let id = &device.device_id;
-    let refusing = named(&rules, |rule| !lets(rule, name));
+pub(super) fn check(view: &View<'_>, device: &Device, order: Order<'_>) -> Result<(), Fault> {
+    let Order { name, is_signed, .. } = order;
+    let (mut rules, id) = (rules(view, device)?, &device.device_id);
+    let own = granted(view, device, order.who, order.verb)?;
+    let denied = own
+        .as_ref()
+        .is_some_and(|own| !own.commands.iter().any(|may| may == name));
+    let only = own.as_ref().is_some_and(|own| own.commands.is_empty());
+    rules.extend(own);
+    let code = if denied { Code::Denied } else { Code::NotAllowed };
+    let refuse = |field: &str, message: String| Refusal::new(code, message).at(field);
+    let refusing = match only {
+        true => named(&rules, |rule| rule.of.starts_with(GRANTS)),
+        false => named(&rules, |rule| !lets(rule, name)),
+    };
     if !refusing.is_empty() {
         let message = format!("`{id}` may not be ordered to `{name}`, by the rule of {refusing}");
         return Err(refuse("name", message).allowing(left(&rules)).into());
@@ -34,12 +60,15 @@ pub(super) fn check(view: &View<'_>, device: &Device, name: &str, is_signed: boo
 }
 
 /// `command-why`
-pub(crate) fn why(view: &View<'_>, m: &AskCommand) -> Result<CommandWhy, Fault> {
+pub(crate) fn why(view: &View<'_>, who: &Principal, m: &AskCommand) -> Result<CommandWhy, Fault> {
     let device = records::device(view, "device_id", &m.device_id)?;
     if !m.name.is_empty() {
         policy::id("name", &m.name)?;
     }
-    let rules = rules(view, &device)?;
+    let mut rules = rules(view, &device)?;
+    let own = granted(view, &device, &who.to_string(), "command-run")?;
+    // Whoever orders nothing at all asks about the others.
+    rules.extend(own.filter(|own| !own.commands.is_empty()));
     let can = state::tray(view, &device.device_id)?.can;
     let (open, summary) = match m.name.as_str() {
         "" => of_all(&device.device_id, &rules),
@@ -86,6 +115,21 @@ fn rules(view: &View<'_>, device: &Device) -> Result<Vec<CommandRule>, Fault> {
     let of = format!("device {}", device.device_id);
     add(of, device.commands.clone(), device.signed_commands.clone());
     Ok(rules)
+}
+
+/// What whoever orders was granted, where that names commands.
+fn granted(view: &View<'_>, device: &Device, who: &str, verb: &str) -> Result<Option<CommandRule>, Fault> {
+    let rights = service::granted::<Registry>(view, who)?;
+    let Some((rights, verb)) = rights.zip(Verb::find(ServiceName::Registry, verb)) else {
+        return Ok(None);
+    };
+    let groups = tree::with_above(view, &device.groups)?;
+    let commands = rights.commands(verb, &groups);
+    Ok(commands.map(|commands| CommandRule {
+        of: format!("{GRANTS}{who}"),
+        commands: commands.into_iter().collect(),
+        ..CommandRule::default()
+    }))
 }
 
 fn lets(rule: &CommandRule, name: &str) -> bool {

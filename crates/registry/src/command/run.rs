@@ -8,7 +8,8 @@ use contract::{
 use service::{Fault, Outcome, View};
 
 use super::{
-    allow, end, event,
+    allow::{self, Order},
+    end, event,
     state::{self, Tray},
     warrant,
 };
@@ -32,8 +33,13 @@ pub(crate) fn decide(s: &Situation<'_>, m: RunCommand) -> Result<Outcome, Fault>
         command = present;
     } else {
         let mut tray = state::tray(s.view, &device.device_id)?;
-        let is_signed = command.warrant.is_some();
-        may(s.view, &device, &tray, (&command.name, is_signed))?;
+        let order = Order {
+            name: &command.name,
+            is_signed: command.warrant.is_some(),
+            who: &s.actor,
+            verb: "command-run",
+        };
+        may(s.view, &device, &tray, order)?;
         queue(s, &mut outcome, &mut tray, &mut command)?;
     }
     outcome.answer(Changed {
@@ -119,16 +125,12 @@ fn same(present: &DeviceCommand, wanted: &DeviceCommand) -> Result<(), Refusal> 
 }
 
 /// Whether a device can be told this now.
-pub(super) fn may(
-    view: &View<'_>,
-    device: &Device,
-    tray: &Tray,
-    (name, is_signed): (&str, bool),
-) -> Result<(), Fault> {
+pub(super) fn may(view: &View<'_>, device: &Device, tray: &Tray, order: Order<'_>) -> Result<(), Fault> {
+    let name = order.name;
     if matches!(device.stage(), Stage::Planned | Stage::Retiring | Stage::Retired) {
         return Err(lifecycle::refusal(device, "it takes no commands").into());
     }
-    allow::check(view, device, name, is_signed)?;
+    allow::check(view, device, order)?;
     if !tray.can.is_empty() && !tray.can.iter().any(|can| can == name) {
         let message = format!("the device says that it cannot do `{name}`");
         let refusal = Refusal::new(Code::Precondition, message).at("name");

@@ -70,7 +70,7 @@ pub(crate) fn answer(
         Request::ConfigDrift(m) => Box::new(config::drift(view, sight, &m)?),
         Request::ConfigTemplates(m) => Box::new(config::templates(view, sight, &m)?),
         Request::Config(_) => Box::new(config::current(view, caller)?),
-        Request::CommandWhy(m) => Box::new(command::why(view, &m)?),
+        Request::CommandWhy(m) => Box::new(command::why(view, caller, &m)?),
         Request::CommandShow(m) => Box::new(command::show(view, sight, &m)?),
         Request::CommandList(m) => Box::new(command::list(view, sight, &m)?),
         Request::CommandRead(m) => Box::new(command::read_output(view, sight, &m)?),

@@ -46,6 +46,7 @@ fn grant(role: Role, groups: &[&str], verbs: &[&str]) -> Grant {
         role: role.into(),
         groups: texts(groups),
         verbs: texts(verbs),
+        ..Grant::default()
     }
 }
 
@@ -583,4 +584,89 @@ fn whoever_has_groups_sees_and_makes_the_settings_of_these() {
     let listed: ConfigTemplatesListed = w.ask(EVE, "config-templates", &ask).unwrap();
     let ids: Vec<_> = listed.templates.iter().map(|of| of.id.as_str()).collect();
     assert_eq!(ids, ["berlin"]);
+}
+
+#[test]
+fn whoever_was_granted_some_commands_orders_no_others() {
+    let mut w = world();
+    let held = |groups: &[&str], commands: &[&str]| Grant {
+        commands: commands.iter().map(|name| (*name).to_owned()).collect(),
+        ..grant(Role::Operator, groups, &[])
+    };
+    w.ask::<Changed>(
+        ADA,
+        "put-person",
+        &eve(&[held(&["berlin"], &["logs", "diagnose"])]),
+    )
+    .unwrap();
+    let refused = run(&mut w, EVE, "c-1", "in-1").unwrap_err();
+    assert_eq!(
+        (refused.code.as_str(), refused.field.as_str()),
+        ("denied", "name")
+    );
+    assert_eq!(
+        refused.message,
+        "`in-1` may not be ordered to `reboot`, by the rule of `grants of operators/eve`"
+    );
+    assert_eq!(refused.allowed, ["diagnose", "logs"]);
+    let last = entries(&mut w).pop().unwrap();
+    assert_eq!((last.who.as_str(), last.outcome.as_str()), (EVE, "denied"));
+    let ask = contract::v1::AskCommand {
+        device_id: "in-1".into(),
+        ..Default::default()
+    };
+    let why: contract::v1::CommandWhy = w.ask(EVE, "command-why", &ask).unwrap();
+    assert_eq!(why.summary, "`in-1` may be ordered: diagnose, logs");
+    let why: contract::v1::CommandWhy = w.ask(ADA, "command-why", &ask).unwrap();
+    assert_eq!(
+        why.summary, "`in-1` may be ordered: whatever it can do",
+        "others' grants are others'"
+    );
+    let logs = RunCommand {
+        command_id: "c-2".into(),
+        device_id: "in-1".into(),
+        name: "logs".into(),
+        ..RunCommand::default()
+    };
+    w.ask::<Changed>(EVE, "command-run", &logs).unwrap();
+    // In a job it is judged when the device's turn has come.
+    let job = contract::v1::RunJob {
+        job_id: "j-1".into(),
+        name: "reboot".into(),
+        device_ids: vec!["in-1".into()],
+        ..Default::default()
+    };
+    w.ask::<Changed>(EVE, "job-run", &job).unwrap();
+    w.wait(1);
+    let list = contract::v1::ListJobDevices {
+        job_id: "j-1".into(),
+        ..Default::default()
+    };
+    let rows: contract::v1::JobDevicesListed = w.ask(EVE, "job-devices", &list).unwrap();
+    assert!(
+        rows.devices[0].error.contains("grants of operators/eve"),
+        "{rows:?}"
+    );
+    // Grants add up, and what makes no sense is refused.
+    let more = eve(&[held(&["berlin"], &["logs"]), held(&[], &["reboot"])]);
+    w.ask::<Changed>(ADA, "put-person", &more).unwrap();
+    run(&mut w, EVE, "c-3", "in-1").unwrap();
+    run(&mut w, EVE, "c-4", "out-1").unwrap();
+    let viewer = Grant {
+        role: Role::Viewer.into(),
+        ..held(&["berlin"], &["logs"])
+    };
+    let verbs = Grant {
+        verbs: vec!["registry/suspend".into()],
+        ..held(&["berlin"], &["logs"])
+    };
+    for wrong in [
+        viewer,
+        verbs,
+        held(&["berlin"], &["a/b"]),
+        held(&["berlin"], &["x"; 17]),
+    ] {
+        let refused = w.ask::<Changed>(ADA, "put-person", &eve(&[wrong])).unwrap_err();
+        assert_eq!(refused.field, "grants.commands");
+    }
 }

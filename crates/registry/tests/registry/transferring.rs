@@ -89,7 +89,7 @@ fn eve_of(w: &mut World, group: &str) {
         grants: vec![Grant {
             role: Role::Operator.into(),
             groups: vec![group.into()],
-            verbs: Vec::new(),
+            ..Default::default()
         }],
         ..PutPerson::default()
     };

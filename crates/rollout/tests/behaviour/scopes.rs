@@ -17,7 +17,7 @@ fn world() -> (World, String) {
     let grant = Grant {
         role: Role::ReleaseManager.into(),
         groups: vec!["berlin".into()],
-        verbs: Vec::new(),
+        ..Default::default()
     };
     w.people.push(PrincipalFact {
         id: "eve".into(),

@@ -30,7 +30,7 @@ use contract::{
 };
 use prost::Message;
 
-pub use self::rights::{reach, touched};
+pub use self::rights::{granted, reach, touched};
 use self::{call::Call, early::Early, facts::Following, steady::Steady};
 pub use self::{
     group::{Effect, Group, Released},

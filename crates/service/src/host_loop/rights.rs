@@ -118,6 +118,18 @@ fn is_revoked<S: Service>(serial: &str, view: &View<'_>) -> Result<bool, StoreEr
 
 /// What a verb reaches now in the hands of an operator who asked for something earlier; `None`: nothing any more.
 pub fn reach<S: Service>(view: &View<'_>, who: &str, verb: &Verb) -> Result<Option<Sight>, Fault> {
+    let Some(rights) = granted::<S>(view, who)? else {
+        return Ok(None);
+    };
+    Ok(match rights.demand(verb) {
+        Ok(Extent::Everything) => Some(Sight::Everything),
+        Ok(Extent::Groups(groups)) => Some(Sight::Groups(groups)),
+        Ok(Extent::Nothing) | Err(_) => None,
+    })
+}
+
+/// What an operator was granted; `None`: nobody of this name may do anything.
+pub fn granted<S: Service>(view: &View<'_>, who: &str) -> Result<Option<Rights>, Fault> {
     let Some(who) = who
         .parse()
         .ok()
@@ -125,16 +137,11 @@ pub fn reach<S: Service>(view: &View<'_>, who: &str, verb: &Verb) -> Result<Opti
     else {
         return Ok(None);
     };
-    let rights = match person::<S>(view, &who) {
-        Ok(person) => Rights::from(&person),
-        Err(Fault::Refused(_)) => return Ok(None),
-        Err(fault) => return Err(fault),
-    };
-    Ok(match rights.demand(verb) {
-        Ok(Extent::Everything) => Some(Sight::Everything),
-        Ok(Extent::Groups(groups)) => Some(Sight::Groups(groups)),
-        Ok(Extent::Nothing) | Err(_) => None,
-    })
+    match person::<S>(view, &who) {
+        Ok(person) => Ok(Some(Rights::from(&person))),
+        Err(Fault::Refused(_)) => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// How many devices these are, and how much they matter.

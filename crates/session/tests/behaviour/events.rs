@@ -64,7 +64,7 @@ fn whoever_has_a_group_hears_of_its_devices_alone() {
     let grant = Grant {
         role: Role::Operator.into(),
         groups: vec!["berlin".into()],
-        verbs: Vec::new(),
+        ..Default::default()
     };
     let ada = PrincipalFact {
         id: "ada".into(),

@@ -13,13 +13,12 @@ use contract::{
 use super::{
     super::{
         Global,
-        confirm::{Confirm, Consent},
         list::Limit,
         print,
         words::{self, say},
     },
     change::last,
-    many::{All, Deed},
+    many::{All, Deed, Devices},
 };
 
 #[derive(clap::Args)]
@@ -55,16 +54,14 @@ pub(crate) struct Replace {
 
 #[derive(clap::Args)]
 pub(crate) struct Readmit {
-    /// The device
-    id: Id,
+    #[command(flatten)]
+    devices: Devices,
     /// Why; part of the record
     #[arg(long)]
     reason: String,
-    /// Only if the device has this version
+    /// Only if the device, which is named, has this version
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
     expected_version: u64,
-    #[command(flatten)]
-    confirm: Confirm,
 }
 
 #[derive(clap::Args)]
@@ -171,20 +168,19 @@ impl Replace {
 
 impl Readmit {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let Consent::Given = self
-            .confirm
-            .ask(global, &format!("take the retired {} back", self.id))?
-        else {
-            return Ok(());
-        };
-        let request = ReadmitDevice {
+        let request = |device_id| ReadmitDevice {
             request_id: String::new(),
-            device_id: self.id.to_string(),
-            reason: self.reason,
+            device_id,
+            reason: self.reason.clone(),
             expected_version: self.expected_version,
         };
-        let changed: Changed = global.ask(ServiceName::Registry, "readmit", &request)?;
-        super::changed(global, &changed)
+        let deed = Deed {
+            verb: "readmit",
+            before: "take",
+            after: "back",
+            grave: true,
+        };
+        self.devices.each(global, deed, self.expected_version, request)
     }
 }
 

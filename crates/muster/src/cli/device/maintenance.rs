@@ -4,27 +4,31 @@ use anyhow::Result;
 use contract::{
     Id,
     id::ServiceName,
-    v1::{
-        Changed, ListMaintenance, MaintenanceKind, MaintenanceListed, MaintenanceRecord, Money,
-        RecordMaintenance,
-    },
+    v1::{ListMaintenance, MaintenanceKind, MaintenanceListed, MaintenanceRecord, Money, RecordMaintenance},
 };
 
-use super::super::{
-    Global,
-    cert::day_ms,
-    list::Limit,
-    print,
-    words::{self, say},
+use super::{
+    super::{
+        Global,
+        cert::day_ms,
+        list::Limit,
+        print,
+        words::{self, say},
+    },
+    change::last,
+    many::{All, Deed},
 };
+use crate::exit::Failure;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Maintenance {
-    /// Write down what was done to a device
+    /// Write down what was done to devices
+    #[command(override_usage = "muster device maintenance add [OPTIONS] <DEVICE>... <KIND>
+       muster device maintenance add [OPTIONS] --group <GROUP> <KIND>")]
     #[command(after_help = "Examples:
   muster device maintenance add pump-7 inspection --next 2027-01-31
   muster device maintenance add pump-7 part-replaced --part 'bearing 6204' --cost '129.50 EUR'
-  muster device maintenance add pump-7 battery --on 2026-01-31 --by 'Pump Service Ltd'")]
+  muster device maintenance add pump-7 pump-8 battery --on 2026-01-31 --by 'Pump Service Ltd'")]
     Add(Add),
     /// What was done to a device, the last first
     #[command(after_help = "Examples:
@@ -35,11 +39,11 @@ pub(crate) enum Maintenance {
 
 #[derive(clap::Args)]
 pub(crate) struct Add {
-    /// The device
-    id: Id,
-    /// What sort of work
-    #[arg(value_parser = words::parser::<MaintenanceKind>())]
-    kind: MaintenanceKind,
+    /// The devices unless --group or --where name them, and what sort of work
+    #[arg(required = true, value_names = ["DEVICE", "KIND"], num_args = 1..)]
+    words: Vec<Id>,
+    #[command(flatten)]
+    all: All,
     /// When it was done, `2026-01-31` or `2026-01-31T12:00:00Z` [default: now]
     #[arg(long, value_name = "DATE", value_parser = date)]
     on: Option<i64>,
@@ -63,7 +67,7 @@ pub(crate) struct Add {
         value_name = "DATE"
     )]
     next_due: String,
-    /// Only if the device has this version
+    /// Only if the device, which is named, has this version
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
     expected_version: u64,
 }
@@ -90,20 +94,29 @@ impl Maintenance {
 
 impl Add {
     fn run(self, global: &Global) -> Result<()> {
-        let request = RecordMaintenance {
+        let (ids, kind) = last(self.words, |word| {
+            words::find::<MaintenanceKind>(word).ok_or_else(|| {
+                let kinds = words::list::<MaintenanceKind>();
+                Failure::usage(format!("`{word}` is no work; the last word is one of {kinds}")).into()
+            })
+        })?;
+        let request = |device_id| RecordMaintenance {
             request_id: String::new(),
-            device_id: self.id.to_string(),
-            kind: self.kind.into(),
+            device_id,
+            kind: kind.into(),
             at_ms: self.on.unwrap_or_default(),
-            by: self.by,
-            note: self.note,
-            part: self.part,
-            cost: self.cost,
-            next_due: self.next_due,
+            by: self.by.clone(),
+            note: self.note.clone(),
+            part: self.part.clone(),
+            cost: self.cost.clone(),
+            next_due: self.next_due.clone(),
             expected_version: self.expected_version,
         };
-        let changed: Changed = global.ask(ServiceName::Registry, "maintain", &request)?;
-        super::changed(global, &changed)
+        let deed = Deed {
+            before: "write down work on",
+            ..Deed::plain("maintain")
+        };
+        self.all.each(global, (deed, ids), self.expected_version, request)
     }
 }
 

@@ -149,8 +149,8 @@ pub(super) enum Device {
     /// Give a device's place to its successor: site, position, owner, function, tags, groups, what is behind it
     #[command(after_help = "Examples:\n  muster device replace pump-7 pump-7b --reason 'bearing gone'")]
     Replace(life::Replace),
-    /// Take a retired device back: it begins again as registered
-    #[command(after_help = "Examples:\n  muster device readmit pump-7 --reason 'refurbished' --yes")]
+    /// Take retired devices back: they begin again as registered
+    #[command(after_help = "Examples:\n  muster device readmit pump-7 pump-8 --reason 'refurbished' --yes")]
     Readmit(life::Readmit),
     /// Say that devices passed an acceptance check of their type
     #[command(override_usage = "muster device attest [OPTIONS] <DEVICE>... <CHECK>

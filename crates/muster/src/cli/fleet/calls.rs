@@ -168,6 +168,7 @@ pub(super) fn grant(declared: &Grant) -> v1::Grant {
         role: words::find::<v1::Role>(&declared.role).map_or(0, Into::into),
         groups: declared.groups.clone(),
         verbs: declared.verbs.clone(),
+        commands: declared.commands.clone(),
     }
 }
 

@@ -135,6 +135,7 @@ pub(super) struct Grant {
     pub(super) role: String,
     pub(super) groups: Vec<String>,
     pub(super) verbs: Vec<String>,
+    pub(super) commands: Vec<String>,
 }
 
 /// One entry.

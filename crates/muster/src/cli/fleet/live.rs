@@ -210,6 +210,7 @@ fn person(person: v1::Person) -> (String, Live) {
         role: say(grant.role()),
         groups: sorted(grant.groups.clone()),
         verbs: sorted(grant.verbs.clone()),
+        commands: sorted(grant.commands.clone()),
     };
     let entry = Person {
         role: say(person.role()),

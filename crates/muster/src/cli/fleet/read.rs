@@ -224,6 +224,7 @@ fn grant(file: &mut File<'_>, mut table: Table<'_>) -> Grant {
         role: table.word::<Role>(file, "role", ""),
         groups: sorted(table.texts(file, "groups")),
         verbs: sorted(table.texts(file, "verbs")),
+        commands: sorted(table.texts(file, "commands")),
     };
     table.end(file);
     declared

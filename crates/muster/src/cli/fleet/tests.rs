@@ -344,7 +344,7 @@ query = ""
         "15 rules.hot.comparison: `beside` is none of above, below",
         "21 rules.cold.points: this is a whole number from 0 on, not -1",
         "24 operators.eve.role: `king` is none of viewer",
-        "28 operators.kim.grants[0]: a grant names groups or verbs",
+        "28 operators.kim.grants[0]: a grant names groups, verbs or commands",
         "31 templates.site: a template is for a type or a group",
         "32 templates.type.pump.settings: JSON has no times",
         "36 queries.x.query: at character",
@@ -443,7 +443,7 @@ prop_compose! {
             put(Kind::Template, format!("group.{}", order[group]), Entry::Template(Template { priority, settings }));
         }
         for group in grants.into_iter().filter(|group| *group < count) {
-            let grant = Grant { role: "operator".into(), groups: vec![order[group].into()], verbs: Vec::new() };
+            let grant = Grant { role: "operator".into(), groups: vec![order[group].into()], verbs: Vec::new(), commands: Vec::new() };
             let eve = Person { grants: vec![grant], ..Person::default() };
             put(Kind::Operator, order[group].into(), Entry::Person(eve));
         }

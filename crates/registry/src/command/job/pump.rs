@@ -9,7 +9,7 @@ use contract::{
 use service::{Fault, Outcome, Sight};
 
 use super::{
-    super::{run as single, state as commands},
+    super::{allow::Order, run as single, state as commands},
     state::{self, Kept, PAGE},
     tally,
 };
@@ -99,7 +99,13 @@ fn tell(
         return Ok(Err(Refusal::new(Code::Denied, message)));
     }
     let mut tray = commands::tray(s.view, &device.device_id)?;
-    match single::may(s.view, &device, &tray, (&job.name, row.warrant.is_some())) {
+    let order = Order {
+        name: &job.name,
+        is_signed: row.warrant.is_some(),
+        who: &job.created_by,
+        verb: "job-run",
+    };
+    match single::may(s.view, &device, &tray, order) {
         Ok(()) => {}
         Err(Fault::Refused(refusal)) => return Ok(Err(refusal)),
         Err(fault) => return Err(fault),
