@@ -14,6 +14,17 @@ use world::{World, cargo_output, free_port, pages, repository};
 /// How long one program may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where a page gives a listener time to subscribe, it is waited for here.
+const SLEEP: &str = r#"
+sleep() {
+  if [ "$1" != 2 ]; then command sleep "$1"; return; fi
+  for _ in {1..300}; do
+    muster --json broker clients --kind integrator | grep -q '"subscriptions": *[1-9]' && return
+    command sleep 0.2
+  done
+}
+"#;
+
 /// The page, for one installation.
 pub(crate) struct Page {
     text: String,
@@ -74,7 +85,7 @@ impl Page {
         // A listener whose time is up ends with a code of its own; what was said is looked at.
         std::fs::write(
             &script,
-            format!("set -v\nexec 2>&1\n{commands}\nkill $(jobs -p)\n"),
+            format!("{SLEEP}set -v\nexec 2>&1\n{commands}\nkill $(jobs -p)\n"),
         )
         .unwrap();
         let output = self

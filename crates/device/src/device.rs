@@ -32,8 +32,11 @@ impl<P: Platform> Device<P> {
         self.0.image()
     }
 
-    /// Runs until it is told to stop, retires, or has to restart.
+    /// Runs until it is told to stop, retires, or has to restart. Then its folder is free for another.
     pub async fn run(self, shutdown: CancellationToken) -> Result<Ending, Error> {
-        edge::run(self.0, shutdown).await
+        let folder = self.0.folder.clone();
+        let ended = edge::run(self.0, shutdown).await;
+        folder.left_alone().await;
+        ended
     }
 }

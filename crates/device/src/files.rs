@@ -4,6 +4,7 @@ use std::{
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -14,6 +15,8 @@ use crate::{
 };
 
 const PIECE: usize = 64 * 1024;
+/// How long work that was begun on a folder is waited for, and how often it is looked at.
+const WORK_ENDS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_millis(2));
 
 /// The folder, for as long as this lives.
 #[derive(Debug)]
@@ -26,6 +29,17 @@ impl Folder {
 
     pub(crate) fn disk(&self) -> &dyn Disk {
         &*self.0
+    }
+
+    /// Waits until nobody else has it: whoever works on it on another thread cannot be called back.
+    pub(crate) async fn left_alone(self: Arc<Folder>) {
+        let (patience, look) = WORK_ENDS;
+        let alone = async {
+            while Arc::strong_count(&self) > 1 {
+                tokio::time::sleep(look).await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, alone).await;
     }
 
     /// Where a file of the folder lies.

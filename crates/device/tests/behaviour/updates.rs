@@ -82,6 +82,23 @@ async fn killed_at_twenty_points_it_resumes_and_ends_well() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopped_in_the_midst_of_it_it_leaves_its_folder_to_the_next() {
+    let (world, watch) = (World::new().await, Watch::default());
+    let settings = world.settings("pump-7");
+    // More than ten rounds come to.
+    let image = image(3, 4_000 * KIB);
+    world.state.lock().slow = Duration::from_millis(20);
+    world.assign("pump-7", &release("r1", 3, &image), &image);
+    for _ in 0..10 {
+        let blocks = world.state.lock().blocks;
+        let pump = Pump::start(&settings, &watch).await;
+        world.until("blocks go out", |s| s.blocks > blocks + 8).await;
+        pump.stop().await;
+        Device::open(settings.clone(), watch.clone()).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_goes_away_in_the_middle() {
     let (mut world, watch) = (World::new().await, Watch::default());
     let settings = world.settings("pump-7");
@@ -210,7 +227,7 @@ async fn called_off_in_time_it_is_not_installed() {
     let (world, watch) = (World::new().await, Watch::default());
     let settings = world.settings("pump-7");
     // So much that it is called off in time on a busy machine too.
-    let image = image(3, 400 * KIB);
+    let image = image(3, 2_000 * KIB);
     world.state.lock().slow = Duration::from_millis(50);
     world.assign("pump-7", &release("r1", 3, &image), &image);
     let pump = Pump::start(&settings, &watch).await;
