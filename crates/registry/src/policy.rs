@@ -43,9 +43,7 @@ pub(crate) fn text(field: &str, text: &str) -> Result<(), Refusal> {
     if text.contains(misleads) {
         return Err(Refusal::invalid(
             field,
-            format!(
-                "`{field}` is one line without characters that steer a terminal or turn the direction of writing"
-            ),
+            "this is one line, without characters that steer a terminal or turn the direction of writing",
         ));
     }
     Ok(())

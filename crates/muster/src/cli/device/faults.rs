@@ -8,7 +8,7 @@ use contract::{
 };
 use serde::Serialize;
 
-use super::rows::Row;
+use super::rows::{Row, shown};
 
 /// Rows that are named of each reason.
 const ROWS_MAX: usize = 10;
@@ -98,7 +98,7 @@ impl Refused {
 pub(super) fn value(device: &RegisterDevice, field: &str) -> String {
     let typed = match field {
         "device_id" => &device.device_id,
-        "groups" => return device.groups.join(" "),
+        "groups" => return shown(&device.groups.join(" ")),
         "name" => &device.name,
         "serial_number" => &device.serial_number,
         "model" => &device.model,
@@ -107,7 +107,7 @@ pub(super) fn value(device: &RegisterDevice, field: &str) -> String {
         "hardware_revision" => &device.hardware_revision,
         _ => "",
     };
-    device.fields.get(field).map_or(typed, String::as_str).to_owned()
+    shown(device.fields.get(field).map_or(typed, String::as_str))
 }
 
 /// Each reason, the most frequent first, and where it is met.

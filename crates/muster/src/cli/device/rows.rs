@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use contract::v1::{Device, RegisterDevice, Stage};
+use prost::Message;
 
 use crate::exit::Failure;
 
@@ -17,6 +18,10 @@ use crate::exit::Failure;
 const MISTAKES_MAX: usize = 20;
 /// What stands between the columns of a table: as spreadsheets write it, by the language they speak.
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
+/// Bytes of a row: a device's record has less (docs/registry.md), and a request for one must fit a packet.
+const ROW_BYTES: usize = 60 * 1024;
+/// Characters of a value that are said back.
+const SHOWN_CHARS: usize = 200;
 /// The one column that must be there.
 const ID: &str = "device_id";
 /// Columns that are said back.
@@ -185,9 +190,17 @@ impl Mistake {
         Mistake {
             line: 0,
             field: field.to_owned(),
-            value,
+            value: shown(&value),
             what: what.into(),
         }
+    }
+}
+
+/// A value as far as it is said back.
+pub(super) fn shown(value: &str) -> String {
+    match value.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
     }
 }
 
@@ -199,7 +212,11 @@ fn row(line: u64, read: Result<RegisterDevice, Mistake>) -> Result<Row, Mistake>
 }
 
 fn checked(device: RegisterDevice) -> Result<RegisterDevice, Mistake> {
+    let bytes = device.encoded_len();
     match device.device_id.parse::<contract::Id>() {
+        Ok(_) if bytes > ROW_BYTES => {
+            Err(format!("the row has {bytes} bytes, more than a device may have").into())
+        }
         Ok(_) => Ok(device),
         Err(error) => Err(Mistake::at("device_id", device.device_id, error.to_string())),
     }
@@ -459,6 +476,17 @@ mod tests {
             assert!(error.contains(part), "{part} in {error}");
         }
         assert!(!error.contains("line 1:"));
+    }
+
+    #[test]
+    fn a_row_that_no_request_could_carry_is_named_and_the_others_are_good() {
+        let long = "x".repeat(300_000);
+        let text = format!("device_id,name\na,{long}\nb,{}\n{long},c\n", &long[..50_000]);
+        let sheet = table(&text);
+        let (good, bad) = sheet.sorted();
+        assert_eq!((good.count, bad.len(), bad[0].line, bad[1].line), (1, 2, 2, 4));
+        assert!(bad[0].what.contains("the row has 3000"), "{}", bad[0].what);
+        assert!(bad[1].value.chars().count() == SHOWN_CHARS + 1 && bad[1].value.ends_with('…'));
     }
 
     #[test]
