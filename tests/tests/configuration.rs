@@ -167,6 +167,156 @@ fn a_bad_command_line_is_a_usage_error() {
     run(folder.path(), &["--as", "nobody", "device", "list"]).with(2, &["nobody"]);
 }
 
+/// Each row is typed as it stands: what, with which code it ends, and what it says.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_way_to_fail_has_the_code_that_the_page_says() {
+    let world = World::new().await;
+    let elsewhere = installation();
+    let folder = world.folder();
+    let copy = |name: &str, file: &str, from: Option<&Path>| {
+        let to = folder.join(name);
+        std::fs::create_dir(&to).unwrap();
+        for file in ["certificate.pem", "key.pem", "roots.pem"] {
+            std::fs::copy(folder.join("people/admin").join(file), to.join(file)).unwrap();
+        }
+        match from {
+            Some(from) => drop(std::fs::copy(from, to.join(file)).unwrap()),
+            None => std::fs::remove_file(to.join(file)).unwrap(),
+        }
+    };
+    let other = |file: &str| elsewhere.path().join("people/admin").join(file);
+    std::fs::write(folder.join("junk"), "nonsense").unwrap();
+    copy("no-key", "key.pem", None);
+    copy("no-roots", "roots.pem", None);
+    copy("junk-certificate", "certificate.pem", Some(&folder.join("junk")));
+    copy("another-key", "key.pem", Some(&other("key.pem")));
+    copy("other-roots", "roots.pem", Some(&other("roots.pem")));
+    let foreign = other("");
+    let server = world.server().principals.to_string();
+    let http = world.server().http.to_string();
+    let told = |name: &str| folder.join(name).display().to_string();
+    let rows: Vec<(u8, String, &str)> = vec![
+        // a wrong address
+        (2, "--server 127.0.0.1:x device list".into(), "is no port"),
+        (
+            6,
+            format!("--server {http} device list"),
+            "is `muster up` running?",
+        ),
+        // a wrong certificate
+        (2, format!("--as {} device list", told("no-key")), "key.pem"),
+        (2, format!("--as {} device list", told("no-roots")), "roots.pem"),
+        (
+            2,
+            format!("--as {} device list", told("junk-certificate")),
+            "certificate.pem",
+        ),
+        (
+            2,
+            format!("--as {} device list", told("another-key")),
+            "do not make an identity",
+        ),
+        (
+            5,
+            format!("--as {} device list", told("other-roots")),
+            "not trusted here",
+        ),
+        (
+            5,
+            format!("--as {} device list", foreign.display()),
+            "not trusted here",
+        ),
+        // a missing folder or file
+        (2, "device import missing.csv".into(), "cannot read missing.csv"),
+        (2, "cert verify missing.pem".into(), "cannot read missing.pem"),
+        (
+            2,
+            "audit verify missing.ndjson".into(),
+            "cannot read missing.ndjson",
+        ),
+        (2, "plan missing.toml".into(), "cannot read missing.toml"),
+        (
+            2,
+            "agent pump-7 --claim missing".into(),
+            "there is no folder missing",
+        ),
+        // an unknown id
+        (3, "device show nope".into(), "nope"),
+        (3, "device history nope".into(), "nope"),
+        (3, "device suspend nope --reason x".into(), "nope"),
+        (3, "device retire nope --reason x --yes".into(), "nope"),
+        (3, "monitor show nope".into(), "nope"),
+        (3, "monitor rule remove nope --yes".into(), "nope"),
+        (3, "group show nope".into(), "nope"),
+        (3, "group remove nope --yes".into(), "nope"),
+        (3, "type show nope".into(), "nope"),
+        (3, "rollout show nope".into(), "nope"),
+        (3, "rollout pause nope".into(), "nope"),
+        (3, "command show nope".into(), "nope"),
+        (3, "config show nope".into(), "nope"),
+        (3, "approval show nope".into(), "nope"),
+        (3, "operator show nope".into(), "nope"),
+        (3, "manufacturer show nope".into(), "nope"),
+        (3, "broker client nope".into(), "nope"),
+        (
+            3,
+            "cert show 4f000000000000000000000000000000".into(),
+            "no certificate",
+        ),
+        // no terminal to ask on
+        (2, "device retire nope --reason x".into(), "--yes"),
+        // in use
+        (4, "store verify".into(), "in use by another process"),
+        (4, "init --unencrypted".into(), "holds an installation already"),
+        // may not
+        (5, "why connect nope".into(), "no such device"),
+        // no answer in time
+        (6, "--timeout 1ms device list".into(), "no answer"),
+    ];
+    let mut wrong = Vec::new();
+    for (code, typed, part) in rows {
+        let words = typed.split_whitespace();
+        let named = typed.starts_with("--server") || typed.starts_with("init");
+        let first = if named { vec![] } else { vec!["--server", &server] };
+        let ended = run(folder, &first.into_iter().chain(words).collect::<Vec<_>>());
+        if ended.code != Some(i32::from(code)) || !ended.err.contains(part) {
+            wrong.push(format!("{typed}: {code} with `{part}` was expected: {ended:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    interrupted(folder, &server);
+}
+
+/// Whoever waits is ended by Ctrl-C and SIGTERM, and the shell says by which.
+fn interrupted(folder: &Path, server: &str) {
+    for (name, number) in [("INT", 2), ("TERM", 15)] {
+        let mut waiting = Command::new(cargo_output("muster"))
+            .arg("--dir")
+            .arg(folder)
+            .args([
+                "--server",
+                server,
+                "events",
+                "--service",
+                "registry",
+                "--from-start",
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // It has begun when it says something.
+        let mut line = String::new();
+        let mut out = std::io::BufReader::new(waiting.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+        world::signal(waiting.id(), name);
+        let ended = waiting.wait().unwrap();
+        let signal = std::os::unix::process::ExitStatusExt::signal(&ended);
+        assert_eq!(signal, Some(number), "{ended:?} after {line}");
+    }
+}
+
 #[test]
 fn nobody_listening_is_unavailable() {
     let folder = installation();

@@ -43,6 +43,7 @@ fn what_is_stolen_is_shut_out_as_its_page_says() {
     promised(
         &said,
         &[
+            ("muster monitor security", "(none)"),
             ("muster device suspend pump-7", "pump-7: version"),
             ("muster device suspend pump-7", "revoked"),
             ("--claim spring --reason", "revoked"),

@@ -86,8 +86,13 @@ impl Global {
         let key = String::from_utf8(read_secret(&folder.join("key.pem"))?).context("the key is no PEM")?;
         let chain = read_text(&folder.join("certificate.pem"))?;
         let roots = read_text(&folder.join("roots.pem"))?;
-        Identity::from_pem(&chain, &key, &roots)
-            .with_context(|| format!("the identity in {}", folder.display()))
+        Identity::from_pem(&chain, &key, &roots).map_err(|error| {
+            let place = folder.display();
+            Failure::usage(format!(
+                "certificate.pem, key.pem and roots.pem in {place} do not make an identity: {error}"
+            ))
+            .into()
+        })
     }
 
     /// Where the server is.

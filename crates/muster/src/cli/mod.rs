@@ -30,6 +30,7 @@ mod progress;
 mod purchase;
 mod query;
 mod recover;
+mod replay;
 mod report;
 mod restore;
 mod rollout;

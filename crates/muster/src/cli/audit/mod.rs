@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use contract::id::ServiceName;
 
+pub(in crate::cli) use self::show::past;
 use super::Global;
 
 /// Who asked for which change, from where, and what came of it.

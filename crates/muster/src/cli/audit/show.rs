@@ -137,7 +137,8 @@ fn reason(entry: &AuditEntry) -> String {
 }
 
 /// A time that is over: `12h` means so long ago.
-fn past(text: &str) -> Result<i64, String> {
+/// So long ago, or a date.
+pub(in crate::cli) fn past(text: &str) -> Result<i64, String> {
     let now = host::clock::wall_ms();
     let ago = |ago: Duration| {
         i64::try_from(ago.as_millis())

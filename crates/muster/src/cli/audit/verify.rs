@@ -238,7 +238,8 @@ fn head(event: &[u8]) -> Result<Option<Head>> {
 }
 
 fn lines(file: &Path, mut take: impl FnMut(&str) -> Result<()>) -> Result<()> {
-    let open = File::open(file).with_context(|| file.display().to_string())?;
+    let unread = |error| Failure::usage(format!("cannot read {}: {error}", file.display()));
+    let open = File::open(file).map_err(unread)?;
     let place = |n: usize| format!("{}, line {}", file.display(), n + 1);
     for (n, line) in BufReader::new(open).lines().enumerate() {
         let line = line.with_context(|| place(n))?;

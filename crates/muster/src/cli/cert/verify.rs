@@ -33,10 +33,16 @@ pub(in crate::cli) struct Crl {
     out: Option<PathBuf>,
 }
 
+/// Where a file holds the key too, as a device's own does, what comes after it.
+fn certificates(pem: &str) -> &str {
+    let begin = pem.find("-----BEGIN CERTIFICATE-----");
+    begin.and_then(|at| pem.get(at..)).unwrap_or(pem)
+}
+
 impl Verify {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let file = self.file.display();
-        let read = ClientCertificate::parse_pem(&read_text(&self.file)?);
+        let read = ClientCertificate::parse_pem(certificates(&read_text(&self.file)?));
         let read = read.map_err(|error| Failure::new(Exit::Denied, format!("{file}: {error}")))?;
         let request = ShowCertificate {
             serial: read.serial_hex.clone(),

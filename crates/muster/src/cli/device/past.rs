@@ -6,30 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, ensure};
 use client::{Client, Inbox};
 use contract::{
-    Topic,
     id::ServiceName,
-    v1::{Device, DeviceShown, Replay, ReplayMarker, ShowDevice},
+    v1::{Device, DeviceShown, ShowDevice},
 };
 use host::clock::wall_ms;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::{
     Global,
     cert::day_ms,
     global, print,
+    replay::{Told, page},
     words::{self, say},
 };
 use crate::exit::{Exit, Failure};
-
-/// What of an event is looked at.
-#[derive(Debug, Clone, Deserialize)]
-struct Told {
-    r#type: String,
-    time: String,
-    #[serde(default)]
-    data: Map<String, Value>,
-}
 
 /// A value that a field got, and the one before, where the event tells it.
 struct Change {
@@ -104,7 +94,14 @@ async fn read(client: &Client, inbox: &mut Inbox, id: &str) -> Result<(Device, L
     let device = shown.device.unwrap_or_default();
     let (mut log, mut after, mut epoch) = (Log::default(), 0, String::new());
     loop {
-        let (marker, told) = page(client, inbox, (after, 0), &format!("devices/{id}/+")).await?;
+        let (marker, told) = page(
+            client,
+            inbox,
+            ServiceName::Registry,
+            (after, 0),
+            &format!("devices/{id}/+"),
+        )
+        .await?;
         ensure!(
             epoch.is_empty() || epoch == marker.epoch,
             "the registry's history has changed meanwhile; ask again"
@@ -120,34 +117,9 @@ async fn read(client: &Client, inbox: &mut Inbox, id: &str) -> Result<(Device, L
     }
 }
 
-/// The events of a page, and its marker.
-async fn page(
-    client: &Client,
-    inbox: &mut Inbox,
-    (after, limit): (u64, u32),
-    filter: &str,
-) -> Result<(ReplayMarker, Vec<Told>)> {
-    let request = Replay {
-        after,
-        limit,
-        filter: filter.to_owned(),
-        ..Replay::default()
-    };
-    let marker: ReplayMarker = global::ask(client, ServiceName::Registry, "replay", &request).await?;
-    let mut told = Vec::new();
-    // The page came before its marker.
-    while let Ok(delivery) = inbox.try_recv() {
-        let topic = client.root().parse_topic(&delivery.topic);
-        if matches!(topic, Some(Topic::Down { name, .. }) if name == "replay/event") {
-            told.push(serde_json::from_slice(&delivery.payload)?);
-        }
-    }
-    Ok((marker, told))
-}
-
 /// When the oldest event that is kept happened. Whoever may not see it hears of nothing before now.
 async fn begin(client: &Client, inbox: &mut Inbox, first: u64) -> Result<i64> {
-    let (_, told) = page(client, inbox, (first - 1, 1), "").await?;
+    let (_, told) = page(client, inbox, ServiceName::Registry, (first - 1, 1), "").await?;
     let time = told.first().and_then(|event| day_ms(&event.time));
     Ok(time.unwrap_or_else(wall_ms))
 }
@@ -155,9 +127,7 @@ async fn begin(client: &Client, inbox: &mut Inbox, first: u64) -> Result<i64> {
 impl Log {
     fn take(&mut self, event: &Told) {
         let at_ms = day_ms(&event.time).unwrap_or_default();
-        // `muster.registry.device.moved.v1`
-        let name = event.r#type.rsplit('.').nth(1).unwrap_or_default();
-        match name {
+        match event.name() {
             "registered" => {
                 let device = serde_json::from_value(Value::Object(event.data.clone()));
                 self.registered = device.ok().map(|device: Device| flat(&device));

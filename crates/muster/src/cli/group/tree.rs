@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use contract::{
     Id,
     id::ServiceName,
@@ -10,6 +10,7 @@ use contract::{
 };
 
 use super::super::{Global, list::Page, print, whole};
+use crate::exit::{Exit, Failure};
 
 #[derive(clap::Args)]
 pub(crate) struct Tree {
@@ -90,7 +91,8 @@ fn all(global: &Global) -> Result<Vec<Group>> {
 
 fn find<'a>(groups: &'a [Group], id: &str) -> Result<&'a Group> {
     let found = groups.iter().find(|group| group.group_id == id);
-    found.with_context(|| format!("there is no group `{id}`"))
+    let missing = || Failure::new(Exit::NotFound, format!("there is no group `{id}`"));
+    Ok(found.ok_or_else(missing)?)
 }
 
 /// Those whose parents are not among them.

@@ -3,6 +3,7 @@
 mod alerts;
 mod devices;
 mod rule;
+mod security;
 mod status;
 
 use anyhow::Result;
@@ -31,6 +32,16 @@ pub(crate) enum Monitor {
   muster monitor alerts --device pump-7 --cleared
   muster monitor alerts --severity critical --all")]
     Alerts(alerts::Alerts),
+    /// List what was tried that may not be: what, by whom, from where, how often
+    ///
+    /// Whoever was not let in, failed logins, what was published or subscribed to in vain, refused requests for
+    /// certificates; the newest first, from the events that are kept.
+    #[command(after_help = "Examples:
+  muster monitor security
+  muster monitor security --since 7d --kind connect-denied --kind login-failed
+  muster monitor security --who pump-7 --from 192.0.2. --wide
+  muster monitor security --since 2030-01-31 --csv > incidents.csv")]
+    Security(security::Security),
     /// Rules that raise alerts
     #[command(subcommand)]
     Rule(rule::Rule),
@@ -43,6 +54,7 @@ impl Monitor {
             Monitor::Devices(command) => command.run(global),
             Monitor::Show(command) => command.run(global),
             Monitor::Alerts(command) => command.run(global),
+            Monitor::Security(command) => command.run(global),
             Monitor::Rule(command) => command.run(global),
         }
     }
