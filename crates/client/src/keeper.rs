@@ -187,5 +187,6 @@ fn refusal(payload: &[u8]) -> Refusal {
         present_version: rejection.present_version,
         allowed: rejection.allowed,
         retry_after_ms: rejection.retry_after_ms,
+        behind: String::new(),
     }
 }

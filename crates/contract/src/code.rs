@@ -84,6 +84,8 @@ pub struct Refusal {
     pub allowed: Vec<String>,
     /// When to try again; 0 says nothing about it.
     pub retry_after_ms: u64,
+    /// What is behind it, for operators alone: it is in no answer. Empty where the message says it.
+    pub behind: String,
 }
 
 impl Refusal {
@@ -96,6 +98,7 @@ impl Refusal {
             present_version: 0,
             allowed: Vec::new(),
             retry_after_ms: 0,
+            behind: String::new(),
         }
     }
 
@@ -141,6 +144,13 @@ impl Refusal {
     #[must_use]
     pub fn retry_after_ms(mut self, ms: u64) -> Refusal {
         self.retry_after_ms = ms;
+        self
+    }
+
+    /// Says what the caller must not hear.
+    #[must_use]
+    pub fn because(mut self, behind: impl Into<String>) -> Refusal {
+        self.behind = behind.into();
         self
     }
 

@@ -12,7 +12,7 @@ use pki::FactoryTrust;
 use serde_json::{Value, json};
 use service::{FactDraft, Outcome};
 
-use crate::state::{Record, Refusals, Revocation};
+use crate::state::{ListState, Record, Refusals, Revocation};
 
 fn subject(serial: &str) -> String {
     format!("certificates/{serial}")
@@ -52,6 +52,40 @@ pub(crate) fn issued(outcome: &mut Outcome, certificate: &Certificate) {
 /// A certificate was used for the first time.
 pub(crate) fn activated(outcome: &mut Outcome, certificate: &Certificate) {
     outcome.event(subject(&certificate.serial), "activated", about(certificate));
+}
+
+/// A certificate counts no more, and was not revoked.
+pub(crate) fn retired(outcome: &mut Outcome, certificate: &Certificate, why: Retired) {
+    let mut data = about(certificate);
+    data["why"] = json!(why.word());
+    outcome.event(subject(&certificate.serial), "retired", data);
+}
+
+/// Why a certificate counts no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retired {
+    /// The next one is in use.
+    Superseded,
+    /// Nobody used it in time, or the next one was used first.
+    Unused,
+}
+
+impl Retired {
+    fn word(self) -> &'static str {
+        match self {
+            Retired::Superseded => "superseded",
+            Retired::Unused => "unused",
+        }
+    }
+}
+
+/// The revocation lists were made anew.
+pub(crate) fn lists_published(outcome: &mut Outcome, list: &ListState) {
+    let data = json!({
+        "number": list.number.to_string(),
+        "next_update_ms": list.next_update_ms.to_string(),
+    });
+    outcome.event("lists/crl", "published", data);
 }
 
 /// The server has its next certificate.
@@ -118,6 +152,7 @@ pub(crate) fn refused(outcome: &mut Outcome, about: &str, refusals: &Refusals) {
         "batch": refusals.batch,
         "code": refusals.code,
         "message": refusals.message,
+        "why": refusals.why,
         "count": refusals.count,
     });
     outcome.event(subject(about), "refused", data);
@@ -154,6 +189,18 @@ pub(crate) fn claim_made(outcome: &mut Outcome, claim: &Claim) {
         "serial": claim.serial,
     });
     outcome.event(format!("claims/{}", claim.batch), "made", data);
+}
+
+/// A batch was used as often as it may be.
+pub(crate) fn claim_used_up(outcome: &mut Outcome, claim: &Claim) {
+    let data = json!({ "batch": claim.batch, "uses": claim.uses });
+    outcome.event(format!("claims/{}", claim.batch), "used-up", data);
+}
+
+/// A batch was revoked.
+pub(crate) fn claim_closed(outcome: &mut Outcome, claim: &Claim) {
+    let data = json!({ "batch": claim.batch, "used": claim.used });
+    outcome.event(format!("claims/{}", claim.batch), "closed", data);
 }
 
 /// What the front door needs to let a manufacturer's devices in. The count of its uses is left out, as a batch's is.
@@ -219,6 +266,18 @@ pub(crate) fn secret_made(outcome: &mut Outcome, device_id: &str, expires_ms: i6
         "expires_ms": expires_ms.to_string(),
     });
     outcome.event(format!("secrets/{device_id}"), "made", data);
+}
+
+/// A device's one-time secret is used up.
+pub(crate) fn secret_used(outcome: &mut Outcome, device_id: &str) {
+    let data = json!({ "device_id": device_id });
+    outcome.event(format!("secrets/{device_id}"), "used", data);
+}
+
+/// Too many wrong ones.
+pub(crate) fn secret_locked(outcome: &mut Outcome, device_id: &str, until_ms: i64) {
+    let data = json!({ "device_id": device_id, "until_ms": until_ms.to_string() });
+    outcome.event(format!("secrets/{device_id}"), "locked", data);
 }
 
 /// Whoever was asked about a device's key has answered.

@@ -374,6 +374,9 @@ pub(crate) struct Refusals {
     pub(crate) code: String,
     #[prost(string, tag = "6")]
     pub(crate) message: String,
+    /// What is behind it, which the party did not hear.
+    #[prost(string, tag = "7")]
+    pub(crate) why: String,
 }
 
 impl Record {

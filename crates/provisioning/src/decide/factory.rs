@@ -30,7 +30,8 @@ pub(super) fn sign(
     let device = caller.principal.id.as_str();
     let manufacturer = state::manufacturer(s.view, &shown.manufacturer)?;
     let manufacturer = manufacturer.filter(|found| found.name == shown.manufacturer);
-    let manufacturer = manufacturer.ok_or_else(policy::not_opened_by_factory)?;
+    let manufacturer = manufacturer
+        .ok_or_else(|| policy::not_opened_by_factory("there is no such manufacturer any more"))?;
     let name = policy::named_by_factory(&manufacturer, shown)?;
     let known: Option<DeviceFact> = s.view.fact(ServiceName::Registry, "device", device)?;
     policy::built_as(known.as_ref(), &manufacturer, name)?;
@@ -80,11 +81,11 @@ fn demand_no_second(
     let Some(used) = used.filter(|used| used.device_id != device) else {
         return Ok(());
     };
-    let former = used.device_id.as_str();
-    let former: Option<DeviceFact> = s.view.fact(ServiceName::Registry, "device", former)?;
+    let opened = used.device_id.as_str();
+    let former: Option<DeviceFact> = s.view.fact(ServiceName::Registry, "device", opened)?;
     match former.is_none_or(|former| former.stage() == Stage::Retired) {
         true => Ok(()),
-        false => Err(policy::not_opened_by_factory().into()),
+        false => Err(policy::not_opened_by_factory(format!("it has opened devices/{opened}")).into()),
     }
 }
 

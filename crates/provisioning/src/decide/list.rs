@@ -13,6 +13,7 @@ use service::{Fault, Outcome};
 use super::Situation;
 use crate::{
     effects::{self, Entry, ListMade, ListOrder, Part},
+    event,
     state::{self, Gathered, ListState, RevokedEntry},
 };
 
@@ -196,6 +197,9 @@ pub(super) fn made(s: &Situation<'_>, result: &[u8]) -> Result<Outcome, Fault> {
         ..after.clone()
     };
     outcome.put(state::LIST, if failed { &after } else { &published });
+    if !failed {
+        event::lists_published(&mut outcome, &published);
+    }
     let settings = &s.service.settings;
     let at_ms = match (failed, list.stale) {
         (true, _) => s.now_ms.saturating_add(AGAIN_MS),

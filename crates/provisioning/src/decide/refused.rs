@@ -94,6 +94,7 @@ fn described(caller: &Caller, refusal: &Refusal) -> Refusals {
         batch: way_in(caller),
         code: refusal.code.word().into(),
         message: refusal.message.chars().take(limits::TEXT_CHARS).collect(),
+        why: refusal.behind.chars().take(limits::TEXT_CHARS).collect(),
     }
 }
 

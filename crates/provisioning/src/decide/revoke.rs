@@ -231,6 +231,7 @@ fn burn_key(outcome: &mut Outcome, certificate: &Certificate, key: &str) {
 
 pub(super) fn close_batch(s: &Situation<'_>, outcome: &mut Outcome, batch: &str) -> Result<(), Fault> {
     if let Some(claim) = state::batch(s.view, batch)? {
+        let was_open = !claim.revoked;
         let closed = Claim {
             revoked: true,
             version: claim.version.saturating_add(1),
@@ -238,6 +239,9 @@ pub(super) fn close_batch(s: &Situation<'_>, outcome: &mut Outcome, batch: &str)
         };
         outcome.put(state::batch_key(batch), &closed);
         event::claim_fact(outcome, &closed);
+        if was_open {
+            event::claim_closed(outcome, &closed);
+        }
     }
     Ok(())
 }

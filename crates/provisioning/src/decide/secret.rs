@@ -53,17 +53,29 @@ pub(super) fn spend(
     let key = state::secret_key(device);
     let secret: Option<Secret> = s.view.load(&key)?;
     let Some(secret) = secret.filter(|secret| secret.expires_ms > s.now_ms) else {
-        return Ok(Err(policy::not_opened()));
+        let why = "the device has no one-time secret: none was made, or it is used up or has ended";
+        return Ok(Err(policy::not_opened(why)));
     };
     if secret.locked_until_ms > s.now_ms {
-        return Ok(Err(policy::not_opened()));
+        return Ok(Err(policy::not_opened(
+            "the device is locked after wrong secrets",
+        )));
     }
     if hex::encode(Sha256::digest(told)) == secret.sha256 {
         outcome.delete(key);
+        event::secret_used(outcome, device);
         return Ok(Ok(()));
     }
-    outcome.put(key, &after_a_wrong_one(secret, s.now_ms));
-    Ok(Err(policy::not_opened()))
+    let after = after_a_wrong_one(secret, s.now_ms);
+    let why = match after.tries {
+        0 => {
+            event::secret_locked(outcome, device, after.locked_until_ms);
+            format!("a wrong secret, the {TRIES}th: the device is locked")
+        }
+        tries => format!("a wrong secret, {tries} of {TRIES} until the device is locked"),
+    };
+    outcome.put(key, &after);
+    Ok(Err(policy::not_opened(why)))
 }
 
 fn after_a_wrong_one(secret: Secret, now_ms: i64) -> Secret {

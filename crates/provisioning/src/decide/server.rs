@@ -260,7 +260,7 @@ pub(super) fn installed(s: &Situation<'_>, name: &str, result: &[u8]) -> Result<
         (Some(issued), true) => succeed(s, &mut outcome, &renewal, issued)?,
         (issued, _) => {
             if let Some(issued) = issued {
-                used::retire_record(&mut outcome, issued);
+                used::retire_record(&mut outcome, issued, event::Retired::Unused);
             }
             let refusal = failure("the server's next certificate is not in its place", &done.failure);
             give_up(s, &mut outcome, &renewal, refusal);
@@ -276,7 +276,7 @@ fn succeed(s: &Situation<'_>, outcome: &mut Outcome, renewal: &Renewal, issued: 
     for former in records(s)? {
         if former.is_live() && former.certificate().serial != certificate.serial {
             replaced.push(former.certificate().serial);
-            used::retire_record(outcome, former);
+            used::retire_record(outcome, former, event::Retired::Superseded);
         }
     }
     let active = Record {
@@ -308,6 +308,7 @@ fn give_up(s: &Situation<'_>, outcome: &mut Outcome, renewal: &Renewal, refusal:
         batch: String::new(),
         code: refusal.code.word().into(),
         message: refusal.message.clone(),
+        why: refusal.behind.clone(),
     };
     event::refused(outcome, OWNER, &refusals);
     outcome.delete(state::RENEWAL);

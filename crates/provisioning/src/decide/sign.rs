@@ -12,7 +12,7 @@ use super::{
     planning::{self, Wanted},
     secret,
 };
-use crate::{policy, profile, state};
+use crate::{event, policy, profile, state};
 
 pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result<Outcome, Fault> {
     if let Some(shown) = &caller.factory {
@@ -62,6 +62,9 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
         version: claim.version.saturating_add(1),
         ..claim
     };
+    if claim.used == claim.uses {
+        event::claim_used_up(&mut outcome, &claim);
+    }
     outcome.put(state::batch_key(batch), &claim);
     Ok(outcome)
 }

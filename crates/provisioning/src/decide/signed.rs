@@ -157,7 +157,7 @@ pub(super) fn expire_unused(s: &Situation<'_>, serial: &str) -> Result<Outcome, 
         put_off => put_off,
     };
     if s.now_ms.saturating_sub(until_ms) <= OVERSLEPT_MS {
-        super::used::retire_record(&mut outcome, record);
+        super::used::retire_record(&mut outcome, record, event::Retired::Unused);
         return Ok(outcome);
     }
     let unused_until_ms = s.now_ms.saturating_add_unsigned(DAY_MS);

@@ -9,7 +9,8 @@ use service::{Fault, Outcome};
 
 use super::{Situation, renewals, signed::UNUSED};
 use crate::{
-    event, policy,
+    event::{self, Retired},
+    policy,
     state::{self, Record},
 };
 
@@ -48,7 +49,7 @@ fn retire_former(s: &Situation<'_>, outcome: &mut Outcome, used: &Certificate) -
     others.retain(|r| r.is_live() && r.certificate().serial != used.serial);
     // Whatever else a batch's holder got for this device and never used may be in other hands.
     for unused in others.extract_if(.., |r| is_claimed_and_unused(r)) {
-        retire_record(outcome, unused);
+        retire_record(outcome, unused, Retired::Unused);
     }
     let is_newer = |r: &Record| r.certificate().issued_at_ms > used.issued_at_ms;
     let has_replaced_it = |r: &Record| is_newer(r) && r.status() == CertificateStatus::Active;
@@ -71,12 +72,16 @@ fn is_claimed_and_unused(record: &Record) -> bool {
 pub(super) fn retire(s: &Situation<'_>, serial: &str) -> Result<Outcome, Fault> {
     let mut outcome = Outcome::default();
     if let Some(record) = state::record(s.view, serial)?.filter(Record::is_live) {
-        retire_record(&mut outcome, record);
+        let why = match record.status() {
+            CertificateStatus::Issued => Retired::Unused,
+            _ => Retired::Superseded,
+        };
+        retire_record(&mut outcome, record, why);
     }
     Ok(outcome)
 }
 
-pub(super) fn retire_record(outcome: &mut Outcome, record: Record) {
+pub(super) fn retire_record(outcome: &mut Outcome, record: Record, why: Retired) {
     let mut certificate = record.certificate();
     certificate.set_status(CertificateStatus::Retired);
     outcome.no_wake(format!("{UNUSED}/{}", certificate.serial));
@@ -86,4 +91,5 @@ pub(super) fn retire_record(outcome: &mut Outcome, record: Record) {
     };
     outcome.put(state::certificate_key(&certificate.serial), &retired);
     event::fact(outcome, &retired);
+    event::retired(outcome, &certificate, why);
 }

@@ -14,9 +14,9 @@ const CLAIM_LIFETIME_MAX_MS: i64 = 365 * crate::DAY_MS as i64;
 /// The most types of devices that a manufacturer is trusted for, or a claim is for.
 const TYPES_MAX: usize = 64;
 
-/// One sentence for all that a stranger must not learn.
-pub(crate) fn not_opened() -> Refusal {
-    Refusal::new(Code::Denied, "this claim does not open this device")
+/// One sentence for all that a stranger must not learn, and what is behind it for the operator.
+pub(crate) fn not_opened(why: impl Into<String>) -> Refusal {
+    Refusal::new(Code::Denied, "this claim does not open this device").because(why)
 }
 
 /// The batch, if it may ask for this device.
@@ -26,11 +26,22 @@ pub(crate) fn batch<'a>(
     known: Option<&DeviceFact>,
     now_ms: i64,
 ) -> Result<&'a Claim, Refusal> {
-    let claim = claim.ok_or_else(not_opened)?;
+    let claim = claim.ok_or_else(|| not_opened("there is no such claim"))?;
     let ids: Result<IdPattern, _> = claim.id_pattern.parse();
-    let is_meant = ids.is_ok_and(|ids| ids.fits(device)) && is_of_its_type(claim, known);
-    if claim.revoked || now_ms > claim.expires_ms || !is_meant {
-        return Err(not_opened());
+    let closed = [
+        (claim.revoked, "the claim is revoked"),
+        (now_ms > claim.expires_ms, "the claim has ended"),
+        (
+            !ids.is_ok_and(|ids| ids.fits(device)),
+            "the claim is for other ids",
+        ),
+        (
+            !is_of_its_type(claim, known),
+            "the claim is for devices of other types",
+        ),
+    ];
+    if let Some((_, why)) = closed.into_iter().find(|(is_closed, _)| *is_closed) {
+        return Err(not_opened(why));
     }
     if claim.used >= claim.uses {
         return Err(Refusal::new(
@@ -52,11 +63,13 @@ pub(crate) fn announced(claim: &Claim, known: Option<&DeviceFact>, fingerprint: 
     if claim.admission() != Admission::Announced {
         return Ok(());
     }
-    let known = known.filter(|device| !device.key_fingerprint.is_empty());
-    match known.is_some() && expected_key(known, fingerprint).is_ok() {
-        true => Ok(()),
-        false => Err(not_opened()),
-    }
+    let Some(known) = known.filter(|device| !device.key_fingerprint.is_empty()) else {
+        return Err(not_opened(
+            "no key was announced for this device, or it is not registered",
+        ));
+    };
+    expected_key(Some(known), fingerprint)
+        .map_err(|refusal| not_opened(format!("{} ({fingerprint})", refusal.message)))
 }
 
 /// Which device ids a batch is for.
@@ -132,8 +145,25 @@ mod tests {
             batch(Some(&revoked), "pump-7", None, 1),
         ];
         assert!(
-            silent.iter().all(|r| *r == Err(not_opened())),
+            silent
+                .iter()
+                .all(|r| r.as_ref().unwrap_err().to_message("") == not_opened("").to_message("")),
             "one answer for all: {silent:?}"
+        );
+        let behind: Vec<_> = silent
+            .iter()
+            .map(|r| r.as_ref().unwrap_err().behind.as_str())
+            .collect();
+        assert_eq!(
+            behind,
+            [
+                "there is no such claim",
+                "the claim is for other ids",
+                "the claim is for other ids",
+                "the claim is for devices of other types",
+                "the claim has ended",
+                "the claim is revoked"
+            ]
         );
         assert_eq!(
             batch(Some(&claim(2, 2, "")), "a", None, 1).unwrap_err().code,

@@ -22,7 +22,8 @@ pub(crate) fn key(used: Option<&KeyUse>, kind: Kind, id: &str) -> Result<(), Ref
     let Some(used) = used else { return Ok(()) };
     if used.revoked {
         let message = "a certificate of this key was revoked; make a new key";
-        return Err(Refusal::new(Code::Untrusted, message).at("csr"));
+        let whose = format!("it was the key of {}/{}", used.kind, used.id);
+        return Err(Refusal::new(Code::Untrusted, message).at("csr").because(whose));
     }
     if used.kind == kind.word() && used.id == id {
         return Ok(());
@@ -31,7 +32,8 @@ pub(crate) fn key(used: Option<&KeyUse>, kind: Kind, id: &str) -> Result<(), Ref
         Code::Untrusted,
         "this key belongs to somebody else; make one of your own",
     )
-    .at("csr"))
+    .at("csr")
+    .because(format!("it is the key of {}/{}", used.kind, used.id)))
 }
 
 /// Whether a device comes with the key that was announced with it. Digits alone count.

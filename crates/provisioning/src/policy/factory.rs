@@ -6,10 +6,10 @@ use contract::{
 };
 
 /// One sentence for all that keeps a factory certificate from opening a device, but the device's type.
-pub(crate) fn not_opened_by_factory() -> Refusal {
+pub(crate) fn not_opened_by_factory(why: impl Into<String>) -> Refusal {
     let message = "this factory certificate does not open this device: the device must be registered with the serial \
                    number in it, and the certificate must have opened no other";
-    Refusal::new(Code::Denied, message)
+    Refusal::new(Code::Denied, message).because(why)
 }
 
 /// What names the device in a factory certificate that counts.
@@ -17,9 +17,12 @@ pub(crate) fn named_by_factory<'a>(
     manufacturer: &Manufacturer,
     shown: &'a FactoryCertificate,
 ) -> Result<&'a str, Refusal> {
-    let name = manufacturer.device_in(shown).ok_or_else(not_opened_by_factory)?;
+    let name = manufacturer.device_in(shown);
+    let name = name.ok_or_else(|| not_opened_by_factory("nothing in the certificate names a device"))?;
     match manufacturer.refuses(name) {
-        true => Err(not_opened_by_factory()),
+        true => Err(not_opened_by_factory(format!(
+            "the certificate of `{name}` is refused"
+        ))),
         false => Ok(name),
     }
 }
@@ -32,7 +35,11 @@ pub(crate) fn built_as(
     name: &str,
 ) -> Result<(), Refusal> {
     let known = known.filter(|device| device.serial_number.eq_ignore_ascii_case(name));
-    let known = known.ok_or_else(not_opened_by_factory)?;
+    let known = known.ok_or_else(|| {
+        not_opened_by_factory(format!(
+            "the device is not registered with the serial number `{name}`"
+        ))
+    })?;
     if manufacturer.types.is_empty() || manufacturer.types.contains(&known.device_type) {
         return Ok(());
     }

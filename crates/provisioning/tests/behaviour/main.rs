@@ -6,6 +6,7 @@ mod admitting;
 #[path = "../../../service/testing/rows.rs"]
 mod damaged_rows;
 
+mod events;
 mod founding;
 mod four_eyes;
 mod hooks;
