@@ -22,7 +22,8 @@ use crate::{
 
 /// One session.
 pub(crate) struct Session {
-    pub(crate) caller: Caller,
+    /// Its connection has the same.
+    pub(crate) caller: Arc<Caller>,
     pub(crate) client_id: String,
     pub(crate) standing: Arc<Standing>,
     pub(crate) address: String,
@@ -259,7 +260,7 @@ impl Directory {
 }
 
 impl Session {
-    pub(crate) fn new(caller: Caller, client_id: String, standing: Arc<Standing>) -> Session {
+    pub(crate) fn new(caller: Arc<Caller>, client_id: String, standing: Arc<Standing>) -> Session {
         Session {
             caller,
             client_id,
@@ -315,7 +316,7 @@ mod tests {
             not_after_ms: i64::MAX,
         };
         let caller = Caller::new(principal, credential);
-        Session::new(caller, client_id.into(), Arc::default())
+        Session::new(Arc::new(caller), client_id.into(), Arc::default())
     }
 
     #[test]

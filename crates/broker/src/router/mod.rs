@@ -29,16 +29,16 @@ pub(crate) use self::link::ServiceRouterLink;
 use crate::shared::Shared;
 
 /// What may lie in one topic, bytes: well below what its log holds.
-const BUDGET: usize = 512 * 1024;
+const BUDGET: usize = 256 * 1024;
 /// One segment of a topic's log, and how many there are. All of it is memory once it was full, read or not, and the oldest
 /// segment goes as a whole.
 ///
 /// None may go that was not read. A topic whose budget is all but spent still gets what each of the four services has in one
 /// read ([`READ_BYTES`](crate::services::READ_BYTES)), and the end of one envelope, which may be as large as it likes and ends a
 /// segment. The log counts 19 bytes more for a message than the budget: a third, where messages are small.
-const SEGMENT: (usize, usize) = (128 * 1024, 14);
+const SEGMENT: (usize, usize) = (32 * 1024, 21);
 /// Frames and bytes of one envelope to a service.
-const ENVELOPE: (usize, usize) = (2_048, 128 * 1024);
+const ENVELOPE: (usize, usize) = (1_024, 64 * 1024);
 /// How often a thread looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(200);
 /// What stands before each message: the service, the message's number, the number of the service's link.

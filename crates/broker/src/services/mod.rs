@@ -39,7 +39,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Envelopes written in one go.
 const PARCELS: usize = 8;
 /// Bytes read in one go: what goes beyond the router's budget.
-pub(crate) const READ_BYTES: usize = 64 * 1024;
+pub(crate) const READ_BYTES: usize = 32 * 1024;
 
 /// Opens the listener. It needs no facts: it trusts whoever knows the secret.
 pub(crate) async fn listen(

@@ -90,7 +90,7 @@ impl Parting {
 }
 
 struct Open {
-    caller: Caller,
+    caller: Arc<Caller>,
     standing: Arc<Standing>,
     policy: Arc<dyn Policy>,
     keep_alive_ms: u64,

@@ -131,7 +131,7 @@ pub struct Admission(pub(crate) Box<Admitted>);
 /// What an admitted client gets.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    pub(crate) caller: Caller,
+    pub(crate) caller: Arc<Caller>,
     pub(crate) standing: Arc<Standing>,
     pub(crate) policy: Arc<dyn Policy>,
     pub(crate) assigned_client_id: Option<String>,

@@ -59,6 +59,7 @@ impl Door {
         let Some(caller) = self.identify(connection, hello, now)? else {
             return Ok(None);
         };
+        let caller = Arc::new(caller);
         let assigned = assigned_client_id(connection, hello, &caller)?;
         let standing = self.standing(&caller, now);
         let standing = standing.map_err(|denial| (Reason::NotAuthorized, denial.0))?;

@@ -27,7 +27,7 @@ use crate::{
 
 /// One of them.
 pub(super) struct KeptSession {
-    pub(super) caller: Caller,
+    pub(super) caller: Arc<Caller>,
     pub(super) client_id: String,
     pub(super) standing: Arc<Standing>,
     pub(super) subscriptions: Subscriptions,
