@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics where it fails")]
 
 mod crashed;
+mod foreign;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -267,9 +268,5 @@ fn rows_that_a_turn_leaves_alone_are_counted_after_a_crash_in_it() {
 }
 
 fn raw(path: &Path) -> sled::Db {
-    sled::Config::new()
-        .path(path)
-        .segment_size(2 << 20)
-        .open()
-        .unwrap()
+    foreign::open(path)
 }

@@ -1,6 +1,8 @@
 //! Every engine passes the suite, and sled agrees with a map over any history.
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod foreign;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,11 +26,7 @@ impl Home for Folder {
 
 impl Damageable for Folder {
     fn damage(&self, key: &[u8]) {
-        let db = sled::Config::new()
-            .path(self.0.path())
-            .segment_size(2 << 20)
-            .open()
-            .unwrap();
+        let db = foreign::open(self.0.path());
         let mut record = db.get(key).unwrap().unwrap().to_vec();
         *record.last_mut().unwrap() ^= 1;
         db.insert(key, record).unwrap();

@@ -1,6 +1,8 @@
 //! What opening a store meets: other processes, newer state, broken snapshots, full disks.
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
+mod foreign;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,11 +47,7 @@ fn a_second_opener_is_told_who_is_in_the_way() {
 fn a_foreign_holder_of_the_database_counts_as_well() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
-    let foreign = sled::Config::new()
-        .path(folder.path())
-        .segment_size(2 << 20)
-        .open()
-        .unwrap();
+    let foreign = foreign::open(folder.path());
     assert!(matches!(
         SledStore::open(options(folder.path())),
         Err(StoreError::Locked { .. })
@@ -106,11 +104,7 @@ fn newer_state_is_refused_and_older_is_migrated_once() {
 fn rows_without_metadata_are_not_taken_for_a_new_store() {
     let folder = tempfile::tempdir().unwrap();
     open(folder.path()).commit(&rows(0, 10)).unwrap();
-    let db = sled::Config::new()
-        .path(folder.path())
-        .segment_size(2 << 20)
-        .open()
-        .unwrap();
+    let db = foreign::open(folder.path());
     db.remove(b"\x00meta").unwrap();
     drop(db);
     assert!(matches!(

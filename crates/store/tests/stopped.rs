@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics where it fails")]
 
 mod crashed;
+mod foreign;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -159,11 +160,7 @@ fn repaired(path: &Path) -> Repaired {
 
 /// Changes a stored byte of a key behind the store's back.
 fn damage_row(path: &Path, key: &[u8]) {
-    let db = sled::Config::new()
-        .path(path)
-        .segment_size(2 << 20)
-        .open()
-        .unwrap();
+    let db = foreign::open(path);
     let mut record = db.get(key).unwrap().unwrap().to_vec();
     *record.last_mut().unwrap() ^= 1;
     db.insert(key, record).unwrap();
