@@ -2,15 +2,13 @@
 
 use contract::{
     Code, Kind, ServiceName, Verb,
+    notice::PUBLISH_DENIED,
     v1::{Rule, SecurityNotice},
     verb::Audit,
 };
 use service::AuditDraft;
 
 use crate::state;
-
-/// The front door's word for a request that nobody of this standing may make.
-const DENIED: &str = "publish-denied";
 
 /// A record, if people are to read what became of it.
 pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, serde_json::Value)> {
@@ -34,7 +32,7 @@ pub(crate) fn kicked(notice: &SecurityNotice) -> AuditDraft {
 /// A person asked for a change that is beyond its role. The front door tells one a second of each person.
 pub(crate) fn denied(notice: &SecurityNotice) -> Option<AuditDraft> {
     let kind = Kind::from_word(&notice.kind);
-    if notice.what != DENIED || !matches!(kind, Some(Kind::Operator | Kind::Integrator)) {
+    if notice.what != PUBLISH_DENIED || !matches!(kind, Some(Kind::Operator | Kind::Integrator)) {
         return None;
     }
     // The topic that was tried; what is no verb is no change.
@@ -61,32 +59,47 @@ mod tests {
         for (kind, what, topic, expected) in [
             (
                 "operators",
-                DENIED,
+                PUBLISH_DENIED,
                 "m/v1/operators/eve/up/registry/retire",
                 Some("registry/retire"),
             ),
             (
                 "integrators",
-                DENIED,
+                PUBLISH_DENIED,
                 "m/v1/operators/eve/up/registry/retire",
                 Some("registry/retire"),
             ),
-            ("operators", DENIED, "m/v1/operators/eve/up/registry/show", None),
             (
                 "operators",
-                DENIED,
+                PUBLISH_DENIED,
+                "m/v1/operators/eve/up/registry/show",
+                None,
+            ),
+            (
+                "operators",
+                PUBLISH_DENIED,
                 "m/v1/operators/eve/up/registry/nonsense",
                 None,
             ),
-            ("operators", DENIED, "anything", None),
+            ("operators", PUBLISH_DENIED, "anything", None),
             (
                 "operators",
-                "subscribe-denied",
+                contract::notice::SUBSCRIBE_DENIED,
                 "m/v1/operators/eve/up/registry/retire",
                 None,
             ),
-            ("devices", DENIED, "m/v1/devices/eve/up/registry/retire", None),
-            ("claims", DENIED, "m/v1/devices/eve/up/registry/retire", None),
+            (
+                "devices",
+                PUBLISH_DENIED,
+                "m/v1/devices/eve/up/registry/retire",
+                None,
+            ),
+            (
+                "claims",
+                PUBLISH_DENIED,
+                "m/v1/devices/eve/up/registry/retire",
+                None,
+            ),
         ] {
             let notice = SecurityNotice {
                 kind: kind.into(),

@@ -3,7 +3,10 @@
 //!
 //! Whoever is let in is told of no longer: what was tried before stands in the events.
 
-use contract::v1::{DeviceStatus, RefusedTry, SecurityNotice};
+use contract::{
+    notice::NOT_LET_IN,
+    v1::{DeviceStatus, RefusedTry, SecurityNotice},
+};
 use service::{Fault, View};
 
 use crate::{
@@ -14,9 +17,6 @@ use crate::{
 
 /// Principals that are no watched devices of which it is kept; then the one is forgotten that was refused longest ago.
 pub(crate) const MOST: u64 = 2_048;
-
-/// The front door's words for somebody who was not let in.
-const NOT_LET_IN: [&str; 3] = ["connect-denied", "takeovers", "no-room"];
 
 /// Whether a notice says that somebody was not let in.
 pub(crate) fn is_one(notice: &SecurityNotice) -> bool {

@@ -2,6 +2,7 @@
 
 use contract::{
     Id, Kind,
+    notice::{KICKED, LOGIN_FAILED},
     v1::{DeviceStatus, SecurityNotice},
 };
 use service::Fault;
@@ -13,12 +14,6 @@ use crate::{
     event, policy, refusals,
     state::{self, Points, Violations},
 };
-
-/// The front door's word for connections that an operator closed.
-const KICKED: &str = "kicked";
-
-/// Its word for a login in somebody's name that failed.
-const LOGIN_FAILED: &str = "login-failed";
 
 /// The wake-up that looks at a device's violations again.
 pub(super) fn violations_key(device: &str) -> String {

@@ -17,7 +17,7 @@ mod words;
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use contract::Root;
+use contract::{Root, notice};
 use service::Now;
 
 pub use self::words::{Admission, Post, Verified};
@@ -361,9 +361,9 @@ impl Connection {
 
     fn broken(&mut self, reason: Reason, text: String) {
         let what = if reason == Reason::PacketTooLarge {
-            "too-large"
+            notice::TOO_LARGE
         } else {
-            "malformed"
+            notice::MALFORMED
         };
         match reason {
             Reason::PacketTooLarge if matches!(self.phase, Phase::Silent { .. }) => {

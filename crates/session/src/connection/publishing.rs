@@ -6,7 +6,7 @@ use contract::{
     Code, Leaf, Refusal,
     filter::Filter,
     id::{Kind, Principal, ServiceName},
-    limits,
+    limits, notice,
     topic::measure,
     v1::{Frame, PublishRejected, Purpose},
     verb::{Audit, Promise, Verb},
@@ -173,8 +173,8 @@ impl Connection {
     /// The final refusal of a publish that no service sees.
     pub(crate) fn refuse_publish(&mut self, publish: &Publish, refusal: &Refusal) {
         let what = match refusal.code {
-            Code::Denied | Code::UnknownVerb => Some("publish-denied"),
-            Code::TooLarge => Some("too-large"),
+            Code::Denied | Code::UnknownVerb => Some(notice::PUBLISH_DENIED),
+            Code::TooLarge => Some(notice::TOO_LARGE),
             _ => None,
         };
         if let Some(what) = what {

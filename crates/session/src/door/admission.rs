@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use contract::{
     id::{Kind, Principal, ServiceName},
+    notice,
     v1::{CertificateStatus, CertificateUsed},
     verb::Promise,
 };
 use service::Now;
 
-use super::{Door, notices};
+use super::Door;
 use crate::{
     bucket::Rate,
     cause::{Cause, Farewell},
@@ -38,9 +39,9 @@ impl Door {
                 connection.refuse(reason, &text);
                 let what = match reason {
                     Reason::ShuttingDown => return,
-                    Reason::ConnectionRate => notices::TAKEOVERS,
-                    Reason::ServerBusy | Reason::QuotaExceeded => notices::NO_ROOM,
-                    _ => notices::CONNECT_DENIED,
+                    Reason::ConnectionRate => notice::TAKEOVERS,
+                    Reason::ServerBusy | Reason::QuotaExceeded => notice::NO_ROOM,
+                    _ => notice::CONNECT_DENIED,
                 };
                 self.notice_stranger(connection, hello, what, text, now);
             }

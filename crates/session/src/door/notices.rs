@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use contract::{
     id::{Kind, Principal, ServiceName},
     limits,
+    notice::{CONNECT_DENIED, DISCONNECTED, KICKED, LOGIN_FAILED, NO_ROOM},
     v1::SecurityNotice,
 };
 use service::Now;
@@ -19,18 +20,6 @@ const EVERY_MS: u64 = 1_000;
 /// The same of what many can bring about at once: whoever reaches the listener makes logins fail, any holder of a batch
 /// hopes for any device, and a server without room turns a whole fleet away.
 const MANY_EVERY_MS: u64 = 60_000;
-/// What is told of somebody who was not let in.
-pub(super) const CONNECT_DENIED: &str = "connect-denied";
-/// The same, because its session was taken over too often.
-pub(super) const TAKEOVERS: &str = "takeovers";
-/// The same, because there was no room, or it had all of its own.
-pub(super) const NO_ROOM: &str = "no-room";
-/// What is told of somebody whose connections an operator closed.
-const KICKED: &str = "kicked";
-/// What is told of somebody in whose name a login failed.
-const LOGIN_FAILED: &str = "login-failed";
-/// What is told of somebody whose leaving the policy found worth a word.
-const DISCONNECTED: &str = "disconnected";
 
 #[derive(Default)]
 pub(super) struct Notices(BTreeMap<(String, &'static str), Kept>);

@@ -1,6 +1,6 @@
 //! Granting what connections ask for.
 
-use contract::{ServiceName, Topic, topic::measure, v1::Frame, verb::Verb};
+use contract::{ServiceName, Topic, notice, topic::measure, v1::Frame, verb::Verb};
 use service::{
     Now,
     planted::{self, Mistake},
@@ -278,7 +278,7 @@ impl Door {
             Err(NotGranted::Shared) => return Err(SUB_SHARED),
             Err(NotGranted::Denied) => {
                 let (who, detail) = (caller.principal.clone(), wanted.filter.clone());
-                self.notice(&who, "subscribe-denied", detail, connection.address(), now);
+                self.notice(&who, notice::SUBSCRIBE_DENIED, detail, connection.address(), now);
                 return Err(SUB_NOT_AUTHORIZED);
             }
         };

@@ -3,8 +3,9 @@
 use std::{io, time::Duration};
 
 use anyhow::Result;
+use clap::builder::PossibleValuesParser;
 use client::{Client, Inbox};
-use contract::id::ServiceName;
+use contract::{id::ServiceName, notice};
 use host::clock::wall_ms;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -27,21 +28,7 @@ const SOURCES: [(ServiceName, &str); 4] = [
     (ServiceName::Registry, "transfers/+/refused"),
 ];
 
-/// What it is called: the front door's words, and two for what services refuse.
-const KINDS: [&str; 12] = [
-    "connect-denied",
-    "no-room",
-    "takeovers",
-    "login-failed",
-    "publish-denied",
-    "subscribe-denied",
-    "malformed",
-    "too-large",
-    "disconnected",
-    "kicked",
-    CERTIFICATE,
-    TRANSFER,
-];
+/// What it is called that services refuse, beside the front door's words.
 const CERTIFICATE: &str = "certificate-refused";
 const TRANSFER: &str = "transfer-refused";
 
@@ -55,7 +42,7 @@ pub(crate) struct Security {
     #[arg(long, value_name = "TIME", value_parser = audit::past)]
     since: Option<i64>,
     /// Only of this kind; may be given several times
-    #[arg(long = "kind", value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(KINDS))]
+    #[arg(long = "kind", value_name = "KIND", value_parser = kinds())]
     kinds: Vec<String>,
     /// Only by this one: `devices/pump-7`, or `pump-7`
     #[arg(long, value_name = "WHO")]
@@ -88,6 +75,11 @@ struct Incident {
     by: String,
     serial: String,
     batch: String,
+}
+
+/// What may be asked for.
+fn kinds() -> PossibleValuesParser {
+    PossibleValuesParser::new(notice::ALL.into_iter().chain([CERTIFICATE, TRANSFER]))
 }
 
 impl Security {
