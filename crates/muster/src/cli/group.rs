@@ -19,6 +19,7 @@ use super::{
     global,
     list::Limit,
     print,
+    rule::Rule,
 };
 
 /// Put devices into groups.
@@ -67,18 +68,8 @@ pub(super) struct Put {
     /// Takes it out of the group that it lies within
     #[arg(long)]
     no_parent: bool,
-    /// All that operators may order its devices to do; may be given several times
-    #[arg(long = "command", value_name = "NAME")]
-    commands: Vec<Id>,
-    /// Lets operators order whatever types, other groups and devices let
-    #[arg(long, conflicts_with = "commands")]
-    any_command: bool,
-    /// What they may order only with a signature of their own, `*` for all; may be given several times
-    #[arg(long = "signed-command", value_name = "NAME")]
-    signed_commands: Vec<String>,
-    /// Asks for no signature
-    #[arg(long, conflicts_with = "signed_commands")]
-    no_signed_command: bool,
+    #[command(flatten)]
+    rule: Rule,
     /// Only if the group has this version
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
     expected_version: u64,
@@ -136,20 +127,12 @@ impl Put {
                 true => Some(String::new()),
                 false => self.parent.map(|parent| parent.to_string()),
             },
-            commands: said(
-                self.commands.iter().map(Id::to_string).collect(),
-                self.any_command,
-            ),
-            signed_commands: said(self.signed_commands, self.no_signed_command),
+            commands: self.rule.commands().map(|names| CommandNames { names }),
+            signed_commands: self.rule.signed_commands().map(|names| CommandNames { names }),
         };
         let changed: Changed = global.ask(ServiceName::Registry, "put-group", &request)?;
         print::changed(global.json, &changed)
     }
-}
-
-/// What a rule is to be; `None`: as it is.
-fn said(names: Vec<String>, goes: bool) -> Option<CommandNames> {
-    (goes || !names.is_empty()).then_some(CommandNames { names })
 }
 
 impl Remove {

@@ -34,6 +34,7 @@ mod replay;
 mod report;
 mod restore;
 mod rollout;
+mod rule;
 mod run_agent;
 mod settings;
 mod shell;

@@ -12,7 +12,7 @@ use contract::{
     },
 };
 
-use super::{Global, global, list::Limit, print, whole, words};
+use super::{Global, global, list::Limit, print, rule::Rule, whole, words};
 use crate::exit::{Exit, Failure};
 
 /// What sorts of devices there are, and what they must pass.
@@ -54,18 +54,8 @@ pub(super) struct Add {
     /// A check that need not hold any longer; may be given several times
     #[arg(long = "drop-check", value_name = "NAME")]
     dropped: Vec<Id>,
-    /// All that operators may order devices of this type to do; may be given several times [default: whatever they can]
-    #[arg(long = "command", value_name = "NAME")]
-    commands: Vec<Id>,
-    /// Operators may order them to do whatever they can
-    #[arg(long, conflicts_with = "commands")]
-    any_command: bool,
-    /// What operators may order only with a signature of their own, `*` for all; may be given several times
-    #[arg(long = "signed-command", value_name = "NAME")]
-    signed_commands: Vec<String>,
-    /// Nothing is to be signed
-    #[arg(long, conflicts_with = "signed_commands")]
-    no_signed_command: bool,
+    #[command(flatten)]
+    rule: Rule,
     /// Only if the type has this version
     #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "VERSION")]
     expected_version: u64,
@@ -127,16 +117,6 @@ impl Add {
     /// What is not said stays.
     fn request(self, schema: Option<String>, known: Option<DeviceType>) -> Result<PutType> {
         let known = known.unwrap_or_default();
-        let commands = match (self.any_command, self.commands.is_empty()) {
-            (true, _) => Vec::new(),
-            (false, true) => known.commands,
-            (false, false) => self.commands.iter().map(Id::to_string).collect(),
-        };
-        let signed_commands = match (self.no_signed_command, self.signed_commands.is_empty()) {
-            (true, _) => Vec::new(),
-            (false, true) => known.signed_commands,
-            (false, false) => self.signed_commands,
-        };
         Ok(PutType {
             request_id: String::new(),
             type_id: self.id.to_string(),
@@ -148,8 +128,8 @@ impl Add {
                 0 => known.version,
                 version => version,
             },
-            commands,
-            signed_commands,
+            commands: self.rule.commands().unwrap_or(known.commands),
+            signed_commands: self.rule.signed_commands().unwrap_or(known.signed_commands),
         })
     }
 }
