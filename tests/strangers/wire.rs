@@ -1,12 +1,17 @@
 //! MQTT 5 by hand: what a well-made client library would not send.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -15,12 +20,21 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// TLS with the certificate and key in a folder, or with none.
 pub(crate) fn tls(roots: &str, identity: Option<&Path>) -> Arc<ClientConfig> {
+    tls_of(rustls::DEFAULT_VERSIONS, roots, identity)
+}
+
+/// The same, of these versions alone.
+pub(crate) fn tls_of(
+    versions: &[&'static SupportedProtocolVersion],
+    roots: &str,
+    identity: Option<&Path>,
+) -> Arc<ClientConfig> {
     let mut store = RootCertStore::empty();
     for root in CertificateDer::pem_slice_iter(roots.as_bytes()) {
         store.add(root.unwrap()).unwrap();
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(store);
     let Some(folder) = identity else {
@@ -62,7 +76,20 @@ pub(crate) struct Wire {
 impl Wire {
     /// Makes the TLS connection. In TLS 1.3 a refusal of the client's certificate comes later.
     pub(crate) async fn open(port: u16, tls: Arc<ClientConfig>) -> std::io::Result<Wire> {
-        let socket = TcpStream::connect(("127.0.0.1", port)).await?;
+        Wire::open_from(Ipv4Addr::LOCALHOST, port, tls).await
+    }
+
+    /// The same from another address of this machine.
+    pub(crate) async fn open_from(
+        from: Ipv4Addr,
+        port: u16,
+        tls: Arc<ClientConfig>,
+    ) -> std::io::Result<Wire> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((from, 0)))?;
+        let socket = socket
+            .connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+            .await?;
         let stream = TlsConnector::from(tls).connect(host(), socket).await?;
         Ok(Wire { stream })
     }

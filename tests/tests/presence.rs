@@ -67,7 +67,7 @@ async fn a_device_that_is_sent_away_is_told_of_with_the_reason() {
         let why = (&said["cause"], &said["reason"]);
         assert_eq!(
             why,
-            (&"kicked".into(), &"this device is suspended".into()),
+            (&"not-authorized".into(), &"this device is suspended".into()),
             "{said}"
         );
         let session = (&said["boot"], &said["session"]);

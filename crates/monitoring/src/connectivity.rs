@@ -15,15 +15,29 @@ pub(crate) fn grace_key(device: &str) -> String {
 pub(crate) struct End<'a> {
     /// A word of the closed list.
     pub(crate) cause: &'a str,
-    /// Beside `kicked`: why.
+    /// What the client was told, where the server ended it.
     pub(crate) reason: &'a str,
+}
+
+/// A status is of the newest session.
+fn describe(status: &mut DeviceStatus, presence: &Presence) {
+    let (newest, this) = ((status.boot, status.session), (presence.boot, presence.session));
+    if this < newest {
+        return;
+    }
+    (status.boot, status.session) = this;
+    status.address = request::cut(&presence.address);
+    status.protocol = request::cut(&presence.protocol);
+    status.keep_alive_s = presence.keep_alive_s;
+    status.client_id = request::cut(&presence.client_id);
+    status.serial = request::cut(&presence.serial);
+    status.tls = request::cut(&presence.tls);
 }
 
 impl Decision<'_> {
     /// The device is there.
     pub(crate) fn arrive(&mut self, status: &mut DeviceStatus, presence: &Presence) -> Result<(), Fault> {
-        status.address = request::cut(&presence.address);
-        (status.boot, status.session) = (status.boot, status.session).max((presence.boot, presence.session));
+        describe(status, presence);
         let was = status.connectivity();
         if was == Connectivity::Online {
             return Ok(());
@@ -38,7 +52,7 @@ impl Decision<'_> {
             self.out.no_wake(grace_key(&status.device_id));
             return Ok(());
         }
-        event::online(&mut self.out, status, was, since, presence);
+        event::online(&mut self.out, status, was, since);
         self.lift(
             policy::OFFLINE,
             &status.device_id.clone(),
@@ -60,6 +74,18 @@ impl Decision<'_> {
         seen.grace_until_ms = self.now.saturating_add(self.grace_ms.saturating_mul(graces));
         self.out
             .wake_at(grace_key(&status.device_id), seen.grace_until_ms);
+    }
+
+    /// One of its sessions was taken over by a newer one, which its status is of. A device that comes again before its
+    /// broken connection was noticed is no event; who comes from another address or with another certificate may be
+    /// somebody else. Within a grace it is told once.
+    pub(crate) fn taken_over(&mut self, status: &DeviceStatus, seen: &mut Seen, former: &Presence) {
+        let newer = (former.boot, former.session) < (status.boot, status.session);
+        let told = self.now.saturating_sub(seen.taken_over_ms) < self.grace_ms;
+        if newer && !told && policy::is_elsewhere(status, former) {
+            seen.taken_over_ms = self.now;
+            event::taken_over(&mut self.out, status, former);
+        }
     }
 
     /// Its grace has ended.

@@ -2,45 +2,54 @@
 //! numbers as strings.
 
 use contract::v1::{Alert, Connectivity, DeviceStatus, Presence, Rule, SecurityNotice, StatusFact};
-use serde_json::json;
+use serde_json::{Value, json};
 use service::{FactDraft, Outcome};
 
 use crate::request::cut;
 
 /// A device is there.
-pub(crate) fn online(
-    out: &mut Outcome,
-    status: &DeviceStatus,
-    was: Connectivity,
-    since_ms: i64,
-    presence: &Presence,
-) {
-    let data = json!({
-        "was": was.as_str_name(),
-        "since_ms": since_ms.to_string(),
-        "address": status.address,
-        "protocol": cut(&presence.protocol),
-        "keep_alive_s": presence.keep_alive_s,
-        "client_id": cut(&presence.client_id),
-        "serial": cut(&presence.serial),
-        "tls": cut(&presence.tls),
-        "boot": presence.boot.to_string(),
-        "session": presence.session.to_string(),
-    });
+pub(crate) fn online(out: &mut Outcome, status: &DeviceStatus, was: Connectivity, since_ms: i64) {
+    let mut data = session(status);
+    data["was"] = was.as_str_name().into();
+    data["since_ms"] = since_ms.to_string().into();
     out.event(device(status), "online", data);
 }
 
 /// A device has been away for longer than the grace.
 pub(crate) fn offline(out: &mut Outcome, status: &DeviceStatus, away_since_ms: i64) {
-    let data = json!({
-        "cause": status.cause,
-        "reason": status.reason,
+    let mut data = session(status);
+    data["cause"] = status.cause.as_str().into();
+    data["reason"] = status.reason.as_str().into();
+    data["away_since_ms"] = away_since_ms.to_string().into();
+    out.event(device(status), "offline", data);
+}
+
+/// A device's session was taken over from elsewhere; the device is there.
+pub(crate) fn taken_over(out: &mut Outcome, status: &DeviceStatus, former: &Presence) {
+    let mut data = session(status);
+    data["cause"] = cut(&former.cause).into();
+    data["former"] = json!({
+        "address": cut(&former.address),
+        "client_id": cut(&former.client_id),
+        "serial": cut(&former.serial),
+        "boot": former.boot.to_string(),
+        "session": former.session.to_string(),
+    });
+    out.event(device(status), "taken-over", data);
+}
+
+/// A device's newest session.
+fn session(status: &DeviceStatus) -> Value {
+    json!({
+        "address": status.address,
+        "protocol": status.protocol,
+        "keep_alive_s": status.keep_alive_s,
+        "client_id": status.client_id,
+        "serial": status.serial,
+        "tls": status.tls,
         "boot": status.boot.to_string(),
         "session": status.session.to_string(),
-        "away_since_ms": away_since_ms.to_string(),
-        "address": status.address,
-    });
-    out.event(device(status), "offline", data);
+    })
 }
 
 /// A device tried what it may not.
@@ -162,7 +171,7 @@ fn subject(alert: &Alert) -> String {
     format!("alerts/{}", alert.alert_id)
 }
 
-fn data(alert: &Alert, detail: &str) -> serde_json::Value {
+fn data(alert: &Alert, detail: &str) -> Value {
     json!({
         "device_id": alert.device_id,
         "rule_id": alert.rule_id,

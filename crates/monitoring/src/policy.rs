@@ -1,7 +1,10 @@
 //! The rules of monitoring, each a small function over values.
 
+use std::net::SocketAddr;
+
 use contract::v1::{
-    Comparison, Criticality, DeviceFact, DeviceStatus, Heartbeat, Restriction, Rule, Severity, Stage,
+    Comparison, Criticality, DeviceFact, DeviceStatus, Heartbeat, Presence, Restriction, Rule, Severity,
+    Stage,
 };
 
 use crate::state::{Points, Second, Violations};
@@ -14,6 +17,8 @@ pub(crate) const OWN_METRICS: &str = "security.";
 pub(crate) const VIOLATIONS: &str = "security.violations";
 /// The minute in it.
 pub(crate) const VIOLATIONS_MS: i64 = 60_000;
+/// The word of the closed list for a session that another one of the same client ended.
+pub(crate) const TAKEOVER: &str = "takeover";
 /// A whole fleet needs longer to come back than one device: graces after a restart of the front door.
 pub(crate) const RESTART_GRACES: i64 = 4;
 /// A grace that ends later than this was slept through, by this service or by the clock: it says nothing
@@ -109,6 +114,13 @@ pub(crate) fn graces(cause: &str) -> i64 {
     } else {
         1
     }
+}
+
+/// Whether a former session came from another address than the newest, or with another certificate.
+pub(crate) fn is_elsewhere(newest: &DeviceStatus, former: &Presence) -> bool {
+    // The port is another one each time.
+    let host = |address: &str| address.parse::<SocketAddr>().map(|address| address.ip());
+    host(&newest.address).ok() != host(&former.address).ok() || newest.serial != former.serial
 }
 
 /// Adds violations, forgets those older than the minute, and says how many are left.

@@ -27,6 +27,9 @@ pub(crate) struct Seen {
     /// Until when the device may be away.
     #[prost(int64, tag = "6")]
     pub(crate) grace_until_ms: i64,
+    /// When it was last told that one of them was taken over from elsewhere.
+    #[prost(int64, tag = "7")]
+    pub(crate) taken_over_ms: i64,
 }
 
 /// What a message means.
@@ -102,6 +105,7 @@ impl Seen {
             *self = Seen {
                 boot,
                 grace_until_ms: self.grace_until_ms,
+                taken_over_ms: self.taken_over_ms,
                 ..Seen::default()
             };
         }

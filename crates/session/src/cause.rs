@@ -13,9 +13,9 @@ pub enum Cause {
     Takeover,
     /// It broke the protocol.
     ProtocolError,
-    /// It may not be here, from the start.
+    /// It may not be here: from the start, or not any longer.
     NotAuthorized,
-    /// It may not be here any longer, or its service did not answer.
+    /// An operator sent it away, or its service did not answer.
     Kicked,
     /// It took what waited for it too slowly.
     Slow,
@@ -52,6 +52,19 @@ impl Cause {
             Cause::ServerShutdown => "server-shutdown",
             Cause::Network => "network",
         }
+    }
+
+    /// Whether the client ended it itself, so that it needs no last words.
+    pub const fn is_the_clients(self) -> bool {
+        matches!(self, Cause::Clean | Cause::Network)
+    }
+
+    /// Whether the server ended it for what is told to the client: presence says that, too.
+    pub(crate) const fn has_reason(self) -> bool {
+        matches!(
+            self,
+            Cause::ProtocolError | Cause::NotAuthorized | Cause::Kicked | Cause::Slow
+        )
     }
 }
 

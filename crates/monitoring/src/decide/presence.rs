@@ -7,7 +7,7 @@ use super::snapshot;
 use crate::{
     connectivity::End,
     decision::Decision,
-    refusals,
+    policy, refusals,
     sessions::News,
     state::{self, FrontDoor},
 };
@@ -39,6 +39,9 @@ pub(super) fn decide(decision: &mut Decision<'_>, presence: &Presence) -> Result
         match news {
             News::Stale => {}
             News::There if presence.connected => decision.arrive(&mut status, presence)?,
+            News::There if presence.cause == policy::TAKEOVER => {
+                decision.taken_over(&status, &mut seen, presence);
+            }
             News::There => {}
             News::Gone => {
                 let end = End {

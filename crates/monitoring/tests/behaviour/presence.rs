@@ -346,6 +346,57 @@ fn takeover_kick_and_restart_are_told_apart_and_nothing_flaps() {
 }
 
 #[test]
+fn a_session_that_is_taken_over_from_elsewhere_is_told_once_in_a_grace() {
+    let mut world = World::new(1);
+    world.connect(0, 1);
+    let mut last = 1;
+    let mut taken_over = |world: &mut World, address: &str, serial: &str| {
+        let newer = Presence {
+            address: address.into(),
+            serial: serial.into(),
+            ..presence(0, true, last + 1, 2)
+        };
+        // What is told of a session's end is what was told of its beginning.
+        let former = world.status(0);
+        world.presence(newer);
+        world.presence(Presence {
+            cause: "takeover".into(),
+            address: former.address,
+            serial: former.serial,
+            ..presence(0, false, last, 1)
+        });
+        last += 1;
+        let told = world.events();
+        told.iter().filter(|name| name.ends_with("taken-over")).count()
+    };
+    assert_eq!(
+        taken_over(&mut world, "10.0.0.1:77", ""),
+        0,
+        "the same address, another port"
+    );
+    assert_eq!(taken_over(&mut world, "10.0.0.9:5", ""), 1, "another address");
+    assert_eq!(
+        taken_over(&mut world, "10.0.0.1:5", ""),
+        1,
+        "and back, within a grace"
+    );
+    world.later(GRACE);
+    assert_eq!(
+        taken_over(&mut world, "10.0.0.1:5", "0b"),
+        2,
+        "another certificate"
+    );
+    let told = world.event_data("taken-over");
+    assert_eq!((&told["serial"], &told["session"]), (&"0b".into(), &"5".into()));
+    assert_eq!(
+        (&told["former"]["serial"], &told["former"]["session"]),
+        (&"".into(), &"4".into())
+    );
+    assert_eq!(world.connectivity(0), Online);
+    assert!(!world.events().iter().any(|name| name.ends_with("offline")));
+}
+
+#[test]
 fn a_login_that_failed_is_told_of_whom_it_named_and_is_nobodys_doing() {
     let mut world = World::new(1);
     world.login_failed("operators", "ada", 3);

@@ -1,5 +1,6 @@
 //! Wiring: from a configuration to a running front door and running services.
 
+mod boot;
 mod bus_file;
 pub(crate) mod copies;
 mod crl;
@@ -155,8 +156,7 @@ async fn open_front_door(config: &Config, end: CancellationToken) -> Result<(Fro
         FrontDoorConfig {
             site: config.site.clone(),
             root: config.root.clone(),
-            // Milliseconds since 1970 grow from start to start, unless the clock is set back by hand.
-            boot: u64::try_from(wall_ms()).unwrap_or_default(),
+            boot: boot::next(&config.path(&config.state), wall_ms()),
             principals: Some(PrincipalListener {
                 addr: config.principals,
                 tls,

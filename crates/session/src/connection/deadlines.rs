@@ -107,7 +107,10 @@ impl Connection {
         }
         if self.certificate_end(open).is_some_and(|at| now.wall_ms > at) {
             let text = open.caller.has_ended();
-            return Some((None, Farewell::new(Reason::NotAuthorized, Cause::Kicked, text)));
+            return Some((
+                None,
+                Farewell::new(Reason::NotAuthorized, Cause::NotAuthorized, text),
+            ));
         }
         None
     }

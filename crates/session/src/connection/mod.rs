@@ -374,6 +374,9 @@ impl Connection {
             _ => {}
         }
         let why = text.clone();
+        if matches!(self.phase, Phase::Open(_)) {
+            self.wishes.push_back(Wish::Farewell(text.clone()));
+        }
         self.wishes.push_back(Wish::Notice { what, detail: text });
         // The library has told an MQTT 5 client already.
         self.phase_over(Cause::ProtocolError, &why);
@@ -490,7 +493,7 @@ impl Connection {
 
     /// Lets it go.
     pub fn leave(&mut self, farewell: Farewell) {
-        if farewell.cause == Cause::Kicked && self.over().is_none() {
+        if farewell.cause.has_reason() && self.over().is_none() {
             self.wishes.push_back(Wish::Farewell(farewell.text.clone()));
         }
         match &mut self.phase {

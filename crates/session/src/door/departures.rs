@@ -108,7 +108,7 @@ impl Door {
                 let text = "the certificate has expired";
                 self.dismiss(
                     connection,
-                    Farewell::new(Reason::NotAuthorized, Cause::Kicked, text),
+                    Farewell::new(Reason::NotAuthorized, Cause::NotAuthorized, text),
                 );
             }
             Ok(standing) => {
@@ -121,7 +121,7 @@ impl Door {
             Err(denial) => {
                 self.dismiss(
                     connection,
-                    Farewell::new(Reason::NotAuthorized, Cause::Kicked, denial.0),
+                    Farewell::new(Reason::NotAuthorized, Cause::NotAuthorized, denial.0),
                 );
             }
         }

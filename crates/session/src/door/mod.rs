@@ -300,7 +300,8 @@ impl Door {
         let Some(session) = self.directory.get_mut(connection) else {
             return;
         };
-        let missed = farewell.cause == Cause::Kicked && planted::is(Mistake::KickMissed);
+        let sent_away = matches!(farewell.cause, Cause::Kicked | Cause::NotAuthorized);
+        let missed = sent_away && planted::is(Mistake::KickMissed);
         if farewell.reason == Reason::NotAuthorized {
             session.keeps = false;
         }

@@ -33,9 +33,9 @@ impl Door {
         let presence = Presence {
             connected: false,
             cause: cause.word().into(),
-            reason: match cause {
-                Cause::Kicked => session.farewell.clone(),
-                _ => String::new(),
+            reason: match cause.has_reason() {
+                true => session.farewell.clone(),
+                false => String::new(),
             },
             ..self.presence(connection, session, now)
         };

@@ -98,7 +98,7 @@ fn a_claim_hopes_for_what_its_batch_opens_and_for_nothing_else() {
     assert_eq!(knock(&mut world, Kind::Claim, "lot", "0c", "valve-1"), 0x87);
     assert_eq!(knock(&mut world, Kind::Claim, "lot", "0c", "pump-8:tool"), 0);
     world.tell_batch("pump-*", true);
-    assert_eq!(world.over(hopeful), Some("kicked"));
+    assert_eq!(world.over(hopeful), Some("not-authorized"));
     assert_eq!(knock(&mut world, Kind::Claim, "lot", "0c", "pump-9"), 0x87);
 }
 

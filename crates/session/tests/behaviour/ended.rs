@@ -75,11 +75,11 @@ fn its_time_is_the_grace_and_the_owners_word_still_counts() {
     world.tell_device(Stage::Active, Restriction::Quarantined);
     assert_eq!(world.over(device), None);
     world.tell_device(Stage::Active, Restriction::Suspended);
-    assert_eq!(world.over(device), Some("kicked"));
+    assert_eq!(world.over(device), Some("not-authorized"));
     world.tell_device(Stage::Active, Restriction::None);
     let device = late(&mut world);
     world.tell_certificate("01", "devices", "pump-7", CertificateStatus::Revoked);
-    assert_eq!(world.over(device), Some("kicked"));
+    assert_eq!(world.over(device), Some("not-authorized"));
 
     let mut world = self::world();
     let device = late(&mut world);
@@ -90,7 +90,7 @@ fn its_time_is_the_grace_and_the_owners_word_still_counts() {
         assert_eq!(world.over(device), None);
     }
     world.pass_time(10_000);
-    assert_eq!(world.over(device), Some("kicked"));
+    assert_eq!(world.over(device), Some("not-authorized"));
     let again = world.dial_until(Kind::Device, "pump-7", "01", END_MS);
     assert_eq!(
         world.send(again, &packets::connect(true, "pump-7", 60))[0].body[1],
@@ -112,7 +112,7 @@ fn a_session_does_not_outlive_its_certificate_and_comes_again_to_renew() {
     let report = world.requests(ServiceName::Registry).remove(0);
     world.reply(ServiceName::Registry, &report, &Done::default());
     world.pass_time(30_001);
-    assert_eq!(world.over(device), Some("kicked"));
+    assert_eq!(world.over(device), Some("not-authorized"));
     world.close(device);
     let device = dial(&mut world);
     world.open(device, true, "pump-7");

@@ -449,7 +449,7 @@ fn whoever_is_shut_out_leaves_nothing() {
             }
             shut(&mut world);
             if connected {
-                assert_eq!(world.over(device), Some("kicked"));
+                assert_eq!(world.over(device), Some("not-authorized"));
                 world.close(device);
             }
             assert_eq!(world.door.status(world.now).kept, 0);

@@ -13,7 +13,7 @@ fn a_revoked_certificate_ends_its_sessions_and_the_receipt_counts_them() {
     let mut world = World::new();
     let device = world.device(true);
     world.tell_certificate("01", "devices", "pump-7", CertificateStatus::Revoked);
-    assert_eq!(world.over(device), Some("kicked"));
+    assert_eq!(world.over(device), Some("not-authorized"));
     let farewell = world.got(device);
     assert_eq!((farewell[0].kind, farewell[0].body[0]), (0xE0, 0x87));
     assert!(receipt(&mut world).is_none(), "not before the session is closed");
@@ -68,7 +68,11 @@ fn suspended_and_retired_devices_lose_their_sessions() {
         let mut world = World::new();
         let device = world.device(true);
         world.tell_device(stage, restriction);
-        assert_eq!(world.over(device), Some("kicked"), "{stage:?} {restriction:?}");
+        assert_eq!(
+            world.over(device),
+            Some("not-authorized"),
+            "{stage:?} {restriction:?}"
+        );
     }
 }
 
@@ -94,7 +98,7 @@ fn a_departure_says_why() {
     let gone = departure(&mut world, second);
     assert_eq!(
         (&*gone.cause, &*gone.reason),
-        ("kicked", "this device is suspended")
+        ("not-authorized", "this device is suspended")
     );
     assert!(gone.session > first && gone.tls == "1.3", "{gone:?}");
     world.tell_device(Stage::Active, Restriction::None);
@@ -118,7 +122,7 @@ fn a_connection_that_ends_itself_says_why_as_well() {
     let gone: Presence = wire::decode(&told.payload, "").unwrap();
     assert_eq!(
         (&*gone.cause, &*gone.reason),
-        ("kicked", "the certificate has expired")
+        ("not-authorized", "the certificate has expired")
     );
 }
 

@@ -153,7 +153,7 @@ fn a_session_ends_with_its_token() {
     world.pass_time(999);
     assert_eq!(world.over(ada), None);
     world.pass_time(2);
-    assert_eq!(world.over(ada), Some("kicked"));
+    assert_eq!(world.over(ada), Some("not-authorized"));
     let farewell = world.got(ada);
     assert_eq!((farewell[0].kind, farewell[0].body[0]), (0xE0, 0x87));
     assert_eq!(log_in(&mut world, ADA, TOKEN).1, 0x86);
@@ -167,10 +167,10 @@ fn a_token_that_is_taken_back_ends_its_sessions_and_no_others() {
     let certified = world.dial(Kind::Operator, "ada", "0a");
     world.open(certified, true, "ada:laptop");
     world.tell_login("operators", "ada", &[("mst_other", i64::MAX)]);
-    assert_eq!(world.over(first), Some("kicked"));
+    assert_eq!(world.over(first), Some("not-authorized"));
     assert_eq!((world.over(second), world.over(certified)), (None, None));
     world.tell_login("operators", "ada", &[]);
-    assert_eq!(world.over(second), Some("kicked"));
+    assert_eq!(world.over(second), Some("not-authorized"));
     assert_eq!(world.over(certified), None);
 }
 
@@ -195,7 +195,7 @@ fn a_disabled_person_is_out_and_another_role_counts_at_once() {
         ..PrincipalFact::default()
     };
     world.tell_fact(ServiceName::Registry, "principal", "operators.ada", &disabled);
-    assert_eq!(world.over(ada), Some("kicked"));
+    assert_eq!(world.over(ada), Some("not-authorized"));
 }
 
 #[test]
@@ -442,10 +442,10 @@ fn another_password_ends_the_sessions_over_the_former_and_no_others() {
     assert_eq!(code, 0);
     let (by_token, _) = log_in(&mut world, ADA, TOKEN);
     world.tell_login_with("operators", "ada", &[(TOKEN, i64::MAX)], 8);
-    assert_eq!(world.over(by_password), Some("kicked"));
+    assert_eq!(world.over(by_password), Some("not-authorized"));
     assert_eq!(world.over(by_token), None);
     world.tell_login_with("operators", "ada", &[], 8);
-    assert_eq!(world.over(by_token), Some("kicked"));
+    assert_eq!(world.over(by_token), Some("not-authorized"));
 }
 
 #[test]
@@ -457,6 +457,8 @@ fn no_more_passwords_are_looked_at_at_once_than_there_is_room_for() {
     let one_more = world.dial_as_nobody("10.0.0.9:1");
     let got = world.send(one_more, &hello(true, ADA, PASSWORD));
     assert_eq!(got[0].body[1], 0x89, "busy, which says nothing of the password");
+    let met = world.door.status(world.now).met;
+    assert!(met.contains(&(session::Limit::Logins.word(), 1)), "{met:?}");
     // Whoever leaves has guessed; whoever stays hears that it was wrong.
     world.close(waiting[0]);
     answer(&mut world, PASSWORD, 7);

@@ -150,5 +150,5 @@ fn a_policy_is_asked_again_when_a_fact_changes() {
     let mut world = World::under(Arc::new(Discreet(default())));
     let device = world.device(true);
     world.tell_device(Stage::Active, Restriction::Suspended);
-    assert_eq!(world.over(device), Some("kicked"));
+    assert_eq!(world.over(device), Some("not-authorized"));
 }

@@ -93,7 +93,7 @@ fn an_answer_waits_for_the_facts_that_were_told_before_it() {
     world.tell_device(contract::v1::Stage::Active, contract::v1::Restriction::Suspended);
     assert_eq!(
         world.over(device),
-        Some("kicked"),
+        Some("not-authorized"),
         "a change counts before the pages come"
     );
     world.reply(ServiceName::Registry, &asked[0], &Done::default());

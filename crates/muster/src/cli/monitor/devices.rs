@@ -93,6 +93,10 @@ fn print_status(status: &DeviceStatus) -> Result<()> {
         ("id", status.device_id.clone()),
         ("connectivity", since(status)),
         ("address", status.address.clone()),
+        ("over", over(status)),
+        ("client id", status.client_id.clone()),
+        ("certificate", status.serial.clone()),
+        ("session", session(status)),
         ("cause", status.cause.clone()),
         ("reason", status.reason.clone()),
         (
@@ -124,6 +128,30 @@ fn since(status: &DeviceStatus) -> String {
     match (say(status.connectivity()), print::time(status.since_ms)) {
         (connectivity, since) if since.is_empty() => connectivity,
         (connectivity, since) => format!("{connectivity} since {since}"),
+    }
+}
+
+/// What its newest session speaks: `MQTT 5, TLS 1.3, keep-alive 60 s`.
+fn over(status: &DeviceStatus) -> String {
+    let Some(version) = status.protocol.strip_prefix("mqtt-") else {
+        return String::new();
+    };
+    let tls = match status.tls.as_str() {
+        "" => "without TLS".to_owned(),
+        version => format!("TLS {version}"),
+    };
+    let keep_alive = match status.keep_alive_s {
+        0 => "without keep-alive".to_owned(),
+        seconds => format!("keep-alive {seconds} s"),
+    };
+    format!("MQTT {version}, {tls}, {keep_alive}")
+}
+
+/// A number that only grows, of two.
+fn session(status: &DeviceStatus) -> String {
+    match status.session {
+        0 => String::new(),
+        number => format!("{number} of the server's start {}", status.boot),
     }
 }
 
