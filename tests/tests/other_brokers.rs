@@ -10,6 +10,10 @@ mod mosquitto;
 #[allow(dead_code)]
 #[path = "../strangers/page.rs"]
 mod page;
+// Shared with tests that use all of it.
+#[allow(dead_code)]
+#[path = "../strangers/wire.rs"]
+mod wire;
 
 use std::{
     fs,
@@ -24,10 +28,12 @@ use std::{
 use contract::{
     ServiceName,
     v1::{self, Changed},
+    verb::{Promise, VERBS},
 };
 use mosquitto::Mosquitto as Stranger;
 use page::Page;
 use serde_json::{Value, json};
+use wire::Wire;
 use world::{Person, Process, World, free_port, muster, muster_program, signal};
 
 /// Mosquitto on the exported files, and a second listener without TLS that may do everything: the test's eyes.
@@ -237,6 +243,99 @@ async fn mosquitto_keeps_the_exported_policy() {
     assert!(mosquitto.lets_in(&erp));
 }
 
+/// What there is to publish in a principal's own tree: the whole verb table but for what the front door itself answers.
+fn own_topics(own: &str) -> Vec<String> {
+    VERBS
+        .iter()
+        .filter(|verb| verb.service != ServiceName::FrontDoor || verb.promise == Promise::Delivery)
+        .map(|verb| format!("muster/v1/{own}/up/{}/{}", verb.service, verb.name))
+        .collect()
+}
+
+/// Which of the topics this principal may publish on, as the broker at a port acknowledges it. The payload is one that no
+/// service takes.
+async fn published(world: &World, port: u16, identity: &Path, id: &str, topics: &[String]) -> Vec<bool> {
+    let mut wire = entered(world, port, identity, id).await;
+    let mut may = Vec::new();
+    for topic in topics {
+        wire.send(&wire::publish(0x32, topic, "", b"\xff")).await;
+        let code = wire.acknowledgement().await.0.code;
+        may.push(![0x87, 0x90].contains(&code));
+    }
+    may
+}
+
+async fn entered(world: &World, port: u16, identity: &Path, client_id: &str) -> Wire {
+    let tls = wire::tls(&world.roots(), Some(identity));
+    let mut wire = Wire::open(port, tls).await.unwrap();
+    wire.send(&wire::connect(client_id)).await;
+    let connack = wire.next().await.unwrap();
+    assert_eq!((connack.first, connack.body[1]), (0x20, 0), "{connack:?}");
+    wire
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs mosquitto; tests/run installs it"]
+async fn mosquitto_lets_everybody_publish_what_the_front_door_does_and_nothing_more() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let people = |who: &str| world.folder().join("people").join(who);
+    let pump = device(&world, &admin, "pump-1").await;
+    let sick = device(&world, &admin, "pump-2").await;
+    let shut_out = device(&world, &admin, "pump-3").await;
+    let claim = world.claim(&admin, "spring", 1).await;
+    let erp = world.integrator(&admin, "erp", &["registry/#"]).await;
+    for (verb, device_id) in [("quarantine", "pump-2"), ("suspend", "pump-3")] {
+        let restrict = v1::RestrictDevice {
+            device_id: device_id.into(),
+            reason: "odd traffic".into(),
+            ..v1::RestrictDevice::default()
+        };
+        let _: Changed = admin.ask(ServiceName::Registry, verb, &restrict).await;
+    }
+    let mosquitto = Mosquitto::start(&world);
+    let muster = world.endpoint().port;
+    let all = VERBS.len() * 4;
+    let topics: Vec<_> = [
+        "devices/pump-1",
+        "devices/pump-2",
+        "operators/admin",
+        "integrators/erp",
+    ]
+    .into_iter()
+    .flat_map(own_topics)
+    .collect();
+    for (identity, id) in [
+        (&pump, "pump-1"),
+        (&sick, "pump-2"),
+        (&people("admin"), "admin:raw"),
+        (&erp, "erp"),
+    ] {
+        let here = published(&world, muster, identity, id, &topics).await;
+        let there = published(&world, mosquitto.port, identity, id, &topics).await;
+        let granted = here.iter().filter(|may| **may).count();
+        assert!(granted > 0 && granted < all / 3, "{id}: {granted} of {all}");
+        for ((topic, here), there) in topics.iter().zip(here).zip(there) {
+            assert_eq!(here, there, "{id} {topic}");
+        }
+    }
+    // Whom the front door does not let in at all, or to Muster itself alone.
+    for (identity, id, own) in [
+        (&shut_out, "pump-3", "devices/pump-3"),
+        (&claim, "spring", "claims/spring"),
+        (&claim, "spring", "devices/spring"),
+    ] {
+        let may = published(&world, mosquitto.port, identity, id, &own_topics(own)).await;
+        assert!(!may.contains(&true), "{own}");
+    }
+
+    // Nobody ends another's session by its client id.
+    let mut sessions = entered(&world, mosquitto.port, &sick, "pump-2").await;
+    let _same = entered(&world, mosquitto.port, &pump, "pump-2").await;
+    let down = "muster/v1/devices/pump-2/down/#";
+    assert_eq!(sessions.subscribe(&[down]).await, [0], "it is still there");
+}
+
 /// How many certificates the revocation list names.
 async fn listed(world: &World, admin: &Person) -> usize {
     let asked = v1::GetAuthorities::default();
@@ -287,6 +386,9 @@ struct Hooks {
     /// Options of curl that make it trust the server.
     trust: Vec<String>,
     secret: String,
+    log: PathBuf,
+    /// What is said of whoever has no certificate.
+    of_strangers: String,
 }
 
 impl Drop for Hooks {
@@ -298,6 +400,10 @@ impl Drop for Hooks {
 
 impl Hooks {
     fn start(world: &World, over_tls: bool) -> Hooks {
+        Hooks::start_with(world, over_tls, &[])
+    }
+
+    fn start_with(world: &World, over_tls: bool, options: &[&str]) -> Hooks {
         let folder = world.folder();
         let (secret, port) = ("a secret of some length", free_port());
         let file = folder.join("hooks.secret");
@@ -316,7 +422,7 @@ impl Hooks {
             "--listen",
             &format!("127.0.0.1:{port}"),
         ]);
-        serve.arg("--secret").arg(&file);
+        serve.arg("--secret").arg(&file).args(options);
         let (mut scheme, mut trust) = ("http", Vec::new());
         if over_tls {
             serve.arg("--certificate").arg(folder.join("pki/server.pem"));
@@ -327,7 +433,12 @@ impl Hooks {
                 folder.join("pki/root.pem").to_str().unwrap().into(),
             ];
         }
-        let process = serve.stdout(Stdio::null()).spawn().unwrap();
+        let log = folder.join("hooks.log");
+        let process = serve
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
         let begun = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(begun.elapsed() < Duration::from_secs(60), "it does not start");
@@ -338,7 +449,16 @@ impl Hooks {
             url: format!("{scheme}://127.0.0.1:{port}"),
             trust,
             secret: secret.into(),
+            log,
+            of_strangers: options.last().unwrap_or(&"deny").to_string(),
         }
+    }
+
+    /// What it has logged when it has ended.
+    fn ended(self) -> String {
+        let log = self.log.clone();
+        drop(self);
+        fs::read_to_string(log).unwrap()
     }
 
     /// The status, and the answer.
@@ -372,10 +492,29 @@ impl Hooks {
         )
     }
 
+    /// In each of the forms in which EMQX may ask.
     fn ask(&self, path: &str, body: &Value) -> Value {
         let (status, answer) = self.post(path, &body.to_string(), &self.secret);
         assert_eq!(status, 200, "{answer}");
+        for form in [&["-G"][..], &[]] {
+            assert_eq!(self.form(path, body, form), answer, "{form:?} {body}");
+        }
         answer
+    }
+
+    /// The fields as a form: in the body, or behind the address of a GET.
+    fn form(&self, path: &str, fields: &Value, how: &[&str]) -> Value {
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "-f"]).args(how).args(&self.trust);
+        curl.arg("-H")
+            .arg(format!("authorization: Bearer {}", self.secret));
+        for (name, value) in fields.as_object().unwrap() {
+            curl.arg("--data-urlencode");
+            curl.arg(format!("{name}={}", value.as_str().unwrap()));
+        }
+        let output = curl.arg(format!("{}{path}", self.url)).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// As EMQX asks when a client with this certificate connects; the identity that it was told.
@@ -394,7 +533,7 @@ impl Hooks {
             json!({"clientid": client_id, "cert_pem": told, "certificate": "no", "common_name": name});
         let nothing =
             json!({"clientid": client_id, "cert_pem": "", "certificate": first, "common_name": name});
-        assert_eq!(self.ask("/authn", &nothing)["result"], "deny");
+        assert_eq!(self.ask("/authn", &nothing)["result"], self.of_strangers.as_str());
         let answer = self.ask("/authn", &by_tls);
         assert_eq!(answer, self.ask("/authn", &by_name));
         let identity = answer["client_attrs"]["muster"].as_str().map(str::to_owned);
@@ -502,6 +641,36 @@ async fn emqx_is_told_what_the_front_door_would_do() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!hooks.may("pump-1", &identity, "publish", report));
     assert_eq!(hooks.connects(&pump, "pump-1"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs curl; tests/run installs it"]
+async fn emqx_hears_nothing_of_others_where_it_asks_somebody_else_about_them() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let pump = device(&world, &admin, "pump-1").await;
+    let theirs = json!({"clientid": "theirs", "cert_pem": "", "certificate": "", "common_name": "theirs"});
+    let does = json!({
+        "clientid": "theirs", "identity": "undefined", "action": "publish", "topic": "a/b", "retain": "false",
+    });
+    for (options, expected) in [(&[][..], "deny"), (&["--others", "ignore"], "ignore")] {
+        let hooks = Hooks::start_with(&world, false, options);
+        for (path, question) in [("/authn", &theirs), ("/authz", &does)] {
+            assert_eq!(hooks.ask(path, question), json!({ "result": expected }), "{path}");
+        }
+        // Ours is told what it may, and what not, as ever.
+        let identity = hooks.connects(&pump, "pump-1").expect("the device is let in");
+        assert_eq!(hooks.connects(&pump, "pump-2"), None);
+        assert!(!hooks.may("pump-1", &identity, "subscribe", "devices/+/down/#"));
+        // Of what is alike the log has one line, and the number.
+        for _ in 0..50 {
+            hooks.form("/authz", &does, &["-G"]);
+        }
+        let log = hooks.ended();
+        let lines = |what: &str| log.lines().filter(|line| line.contains(what)).count();
+        assert_eq!(lines("it was not let in by us"), 2, "{log}");
+        assert_eq!(lines("and 52 more like it"), 1, "{log}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

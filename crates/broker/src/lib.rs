@@ -43,6 +43,7 @@ pub use self::config::{
 };
 pub use self::farewell::see_out;
 pub use self::metric::METRICS;
+pub use self::repeats::Lines;
 use self::{entrance::Entrance, principals::Gate, router::Router, shared::Shared, tls::Handshakes};
 pub use session::{Hoard, Limits};
 

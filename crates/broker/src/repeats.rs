@@ -1,12 +1,15 @@
 //! Lines of the log that strangers bring about: the first is written, what is like it within a minute is counted and
 //! told at the end of the minute.
 //!
-//! Sans I/O: who writes asks with [`Repeats::is_told`], and asks for [`Repeats::due`] from time to time.
+//! [`Repeats`] is sans I/O. Who writes asks with [`Lines::tells`], and calls [`Lines::tell_due`] from time to time.
 
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv6Addr},
 };
+
+use parking_lot::Mutex;
+use tracing::info;
 
 /// For how long what is like a line that was written is only counted, milliseconds.
 const EVERY_MS: u64 = 60_000;
@@ -114,6 +117,37 @@ impl Repeats {
             untold.push(Untold { like: None, more });
         }
         untold
+    }
+}
+
+/// The lines of one log. Times are monotonic milliseconds.
+#[derive(Default)]
+pub struct Lines(Mutex<Repeats>);
+
+impl Lines {
+    /// Whether a line about somebody who was refused, or let go, is written; else it is counted.
+    pub fn tells(&self, why: &str, who: &str, from: IpAddr, now_ms: u64) -> bool {
+        let like = Like::new(why, who, from);
+        self.0.lock().is_told(&like, now_ms)
+    }
+
+    /// Writes what was only counted, when its time has come.
+    pub fn tell_due(&self, now_ms: u64) {
+        let due = self.0.lock().due(now_ms);
+        due.into_iter().for_each(tell);
+    }
+
+    /// The same, when nobody comes any more.
+    pub fn tell_rest(&self, now_ms: u64) {
+        let rest = self.0.lock().rest(now_ms);
+        rest.into_iter().for_each(tell);
+    }
+}
+
+fn tell(Untold { like, more }: Untold) {
+    match like {
+        Some(Like { why, who, from }) => info!(why, who, address = %from, "and {more} more like it"),
+        None => info!("and {more} more, from too many addresses to tell them apart"),
     }
 }
 

@@ -16,12 +16,7 @@ use tokio::sync::{
     watch,
 };
 
-use crate::{
-    config::WallClock,
-    mailbox::Mailboxes,
-    repeats::{Like, Repeats, Untold},
-    router::Bell,
-};
+use crate::{config::WallClock, mailbox::Mailboxes, repeats::Lines, router::Bell};
 
 /// What all tasks and threads of a front door share.
 pub(crate) struct Shared {
@@ -32,7 +27,7 @@ pub(crate) struct Shared {
     pub(crate) root: Root,
     pub(crate) bell: Bell,
     checks: UnboundedSender<Check>,
-    repeats: Mutex<Repeats>,
+    lines: Lines,
     dead: watch::Sender<Option<String>>,
 }
 
@@ -47,7 +42,7 @@ impl Shared {
         let (checks, to_compare) = unbounded_channel();
         let shared = Shared {
             checks,
-            repeats: Mutex::default(),
+            lines: Lines::default(),
             door: Mutex::new(Inner {
                 door,
                 mailboxes: Mailboxes::default(),
@@ -148,20 +143,17 @@ impl Shared {
 
     /// Whether a line about somebody who was refused, or let go, is written; else it is counted.
     pub(crate) fn tells(&self, why: &str, who: &str, from: IpAddr) -> bool {
-        let like = Like::new(why, who, from);
-        self.repeats.lock().is_told(&like, self.now().mono_ms)
+        self.lines.tells(why, who, from, self.now().mono_ms)
     }
 
     /// What was only counted, when its time has come.
     pub(crate) fn tell_repeats(&self) {
-        let due = self.repeats.lock().due(self.now().mono_ms);
-        due.into_iter().for_each(tell);
+        self.lines.tell_due(self.now().mono_ms);
     }
 
     /// The same, when nobody comes any more.
     pub(crate) fn tell_repeats_at_last(&self) {
-        let rest = self.repeats.lock().rest(self.now().mono_ms);
-        rest.into_iter().for_each(tell);
+        self.lines.tell_rest(self.now().mono_ms);
     }
 
     /// The front door cannot go on.
@@ -174,12 +166,5 @@ impl Shared {
         let mut dead = self.dead.subscribe();
         let why = dead.wait_for(Option::is_some).await;
         why.ok().and_then(|why| why.clone()).unwrap_or_default()
-    }
-}
-
-fn tell(Untold { like, more }: Untold) {
-    match like {
-        Some(Like { why, who, from }) => tracing::info!(why, who, address = %from, "and {more} more like it"),
-        None => tracing::info!("and {more} more, from too many addresses to tell them apart"),
     }
 }

@@ -71,11 +71,13 @@ impl Mosquitto {
             certificate: &absolute(&certificate)?,
             key: &absolute(&key)?,
         };
+        // Who exports from elsewhere does not know what was configured.
+        let limits = global.config().map(|config| config.limits).unwrap_or_default();
         let files = [
             ("roots.pem", trusted),
             ("crl.pem", roll.authorities.crl.clone()),
             ("muster.acl", mosquitto::acl(&global.root(), roll)),
-            ("muster.conf", mosquitto::configuration(&listener)),
+            ("muster.conf", mosquitto::configuration(&listener, &limits)),
         ];
         for (name, text) in &files {
             write_public(&folder.join(name), text.as_bytes())?;

@@ -22,7 +22,8 @@ pub(super) enum Policy {
     /// must deny. docs/other-brokers.md has its configuration.
     #[command(after_help = "Examples:
   muster policy serve --secret hooks.secret
-  muster policy serve --secret s --listen 0.0.0.0:8091 --certificate h.pem --key h.key")]
+  muster policy serve --secret s --listen 0.0.0.0:8091 --certificate h.pem --key h.key
+  muster policy serve --secret s --others ignore")]
     Serve(serve::Serve),
 }
 

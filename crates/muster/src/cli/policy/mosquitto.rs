@@ -14,6 +14,7 @@ use contract::{
     v1::Person,
     verb::{Promise, VERBS, Verb},
 };
+use session::Limits;
 
 use super::roll::{Reach, Roll, reach};
 
@@ -136,15 +137,25 @@ pub(super) struct Listener<'a> {
     pub(super) key: &'a str,
 }
 
-/// The broker's configuration.
-pub(super) fn configuration(listener: &Listener<'_>) -> String {
+/// The broker's configuration. A client's id is its name, as its user name is: whoever could choose it would end the
+/// sessions of others.
+pub(super) fn configuration(listener: &Listener<'_>, limits: &Limits) -> String {
     let Listener {
         address,
         folder,
         certificate,
         key,
     } = listener;
-    let largest = session::Limits::default().packet_bytes;
+    let Limits {
+        connections,
+        packet_bytes,
+        receive_maximum,
+        queue,
+        queue_bytes,
+        session_expiry_s,
+        keep_alive_s,
+        ..
+    } = limits;
     format!(
         "# Written by `muster policy export mosquitto`. Do not edit.\n\
          per_listener_settings false\n\
@@ -152,17 +163,25 @@ pub(super) fn configuration(listener: &Listener<'_>) -> String {
          acl_file {folder}/muster.acl\n\
          # Nothing of Muster's is retained on another broker\n\
          retain_available false\n\
-         max_packet_size {largest}\n\
-         max_keepalive 1200\n\
+         max_packet_size {packet_bytes}\n\
+         max_inflight_messages {receive_maximum}\n\
+         max_queued_messages {queue}\n\
+         max_queued_bytes {queue_bytes}\n\
+         max_keepalive {keep_alive_s}\n\
+         persistent_client_expiration {hours}h\n\
          set_tcp_nodelay true\n\
          \n\
          listener {address}\n\
+         max_connections {connections}\n\
          cafile {folder}/roots.pem\n\
          crlfile {folder}/crl.pem\n\
          certfile {certificate}\n\
          keyfile {key}\n\
          require_certificate true\n\
-         use_identity_as_username true\n"
+         use_identity_as_username true\n\
+         # Whoever could choose a client id would end the sessions of others\n\
+         use_username_as_clientid true\n",
+        hours = session_expiry_s.div_ceil(3_600).max(1)
     )
 }
 

@@ -87,7 +87,32 @@ impl Identified {
 }
 
 /// Why somebody may not: for the log, and for nobody else.
-pub(super) type Denied = String;
+#[derive(Debug)]
+pub(super) struct Denied {
+    /// Who, where a certificate of ours says so.
+    pub(super) who: String,
+    pub(super) why: String,
+    /// It has nothing of ours to show: another's client, perhaps.
+    pub(super) stranger: bool,
+}
+
+impl Denied {
+    fn stranger(why: impl Into<String>) -> Denied {
+        Denied {
+            who: String::new(),
+            why: why.into(),
+            stranger: true,
+        }
+    }
+
+    fn known(who: impl Into<String>, why: impl Into<String>) -> Denied {
+        Denied {
+            who: who.into(),
+            why: why.into(),
+            stranger: false,
+        }
+    }
+}
 
 /// Where questions are answered.
 pub(super) struct Desk {
@@ -105,7 +130,7 @@ impl Desk {
             Err(why) => return Ok(Err(why)),
         };
         let Some(who) = Identified::of(&certificate) else {
-            return Ok(Err("its certificate names nobody".into()));
+            return Ok(Err(Denied::stranger("its certificate names nobody")));
         };
         let answers = self.known.about(&who.owner).await?;
         Ok(self
@@ -122,7 +147,7 @@ impl Desk {
     /// Whether a client may do something.
     pub(super) async fn act(&self, act: &Act) -> Result<Result<Value, Denied>> {
         let Some(who) = Identified::parse(&act.identity) else {
-            return Ok(Err(format!("`{}` is no identity of ours", act.identity)));
+            return Ok(Err(Denied::stranger("it was not let in by us")));
         };
         let answers = self.known.about(&who.owner).await?;
         Ok(self
@@ -142,13 +167,13 @@ fn shown(knock: &Knock) -> Result<ClientCertificate, Denied> {
         Some(told) => ClientCertificate::parse_told(told),
         None => ClientCertificate::parse_pem(&knock.certificate),
     };
-    let certificate = read.map_err(|error| error.to_string())?;
+    let certificate = read.map_err(|error| Denied::stranger(error.to_string()))?;
     if certificate.subject.id() != knock.common_name {
-        return Err(format!(
-            "the certificate that it is said to have is of `{}`, and the one that it showed is of `{}`",
+        let why = format!(
+            "the certificate that it is said to have is of `{}`, and the one that it showed is of another name",
             certificate.subject.id(),
-            knock.common_name
-        ));
+        );
+        return Err(Denied::known("", why));
     }
     Ok(certificate)
 }
@@ -182,9 +207,10 @@ impl Bench<'_> {
             .certificates
             .iter()
             .find(|record| record.serial == who.serial);
+        let owner = who.owner.to_string();
         let record = record
             .filter(|record| fingerprint.is_none_or(|shown| shown == record.fingerprint))
-            .ok_or("this certificate was not issued here")?;
+            .ok_or_else(|| Denied::known(&owner, "this certificate was not issued here"))?;
         let peer = Peer::Certified {
             kind: who.owner.kind,
             id: who.owner.id.clone(),
@@ -193,12 +219,12 @@ impl Bench<'_> {
         };
         self.0
             .admit(&peer, client_id, answers, wall_ms())
-            .map_err(|denial| denial.0)
+            .map_err(|denial| Denied::known(&owner, denial.0))
     }
 
     fn may(&self, who: &Identified, act: &Act, answers: &Answers) -> Result<(), Denied> {
         let admitted = self.admitted(who, None, &act.clientid, answers)?;
-        match act.action {
+        let why = match act.action {
             Action::Publish => {
                 let retain = act.retain == Value::Bool(true) || act.retain == "true";
                 let asked = self.0.publish(&admitted, &act.topic, retain);
@@ -208,7 +234,8 @@ impl Bench<'_> {
                 let granted = self.0.subscribe(&admitted, &act.topic);
                 granted.map_err(|why| format!("a subscription is not granted: {why:?}"))
             }
-        }
+        };
+        why.map_err(|why| Denied::known(who.owner.to_string(), why))
     }
 }
 
@@ -247,7 +274,7 @@ mod tests {
         let root = Root::default();
         let policy = DeviceManagement::new(root.clone(), 0);
         let act = act(text);
-        let who = Identified::parse(&act.identity).ok_or("no identity")?;
+        let who = Identified::parse(&act.identity).ok_or_else(|| Denied::stranger("no identity"))?;
         Bench(Judge::new(&policy, &root, 0)).may(&who, &act, answers)
     }
 

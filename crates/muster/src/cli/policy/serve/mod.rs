@@ -10,7 +10,11 @@ use anyhow::{Context, Result};
 use session::DeviceManagement;
 use tokio::net::TcpListener;
 
-use self::{edge::Edge, hooks::Desk, known::KnownElsewhere};
+use self::{
+    edge::{Edge, Others},
+    hooks::Desk,
+    known::KnownElsewhere,
+};
 use super::super::{Global, print, up::stop_signal};
 use crate::{
     exit::{Exit, Failure},
@@ -40,6 +44,10 @@ pub(in crate::cli) struct Serve {
     /// For how long what the services say of somebody is gone by
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration, value_name = "TIME")]
     fresh: Duration,
+    /// What is said of whoever shows no certificate of this installation: `ignore` where the broker has other clients,
+    /// and asks somebody else about them next
+    #[arg(long, value_enum, default_value = "deny", value_name = "ANSWER")]
+    others: Others,
 }
 
 impl Serve {
@@ -99,19 +107,21 @@ impl Serve {
         };
         let stop = stop_signal();
         say_bound(global, listener.local_addr()?)?;
-        let edge = Arc::new(Edge::new(secret, tls, desk));
+        let edge = Arc::new(Edge::new(secret, tls, desk, self.others));
         let gone = async {
             // What comes unasked is not for us.
             while inbox.recv().await.is_some() {}
         };
         tokio::select! {
-            () = edge.accept(listener) => {}
+            () = edge.clone().accept(listener) => {}
+            () = edge.tell_repeats() => {}
             () = stop => {}
             () = gone => {
                 let message = "the server has closed the operator's connection for good; is its certificate revoked?";
                 return Err(Failure::new(Exit::Denied, message).into());
             }
         }
+        edge.tell_repeats_at_last();
         client.disconnect().await;
         Ok(())
     }
