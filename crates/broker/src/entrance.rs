@@ -96,12 +96,17 @@ impl Entrance {
         }
     }
 
+    /// How many hear their last words.
+    pub(crate) fn parting(&self) -> usize {
+        self.inner.lock().lobby.parting()
+    }
+
     /// How often its limits were met.
     pub(crate) fn met(&self) -> Meter {
         self.inner.lock().lobby.met().clone()
     }
 
-    /// No file can be opened: the longest silent gives up its own.
+    /// No file can be opened: somebody whose session has ended gives up its own, or the longest silent.
     fn make_room(&self) {
         let mut inner = self.inner.lock();
         if let Some(place) = inner.lobby.dismiss_oldest() {
@@ -111,9 +116,12 @@ impl Entrance {
 }
 
 impl Inner {
-    /// Tells a silent connection to go. Who has just been let in hears it as well: it was too late.
+    /// Tells a connection to go that is silent, or whose session has ended. Who has just been let in hears it as well:
+    /// it was too late.
     fn ring(&mut self, place: u64) {
-        metrics::counter!("muster_silent_dismissed_total").increment(1);
+        if !self.lobby.is_parting(place) {
+            metrics::counter!("muster_silent_dismissed_total").increment(1);
+        }
         if let Some(bell) = self.bells.remove(&place) {
             let _ = bell.send(());
         }
@@ -124,7 +132,7 @@ impl Inner {
 pub(crate) struct Guest {
     place: u64,
     entrance: Arc<Entrance>,
-    /// Rings when it must go; nothing once it was let in.
+    /// Rings when it must go; nothing while it has a session.
     silent: Option<oneshot::Receiver<()>>,
 }
 
@@ -143,6 +151,27 @@ impl Guest {
             return true;
         }
         false
+    }
+
+    /// Whether it was let in.
+    pub(crate) fn is_in(&self) -> bool {
+        self.silent.is_none()
+    }
+
+    /// Its session has ended; it hears its last words until somebody else needs its place. False: it is closed now.
+    pub(crate) fn parts(&mut self) -> bool {
+        if !self.is_in() {
+            // It makes way as it did before.
+            return true;
+        }
+        let mut inner = self.entrance.inner.lock();
+        if !inner.lobby.parts(self.place) {
+            return false;
+        }
+        let (bell, told) = oneshot::channel();
+        inner.bells.insert(self.place, bell);
+        self.silent = Some(told);
+        true
     }
 
     /// Whether it must go, silent as it is; whoever asks is woken when it must.

@@ -89,6 +89,7 @@ pub struct FrontDoor {
     insecure: Option<SocketAddr>,
     open: watch::Receiver<bool>,
     handshakes: Option<Arc<Handshakes>>,
+    entrance: Arc<Entrance>,
     end: CancellationToken,
 }
 
@@ -147,7 +148,7 @@ pub async fn start(mut config: FrontDoorConfig, end: CancellationToken) -> Resul
         shared.clone(),
         handshakes.clone(),
         config,
-        entrance,
+        entrance.clone(),
         gates,
         opened,
         end.clone(),
@@ -161,6 +162,7 @@ pub async fn start(mut config: FrontDoorConfig, end: CancellationToken) -> Resul
         insecure,
         open,
         handshakes,
+        entrance,
         end,
     })
 }
@@ -215,12 +217,13 @@ impl FrontDoor {
         FrontDoorError::Router(self.shared.died().await)
     }
 
-    /// Lets everybody go, and waits for that: what they sent is answered, or they will send it again.
+    /// Lets everybody go, and waits for that: what they sent is answered, or they will send it again, and they hear why
+    /// they must go.
     pub async fn drained(self) {
         self.end.cancel();
         self.shared.with_door(|door, _| door.close());
         let gone = async {
-            while self.shared.status().sessions > 0 {
+            while self.shared.status().sessions + self.entrance.parting() > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

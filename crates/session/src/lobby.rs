@@ -87,6 +87,25 @@ struct Silent {
 struct Share {
     open: usize,
     silent: BTreeSet<u64>,
+    parting: Parting,
+}
+
+/// Connections whose session has ended, and that are still listened to so that they hear why. They make way at once.
+#[derive(Debug, Default)]
+struct Parting(BTreeMap<u64, bool>);
+
+impl Parting {
+    /// The first that was not dismissed yet.
+    fn first(&self) -> Option<u64> {
+        let mut staying = self.0.iter().filter(|(_, dismissed)| !**dismissed);
+        staying.next().map(|(place, _)| *place)
+    }
+
+    fn dismiss(&mut self, place: u64) {
+        if let Some(dismissed) = self.0.get_mut(&place) {
+            *dismissed = true;
+        }
+    }
 }
 
 /// All connections of principals, by where they come from.
@@ -102,6 +121,7 @@ pub struct Lobby {
     last: u64,
     /// By place, which is by age.
     silent: BTreeMap<u64, Silent>,
+    parting: Parting,
     origins: HashMap<u64, Origin>,
     shares: HashMap<Origin, Share>,
     met: Meter,
@@ -119,6 +139,7 @@ impl Lobby {
             arrivals: Bucket::default(),
             last: 0,
             silent: BTreeMap::new(),
+            parting: Parting::default(),
             origins: HashMap::new(),
             shares: HashMap::new(),
             met: Meter::default(),
@@ -133,6 +154,11 @@ impl Lobby {
         {
             let silent = share.silent.len() >= self.handshakes.div_ceil(SHARE);
             if silent || share.open >= self.per_address {
+                if !silent && !share.parting.0.is_empty() {
+                    let first = share.parting.first();
+                    let entry = self.hurry(first, now_ms);
+                    return self.meet(Limit::PerAddress, entry);
+                }
                 let oldest = share.silent.iter().copied().find(|at| self.may_stay(*at));
                 let entry = match self.make_way(oldest, now_ms) {
                     Some(entry @ Entry::Dismiss(_)) => entry,
@@ -146,6 +172,10 @@ impl Lobby {
             false => Limit::Connections,
         };
         if limit == Limit::Handshakes || self.origins.len() >= self.most {
+            if limit == Limit::Connections && !self.parting.0.is_empty() {
+                let entry = self.hurry(self.parting.first(), now_ms);
+                return self.meet(limit, entry);
+            }
             let oldest = self.silent.keys().copied().find(|at| self.may_stay(*at));
             let entry = self.make_way(oldest, now_ms).unwrap_or(Entry::Away);
             return self.meet(limit, entry);
@@ -206,8 +236,29 @@ impl Lobby {
         Some(Entry::Dismiss(place))
     }
 
-    /// No file can be opened: the longest silent goes, if anybody is silent.
+    /// Whose session has ended goes; where all of those have been told, the next waits until one has left.
+    fn hurry(&mut self, first: Option<u64>, now_ms: u64) -> Entry {
+        let Some(place) = first else {
+            let until_ms = now_ms + self.patience_ms;
+            return Entry::Wait { until_ms };
+        };
+        self.dismiss_parting(place);
+        Entry::Dismiss(place)
+    }
+
+    fn dismiss_parting(&mut self, place: u64) {
+        self.parting.dismiss(place);
+        if let Some(share) = self.origins.get(&place).and_then(|o| self.shares.get_mut(o)) {
+            share.parting.dismiss(place);
+        }
+    }
+
+    /// No file can be opened: somebody whose session has ended goes, or the longest silent, if there is any.
     pub fn dismiss_oldest(&mut self) -> Option<u64> {
+        if let Some(place) = self.parting.first() {
+            self.dismiss_parting(place);
+            return Some(place);
+        }
         let place = self.silent.keys().copied().find(|at| self.may_stay(*at))?;
         self.silent.get_mut(&place)?.dismissed = true;
         Some(place)
@@ -222,14 +273,42 @@ impl Lobby {
         stays
     }
 
+    /// The session of the connection at this place has ended, and the connection is listened to until its client hears
+    /// why, or somebody else needs the place. False: as many are as may shake hands; this one is closed now.
+    pub fn parts(&mut self, place: u64) -> bool {
+        let Some(origin) = self.origins.get(&place) else {
+            return false;
+        };
+        if self.parting.0.len() >= self.handshakes {
+            return false;
+        }
+        self.parting.0.insert(place, false);
+        if let Some(share) = self.shares.get_mut(origin) {
+            share.parting.0.insert(place, false);
+        }
+        true
+    }
+
+    /// Whether the session of the connection at this place has ended.
+    pub fn is_parting(&self, place: u64) -> bool {
+        self.parting.0.contains_key(&place)
+    }
+
+    /// How many such connections there are.
+    pub fn parting(&self) -> usize {
+        self.parting.0.len()
+    }
+
     /// The connection at this place is closed.
     pub fn left(&mut self, place: u64) {
         self.hush(place);
+        self.parting.0.remove(&place);
         let Some(origin) = self.origins.remove(&place) else {
             return;
         };
         if let Some(share) = self.shares.get_mut(&origin) {
             share.open -= 1;
+            share.parting.0.remove(&place);
             if share.open == 0 {
                 self.shares.remove(&origin);
             }
@@ -374,15 +453,54 @@ mod tests {
     }
 
     #[test]
+    fn whose_session_has_ended_makes_way_at_once_and_is_no_more_than_may_shake_hands() {
+        // Of an address that has all it may.
+        let mut one = lobby(100, 100, 2);
+        let places = [0, 0].map(|at| come(&mut one, "10.0.0.1", at));
+        assert!(places.iter().all(|place| one.admitted(*place)));
+        assert_eq!(one.enter(from("10.0.0.1"), 1), Entry::Away);
+        assert!(one.parts(places[1]));
+        assert_eq!(one.enter(from("10.0.0.1"), 1), Entry::Dismiss(places[1]));
+        let wait = Entry::Wait { until_ms: 2_001 };
+        assert_eq!(
+            one.enter(from("10.0.0.1"), 1),
+            wait,
+            "it is not turned away meanwhile"
+        );
+        assert_eq!(one.met().of(Limit::PerAddress), 2);
+        one.left(places[1]);
+        assert!(matches!(one.enter(from("10.0.0.1"), 1), Entry::Come { .. }));
+        // Of all that there are.
+        let mut all = lobby(3, 2, 100);
+        let places = [1, 2, 3, 4].map(|n| {
+            let place = come(&mut all, &format!("10.0.0.{n}"), 0);
+            assert!(all.admitted(place));
+            place
+        });
+        come(&mut all, "10.0.0.5", 0);
+        let device = from("10.0.1.1");
+        assert_eq!(all.enter(device, 1), Entry::Wait { until_ms: 2_000 });
+        assert!(all.parts(places[0]) && all.parts(places[2]));
+        assert!(!all.parts(places[3]), "no more than may shake hands");
+        assert_eq!(all.parting(), 2);
+        assert_eq!(all.enter(device, 1), Entry::Dismiss(places[0]));
+        assert_eq!(all.dismiss_oldest(), Some(places[2]), "before whoever is silent");
+        assert_eq!(all.enter(device, 1), Entry::Wait { until_ms: 2_001 });
+        all.left(places[0]);
+        assert!(matches!(all.enter(device, 1), Entry::Come { .. }));
+    }
+
+    #[test]
     fn what_has_left_leaves_nothing_behind() {
         let mut lobby = lobby(4, 4, 4);
         for n in 0..50 {
             let place = come(&mut lobby, "10.0.0.1", n);
             if n % 2 == 0 {
-                assert!(lobby.admitted(place));
+                assert!(lobby.admitted(place) && lobby.parts(place));
             }
             lobby.left(place);
         }
+        assert_eq!(lobby.parting(), 0);
         assert!(lobby.silent.is_empty() && lobby.origins.is_empty() && lobby.shares.is_empty());
         let silent = come(&mut lobby, "10.0.0.1", 60);
         assert_eq!(lobby.dismiss_oldest(), Some(silent));

@@ -19,10 +19,13 @@ use tokio::{
 };
 use tracing::{debug, info};
 
-use crate::{entrance::Guest, mailbox::Mailbox, shared::Shared, tls::TlsStream};
+use crate::{entrance::Guest, farewell::see_out, mailbox::Mailbox, shared::Shared, tls::TlsStream};
 
-/// How long the last words may take to reach the client.
+/// How long the last words may take to be written.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// For how many bytes whoever had a session is listened to, so that it hears why it has none: what it may send in half
+/// a second.
+const FAREWELL_BYTES: u64 = 4 * 1024 * 1024;
 /// Posts taken in one go.
 const POSTS: usize = 256;
 
@@ -226,7 +229,7 @@ impl<S: Way> Task<S> {
             mut stream,
             mut connection,
             shared,
-            guest,
+            mut guest,
             mailbox,
             mut out,
             lost,
@@ -249,14 +252,26 @@ impl<S: Way> Task<S> {
             stream.write_all(&last).await?;
             stream.shutdown().await
         };
-        if !lost {
-            let _ = tokio::time::timeout(LAST_WORDS, farewell).await;
-        }
-        drop(stream);
-        drop(guest);
+        let said = !lost && matches!(tokio::time::timeout(LAST_WORDS, farewell).await, Ok(Ok(())));
+        let was_in = guest.is_in();
+        // Nobody reads what it still sends; it is only kept from being reset before it has heard why.
+        let stays = said && !cause.is_the_clients() && guest.parts();
+        let listened = stays.then_some((stream, guest));
         shared.with_door(|door, now| door.gone(id, cause, now));
         metrics::counter!("muster_connections_ended_total", "cause" => cause.word()).increment(1);
-        tell_parting(&shared, &connection, cause);
+        tell_parting(&shared, &connection, cause, was_in);
+        drop((connection, mailbox));
+        if let Some((stream, mut guest)) = listened {
+            let bytes = if was_in {
+                FAREWELL_BYTES
+            } else {
+                super::FAREWELL_BYTES
+            };
+            tokio::select! {
+                () = guest.dismissed() => {}
+                () = see_out(stream, bytes) => {}
+            }
+        }
     }
 }
 
@@ -272,7 +287,7 @@ fn tell_arrival(connection: &Connection, caller: &Caller) {
 
 /// Whoever is refused or sent away leaves a line that says who it is and why; whoever comes again and again, one a
 /// minute.
-fn tell_parting(shared: &Shared, connection: &Connection, cause: Cause) {
+fn tell_parting(shared: &Shared, connection: &Connection, cause: Cause, was_in: bool) {
     let (id, address, cause_word) = (connection.id(), connection.address(), cause.word());
     let unknown = Parting::default();
     let Parting {
@@ -298,9 +313,10 @@ fn tell_parting(shared: &Shared, connection: &Connection, cause: Cause) {
         return;
     }
     match cause {
-        Cause::NotAuthorized | Cause::ProtocolError if connection.is_nobodys() => {
+        Cause::NotAuthorized | Cause::ProtocolError if connection.is_nobodys() && !was_in => {
             info!(id, who, cause = cause_word, why, address, "not let in");
         }
+        Cause::NotAuthorized if was_in => info!(id, who, serial, cause = cause_word, why, address, "let go"),
         Cause::NotAuthorized if batch.is_empty() => info!(id, who, serial, why, address, "not let in"),
         Cause::NotAuthorized => info!(id, who, batch, serial, why, address, "not let in"),
         _ => info!(id, who, serial, cause = cause_word, why, address, "let go"),

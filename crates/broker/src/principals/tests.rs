@@ -33,6 +33,7 @@ pub(super) struct House {
     pub(super) shared: Arc<Shared>,
     /// Its clock, milliseconds since 1970.
     pub(super) wall_ms: Arc<AtomicI64>,
+    pub(super) entrance: Arc<Entrance>,
     end: CancellationToken,
 }
 
@@ -86,6 +87,7 @@ pub(super) fn house(limits: Limits) -> House {
         plain,
         shared,
         wall_ms,
+        entrance,
         end,
     }
 }
@@ -226,6 +228,88 @@ async fn whoever_has_a_session_makes_way_for_nobody() {
     let mut pong = [0; 2];
     device.read_exact(&mut pong).await.unwrap();
     assert_eq!(pong, [0xD0, 0]);
+}
+
+/// MQTT 5, otherwise as `CONNECT`.
+const CONNECT_5: &[u8] = b"\x10\x23\x00\x04MQTT\x05\x82\x00\x3c\x00\x00\x06pump-7\x00\x0edevices/pump-7";
+const REPORT: &[u8] = b"muster/v1/devices/pump-7/up/registry/report";
+
+/// The device, which has sent as many reports as may wait and is read no further; what it has sent besides lies in its
+/// socket.
+async fn talks_on(house: &House) -> TcpStream {
+    let mut stream = TcpStream::connect(house.plain).await.unwrap();
+    stream.write_all(CONNECT_5).await.unwrap();
+    let length = [0x32, (2 + REPORT.len() + 3 + 2) as u8, 0, REPORT.len() as u8];
+    for id in 1..=Limits::default().receive_maximum {
+        let report = [&length[..], REPORT, &id.to_be_bytes(), b"\0{}"].concat();
+        stream.write_all(&report).await.unwrap();
+    }
+    let held = async {
+        let mut held = 0;
+        while held < usize::from(Limits::default().receive_maximum) {
+            held += asked(house);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, held).await.expect("it is read so far");
+    stream.write_all(&[0xC0, 0].repeat(10_000)).await.unwrap();
+    stream
+}
+
+/// How many reports have come since somebody asked.
+fn asked(house: &House) -> usize {
+    let take = |door: &mut Door, _| door.take_frames(ServiceName::Registry, 999, usize::MAX).1;
+    let frames = house.shared.with_door(take);
+    frames
+        .iter()
+        .filter(|frame| frame.topic.as_bytes() == REPORT)
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_sent_away_in_the_midst_of_its_words_hears_why_and_is_not_reset() {
+    let house = house(Limits::default());
+    let mut stream = talks_on(&house).await;
+    house.shared.with_door(|door, _| door.close());
+    let mut heard = Vec::new();
+    let ended = timeout(SOON, stream.read_to_end(&mut heard)).await.unwrap();
+    assert!(ended.is_ok(), "{ended:?}");
+    let goodbye = heard.windows(3).any(|bytes| bytes[0] == 0xE0 && bytes[2] == 0x8B);
+    assert!(goodbye, "{heard:02x?}");
+    let gone = async {
+        while house.shared.status().sessions > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(SOON, gone).await.expect("its session is over");
+    // What it says from now on is for nobody, and it may not say it for long.
+    let cut = async { while stream.write_all(&[0; 64 * 1024]).await.is_ok() {} };
+    timeout(SOON, cut).await.expect("it is closed");
+    assert_eq!(asked(&house), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_still_being_told_why_makes_way_at_once() {
+    let house = house(Limits {
+        connections: 1,
+        handshakes: 1,
+        takeovers_per_minute: 1_000,
+        ..Limits::default()
+    });
+    // Each takes the session of the one before, which does not hang up. There is room for two.
+    let mut crowd = Vec::new();
+    let all = async {
+        for _ in 0..50 {
+            crowd.push(is_let_in(house.plain).await);
+            // The former one is being told why by now.
+            while house.shared.status().sessions > 1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    };
+    timeout(SOON, all).await.expect("each gets in");
+    let shrunk = timeout(SOON, async { while still_open(&mut crowd).await > 1 {} }).await;
+    shrunk.expect("the former ones are closed");
 }
 
 /// CPU time of this process, in clock ticks.
