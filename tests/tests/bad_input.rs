@@ -2,6 +2,8 @@
 //! server lives on.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+// Shared with tests that use all of it.
+#[allow(dead_code)]
 #[path = "../strangers/wire.rs"]
 mod wire;
 
@@ -332,6 +334,43 @@ async fn what_no_service_sees_is_refused_by_the_acknowledgement() {
         assert_eq!(reason.code, code, "{topic}: {reason:?}");
         assert!(reason.text.contains(expected), "{topic}: {reason:?}");
     }
+    scene.is_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_larger_than_the_server_takes_is_refused_before_it_is_sent() {
+    let scene = Scene::new().await;
+    let connections = scene.admin.client.connections();
+    let before = *connections.borrow();
+    let huge = v1::PutType {
+        type_id: "pump".into(),
+        schema: "x".repeat(300_000),
+        ..v1::PutType::default()
+    };
+    let refused = scene
+        .admin
+        .refused(ServiceName::Registry, "put-type", &huge)
+        .await;
+    assert_eq!(refused.code, contract::Code::TooLarge, "{refused:?}");
+    for words in [
+        "266240",
+        "packet of 300",
+        "limits.packet_bytes",
+        "it was not sent",
+    ] {
+        assert!(refused.message.contains(words), "{refused:?}");
+    }
+    // What fits into a packet and is too large for its verb is answered by the server.
+    let large = v1::PutType {
+        schema: "x".repeat(200_000),
+        ..huge
+    };
+    let refused = scene
+        .admin
+        .refused(ServiceName::Registry, "put-type", &large)
+        .await;
+    assert!(!refused.message.contains("it was not sent"), "{refused:?}");
+    assert_eq!(*connections.borrow(), before, "the connection is the same");
     scene.is_well().await;
 }
 

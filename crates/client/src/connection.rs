@@ -3,14 +3,14 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
 
 use bytes::Bytes;
 use contract::{
-    Refusal, Root,
+    Code, Refusal, Root,
     filter::Filter,
     id::{Principal, ServiceName},
     verb::DATA,
@@ -31,6 +31,9 @@ use crate::{
 
 /// Pause before a full queue is tried again.
 const FULL: Duration = Duration::from_millis(10);
+/// Bytes of a PUBLISH at QoS 1 beside topic, name, content type and payload, at most: its header, their lengths, a packet
+/// id (MQTT 5, section 3.3).
+const AROUND_BYTES: usize = 5 + 2 + 2 + 4 + 3 + 3;
 /// How long a client that leaves tries to say so.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -57,6 +60,8 @@ pub struct Client {
     pub(crate) network: Arc<dyn Network>,
     pub(crate) pending: Arc<Mutex<Pending>>,
     pub(crate) subscriptions: Arc<Mutex<Subscriptions>>,
+    /// The largest packet that the server takes.
+    pub(crate) packet_bytes: Arc<AtomicU32>,
     connections: watch::Receiver<u64>,
     trouble: watch::Receiver<Option<Trouble>>,
     leaving: Arc<AtomicBool>,
@@ -117,6 +122,7 @@ impl Client {
             network,
             pending: Arc::default(),
             subscriptions: Arc::new(Mutex::new(Subscriptions::with(own_down))),
+            packet_bytes: Arc::new(AtomicU32::new(u32::MAX)),
             connections: connections.clone(),
             trouble: trouble.clone(),
             leaving: Arc::default(),
@@ -292,10 +298,26 @@ impl Client {
     }
 
     pub(crate) async fn publish(&self, name: Bytes, topic: String, payload: Bytes) -> Result<(), AskError> {
+        self.demand_room(&name, &topic, &payload)?;
         while !self.try_publish(&name, &topic, &payload)? {
             tokio::time::sleep(FULL).await;
         }
         Ok(())
+    }
+
+    /// A packet larger than the server takes would end the connection, and each one after it on which it is sent again.
+    fn demand_room(&self, name: &Bytes, topic: &str, payload: &Bytes) -> Result<(), Refusal> {
+        let content_type = Encoding::of(payload).content_type();
+        let bytes = AROUND_BYTES + topic.len() + name.len() + content_type.len() + payload.len();
+        let most = self.packet_bytes.load(Ordering::Relaxed);
+        if u32::try_from(bytes).is_ok_and(|bytes| bytes <= most) {
+            return Ok(());
+        }
+        let text = format!(
+            "this request would be a packet of {bytes} bytes, and the server takes {most} at most (limits.packet_bytes); \
+             it was not sent: ask for less at a time"
+        );
+        Err(Refusal::new(Code::TooLarge, text))
     }
 
     /// Queues a publish, or not if the queue is full. Name and packet go into their queues under one lock,
@@ -379,6 +401,7 @@ mod tests {
             network: Arc::new(Internet),
             pending: Arc::default(),
             subscriptions: Arc::new(Mutex::new(Subscriptions::with(own_down))),
+            packet_bytes: Arc::new(AtomicU32::new(u32::MAX)),
             connections,
             trouble,
             leaving: Arc::default(),

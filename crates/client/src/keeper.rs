@@ -1,6 +1,6 @@
 //! Polls the connection, and makes it again.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
 use contract::{Code, Leaf, Refusal, Topic, v1::Rejection, wire};
@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     backoff::Backoff,
     connection::{Client, Delivery, Trouble},
-    error::Cause,
+    error::{AskError, Cause},
     line::{Ear, Met, chance},
 };
 
@@ -96,7 +96,9 @@ impl Keeper {
         match met {
             Met::Published(packet) => self.client.pending.lock().published(packet),
             Met::Subscribed(packet) => self.client.subscriptions.lock().subscribed(packet),
-            Met::Connected => {
+            Met::Connected { packet_bytes } => {
+                let most = packet_bytes.unwrap_or(u32::MAX);
+                self.client.packet_bytes.store(most, Ordering::Relaxed);
                 self.fresh = true;
                 self.subscribe_again();
             }
@@ -149,7 +151,13 @@ impl Keeper {
         let again = self.client.pending.lock().again();
         for (name, topic, payload) in again {
             let client = self.client.clone();
-            tokio::spawn(async move { client.publish(name, topic, payload).await });
+            tokio::spawn(async move {
+                let refused = client.publish(name.clone(), topic, payload).await;
+                // This server takes less than the one before.
+                if let Err(AskError::Refused(refusal)) = refused {
+                    client.pending.lock().answer(&name, Err(refusal));
+                }
+            });
         }
     }
 

@@ -70,7 +70,10 @@ pub trait Ear: Send {
 #[derive(Debug)]
 pub enum Met {
     /// It is connected.
-    Connected,
+    Connected {
+        /// The largest packet that the server takes, where it says so.
+        packet_bytes: Option<u32>,
+    },
     /// A publish is on its way under this packet id; they leave in the order in which they were queued.
     Published(u16),
     /// A subscription is on its way under this packet id.

@@ -101,7 +101,9 @@ fn met(polled: Result<Event, ConnectionError>) -> Met {
 
 fn met_packet(packet: Packet) -> Met {
     match packet {
-        Packet::ConnAck(_) => Met::Connected,
+        Packet::ConnAck(ack) => Met::Connected {
+            packet_bytes: ack.properties.and_then(|told| told.max_packet_size),
+        },
         Packet::SubAck(ack) => Met::Granted {
             packet: ack.pkid,
             reason: refusal(&ack),

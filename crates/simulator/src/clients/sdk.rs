@@ -462,7 +462,7 @@ impl Client for Port {
         let device = self.device.borrow();
         let lines = &device.land.lines;
         match got {
-            Got::Connected => lines.meet(line, Met::Connected),
+            Got::Connected => lines.meet(line, Met::Connected { packet_bytes: None }),
             Got::Granted { id, reason } => lines.meet(
                 line,
                 Met::Granted {
