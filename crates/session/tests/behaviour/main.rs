@@ -13,6 +13,7 @@ mod factories;
 mod judging;
 mod kept;
 mod kicks;
+mod limits;
 mod logins;
 mod mutations;
 mod pace;

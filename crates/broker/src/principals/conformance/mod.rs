@@ -11,6 +11,7 @@ macro_rules! clause {
 mod connect;
 mod deliveries;
 mod five;
+mod limits;
 #[path = "../../../../session/tests/behaviour/packets.rs"]
 #[allow(dead_code)]
 mod packets;
