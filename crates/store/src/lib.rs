@@ -27,6 +27,7 @@ pub mod conformance;
 
 mod applier;
 mod ballast;
+mod census;
 mod checkpoint;
 mod committed;
 pub mod copy;

@@ -6,6 +6,7 @@ use std::path::Path;
 use service::planted::{self, Mistake};
 use service::store::StoreError;
 
+use crate::census;
 use crate::checkpoint::{self, Checkpoint};
 use crate::committed::Committed;
 use crate::fault::Fault;
@@ -14,7 +15,7 @@ use crate::layers::{Layer, Layers};
 use crate::opening::StartCheck;
 use crate::pair::Pair;
 use crate::redo::{self, FILES, Medium, Opened, Recorded, Redo};
-use crate::tally::{self, Tally};
+use crate::tally::Tally;
 use crate::tree::Tree;
 use crate::turn::Turn;
 
@@ -140,7 +141,7 @@ fn check_rows<T: Tree, M: Medium>(
         Some((rest, layer)) => (rest, Some(layer)),
         None => (checkpoint.tally, None),
     };
-    let found = tally::of(tree, |key| changed.is_none_or(|layer| !layer.writes(key)))?;
+    let found = census::of(tree, |key| changed.is_none_or(|layer| !layer.writes(key)))?;
     if found == expected || planted::is(Mistake::RowsUncounted) {
         return Ok(());
     }

@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::layers::{Layer, Layers};
 use crate::redo::{Recorded, Write};
 use crate::tree::{SledTree, Stored, Tree};
-use crate::{meta, range, tally};
+use crate::{census, meta, range};
 
 /// How many records a walk reads between two commits' turns.
 const STRETCH: usize = 256;
@@ -205,7 +205,7 @@ impl<T: Tree> Rows<T> {
     /// Checks that what sled has is all that it was given. Only while nothing is on its way there.
     pub(crate) fn check_tally(&self) -> Result<(), StoreError> {
         let tree = self.live()?;
-        let found = tally::of(tree, |_| true).and_then(|found| Ok((found, Checkpoint::read(tree)?.tally)));
+        let found = census::of(tree, |_| true).and_then(|found| Ok((found, Checkpoint::read(tree)?.tally)));
         match found.map_err(|fault| self.unread(b"", fault))? {
             (found, expected) if found == expected => Ok(()),
             _ => Err(Checkpoint::uncounted(checkpoint::DATABASE)),

@@ -3,8 +3,6 @@
 //! sled reads its own log at each start, and skips what it cannot read there: a flipped bit takes rows
 //! away, or brings older ones back, without a word.
 
-use crate::fault::Fault;
-use crate::tree::Tree;
 use crate::{envelope, meta};
 
 /// The bytes of a tally.
@@ -37,6 +35,13 @@ impl Tally {
         }
     }
 
+    /// Counts all rows of another one in.
+    pub(crate) fn join(&mut self, other: Tally) {
+        self.rows = self.rows.wrapping_add(other.rows);
+        self.bytes = self.bytes.wrapping_add(other.bytes);
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
+
     /// How many rows there are.
     pub(crate) fn rows(self) -> u64 {
         self.rows
@@ -67,18 +72,6 @@ impl Tally {
             sum: number(16),
         }
     }
-}
-
-/// What the rows in `tree` come to whose key `counts`.
-pub(crate) fn of(tree: &impl Tree, counts: impl Fn(&[u8]) -> bool) -> Result<Tally, Fault> {
-    let mut found = Tally::default();
-    for row in tree.range(b"") {
-        let (key, record) = row?;
-        if counts(key.as_ref()) {
-            found.add(key.as_ref(), record.as_ref());
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -193,7 +193,7 @@ fn read_all(folder: Folder, reader: &mut Reader) -> Config {
         // A missing record is worth more than the seconds that a start takes longer.
         check: reader.parsed("store.check", "rows", |text| text.parse()),
         // Above what a year of an ordinary fleet comes to: `muster-bench space`.
-        compact_above: reader.value("store.compact_above", 4),
+        compact_above: reader.value("store.compact_above", 8),
         passphrase_file: reader.optional_path("pki.passphrase_file"),
         device_lifetime: reader.duration("pki.device_lifetime", "90d"),
         lifetimes: LIFETIMES

@@ -112,10 +112,14 @@ pub async fn start(config: &Config, parts: &Parts) -> Result<Running> {
         (None, bus)
     };
     let (mut hosts, mut copies) = (Vec::new(), Vec::new());
-    for name in &parts.services {
-        let (host, desk) = services::start(*name, config, &bus, clock.clone(), hosts_end.clone())
+    let begin = |name: &ServiceName| (*name, services::Opening::begin(config, *name));
+    let openings: Vec<_> = parts.services.iter().map(begin).collect();
+    for opening in openings {
+        let name = opening.0;
+        let (host, desk) = services::start(opening, config, &bus, clock.clone(), hosts_end.clone())
+            .await
             .with_context(|| format!("the {name} service does not start"))?;
-        hosts.push((*name, host));
+        hosts.push((name, host));
         copies.push(desk);
     }
     // Now that the services' folders are ours: a second server must not point others to itself.

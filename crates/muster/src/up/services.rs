@@ -15,6 +15,7 @@ use service::{
     store::{Blobs, Store, StoreError},
 };
 use store::{Files, OpenOptions, copy::Tapped};
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -35,20 +36,44 @@ const GROUP: usize = 2_048;
 /// Threads for queries, each service.
 const READERS: usize = 2;
 
+/// A service's database on its way: each is opened on a thread of its own, for that of a large fleet takes long.
+pub(super) struct Opening {
+    store: JoinHandle<Result<Arc<dyn Store>, StoreError>>,
+    shelf: Shelf,
+}
+
+impl Opening {
+    /// Begins to open it.
+    pub(super) fn begin(config: &Config, name: ServiceName) -> Opening {
+        let shelf = Shelf::default();
+        let open = opener_onto(config, name, shelf.clone());
+        let store = tokio::task::spawn_blocking(open);
+        Opening { store, shelf }
+    }
+
+    async fn end(self) -> (Result<Arc<dyn Store>, StoreError>, Shelf) {
+        let died = |error: JoinError| Err(StoreError::Engine(format!("opening it ended: {error}")));
+        (self.store.await.unwrap_or_else(died), self.shelf)
+    }
+}
+
 /// Starts one service.
-pub(super) fn start(
-    name: ServiceName,
+pub(super) async fn start(
+    (name, opening): (ServiceName, Opening),
     config: &Config,
     bus: &BusFile,
     clock: Arc<dyn Clock>,
     end: CancellationToken,
 ) -> Result<(Host, Desk)> {
+    let (first, shelf) = opening.end().await;
     let place = Place {
         name,
         config,
         bus,
         clock,
         end,
+        first,
+        shelf,
     };
     match name {
         ServiceName::Registry => {
@@ -149,6 +174,8 @@ struct Place<'a> {
     bus: &'a BusFile,
     clock: Arc<dyn Clock>,
     end: CancellationToken,
+    first: Result<Arc<dyn Store>, StoreError>,
+    shelf: Shelf,
 }
 
 impl Place<'_> {
@@ -186,14 +213,13 @@ impl Place<'_> {
             events_keep: self.config.events_keep,
             events_most: self.config.events_most,
         };
-        let shelf = Shelf::default();
         let (clock, end) = (self.clock.clone(), self.end.clone());
+        let shelf = self.shelf;
         let open = opener_onto(self.config, self.name, shelf.clone());
-        let first = open();
-        if let Ok(store) = &first {
+        if let Ok(store) = &self.first {
             fits(&**store)?;
         }
-        let open = opened_before(first, open);
+        let open = opened_before(self.first, open);
         let host = host::start(service, host_config, open, blobs, executor, self.end)?;
         if S::NAME == ServiceName::Provisioning {
             survey::watch(shelf.clone(), clock, end);
