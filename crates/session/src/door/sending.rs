@@ -32,7 +32,8 @@ enum To {
 type Members = Vec<(u64, To, Options)>;
 
 impl Door {
-    /// Puts a message before a principal's sessions that want it. A claim's belongs to one connection.
+    /// Puts a message before a principal's sessions that want it. A claim's belongs to one connection; a replay to the
+    /// session that asked, if that one listens.
     pub(super) fn deliver(&mut self, from: ServiceName, who: &Principal, frame: &Frame, now: Now) {
         let retained = frame.purpose() == Purpose::Message && self.retain(who, frame);
         if retained && frame.payload.is_empty() {
@@ -83,6 +84,13 @@ impl Door {
             {
                 wanting.push((To::Kept(*id), session.v5, wanted));
             }
+        }
+        let asked = |(to, ..): &(To, bool, Wanted)| match to {
+            To::Connection(id) | To::Kept(id) => *id == frame.connection,
+        };
+        // Each session keeps a place of its own in the events: another's pages and marker would only mislead it.
+        if is_of_replay(&frame.topic) && wanting.iter().any(asked) {
+            wanting.retain(asked);
         }
         wanting
     }
@@ -252,6 +260,11 @@ fn choose(members: Members) -> Option<(To, Options)> {
         .into_iter()
         .min_by_key(|(served, to, _)| (is_kept(*to), *served, *to));
     chosen.map(|(_, to, options)| (to, options))
+}
+
+/// Whether this is an event of a replay, or how it ended: the verb stands before the last level.
+fn is_of_replay(topic: &str) -> bool {
+    topic.rsplit('/').nth(1) == Some("replay")
 }
 
 /// MQTT 3.1.1 has no response topic.

@@ -3,10 +3,13 @@
 use contract::{
     Kind,
     id::ServiceName,
-    v1::{DeviceFact, Grant, PrincipalFact, Role, Stage},
+    v1::{DeviceFact, Grant, PrincipalFact, ReplayMarker, Role, Stage},
 };
 
-use crate::{packets, world::World};
+use crate::{
+    packets,
+    world::{World, up},
+};
 
 #[test]
 fn an_event_reaches_those_who_are_granted_it_as_a_cloud_event() {
@@ -158,4 +161,51 @@ fn a_claims_reply_reaches_only_the_connection_that_asked() {
     );
     assert_eq!(world.got(second).len(), 2);
     assert!(world.got(first).is_empty());
+}
+
+/// An integrator's session that listens to its `down/`.
+fn listener(world: &mut World, client_id: &str) -> u64 {
+    let number = world.dial(Kind::Integrator, "erp", "0e");
+    world.open(number, true, client_id);
+    number
+}
+
+/// A session asks for a page, and the registry sends one event and the marker.
+fn replay(world: &mut World, from: u64) {
+    let topic = up("integrators/erp", "registry/replay");
+    world.send(from, &packets::publish(true, 1, 1, &topic, b"{}"));
+    let request = world.requests(ServiceName::Registry).remove(0);
+    world.stream(ServiceName::Registry, &request, "replay/event");
+    world.reply(ServiceName::Registry, &request, &ReplayMarker::default());
+}
+
+fn topics(world: &mut World, of: u64) -> Vec<String> {
+    let messages = world.got(of).into_iter().filter(|got| got.kind & 0xF0 == 0x30);
+    messages
+        .map(|got| {
+            got.message(true)
+                .0
+                .rsplit_once("down/registry/")
+                .unwrap()
+                .1
+                .to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn a_replay_is_for_the_session_that_asked() {
+    let mut world = World::new();
+    let (one, other) = (listener(&mut world, "erp:1"), listener(&mut world, "erp:2"));
+    world.got(one);
+    replay(&mut world, other);
+    assert_eq!(topics(&mut world, other), ["replay/event", "replay/accepted"]);
+    assert!(topics(&mut world, one).is_empty());
+    // Whoever asks and does not listen has others of theirs listen.
+    let asks = world.dial(Kind::Integrator, "erp", "0e");
+    world.send(asks, &packets::connect(true, "erp:3", 60));
+    replay(&mut world, asks);
+    for listens in [one, other] {
+        assert_eq!(topics(&mut world, listens), ["replay/event", "replay/accepted"]);
+    }
 }

@@ -492,6 +492,21 @@ impl World {
         self.hand_out();
     }
 
+    /// One message of those that a service answers a request with.
+    pub(crate) fn stream(&mut self, from: ServiceName, request: &Frame, name: &str) {
+        let Some(contract::Topic::Up { who, .. }) = self.root().parse_topic(&request.topic) else {
+            panic!()
+        };
+        let mut frame = Frame {
+            topic: self.root().down(&who, from, name, Leaf::Push),
+            connection: request.connection,
+            ..Frame::default()
+        };
+        frame.set_purpose(Purpose::Message);
+        self.door.on_frame(from, frame, self.now);
+        self.hand_out();
+    }
+
     pub(crate) fn tell_event(&mut self, from: ServiceName, subject: &str, name: &str) {
         self.tell_event_with(from, subject, name, "{}");
     }
