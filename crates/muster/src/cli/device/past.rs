@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, ensure};
 use client::{Client, Inbox};
 use contract::{
+    document::{self, Document},
     id::ServiceName,
-    v1::{Device, DeviceShown, ShowDevice},
+    v1::{ConfigShown, Device, DeviceShown, ShowConfig, ShowDevice, Stage},
 };
 use host::clock::wall_ms;
 use serde_json::{Map, Value, json};
@@ -16,7 +17,7 @@ use super::super::{
     Global,
     cert::day_ms,
     global, print,
-    replay::{Told, page},
+    replay::{self, Told, page},
     words::{self, say},
 };
 use crate::exit::{Exit, Failure};
@@ -37,6 +38,24 @@ struct Log {
     /// What the device was when it was registered, where that is in it.
     registered: Option<BTreeMap<String, String>>,
     changes: Vec<Change>,
+    /// What it was set to, one change after the other.
+    settings: Vec<Setting>,
+    /// Which groups it joined and left since the time that is asked about.
+    turns: Vec<Turn>,
+}
+
+/// A change of what the device was to be set to.
+struct Setting {
+    at_ms: i64,
+    version: u64,
+    patch: Document,
+}
+
+/// A device joined a group, or left it.
+#[derive(Debug, PartialEq)]
+enum Turn {
+    Joined(String),
+    Left(String),
 }
 
 /// Fields by name; `None` is what nobody can tell any more.
@@ -58,13 +77,13 @@ pub(super) fn ago(text: &str) -> Result<i64, String> {
 }
 
 pub(super) fn show(global: &Global, id: &str, at_ms: i64) -> Result<()> {
-    let (device, log) = global.block_on(async {
+    let (now, log) = global.block_on(async {
         let (client, mut inbox) = global.connect().await?;
-        let found = read(&client, &mut inbox, id).await;
+        let found = read(&client, &mut inbox, id, at_ms).await;
         client.disconnect().await;
         found
     })?;
-    let past = past(&device, &log, at_ms)?;
+    let past = past(&now, &log, at_ms)?;
     let when = contract::event::rfc3339(at_ms);
     if global.json {
         let unknown = past.iter().filter(|(_, value)| value.is_none());
@@ -84,14 +103,32 @@ pub(super) fn show(global: &Global, id: &str, at_ms: i64) -> Result<()> {
     print::fields(&fields)
 }
 
-async fn read(client: &Client, inbox: &mut Inbox, id: &str) -> Result<(Device, Log)> {
+/// A device as it is, and what it is to be set to.
+struct Present {
+    device: Device,
+    settings: String,
+}
+
+async fn present(client: &Client, id: &str) -> Result<Present> {
     let ask = ShowDevice {
         device_id: id.to_owned(),
         ..ShowDevice::default()
     };
-    // The record first: what comes in between is told by an event that is undone.
     let shown: DeviceShown = global::ask(client, ServiceName::Registry, "show", &ask).await?;
-    let device = shown.device.unwrap_or_default();
+    let ask = ShowConfig {
+        device_id: id.to_owned(),
+        ..ShowConfig::default()
+    };
+    let set: ConfigShown = global::ask(client, ServiceName::Registry, "config-show", &ask).await?;
+    Ok(Present {
+        device: shown.device.unwrap_or_default(),
+        settings: set.config.unwrap_or_default().desired,
+    })
+}
+
+async fn read(client: &Client, inbox: &mut Inbox, id: &str, at_ms: i64) -> Result<(Present, Log)> {
+    // What comes in between is told by an event that is undone.
+    let now = present(client, id).await?;
     let (mut log, mut after, mut epoch) = (Log::default(), 0, String::new());
     loop {
         let (marker, told) = page(
@@ -112,8 +149,26 @@ async fn read(client: &Client, inbox: &mut Inbox, id: &str) -> Result<(Device, L
         told.iter().for_each(|event| log.take(event));
         (after, epoch) = (marker.last, marker.epoch);
         if marker.complete {
-            return Ok((device, log));
+            break;
         }
+    }
+    // Members are told of by the groups' own events; those before are not looked at.
+    let groups = (ServiceName::Registry, "groups/+/changed");
+    let told = replay::since(client, inbox, groups, at_ms + 1).await?;
+    log.turns = told.iter().filter_map(|event| turn(event, id)).collect();
+    Ok((now, log))
+}
+
+fn turn(event: &Told, id: &str) -> Option<Turn> {
+    let group = event.data.get("group_id")?.as_str()?.to_owned();
+    let names = |which: &str| {
+        let ids = event.data.get(which).and_then(Value::as_array);
+        ids.is_some_and(|ids| ids.iter().any(|one| one == id))
+    };
+    if names("joined") {
+        Some(Turn::Joined(group))
+    } else {
+        names("left").then_some(Turn::Left(group))
     }
 }
 
@@ -135,6 +190,7 @@ impl Log {
             "moved" => self.between(at_ms, "stage", &event.data),
             "restricted" => self.between(at_ms, "restriction", &event.data),
             "reported" => self.reported(at_ms, &event.data),
+            "configured" => self.configured(at_ms, &event.data),
             _ => {
                 let changed = event.data.get("changed").and_then(Value::as_object);
                 for (field, change) in changed.into_iter().flatten() {
@@ -153,6 +209,19 @@ impl Log {
             from: change.get("from").map(text),
             to: change.get("to").map(text).unwrap_or_default(),
         });
+    }
+
+    fn configured(&mut self, at_ms: i64, data: &Map<String, Value>) {
+        let version = data.get("version").and_then(Value::as_str);
+        let version = version.and_then(|version| version.parse().ok());
+        let patch = data.get("patch").and_then(Value::as_object).cloned();
+        if let Some((version, patch)) = version.zip(patch) {
+            self.settings.push(Setting {
+                at_ms,
+                version,
+                patch,
+            });
+        }
     }
 
     fn reported(&mut self, at_ms: i64, data: &Map<String, Value>) {
@@ -218,7 +287,8 @@ fn flat(device: &Device) -> BTreeMap<String, String> {
     fields
 }
 
-fn past(device: &Device, log: &Log, at_ms: i64) -> Result<Past, Failure> {
+fn past(now: &Present, log: &Log, at_ms: i64) -> Result<Past, Failure> {
+    let device = &now.device;
     let refuse = |message: String| Err(Failure::new(Exit::NotFound, message));
     let id = &device.device_id;
     if at_ms < device.registered_at_ms {
@@ -236,9 +306,64 @@ fn past(device: &Device, log: &Log, at_ms: i64) -> Result<Past, Failure> {
     let names: BTreeSet<_> = present.keys().chain(told).collect();
     let untold = ["groups", "retire_deadline_ms"];
     let names = names.into_iter().filter(|name| !untold.contains(&name.as_str()));
-    Ok(names
+    let mut past: Past = names
         .map(|name| (name.clone(), was(name, &present, log, at_ms)))
-        .collect())
+        .collect();
+    let is_gone = past
+        .get("stage")
+        .is_some_and(|stage| stage.as_deref() == Some("retired"));
+    let settings = match is_gone {
+        // Its configuration ends with it.
+        true => Some(String::new()),
+        false => settings(now, log, at_ms),
+    };
+    past.insert("settings".into(), settings);
+    past.insert("groups".into(), Some(groups(device, log)));
+    Ok(past)
+}
+
+/// The groups that it was in: what it joined and left since is undone, the last first.
+fn groups(device: &Device, log: &Log) -> String {
+    let mut groups: BTreeSet<&str> = device.groups.iter().map(String::as_str).collect();
+    for turn in log.turns.iter().rev() {
+        match turn {
+            Turn::Joined(group) => drop(groups.remove(group.as_str())),
+            Turn::Left(group) => drop(groups.insert(group)),
+        }
+    }
+    groups.into_iter().collect::<Vec<_>>().join(" ")
+}
+
+/// What it was to be set to: the present where nothing changed since, else all changes until then, if each is kept.
+fn settings(now: &Present, log: &Log, at_ms: i64) -> Option<String> {
+    if log.settings.iter().all(|change| change.at_ms <= at_ms) && !is_retired(&now.device) {
+        return Some(shown(&document::from_text(&now.settings)));
+    }
+    let first = log.settings.iter().map(|change| change.version).min();
+    if first.is_some_and(|version| version > 1) {
+        return None;
+    }
+    let (mut whole, mut last) = (Document::new(), 0);
+    for change in log.settings.iter().filter(|change| change.at_ms <= at_ms) {
+        // A device that was readmitted begins anew.
+        if change.version < last {
+            whole.clear();
+        }
+        last = change.version;
+        document::merge(&mut whole, &change.patch);
+    }
+    Some(shown(&whole))
+}
+
+fn is_retired(device: &Device) -> bool {
+    device.stage() == Stage::Retired
+}
+
+fn shown(settings: &Document) -> String {
+    match settings.is_empty() {
+        true => String::new(),
+        false => document::to_text(settings),
+    }
 }
 
 /// What undoes the first change since; else what the last one before has left.
@@ -265,7 +390,7 @@ fn was(name: &str, present: &BTreeMap<String, String>, log: &Log, at_ms: i64) ->
 
 #[cfg(test)]
 mod tests {
-    use contract::v1::{Restriction, Stage};
+    use contract::v1::Restriction;
 
     use super::*;
 
@@ -280,6 +405,13 @@ mod tests {
 
     fn ms(second: i64) -> i64 {
         day_ms("2026-01-01").unwrap() + second * 1_000
+    }
+
+    fn now() -> Present {
+        Present {
+            device: device(),
+            settings: String::new(),
+        }
     }
 
     fn device() -> Device {
@@ -363,10 +495,10 @@ mod tests {
             (8, ["active", "south", "2.0", "none"]),
             (59, ["maintenance", "south", "2.0", "none"]),
         ] {
-            let past = past(&device(), &log, ms(second)).unwrap();
+            let past = past(&now(), &log, ms(second)).unwrap();
             assert_eq!(four(&past), expected.map(Some), "{second}");
         }
-        let past = past(&device(), &log, ms(4)).unwrap();
+        let past = past(&now(), &log, ms(4)).unwrap();
         assert_eq!(past["attributes.rack"].as_deref(), Some("7"));
     }
 
@@ -374,7 +506,7 @@ mod tests {
     fn what_is_older_than_the_kept_log_is_said_and_not_guessed() {
         let mut cut = log(&events()[3..]);
         cut.begins_ms = ms(4);
-        let past_at = |second| past(&device(), &cut, ms(second));
+        let past_at = |second| past(&now(), &cut, ms(second));
         let refused = past_at(3).unwrap_err().to_string();
         assert!(
             refused.contains("the log begins at 2026-01-01 00:00:04Z"),
@@ -389,9 +521,83 @@ mod tests {
 
     #[test]
     fn before_it_was_registered_there_was_nothing() {
-        let refused = past(&device(), &log(&events()), ms(0)).unwrap_err();
+        let refused = past(&now(), &log(&events()), ms(0)).unwrap_err();
         assert_eq!(refused.exit, Exit::NotFound);
         assert!(refused.to_string().contains("was not known then"));
+    }
+
+    #[test]
+    fn its_settings_and_groups_are_those_of_the_moment() {
+        let set = |second, version: u32, patch: Value| {
+            let version = version.to_string();
+            event(
+                second,
+                "configured",
+                json!({ "version": version, "patch": patch }),
+            )
+        };
+        let all = [
+            set(2, 1, json!({ "rate": 1, "net": { "mtu": 9 } })),
+            set(4, 2, json!({ "net": null })),
+            set(6, 3, json!({ "rate": 2 })),
+        ];
+        let present = Present {
+            settings: r#"{"rate":2}"#.into(),
+            ..now()
+        };
+        let at = |log: &Log, second| past(&present, log, ms(second)).unwrap()["settings"].clone();
+        let whole = log(&all);
+        for (second, expected) in [
+            (1, ""),
+            (2, r#"{"net":{"mtu":9},"rate":1}"#),
+            (5, r#"{"rate":1}"#),
+            (6, r#"{"rate":2}"#),
+        ] {
+            assert_eq!(at(&whole, second).as_deref(), Some(expected), "{second}");
+        }
+        // The first change is not kept any more.
+        let cut = log(&all[1..]);
+        assert_eq!(
+            (at(&cut, 5), at(&cut, 6).as_deref()),
+            (None, Some(r#"{"rate":2}"#))
+        );
+        // What a retired device was set to is told by its events alone.
+        let mut gone = now();
+        gone.device.set_stage(Stage::Retired);
+        let mut retired = log(&all);
+        retired.take(&event(
+            8,
+            "moved",
+            json!({ "from": "STAGE_ACTIVE", "to": "STAGE_RETIRED" }),
+        ));
+        let at = |second| past(&gone, &retired, ms(second)).unwrap()["settings"].clone();
+        assert_eq!(
+            (at(7).as_deref(), at(9).as_deref()),
+            (Some(r#"{"rate":2}"#), Some(""))
+        );
+
+        let members = |id: &str, joined: &[&str], left: &[&str]| {
+            event(
+                9,
+                "changed",
+                json!({ "group_id": id, "joined": joined, "left": left }),
+            )
+        };
+        let told = [
+            members("a", &["pump-7"], &[]),
+            members("b", &["pump-8"], &["pump-9", "pump-7"]),
+            members("c", &["pump-8"], &[]),
+            members("a", &[], &["pump-7"]),
+        ];
+        let mut present = now();
+        present.device.groups = vec!["c".into()];
+        let turns = told.iter().filter_map(|event| turn(event, "pump-7")).collect();
+        let log = Log {
+            turns,
+            ..Log::default()
+        };
+        let past = past(&present, &log, ms(1)).unwrap();
+        assert_eq!(past["groups"].as_deref(), Some("b c"));
     }
 
     #[test]
