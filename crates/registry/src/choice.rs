@@ -3,7 +3,7 @@
 use contract::{
     Refusal,
     v1::{
-        CheckKind, CommandState, ConfigMode, ConfigScope, Connectivity, Criticality, JobState,
+        CheckKind, CommandState, ConfigMode, ConfigScope, Connectivity, Criticality, Drift, JobState,
         MaintenanceKind, Restriction, Role, Severity, Stage, TransferState,
     },
 };
@@ -43,6 +43,7 @@ choices! {
     Severity: Low Medium High Critical;
     // As it is told: a device in its grace counts as online.
     Connectivity: Never Online Offline;
+    Drift: None Unreported Different Withheld Failed;
     Role: Viewer Operator ReleaseManager SecurityOfficer Admin;
     ConfigMode: Merge Replace;
     ConfigScope: Type Group;

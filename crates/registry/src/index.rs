@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use contract::v1::{Device, Restriction, Stage};
+use contract::v1::{Device, Drift, Restriction, Stage};
 
 use crate::{
     cell,
@@ -79,11 +79,19 @@ pub(crate) fn of(field: &str, value: &str) -> Option<Vec<u8>> {
         "connectivity",
         "alert",
         "alert_severity",
+        "drift",
     ];
     let indexed = plain.contains(&field) || field.starts_with("tags.");
-    // Most devices carry none, so that value has no index.
-    let common = field == "restriction" && value == Restriction::None.name();
-    (indexed && !common && !value.is_empty()).then(|| range(field, value))
+    (indexed && !is_common(field, value) && !value.is_empty()).then(|| range(field, value))
+}
+
+/// Most devices have this value, so it has no index.
+fn is_common(field: &str, value: &str) -> bool {
+    match field {
+        "restriction" => value == Restriction::None.name(),
+        "drift" => value == Drift::None.name(),
+        _ => false,
+    }
 }
 
 /// Fields whose values stand in an index in their order; all of them are times.
@@ -155,14 +163,15 @@ fn place(device: &Device) -> Option<(String, Cow<'_, str>)> {
 
 /// By what of others' knowledge it is found.
 fn live(device: &Device) -> Vec<(String, Cow<'_, str>)> {
-    let names = ["connectivity", "alert", "alert_severity"]
+    let names = ["connectivity", "alert", "alert_severity", "drift"]
         .into_iter()
         .chain(ORDERED);
     let fields = names.filter_map(|name| Some((name, Field::find(name).ok()?)));
     let mut found = Vec::new();
     for (name, field) in fields.filter(|_| device.live.is_some()) {
         let texts = match field.read(device) {
-            Value::Name(name) => vec![Cow::Borrowed(name)],
+            Value::Name(value) if is_common(name, value) => Vec::new(),
+            Value::Name(value) => vec![Cow::Borrowed(value)],
             Value::List(list) => list.into_iter().map(Cow::Borrowed).collect(),
             Value::Time(ms) => vec![Cow::Owned(String::from_utf8_lossy(&time(ms)).into_owned())],
             _ => Vec::new(),
@@ -229,7 +238,7 @@ mod tests {
                 ..Default::default()
             }
         }
-        let changes: [fn(&mut Device, String); 18] = [
+        let changes: [fn(&mut Device, String); 19] = [
             |d, text| d.device_id = text,
             |d, _| d.set_stage(Stage::Active),
             |d, _| d.set_stage(Stage::Retired),
@@ -247,6 +256,7 @@ mod tests {
             |d, _| d.position = Some(place()),
             |d, _| d.location = Some(place()),
             |d, _| d.live.as_mut().unwrap().last_seen_ms = 7,
+            |d, _| d.live.as_mut().unwrap().set_drift(Drift::Failed),
             |d, text| {
                 let alert = OpenAlert {
                     rule_id: text,

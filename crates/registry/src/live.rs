@@ -1,5 +1,5 @@
-//! What other services know of devices: connectivity and open alerts (monitoring), certificates (provisioning). It
-//! is kept in a record beside the device's, with the groups that the device is in because of it, so that a fleet that
+//! What other services know of devices: connectivity and open alerts (monitoring), certificates (provisioning); and how
+//! their configuration drifts, which changes as often. It is kept in a record beside the device's, with the groups that the device is in because of it, so that a fleet that
 //! comes and goes leaves the devices' own records alone. Whoever reads a device reads both as one.
 
 use contract::v1::{CertificateFact, Device, DeviceLive, LiveCertificate, StatusFact};

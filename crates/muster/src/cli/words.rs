@@ -26,7 +26,7 @@ macro_rules! words {
 }
 
 words! {
-    Admission, AdmissionStatus, CertificateStatus, CheckKind, CommandState, ConfigScope, Comparison, Connectivity, Criticality, Erasure, FactoryIdentity, JobState, MaintenanceKind, MassRenewalState, RenewingState, Response, RetirementState, Restriction, Role, RolloutState, TransferState,
+    Admission, AdmissionStatus, CertificateStatus, CheckKind, CommandState, ConfigScope, Comparison, Connectivity, Criticality, Drift, Erasure, FactoryIdentity, JobState, MaintenanceKind, MassRenewalState, RenewingState, Response, RetirementState, Restriction, Role, RolloutState, TransferState,
     Severity, Stage, UpdateState,
 }
 

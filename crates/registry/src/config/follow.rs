@@ -23,7 +23,7 @@ pub(crate) fn note(
 ) -> Result<(), Fault> {
     if device.stage() == Stage::Retired {
         if before.is_some_and(|before| before.stage() != Stage::Retired) {
-            state::forget(outcome, &device.device_id);
+            state::forget(s, outcome, &device.device_id);
         }
         return Ok(());
     }
@@ -123,12 +123,12 @@ pub(crate) fn renew(
             if !patch.is_empty() {
                 write(s, outcome, &mut config, &whole, cause);
             } else if was_held_back {
-                state::save(outcome, &mut config);
+                state::save(s, outcome, &mut config);
             }
         }
         Err(refusal) if config.held_back != refusal.message => {
             config.held_back = refusal.message;
-            state::save(outcome, &mut config);
+            state::save(s, outcome, &mut config);
             event::configured(outcome, &config, &Document::new(), cause);
         }
         Err(_) => {}
@@ -164,7 +164,7 @@ fn write(s: &Situation<'_>, outcome: &mut Outcome, config: &mut DeviceConfig, wh
     config.desired = document::to_text(whole);
     config.changed_at_ms = s.now_ms;
     config.changed_by.clone_from(&s.actor);
-    state::save(outcome, config);
+    state::save(s, outcome, config);
     event::configured(outcome, config, &patch, cause);
     event::tell_device(outcome, config, base, &patch);
 }

@@ -9,6 +9,7 @@
 //! - A record's `desired` follows from its layers once no walk and no wake-up is under way.
 //! - Whatever changes a layer changes one record, or begins a walk of bounded pages.
 //! - The key `cx{device}` is there exactly while the device's record says drift.
+//! - What others know of a device says how it drifts once no wake-up is under way.
 //! - A report that says nothing new writes nothing.
 
 mod event;
@@ -25,5 +26,5 @@ pub(crate) use follow::{WAKE, forget_group, hand_over, note, renew, wake};
 pub(crate) use report::decide as report;
 pub(crate) use set::decide as set;
 pub(crate) use show::{current, drift, explain, show, templates};
-pub(crate) use state::word;
+pub(crate) use state::{DRIFT_WAKE, drift_of, word};
 pub(crate) use template::{priority, put as put_template, remove as remove_template};

@@ -45,7 +45,7 @@ pub(crate) fn decide(s: &Situation<'_>, caller: &Principal, m: ReportConfig) -> 
     let mut outcome = Outcome::default();
     if config != before {
         config.reported_at_ms = s.now_ms;
-        state::save(&mut outcome, &mut config);
+        state::save(s, &mut outcome, &mut config);
         event::reported(&mut outcome, &config);
     }
     Ok(outcome)

@@ -9,11 +9,14 @@
 
 use contract::{
     document::{self, Document},
-    v1::{ConfigScope, ConfigTemplate, DeviceConfig},
+    v1::{ConfigScope, ConfigTemplate, DeviceConfig, Drift},
 };
 use service::{Outcome, View, store::StoreError};
 
-use crate::state::fold;
+use crate::{decide::Situation, state::fold};
+
+/// Begins the name of the wake-ups that tell how a device drifts.
+pub(crate) const DRIFT_WAKE: &str = "drift/";
 
 /// All devices that drift.
 pub(super) const DRIFT: &str = "cx";
@@ -66,9 +69,19 @@ pub(super) fn template(
     view.load(template_key(scope, id))
 }
 
-/// Writes a configuration, and whether it drifts.
-pub(super) fn save(outcome: &mut Outcome, config: &mut DeviceConfig) {
-    config.drift = drifts(config);
+/// How a device drifts; nothing was ever set where there is no record.
+pub(crate) fn drift_of(view: &View<'_>, device: &str) -> Result<Drift, StoreError> {
+    Ok(config(view, device)?.state())
+}
+
+/// Writes a configuration, and whether it drifts; where that is news, it is told right after.
+pub(super) fn save(s: &Situation<'_>, outcome: &mut Outcome, config: &mut DeviceConfig) {
+    let drift = drift(config);
+    if drift != config.state() {
+        tell(s, outcome, &config.device_id);
+    }
+    config.set_state(drift);
+    config.drift = drift != Drift::None;
     outcome.put(config_key(&config.device_id), config);
     let key = drift_key(&config.device_id);
     if config.drift {
@@ -78,17 +91,35 @@ pub(super) fn save(outcome: &mut Outcome, config: &mut DeviceConfig) {
     }
 }
 
+/// What others know of the device is brought in line.
+fn tell(s: &Situation<'_>, outcome: &mut Outcome, device: &str) {
+    outcome.wake_at(format!("{DRIFT_WAKE}{device}"), s.now_ms);
+}
+
 /// The device is gone.
-pub(super) fn forget(outcome: &mut Outcome, device: &str) {
+pub(super) fn forget(s: &Situation<'_>, outcome: &mut Outcome, device: &str) {
+    tell(s, outcome, device);
     outcome.delete(config_key(device));
     outcome.delete(drift_key(device));
 }
 
-/// A device may have settings of its own beyond what it is to have.
-fn drifts(config: &DeviceConfig) -> bool {
-    if config.version != config.reported_version || !config.error.is_empty() || !config.held_back.is_empty() {
-        return true;
+/// What is amiss. A device may have settings of its own beyond what it is to have.
+fn drift(config: &DeviceConfig) -> Drift {
+    let is_newest = config.version == config.reported_version;
+    if is_newest && !config.error.is_empty() {
+        Drift::Failed
+    } else if !config.held_back.is_empty() {
+        Drift::Withheld
+    } else if is_newest && differs(config) {
+        Drift::Different
+    } else if is_newest {
+        Drift::None
+    } else {
+        Drift::Unreported
     }
+}
+
+fn differs(config: &DeviceConfig) -> bool {
     let (desired, reported) = (read(&config.desired), read(&config.reported));
     let settings = document::settings(&desired);
     settings

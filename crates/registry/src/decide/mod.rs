@@ -7,6 +7,7 @@ mod certificate;
 mod change;
 pub(crate) mod check;
 mod deadline;
+mod drift;
 mod erased;
 mod four_eyes;
 mod hear;
@@ -183,12 +184,15 @@ pub(crate) fn fact(s: &Situation<'_>, fact: FactChange<'_>) -> Result<Outcome, F
     hear::decide(s, fact)
 }
 
-/// A wake-up: the deadline of a retiring device, the next page for a dynamic group, a configuration, a
+/// A wake-up: the deadline of a retiring device, the next page for a dynamic group, a configuration, how it drifts, a
 /// command or a job, the end of a token, a record that is to be signed, the end of an offer, a moment at which a
 /// dynamic group's query turns.
 pub(crate) fn wake(s: &Situation<'_>, key: &str) -> Result<Outcome, Fault> {
     if let Some(rest) = key.strip_prefix(config::WAKE) {
         return config::wake(s, rest);
+    }
+    if let Some(device) = key.strip_prefix(config::DRIFT_WAKE) {
+        return drift::decide(s, device);
     }
     if let Some(rest) = key.strip_prefix(command::WAKE) {
         return command::wake(s, rest);

@@ -126,7 +126,7 @@ fn words<C: Choice>() -> Vec<&'static str> {
     C::ALL.iter().map(|value| value.name()).collect()
 }
 
-use contract::v1::{Connectivity, Criticality, OpenAlert, Restriction, Severity, Stage};
+use contract::v1::{Connectivity, Criticality, Drift, OpenAlert, Restriction, Severity, Stage};
 
 const TABLE: &[Plain] = &[
     told!("id", Sort::Text, |d| Value::of_text(&d.device_id)),
@@ -262,6 +262,12 @@ fn watched(device: &Device) -> Option<&DeviceLive> {
     (live.connectivity() != Connectivity::Unspecified).then_some(live)
 }
 
+    live(told!("drift", Sort::Words(words::<Drift>), |d| {
+        match d.live.as_ref().map(DeviceLive::drift) {
+            None | Some(Drift::Unspecified) => Value::Absent,
+            Some(drift) => Value::Name(drift.name()),
+        }
+    })),
 /// When the last of its certificates ends, milliseconds since 1970; 0: it has none.
 fn certificate_until(device: &Device) -> i64 {
     let certificates = device.live.iter().flat_map(|live| &live.certificates);

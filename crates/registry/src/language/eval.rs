@@ -82,12 +82,13 @@ fn compare_texts(one: &str, other: &str) -> Ordering {
 
 /// The number on the wire, which begins with 1.
 pub(crate) fn place_of(name: &str) -> usize {
-    use contract::v1::{Connectivity, Criticality, Restriction, Severity, Stage};
+    use contract::v1::{Connectivity, Criticality, Drift, Restriction, Severity, Stage};
     let number = Stage::from_str_name(name)
         .map(i32::from)
         .or_else(|| Criticality::from_str_name(name).map(i32::from))
         .or_else(|| Restriction::from_str_name(name).map(i32::from))
         .or_else(|| Connectivity::from_str_name(name).map(i32::from))
+        .or_else(|| Drift::from_str_name(name).map(i32::from))
         .or_else(|| Severity::from_str_name(name).map(i32::from));
     number.and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
 }

@@ -4,10 +4,11 @@ use contract::{
     Leaf, Principal, Root, ServiceName,
     v1::{
         ChangeDevice, ChangeMembers, Changed, ConfigChange, ConfigDriftListed, ConfigExplained, ConfigMode,
-        ConfigScope, ConfigShown, ConfigState, ConfigTemplatesListed, DeviceConfig, Done, ExplainConfig,
-        GetConfig, ListConfigDrift, ListConfigTemplates, MembersChanged, PutConfigTemplate, PutGroup,
-        PutType, RegisterDevices, RegisteredDevices, RemoveConfigTemplate, RemoveGroup, ReplaceDevice,
-        ReportConfig, RetireDevice, SetConfig, ShowConfig,
+        ConfigScope, ConfigShown, ConfigState, ConfigTemplatesListed, CountDevices, DeviceConfig,
+        DevicesCounted, DevicesListed, Done, ExplainConfig, GetConfig, ListConfigDrift, ListConfigTemplates,
+        ListDevices, MembersChanged, PutConfigTemplate, PutGroup, PutType, RegisterDevices,
+        RegisteredDevices, RemoveConfigTemplate, RemoveGroup, ReplaceDevice, ReportConfig, RetireDevice,
+        SetConfig, ShowConfig,
     },
     wire,
 };
@@ -451,4 +452,90 @@ fn a_successor_takes_what_was_set_and_a_retired_device_has_nothing() {
     assert_eq!(keys, ["pump-7", "pump-7"]);
     let refused = set(&mut w, "pump-7b", ConfigMode::Merge, json!({"a": 1}), 0).unwrap_err();
     assert_eq!(refused.code, "not-allowed");
+}
+
+#[test]
+fn devices_are_found_grouped_and_counted_by_how_they_drift() {
+    let mut w = World::new();
+    w.activate("pump-7");
+    w.ask::<Changed>(ADA, "register", &register("pump-8")).unwrap();
+    w.ask::<Changed>(ADA, "register", &register("pump-9")).unwrap();
+    let astray = PutGroup {
+        group_id: "astray".into(),
+        query: Some("drift > none".into()),
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "put-group", &astray).unwrap();
+    (0..20).for_each(|_| w.wait(0));
+    w.events();
+    // Nothing was ever set for the others.
+    merge(&mut w, "pump-7", json!({"rate": 1}));
+    w.wait(0);
+    let joined = w
+        .events()
+        .into_iter()
+        .find(|event| data(event)["group_id"] == "astray")
+        .unwrap();
+    assert_eq!(data(&joined)["joined"], json!(["pump-7"]));
+    assert_eq!(found(&mut w, "drift = unreported"), ["pump-7"]);
+    assert_eq!(found(&mut w, "not has drift"), ["pump-8", "pump-9"]);
+    assert_eq!(found(&mut w, "group = astray"), ["pump-7"]);
+    for (version, error, document, word) in [
+        (1, "no such valve", "", "failed"),
+        (1, "", r#"{"rate": 2}"#, "different"),
+        (1, "", "", "none"),
+    ] {
+        report(&mut w, version, error, document).unwrap();
+        w.wait(0);
+        assert_eq!(found(&mut w, &format!("drift = {word}")), ["pump-7"], "{word}");
+        let astray = if word == "none" { vec![] } else { vec!["pump-7"] };
+        assert_eq!(found(&mut w, "drift != none"), astray, "{word}");
+        assert_eq!(found(&mut w, "group = astray"), astray, "{word}");
+        w.restart();
+    }
+    let version = w.device("pump-7").version;
+    merge(&mut w, "pump-7", json!({"rate": 3}));
+    w.wait(0);
+    assert_eq!(
+        w.device("pump-7").version,
+        version,
+        "its own record is left alone"
+    );
+    let by = CountDevices {
+        by: "drift".into(),
+        ..Default::default()
+    };
+    let counted: DevicesCounted = w.ask(ADA, "count", &by).unwrap();
+    let rows: Vec<_> = counted
+        .counts
+        .iter()
+        .map(|row| (row.value.as_str(), row.count))
+        .collect();
+    assert_eq!(rows, [("", 2), ("unreported", 1)]);
+    assert_eq!(w.records("xdrift").len(), 1);
+    // A device that has gone is set to nothing.
+    let retire = RetireDevice {
+        device_id: "pump-7".into(),
+        reason: "scrap".into(),
+        wait_ms: 1,
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "retire", &retire).unwrap();
+    w.wait(10);
+    w.wait(0);
+    assert_eq!(found(&mut w, "has drift").len(), 0);
+    assert_eq!(w.records("xdrift").len(), 0);
+}
+
+fn found(w: &mut World, query: &str) -> Vec<String> {
+    let list = ListDevices {
+        r#where: query.into(),
+        ..Default::default()
+    };
+    let listed: DevicesListed = w.ask(ADA, "list", &list).unwrap();
+    listed
+        .devices
+        .into_iter()
+        .map(|device| device.device_id)
+        .collect()
 }

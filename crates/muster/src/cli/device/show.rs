@@ -173,6 +173,7 @@ fn print_device(device: &Device) -> Result<()> {
         ("not let in", not_let_in(device)),
         ("certificate until", certificate(device)),
         ("open alerts", alerts(device)),
+        ("drift", drift(device)),
         ("last maintained", print::time(device.last_maintained_ms)),
         ("maintenance due", device.maintenance_due.clone()),
         ("registered", print::time(device.registered_at_ms)),
@@ -235,6 +236,15 @@ fn alerts(device: &Device) -> String {
     let alerts = device.live.iter().flat_map(|live| &live.alerts);
     let said = alerts.map(|alert| format!("{} ({})", alert.rule_id, say(alert.severity())));
     said.collect::<Vec<_>>().join(", ")
+}
+
+/// What it does not have of what it is to be set to.
+fn drift(device: &Device) -> String {
+    device
+        .live
+        .as_ref()
+        .map(|live| say(live.drift()))
+        .unwrap_or_default()
 }
 
 fn restriction(device: &Device) -> String {
