@@ -18,7 +18,7 @@ use contract::{
 use service::Fault;
 
 use crate::{
-    choice, config,
+    choice, command, config,
     decide::{put_person, put_type, register},
     field,
     language::{Query, Surroundings},
@@ -35,6 +35,8 @@ pub fn device_type(m: &PutType) -> Vec<Refusal> {
         schema::parse(&m.schema).map(drop),
         put_type::commands(m.commands.clone()).map(drop),
         put_type::signed_commands(m.signed_commands.clone()).map(drop),
+        command::rule_within(m.commands_within_ms).map(drop),
+        command::rule_at_once(m.commands_at_once).map(drop),
     ]);
     let each = faults(checks);
     // What is wrong with all of them together is told when each of them is right.
@@ -63,6 +65,8 @@ pub fn group(m: &PutGroup) -> Vec<Refusal> {
         policy::text("description", m.description.as_deref().unwrap_or_default()),
         put_type::commands(names(&m.commands)).map(drop),
         put_type::signed_commands(names(&m.signed_commands)).map(drop),
+        command::rule_within(m.commands_within_ms.unwrap_or_default()).map(drop),
+        command::rule_at_once(m.commands_at_once.unwrap_or_default()).map(drop),
         query.map_or(Ok(()), |query| {
             let at_query = |refusal: Refusal| refusal.at("query");
             Query::parse_lasting(query).map(drop).map_err(at_query)

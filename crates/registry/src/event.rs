@@ -233,6 +233,8 @@ pub(crate) fn group_changed(
         "parent": group.parent,
         "commands": group.commands,
         "signed_commands": group.signed_commands,
+        "commands_within_ms": group.commands_within_ms.to_string(),
+        "commands_at_once": group.commands_at_once,
         "within": within.iter().collect::<BTreeSet<_>>(),
         "members": group.members.to_string(),
         "joined": joined,

@@ -30,7 +30,8 @@ pub(super) enum Group {
   muster group put line-7 --description 'pumps of hall 3'
   muster group put old-pumps --query \"type = pump and firmware < 1.4\"
   muster group put hall-3 --parent berlin
-  muster group put critical --command diagnose --command logs --signed-command open")]
+  muster group put critical --command diagnose --command logs --signed-command open
+  muster group put line-7 --command-deadline 10m --commands-at-once 2")]
     Put(Put),
     /// Remove a group; its members stay
     #[command(after_help = "Examples:\n  muster group remove line-7 --yes")]
@@ -129,6 +130,8 @@ impl Put {
             },
             commands: self.rule.commands().map(|names| CommandNames { names }),
             signed_commands: self.rule.signed_commands().map(|names| CommandNames { names }),
+            commands_within_ms: self.rule.within_ms(),
+            commands_at_once: self.rule.at_once(),
         };
         let changed: Changed = global.ask(ServiceName::Registry, "put-group", &request)?;
         print::changed(global.json, &changed)

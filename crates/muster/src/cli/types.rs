@@ -12,7 +12,13 @@ use contract::{
     },
 };
 
-use super::{Global, global, list::Limit, print, rule::Rule, whole, words};
+use super::{
+    Global, global,
+    list::Limit,
+    print,
+    rule::{self, Rule},
+    whole, words,
+};
 use crate::exit::{Exit, Failure};
 
 /// What sorts of devices there are, and what they must pass.
@@ -22,6 +28,7 @@ pub(super) enum Type {
     #[command(after_help = "Examples:
   muster type add pump --schema pump.schema.json --check ok=self-test:self-test
   muster type add pump --command diagnose --command logs --signed-command open
+  muster type add pump --command-deadline 10m --commands-at-once 5
   muster type add pump --drop-check ok --any-command
   muster type add pump --check trial=test-rollout:'trial-*'
   muster type add pump --check fw=firmware-at-least:1.4.0 --check burn-in=attested")]
@@ -130,6 +137,8 @@ impl Add {
             },
             commands: self.rule.commands().unwrap_or(known.commands),
             signed_commands: self.rule.signed_commands().unwrap_or(known.signed_commands),
+            commands_within_ms: self.rule.within_ms().unwrap_or(known.commands_within_ms),
+            commands_at_once: self.rule.at_once().unwrap_or(known.commands_at_once),
         })
     }
 }
@@ -232,6 +241,8 @@ impl Show {
             ("checks", checks(&kind)),
             ("commands", kind.commands.join(", ")),
             ("signed commands", kind.signed_commands.join(", ")),
+            ("command deadline", rule::deadline(kind.commands_within_ms)),
+            ("commands at once", rule::at_once(kind.commands_at_once)),
             (
                 "schema",
                 kind.schema.split_whitespace().collect::<Vec<_>>().join(" "),
@@ -297,6 +308,8 @@ mod tests {
             ],
             commands: vec!["diagnose".into()],
             signed_commands: vec!["open".into()],
+            commands_within_ms: 600_000,
+            commands_at_once: 5,
             version: 3,
             ..DeviceType::default()
         };
@@ -308,6 +321,7 @@ mod tests {
         );
         assert_eq!(more.commands, ["diagnose"]);
         assert_eq!(more.signed_commands, ["open"]);
+        assert_eq!((more.commands_within_ms, more.commands_at_once), (600_000, 5));
         let names: Vec<_> = more.checks.iter().map(word).collect();
         let expected = [
             "ok=self-test:self-test",
@@ -318,6 +332,8 @@ mod tests {
         let less = put("pump --drop-check ok --any-command --no-signed-command").unwrap();
         assert_eq!((less.checks.len(), less.commands.len()), (1, 0));
         assert!(less.signed_commands.is_empty());
+        let other = put("pump --command-deadline 90s --no-commands-at-once").unwrap();
+        assert_eq!((other.commands_within_ms, other.commands_at_once), (90_000, 0));
         assert!(
             put("pump --drop-check none").is_err(),
             "a slip of the keyboard drops nothing"

@@ -10,7 +10,10 @@ use contract::{
 };
 use service::{Fault, View};
 
-use super::state;
+use super::{
+    bound::{self, Bounds},
+    state,
+};
 use crate::{Registry, policy, state as records, tree};
 
 /// All commands, where some are to be signed.
@@ -29,8 +32,8 @@ pub(super) struct Order<'a> {
     pub(super) verb: &'static str,
 }
 
-/// Refuses what a rule does not let, by the names of all such rules.
-pub(super) fn check(view: &View<'_>, device: &Device, order: Order<'_>) -> Result<(), Fault> {
+/// Refuses what a rule does not let, by the names of all such rules; else what bounds it.
+pub(super) fn check(view: &View<'_>, device: &Device, order: Order<'_>) -> Result<Bounds, Fault> {
     let Order { name, is_signed, .. } = order;
     let (mut rules, id) = (rules(view, device)?, &device.device_id);
     let own = granted(view, device, order.who, order.verb)?;
@@ -56,7 +59,7 @@ pub(super) fn check(view: &View<'_>, device: &Device, order: Order<'_>) -> Resul
         );
         return Err(refuse("warrant", message).into());
     }
-    Ok(())
+    Ok(Bounds::of(rules))
 }
 
 /// `command-why`
@@ -70,16 +73,21 @@ pub(crate) fn why(view: &View<'_>, who: &Principal, m: &AskCommand) -> Result<Co
     // Whoever orders nothing at all asks about the others.
     rules.extend(own.filter(|own| !own.commands.is_empty()));
     let can = state::tray(view, &device.device_id)?.can;
-    let (open, summary) = match m.name.as_str() {
+    let (open, mut summary) = match m.name.as_str() {
         "" => of_all(&device.device_id, &rules),
         name => of_one(&device.device_id, name, &rules, &can),
     };
+    if open {
+        summary.push_str(&bound::told(&rules));
+    }
     Ok(CommandWhy {
         open,
         signed: !m.name.is_empty() && rules.iter().any(|rule| wants_signed(rule, &m.name)),
         summary,
         commands: left(&rules),
         signed_commands: signed(&rules),
+        within_ms: bound::longest(&rules).unwrap_or_default(),
+        at_once: bound::fewest(&rules).unwrap_or_default(),
         rules,
         can,
         name: m.name.clone(),
@@ -91,30 +99,52 @@ pub(crate) fn why(view: &View<'_>, who: &Principal, m: &AskCommand) -> Result<Co
 /// All that say something.
 fn rules(view: &View<'_>, device: &Device) -> Result<Vec<CommandRule>, Fault> {
     let mut rules = Vec::new();
-    let mut add = |of: String, commands: Vec<String>, signed_commands: Vec<String>| {
-        if !commands.is_empty() || !signed_commands.is_empty() {
-            rules.push(CommandRule {
-                of,
-                commands,
-                signed_commands,
-            });
-        }
-    };
     if !device.device_type.is_empty() {
-        let kind: DeviceType = records::find(view, "type", &device.device_type)?;
-        add(
-            format!("type {}", kind.type_id),
-            kind.commands,
-            kind.signed_commands,
-        );
+        let kind = records::find(view, "type", &device.device_type)?;
+        rules.push(of_type(kind));
     }
     for id in tree::with_above(view, &device.groups)? {
-        let group: Group = view.load(records::group_key(&id))?.unwrap_or_default();
-        add(format!("group {id}"), group.commands, group.signed_commands);
+        let group = view.load(records::group_key(&id))?;
+        rules.extend(group.map(of_group));
     }
-    let of = format!("device {}", device.device_id);
-    add(of, device.commands.clone(), device.signed_commands.clone());
+    rules.push(of_device(device));
+    rules.retain(says_something);
     Ok(rules)
+}
+
+fn of_type(kind: DeviceType) -> CommandRule {
+    CommandRule {
+        of: format!("type {}", kind.type_id),
+        commands: kind.commands,
+        signed_commands: kind.signed_commands,
+        within_ms: kind.commands_within_ms,
+        at_once: kind.commands_at_once,
+    }
+}
+
+pub(super) fn of_group(group: Group) -> CommandRule {
+    CommandRule {
+        of: format!("group {}", group.group_id),
+        commands: group.commands,
+        signed_commands: group.signed_commands,
+        within_ms: group.commands_within_ms,
+        at_once: group.commands_at_once,
+    }
+}
+
+fn of_device(device: &Device) -> CommandRule {
+    CommandRule {
+        of: format!("device {}", device.device_id),
+        commands: device.commands.clone(),
+        signed_commands: device.signed_commands.clone(),
+        within_ms: device.commands_within_ms,
+        at_once: 0,
+    }
+}
+
+fn says_something(rule: &CommandRule) -> bool {
+    let bounds = rule.within_ms != 0 || rule.at_once != 0;
+    bounds || !rule.commands.is_empty() || !rule.signed_commands.is_empty()
 }
 
 /// What whoever orders was granted, where that names commands.
@@ -143,7 +173,7 @@ fn wants_signed(rule: &CommandRule, name: &str) -> bool {
 }
 
 /// The rules of which this holds, in a sentence.
-fn named(rules: &[CommandRule], holds: impl Fn(&CommandRule) -> bool) -> String {
+pub(super) fn named(rules: &[CommandRule], holds: impl Fn(&CommandRule) -> bool) -> String {
     let named = rules.iter().filter(|rule| holds(rule));
     let named: Vec<_> = named.map(|rule| format!("`{}`", rule.of)).collect();
     named.join(" and ")

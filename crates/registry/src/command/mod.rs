@@ -17,6 +17,7 @@
 //! - Each open command has a wake-up at its deadline.
 
 mod allow;
+mod bound;
 mod cancel;
 mod end;
 mod event;
@@ -30,6 +31,7 @@ mod state;
 mod warrant;
 
 pub(crate) use allow::{ANY, why};
+pub(crate) use bound::{rule_at_once, rule_within, stricter};
 pub(crate) use cancel::decide as cancel;
 pub(crate) use end::{WAKE, note, wake};
 pub(crate) use hand::decide as hand;

@@ -9,6 +9,7 @@ use service::{Fault, Outcome, View};
 
 use super::{
     allow::{self, Order},
+    bound::Bounds,
     end, event,
     state::{self, Tray},
     warrant,
@@ -22,14 +23,15 @@ const OPEN_MAX: usize = 16;
 /// The time that a command has where nobody says.
 pub(super) const WITHIN_MS: u64 = 3_600_000;
 /// The longest time: 30 days.
-const WITHIN_MAX_MS: u64 = 30 * 24 * 3_600_000;
+pub(super) const WITHIN_MAX_MS: u64 = 30 * 24 * 3_600_000;
 
 pub(crate) fn decide(s: &Situation<'_>, m: RunCommand) -> Result<Outcome, Fault> {
+    let said_ms = within("within_ms", m.within_ms)?;
     let mut command = read(s, m)?;
     let device = records::device(s.view, "device_id", &command.device_id)?;
     let mut outcome = Outcome::default();
     if let Some(present) = state::present(s.view, &device.device_id, &command.command_id)? {
-        same(&present, &command)?;
+        same(&present, &command, said_ms)?;
         command = present;
     } else {
         let mut tray = state::tray(s.view, &device.device_id)?;
@@ -39,7 +41,9 @@ pub(crate) fn decide(s: &Situation<'_>, m: RunCommand) -> Result<Outcome, Fault>
             who: &s.actor,
             verb: "command-run",
         };
-        may(s.view, &device, &tray, order)?;
+        let bounds = may(s.view, &device, &tray, order)?;
+        let within_ms = bounds.within("within_ms", said_ms)?;
+        command.deadline_ms = s.now_ms.saturating_add_unsigned(within_ms);
         queue(s, &mut outcome, &mut tray, &mut command)?;
     }
     outcome.answer(Changed {
@@ -50,14 +54,13 @@ pub(crate) fn decide(s: &Situation<'_>, m: RunCommand) -> Result<Outcome, Fault>
     Ok(outcome)
 }
 
-/// The command that is asked for.
+/// The command that is asked for, without its deadline.
 fn read(s: &Situation<'_>, m: RunCommand) -> Result<DeviceCommand, Refusal> {
     let id = match m.command_id.as_str() {
         "" => &m.request_id,
         id => id,
     };
     let command_id = policy::id("command_id", id)?.to_string();
-    let within_ms = within("within_ms", m.within_ms, WITHIN_MS)?;
     if let Some(signed) = &m.warrant {
         warrant::check("warrant", s.now_ms, signed)?;
     }
@@ -70,7 +73,6 @@ fn read(s: &Situation<'_>, m: RunCommand) -> Result<DeviceCommand, Refusal> {
         created_at_ms: s.now_ms,
         created_by: s.actor.clone(),
         warrant: m.warrant,
-        deadline_ms: s.now_ms.saturating_add_unsigned(within_ms),
         ..DeviceCommand::default()
     })
 }
@@ -81,11 +83,11 @@ pub(super) fn arguments(text: &str) -> Result<String, Refusal> {
     Ok(document::to_text(&arguments))
 }
 
-/// A time that something has, or what it has where nobody says.
-pub(super) fn within(field: &str, asked_ms: u64, usual_ms: u64) -> Result<u64, Refusal> {
+/// A time that something is to have; `None`: nobody says.
+pub(super) fn within(field: &str, asked_ms: u64) -> Result<Option<u64>, Refusal> {
     match asked_ms {
-        0 => Ok(usual_ms),
-        ms if ms <= WITHIN_MAX_MS => Ok(ms),
+        0 => Ok(None),
+        ms if ms <= WITHIN_MAX_MS => Ok(Some(ms)),
         _ => {
             let message = format!("30 days at most ({WITHIN_MAX_MS} ms)");
             Err(Refusal::invalid(field, message))
@@ -110,27 +112,29 @@ pub(super) fn queue(
     Ok(())
 }
 
-/// The same once more changes nothing; another one needs another name.
-fn same(present: &DeviceCommand, wanted: &DeviceCommand) -> Result<(), Refusal> {
+/// The same once more changes nothing; another one needs another name. Where no time is said, the rules may have let
+/// another then than they do now.
+fn same(present: &DeviceCommand, wanted: &DeviceCommand, said_ms: Option<u64>) -> Result<(), Refusal> {
     let what = |c: &DeviceCommand| {
-        let within_ms = c.deadline_ms - c.created_at_ms;
         let texts = [&c.command_id, &c.device_id, &c.name, &c.arguments];
-        (texts.map(String::clone), within_ms, c.warrant.clone())
+        (texts.map(String::clone), c.warrant.clone())
     };
-    if what(present) == what(wanted) {
+    let within_ms = present.deadline_ms.abs_diff(present.created_at_ms);
+    let in_time = said_ms.map_or(within_ms <= WITHIN_MS, |said_ms| said_ms == within_ms);
+    if in_time && what(present) == what(wanted) {
         return Ok(());
     }
     let message = format!("the device has another command `{}` already", present.command_id);
     Err(Refusal::new(Code::Exists, message).at("command_id"))
 }
 
-/// Whether a device can be told this now.
-pub(super) fn may(view: &View<'_>, device: &Device, tray: &Tray, order: Order<'_>) -> Result<(), Fault> {
+/// Whether a device can be told this now, and within which bounds.
+pub(super) fn may(view: &View<'_>, device: &Device, tray: &Tray, order: Order<'_>) -> Result<Bounds, Fault> {
     let name = order.name;
     if matches!(device.stage(), Stage::Planned | Stage::Retiring | Stage::Retired) {
         return Err(lifecycle::refusal(device, "it takes no commands").into());
     }
-    allow::check(view, device, order)?;
+    let bounds = allow::check(view, device, order)?;
     if !tray.can.is_empty() && !tray.can.iter().any(|can| can == name) {
         let message = format!("the device says that it cannot do `{name}`");
         let refusal = Refusal::new(Code::Precondition, message).at("name");
@@ -140,5 +144,5 @@ pub(super) fn may(view: &View<'_>, device: &Device, tray: &Tray, order: Order<'_
         let message = format!("{OPEN_MAX} commands wait for this device; cancel some, or let it do them");
         return Err(Refusal::new(Code::Limit, message).at("device_id").into());
     }
-    Ok(())
+    Ok(bounds)
 }

@@ -3,13 +3,14 @@
 
 use contract::{
     Code, Refusal,
-    v1::{CommandNames, Group, PutGroup},
+    v1::{Group, PutGroup},
 };
 use prost::Message;
 use service::{Fault, Outcome, View};
 
 use super::{Situation, changed, put_type, regroup, settle};
 use crate::{
+    command,
     event::{self, GroupChange},
     language::Query,
     policy,
@@ -26,12 +27,12 @@ pub(super) fn decide(s: &Situation<'_>, m: PutGroup) -> Result<Outcome, Fault> {
         GroupChange::Made
     };
     let present = present.unwrap_or(Group {
-        group_id: m.group_id,
+        group_id: m.group_id.clone(),
         ..Group::default()
     });
     policy::version("group", m.expected_version, present.version)?;
     let mut group = present.clone();
-    write(&mut group, m.description, m.commands, m.signed_commands)?;
+    write(&mut group, &m)?;
     let mut outcome = Outcome::default();
     if let Some(query) = m.query.filter(|query| *query != present.query) {
         sort(&present, &query)?;
@@ -66,20 +67,21 @@ pub(super) fn decide(s: &Situation<'_>, m: PutGroup) -> Result<Outcome, Fault> {
 }
 
 /// What is said of it alone; what is not said stays.
-fn write(
-    group: &mut Group,
-    description: Option<String>,
-    commands: Option<CommandNames>,
-    signed: Option<CommandNames>,
-) -> Result<(), Refusal> {
-    if let Some(description) = description {
-        group.description = description;
+fn write(group: &mut Group, m: &PutGroup) -> Result<(), Refusal> {
+    if let Some(description) = &m.description {
+        group.description.clone_from(description);
     }
-    if let Some(commands) = commands {
-        group.commands = put_type::commands(commands.names)?;
+    if let Some(commands) = &m.commands {
+        group.commands = put_type::commands(commands.names.clone())?;
     }
-    if let Some(signed) = signed {
-        group.signed_commands = put_type::signed_commands(signed.names)?;
+    if let Some(signed) = &m.signed_commands {
+        group.signed_commands = put_type::signed_commands(signed.names.clone())?;
+    }
+    if let Some(ms) = m.commands_within_ms {
+        group.commands_within_ms = command::rule_within(ms)?;
+    }
+    if let Some(count) = m.commands_at_once {
+        group.commands_at_once = command::rule_at_once(count)?;
     }
     Ok(())
 }

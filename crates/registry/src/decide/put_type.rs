@@ -32,6 +32,8 @@ pub(super) fn put(s: &Situation<'_>, m: PutType) -> Result<Outcome, Fault> {
         checks: m.checks,
         commands,
         signed_commands,
+        commands_within_ms: command::rule_within(m.commands_within_ms)?,
+        commands_at_once: command::rule_at_once(m.commands_at_once)?,
         ..present.clone()
     };
     Ok(save(present, wanted))

@@ -8,7 +8,7 @@ use contract::{
 use service::{Fault, Outcome};
 
 use super::{Situation, act::Act, changed, check};
-use crate::{config, event, field, index, lifecycle, policy, state};
+use crate::{command, config, event, field, index, lifecycle, policy, state};
 
 pub(super) fn decide(s: &Situation<'_>, m: ReplaceDevice) -> Result<Outcome, Fault> {
     policy::reason(&m.reason)?;
@@ -119,6 +119,7 @@ fn hand_over(old: &Device, new: &mut Device) {
     new.signed_commands.extend(old.signed_commands.clone());
     new.signed_commands.sort();
     new.signed_commands.dedup();
+    new.commands_within_ms = command::stricter(new.commands_within_ms, old.commands_within_ms);
     new.criticality = old.criticality;
     new.tags.extend(old.tags.clone());
     new.administrative.extend(old.administrative.clone());

@@ -27,6 +27,7 @@ pub(super) enum Writer {
     Addresses,
     Commands,
     SignedCommands,
+    CommandDeadline,
     Latitude,
     Longitude,
     Price,
@@ -178,6 +179,17 @@ const TABLE: &[Plain] = &[
     }),
     list!(commands, Commands),
     list!(signed_commands, SignedCommands),
+    Plain {
+        name: "command_deadline",
+        sort: Sort::Number,
+        read: |d| match d.commands_within_ms {
+            0 => Value::Absent,
+            ms => Value::Number(ms as f64 / 1_000.0),
+        },
+        writer: Writer::CommandDeadline,
+        once: false,
+        live: false,
+    },
     line!("parent", Id, parent),
     line!("supplier", Id, supplier),
     line!("order", Id, order),
@@ -250,6 +262,12 @@ const TABLE: &[Plain] = &[
             None => Value::Absent,
         }
     })),
+    live(told!("drift", Sort::Words(words::<Drift>), |d| {
+        match d.live.as_ref().map(DeviceLive::drift) {
+            None | Some(Drift::Unspecified) => Value::Absent,
+            Some(drift) => Value::Name(drift.name()),
+        }
+    })),
     live(told!("open_alerts", Sort::Number, |d| match watched(d) {
         Some(live) => Value::Number(live.alerts.len() as f64),
         None => Value::Absent,
@@ -262,12 +280,6 @@ fn watched(device: &Device) -> Option<&DeviceLive> {
     (live.connectivity() != Connectivity::Unspecified).then_some(live)
 }
 
-    live(told!("drift", Sort::Words(words::<Drift>), |d| {
-        match d.live.as_ref().map(DeviceLive::drift) {
-            None | Some(Drift::Unspecified) => Value::Absent,
-            Some(drift) => Value::Name(drift.name()),
-        }
-    })),
 /// When the last of its certificates ends, milliseconds since 1970; 0: it has none.
 fn certificate_until(device: &Device) -> i64 {
     let certificates = device.live.iter().flat_map(|live| &live.certificates);

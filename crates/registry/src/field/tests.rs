@@ -16,6 +16,7 @@ fn what_is_written_is_read_back_in_the_same_words() {
     let row = set(&[
         ("addresses", "imei:490154203237518 mac:02:00:5e:10:00:01"),
         ("administrative.cost-centre", "4711"),
+        ("command_deadline", "600"),
         ("commands", "diagnose logs"),
         ("criticality", "critical"),
         ("end_of_support", "2031-02-28"),
@@ -65,6 +66,7 @@ fn values_have_one_form() {
             "mac:02-00-5E-10-00-01,mac:0200.5e10.0001;eui64:0200:5eff:fe10:0001",
         ),
         ("price", "7 EUR"),
+        ("command_deadline", "1m 30s"),
         ("key_fingerprint", &"AB:".repeat(32)),
         ("criticality", "CRITICALITY_HIGH"),
     ]);
@@ -78,6 +80,7 @@ fn values_have_one_form() {
         (written["price"].as_str(), written["criticality"].as_str()),
         ("7.00 EUR", "high")
     );
+    assert_eq!(written["command_deadline"], "90");
     assert_eq!(written["key_fingerprint"], "ab".repeat(32));
 }
 
@@ -100,6 +103,11 @@ fn bad_values_are_refused_at_their_field() {
         ("commands", "diagnose a/b", Invalid),
         ("commands", "*", Invalid),
         ("signed_commands", "**", Invalid),
+        ("command_deadline", "soon", Invalid),
+        ("command_deadline", "0", Invalid),
+        ("command_deadline", "-5", Invalid),
+        ("command_deadline", "31d", Invalid),
+        ("command_deadline", "1e300", Invalid),
         ("addresses", "mac:02:00", Invalid),
         ("addresses", "ip:10.0.0.1", Invalid),
         ("addresses", "imei:49015420323751a", Invalid),

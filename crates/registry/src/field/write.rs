@@ -1,5 +1,7 @@
 //! How operators' texts become values.
 
+use std::time::Duration;
+
 use contract::{
     Code, Refusal,
     limits::TEXT_CHARS,
@@ -9,6 +11,7 @@ use contract::{
 use super::table::{Form, Plain, Writer};
 use crate::{
     choice::{Choice, word},
+    command,
     decide::put_type,
     lifecycle, policy,
 };
@@ -33,6 +36,7 @@ pub(super) fn plain(device: &mut Device, plain: &Plain, text: &str) -> Result<()
         Writer::Addresses => device.addresses = addresses(text).map_err(at)?,
         Writer::Commands => device.commands = put_type::commands(words(text))?,
         Writer::SignedCommands => device.signed_commands = put_type::signed_commands(words(text))?,
+        Writer::CommandDeadline => device.commands_within_ms = command_deadline(text).map_err(at)?,
         Writer::Price => device.price = price(text).map_err(at)?,
         Writer::Latitude => position(device).latitude = degrees(text, 90.0).map_err(at)?,
         Writer::Longitude => position(device).longitude = degrees(text, 180.0).map_err(at)?,
@@ -136,6 +140,21 @@ pub(crate) fn price(text: &str) -> Result<Option<Money>, Refusal> {
     };
     let message = "a price is written as `129.50 EUR`, up to a billion";
     read().map(Some).ok_or_else(|| Refusal::invalid("", message))
+}
+
+/// Reads `10m`, and seconds, as which it is read back.
+fn command_deadline(text: &str) -> Result<u64, Refusal> {
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let seconds = || Duration::try_from_secs_f64(text.parse().ok()?).ok();
+    let time = humantime::parse_duration(text).ok().or_else(seconds);
+    let ms = time.and_then(|time| u64::try_from(time.as_millis()).ok());
+    let message = "a time is written as `10m`, or in seconds";
+    let ms = ms
+        .filter(|ms| *ms > 0)
+        .ok_or_else(|| Refusal::invalid("", message))?;
+    command::rule_within(ms)
 }
 
 fn degrees(text: &str, bound: f64) -> Result<f64, Refusal> {

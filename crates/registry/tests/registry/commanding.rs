@@ -601,12 +601,14 @@ fn what_a_rule_wants_signed_is_refused_without_a_signature() {
 fn a_successor_is_told_no_more_than_whose_place_it_takes() {
     let mut w = ruled();
     set(&mut w, "signed_commands", "open").unwrap();
-    w.ask::<Changed>(
-        ADA,
-        "register",
-        &registered("pump-9", &[("commands", "dance"), ("signed_commands", "logs")]),
-    )
-    .unwrap();
+    set(&mut w, "command_deadline", "1m").unwrap();
+    let fields = [
+        ("commands", "dance"),
+        ("signed_commands", "logs"),
+        ("command_deadline", "2m"),
+    ];
+    w.ask::<Changed>(ADA, "register", &registered("pump-9", &fields))
+        .unwrap();
     let replace = ReplaceDevice {
         device_id: "pump-7".into(),
         successor_id: "pump-9".into(),
@@ -615,6 +617,76 @@ fn a_successor_is_told_no_more_than_whose_place_it_takes() {
     };
     w.ask::<Changed>(ADA, "replace", &replace).unwrap();
     let new = w.device("pump-9");
+    assert_eq!(new.commands_within_ms, 60_000);
     assert_eq!(new.commands, ["diagnose", "logs", "restart"]);
     assert_eq!(new.signed_commands, ["logs", "open"]);
+}
+
+fn bounded(w: &mut World, id: &str, within_ms: u64, at_once: u32) {
+    let put = PutGroup {
+        group_id: id.into(),
+        commands_within_ms: Some(within_ms),
+        commands_at_once: Some(at_once),
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "put-group", &put).unwrap();
+}
+
+#[test]
+fn the_shortest_deadline_of_type_groups_and_device_counts_and_is_named() {
+    let mut w = ruled();
+    let kind = PutType {
+        type_id: "pump".into(),
+        commands: names("diagnose logs restart open"),
+        commands_within_ms: 7_200_000,
+        ..Default::default()
+    };
+    w.ask::<Changed>(ADA, "put-type", &kind).unwrap();
+    bounded(&mut w, "berlin", 600_000, 0);
+    let asked = |w: &mut World, id: &str, within_ms: u64| run_for(w, id, "logs", within_ms);
+    let refused = asked(&mut w, "c-1", 7_200_001).unwrap_err();
+    assert_eq!(
+        (
+            refused.code.as_str(),
+            refused.field.as_str(),
+            refused.message.as_str()
+        ),
+        (
+            "not-allowed",
+            "within_ms",
+            "a command may have 10m at most, by the rule of `type pump` and `group berlin`"
+        )
+    );
+    asked(&mut w, "c-2", 600_000).unwrap();
+    // Who says nothing has as much of the usual hour as is let, and the same once more is the same when the rule changed.
+    asked(&mut w, "c-3", 0).unwrap();
+    let command = shown(&mut w, "c-3").unwrap();
+    assert_eq!(command.deadline_ms - command.created_at_ms, 600_000);
+    bounded(&mut w, "berlin", 0, 0);
+    asked(&mut w, "c-3", 0).unwrap();
+    assert_eq!(asked(&mut w, "c-3", 600_001).unwrap_err().code, "exists");
+    assert_eq!(
+        asked(&mut w, "c-4", 7_200_001).unwrap_err().message,
+        "a command may have 2h at most, by the rule of `type pump`"
+    );
+    set(&mut w, "command_deadline", "90s").unwrap();
+    assert_eq!(asked(&mut w, "c-5", 90_001).unwrap_err().code, "not-allowed");
+    let why = may(&mut w, "logs");
+    assert_eq!((why.within_ms, why.at_once), (90_000, 0));
+    assert_eq!(
+        why.summary,
+        "`pump-7` may be ordered to `logs`; within 1m 30s by the rule of `device pump-7`"
+    );
+    set(&mut w, "command_deadline", "").unwrap();
+    assert_eq!(may(&mut w, "").within_ms, 7_200_000);
+    let long = PutGroup {
+        group_id: "berlin".into(),
+        commands_within_ms: Some(30 * 24 * 3_600_000 + 1),
+        ..Default::default()
+    };
+    let refused = w.ask::<Changed>(ADA, "put-group", &long).unwrap_err();
+    assert_eq!(
+        (refused.code.as_str(), refused.field.as_str()),
+        ("invalid", "commands_within_ms")
+    );
 }

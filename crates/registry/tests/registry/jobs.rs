@@ -636,3 +636,121 @@ proptest! {
         prop_assert_eq!(w.records("kw").len(), 0);
     }
 }
+
+fn bounded(w: &mut World, group: &str, within_ms: u64, at_once: u32) {
+    let put = PutGroup {
+        group_id: group.into(),
+        commands_within_ms: Some(within_ms),
+        commands_at_once: Some(at_once),
+        ..PutGroup::default()
+    };
+    w.ask::<Changed>(ADA, "put-group", &put).unwrap();
+}
+
+#[test]
+fn a_job_to_a_group_keeps_its_bounds_and_those_above() {
+    let (mut w, _) = pumps(3);
+    bounded(&mut w, "works", 0, 2);
+    let within = PutGroup {
+        group_id: HALL.into(),
+        parent: Some("works".into()),
+        commands_within_ms: Some(500),
+        ..PutGroup::default()
+    };
+    w.ask::<Changed>(ADA, "put-group", &within).unwrap();
+    settle(&mut w);
+    let refused = run(&mut w, &hall("j-1", 3)).unwrap_err();
+    assert_eq!(
+        (
+            refused.code.as_str(),
+            refused.field.as_str(),
+            refused.message.as_str()
+        ),
+        (
+            "not-allowed",
+            "at_once",
+            "2 devices at once at most, by the rule of `group works`"
+        )
+    );
+    let refused = run(&mut w, &hall("j-1", 2)).unwrap_err();
+    assert_eq!(refused.field, "each_within_ms");
+    assert_eq!(
+        refused.message,
+        "a command may have 500ms at most, by the rule of `group hall`"
+    );
+    let unsaid = RunJob {
+        each_within_ms: 0,
+        ..hall("j-1", 0)
+    };
+    run(&mut w, &unsaid).unwrap();
+    let made = job(&mut w, "j-1");
+    assert_eq!((made.at_once, made.each_within_ms), (2, 500));
+    // The same once more is the same, whatever the rule has become.
+    bounded(&mut w, "works", 0, 0);
+    run(&mut w, &unsaid).unwrap();
+    assert_eq!(run(&mut w, &hall("j-1", 0)).unwrap_err().code, "exists");
+}
+
+#[test]
+fn a_device_whose_rule_lets_fewer_at_once_waits_and_so_do_those_after_it() {
+    let (mut w, ids) = pumps(5);
+    // The third is of a group of which one at a time is let; the group has no part in the job.
+    bounded(&mut w, "boilers", 0, 1);
+    let join = ChangeMembers {
+        group_id: "boilers".into(),
+        device_ids: vec![ids[2].clone()],
+        ..ChangeMembers::default()
+    };
+    w.ask::<MembersChanged>(ADA, "join-group", &join).unwrap();
+    run(&mut w, &hall("j-1", 4)).unwrap();
+    let waits = checked(&mut w, "j-1");
+    assert_eq!(
+        (waits.held_at_once, waits.held_by.as_str()),
+        (1, "`group boilers`")
+    );
+    assert_eq!(waits.counts.unwrap().waiting, 3);
+    assert!(does(&mut w, &ids[0], CommandState::Succeeded));
+    assert_eq!(checked(&mut w, "j-1").counts.unwrap().waiting, 3);
+    w.restart();
+    assert!(does(&mut w, &ids[1], CommandState::Succeeded));
+    // Now it has its turn, and those after it are under no such rule.
+    let goes = checked(&mut w, "j-1");
+    assert_eq!((goes.held_at_once, goes.counts.unwrap().waiting), (0, 0));
+    for id in &ids[2..] {
+        assert!(does(&mut w, id, CommandState::Succeeded));
+    }
+    assert_eq!(checked(&mut w, "j-1").state(), JobState::Succeeded);
+}
+
+#[test]
+fn a_device_whose_rule_lets_less_time_than_is_said_is_left_out() {
+    let (mut w, ids) = pumps(2);
+    bounded(&mut w, "boilers", 400, 0);
+    let join = ChangeMembers {
+        group_id: "boilers".into(),
+        device_ids: vec![ids[1].clone()],
+        ..ChangeMembers::default()
+    };
+    w.ask::<MembersChanged>(ADA, "join-group", &join).unwrap();
+    run(&mut w, &hall("j-1", 2)).unwrap();
+    let out = rows(&mut w, "j-1", CommandState::Rejected);
+    assert_eq!(out.len(), 1);
+    assert_eq!(
+        (out[0].device_id.as_str(), out[0].error.as_str()),
+        (
+            ids[1].as_str(),
+            "a command may have 400ms at most, by the rule of `group boilers`"
+        )
+    );
+    // Where nothing is said, it has what is let.
+    let unsaid = RunJob {
+        each_within_ms: 0,
+        ..hall("j-2", 2)
+    };
+    run(&mut w, &unsaid).unwrap();
+    assert!(rows(&mut w, "j-2", CommandState::Rejected).is_empty());
+    w.wait(400);
+    settle(&mut w);
+    let late = rows(&mut w, "j-2", CommandState::TimedOut);
+    assert_eq!((late.len(), late[0].device_id.as_str()), (1, ids[1].as_str()));
+}

@@ -117,6 +117,14 @@ pub(super) fn counted(job: &CommandJob) -> String {
     said.join(", ")
 }
 
+/// The bound of a device's rule for which the next one waits.
+fn held(job: &CommandJob) -> String {
+    match job.held_at_once {
+        0 => String::new(),
+        count => format!("{count} at once by the rule of {}", job.held_by),
+    }
+}
+
 impl List {
     fn run(self, global: &Global) -> Result<()> {
         let listed = self.limit.collect(
@@ -170,6 +178,7 @@ impl Show {
             ("devices", job.devices.to_string()),
             ("counts", counted(&job)),
             ("at once", job.at_once.to_string()),
+            ("held to", held(&job)),
             ("time for each device", print::duration(each)),
             ("by", job.created_by.clone()),
             ("created", print::time(job.created_at_ms)),

@@ -7,7 +7,6 @@ use client::{AskError, Client};
 use contract::{
     Id,
     id::ServiceName,
-    limits,
     v1::{Changed, CommandJob, JobShown, JobState, RunJob, ShowJob},
 };
 use host::clock::wall_ms;
@@ -33,9 +32,10 @@ pub(super) struct Many {
     /// Tell these devices, instead of one
     #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
     devices: Vec<Id>,
-    /// So many devices at once at most; the next has its turn when one has come to its end
-    #[arg(long, default_value_t = limits::JOB_AT_ONCE, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    at_once: u32,
+    /// So many devices at once at most; the next has its turn when one has come to its end [default: 20, or what the
+    /// group's rule lets]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    at_once: Option<u32>,
     /// How long it may take with all devices
     #[arg(long, default_value = "1d", value_parser = humantime::parse_duration, value_name = "TIME")]
     all_within: Duration,
@@ -51,7 +51,7 @@ impl Many {
         RunJob {
             group: self.group.as_ref().map(Id::to_string).unwrap_or_default(),
             device_ids: self.devices.iter().map(Id::to_string).collect(),
-            at_once: self.at_once,
+            at_once: self.at_once.unwrap_or_default(),
             within_ms: millis(self.all_within),
             ..RunJob::default()
         }

@@ -11,6 +11,7 @@ mod why;
 
 use anyhow::Result;
 
+pub(super) use self::run::millis;
 use super::Global;
 
 /// What devices are told to do.

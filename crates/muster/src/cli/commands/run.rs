@@ -33,9 +33,10 @@ pub(crate) struct Run {
     /// The command's or the job's name; the same once more changes nothing [default: by chance]
     #[arg(long)]
     id: Option<Id>,
-    /// How long it may take from now on; of many, how long each has once its turn has come
-    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration, value_name = "TIME")]
-    deadline: Duration,
+    /// How long it may take from now on; of many, how long each has once its turn has come [default: 1h, or what the
+    /// device's rules let]
+    #[arg(long, value_parser = humantime::parse_duration, value_name = "TIME")]
+    deadline: Option<Duration>,
     /// Wait for its end, print what came of it, and fail if it did not succeed
     #[arg(long)]
     wait: bool,
@@ -49,7 +50,7 @@ impl Run {
                 job_id: self.id_or_chance("j"),
                 name,
                 arguments: document::to_text(&assignments(arguments)?),
-                each_within_ms: millis(self.deadline),
+                each_within_ms: self.deadline.map_or(0, millis),
                 ..self.many.request()
             };
             return many::run(global, request, &self.signing, self.wait);
@@ -61,7 +62,7 @@ impl Run {
             device_id,
             name,
             arguments: document::to_text(&assignments(arguments)?),
-            within_ms: millis(self.deadline),
+            within_ms: self.deadline.map_or(0, millis),
             ..RunCommand::default()
         };
         self.signing.sign(&mut request)?;
@@ -91,7 +92,7 @@ fn named<'a>(words: &'a [String], otherwise: &str) -> Result<(String, &'a [Strin
 }
 
 /// A time as requests hold it; 0 would be the server's default.
-pub(super) fn millis(time: Duration) -> u64 {
+pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 

@@ -7,7 +7,7 @@ use contract::{
     v1::{AskCommand, CommandRule, CommandWhy},
 };
 
-use super::super::{Global, print};
+use super::super::{Global, print, rule};
 
 #[derive(clap::Args)]
 pub(crate) struct Why {
@@ -39,7 +39,7 @@ impl Why {
             return Ok(());
         }
         print::table(
-            &["rule of", "lets", "with a signature only"],
+            &["rule of", "lets", "with a signature only", "within", "at once"],
             why.rules.iter().map(row).collect(),
         )
     }
@@ -50,5 +50,11 @@ fn row(rule: &CommandRule) -> Vec<String> {
         [] => "all".to_owned(),
         names => names.join(", "),
     };
-    vec![rule.of.clone(), lets, rule.signed_commands.join(", ")]
+    vec![
+        rule.of.clone(),
+        lets,
+        rule.signed_commands.join(", "),
+        rule::deadline(rule.within_ms),
+        rule::at_once(rule.at_once),
+    ]
 }

@@ -11,7 +11,7 @@ use contract::{
 };
 
 use super::{
-    super::{types, words},
+    super::{commands::millis, types, words},
     entry::{Grant, Group, Kind, Person, Query, Rule, Supplier, Template, Type},
 };
 
@@ -67,6 +67,8 @@ pub(super) fn put_type(id: &str, declared: &Type, expected_version: u64) -> PutT
         expected_version,
         commands: declared.commands.clone(),
         signed_commands: declared.signed_commands.clone(),
+        commands_within_ms: span(&declared.command_deadline),
+        commands_at_once: declared.commands_at_once.unwrap_or_default(),
     }
 }
 
@@ -92,7 +94,14 @@ pub(super) fn put_group(id: &str, declared: &Group, expected_version: u64) -> Pu
         parent: Some(declared.parent.clone()),
         commands: Some(names(&declared.commands)),
         signed_commands: Some(names(&declared.signed_commands)),
+        commands_within_ms: Some(span(&declared.command_deadline)),
+        commands_at_once: Some(declared.commands_at_once.unwrap_or_default()),
     }
+}
+
+/// A time as it is declared, in milliseconds; none: 0.
+fn span(text: &str) -> u64 {
+    humantime::parse_duration(text).map_or(0, millis)
 }
 
 fn names(names: &[String]) -> CommandNames {

@@ -71,6 +71,9 @@ pub(super) struct Type {
     pub(super) checks: Vec<String>,
     pub(super) commands: Vec<String>,
     pub(super) signed_commands: Vec<String>,
+    /// As it is written in one way only; empty: none.
+    pub(super) command_deadline: String,
+    pub(super) commands_at_once: Option<u32>,
     pub(super) deprecated: bool,
 }
 
@@ -91,6 +94,8 @@ pub(super) struct Group {
     pub(super) query: String,
     pub(super) commands: Vec<String>,
     pub(super) signed_commands: Vec<String>,
+    pub(super) command_deadline: String,
+    pub(super) commands_at_once: Option<u32>,
 }
 
 /// Settings of a type or a group.
@@ -182,6 +187,11 @@ pub(super) fn is_empty(value: &Value) -> bool {
         Value::Array(items) => items.is_empty(),
         _ => false,
     }
+}
+
+/// A bound, of which 0 is none.
+pub(super) fn some(count: u32) -> Option<u32> {
+    (count != 0).then_some(count)
 }
 
 /// Entries of one kind by their ids; a template's is `type.pump` or `group.line-7`.

@@ -6,7 +6,11 @@ use contract::document::Document;
 use serde_json::{Number, Value};
 use toml_edit::{ImDocument, Item, TableLike, Value as Toml};
 
-use super::super::words::{self, Word};
+use super::super::{
+    commands::millis,
+    rule,
+    words::{self, Word},
+};
 
 /// Characters of a text that are shown.
 const SHOWN: usize = 40;
@@ -192,6 +196,13 @@ impl<'t> Table<'t> {
         let read = |item: &Item| item.as_integer().and_then(|n| u32::try_from(n).ok());
         self.value(file, name, "a whole number from 0 on", read)
             .unwrap_or(default)
+    }
+
+    /// A time, written in the one way in which it is compared; without it, nothing.
+    pub(super) fn span(&mut self, file: &mut File<'_>, name: &'static str) -> String {
+        let read = |item: &Item| humantime::parse_duration(item.as_str()?).ok();
+        let time = self.value(file, name, "a time such as \"10m\"", read);
+        time.map_or_else(String::new, |time| rule::deadline(millis(time)))
     }
 
     /// A word of an enum; without it, the default.

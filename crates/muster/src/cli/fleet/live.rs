@@ -15,8 +15,10 @@ use contract::{
 };
 
 use super::{
-    super::{list::Page, types, whole, words::say},
-    entry::{Entry, Fleet, Grant, Group, Kind, Live, Person, Present, Query, Rule, Supplier, Template, Type},
+    super::{list::Page, rule as command_rule, types, whole, words::say},
+    entry::{
+        Entry, Fleet, Grant, Group, Kind, Live, Person, Present, Query, Rule, Supplier, Template, Type, some,
+    },
     read::{compact, sorted},
 };
 
@@ -93,6 +95,8 @@ async fn types(client: &Client) -> Result<Entries> {
             description: kind.description,
             commands: sorted(kind.commands),
             signed_commands: sorted(kind.signed_commands),
+            command_deadline: command_rule::deadline(kind.commands_within_ms),
+            commands_at_once: some(kind.commands_at_once),
             deprecated: kind.deprecated,
         };
         (kind.type_id, live(Entry::Type(entry), kind.version))
@@ -132,6 +136,8 @@ async fn groups(client: &Client) -> Result<Entries> {
             query: group.query,
             commands: sorted(group.commands),
             signed_commands: sorted(group.signed_commands),
+            command_deadline: command_rule::deadline(group.commands_within_ms),
+            commands_at_once: some(group.commands_at_once),
         };
         let live = Live {
             members: group.members,

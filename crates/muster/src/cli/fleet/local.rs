@@ -47,6 +47,7 @@ fn field(name: &str) -> &str {
         "data_devices" => "data",
         "points_to_raise" => "points",
         "points_to_clear" => "clear_points",
+        "commands_within_ms" => "command_deadline",
         "note" => "vetting_note",
         "document" => "settings",
         "id" | "rule_id" => "",

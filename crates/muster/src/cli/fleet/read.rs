@@ -8,7 +8,7 @@ use contract::{
 
 use super::{
     super::{types, words},
-    entry::{Entries, Entry, Fleet, Grant, Group, Kind, Person, Query, Rule, Supplier, Template, Type},
+    entry::{Entries, Entry, Fleet, Grant, Group, Kind, Person, Query, Rule, Supplier, Template, Type, some},
     file::{self, Fault, File, Lines, Table},
     local,
 };
@@ -115,6 +115,8 @@ fn device_type(file: &mut File<'_>, mut table: Table<'_>) -> Entry {
         checks,
         commands: sorted(table.texts(file, "commands")),
         signed_commands: sorted(table.texts(file, "signed_commands")),
+        command_deadline: table.span(file, "command_deadline"),
+        commands_at_once: some(table.count(file, "commands_at_once", 0)),
         deprecated: table.flag(file, "deprecated"),
     };
     table.end(file);
@@ -154,6 +156,8 @@ fn group(file: &mut File<'_>, mut table: Table<'_>) -> Entry {
         query: table.text(file, "query"),
         commands: sorted(table.texts(file, "commands")),
         signed_commands: sorted(table.texts(file, "signed_commands")),
+        command_deadline: table.span(file, "command_deadline"),
+        commands_at_once: some(table.count(file, "commands_at_once", 0)),
     };
     table.end(file);
     Entry::Group(declared)

@@ -20,6 +20,8 @@ schema = '''
 checks = ["burn-in=attested", "fw=firmware-at-least:1.4.0"]
 commands = ["logs", "diagnose"]
 signed_commands = ["*"]
+command_deadline = "90s"
+commands_at_once = 5
 
 [suppliers.acme]
 name = "ACME"
@@ -151,6 +153,9 @@ fn a_difference_is_told_field_by_field() {
     for (from, to, expected) in [
         ("what pumps", "that pumps", "~type.pump(description)"),
         (r#""logs", "diagnose""#, r#""diagnose", "logs""#, ""),
+        (r#""90s""#, r#""1m 30s""#, ""),
+        (r#""90s""#, r#""2m""#, "~type.pump(command_deadline)"),
+        ("commands_at_once = 5", "", "~type.pump(commands_at_once)"),
         (r#"{ "properties""#, r#"{"properties""#, ""),
         ("audit of March", "audit of May", ""),
         ("vetted = true", "vetted = false", "~supplier.acme(vetted)"),

@@ -9,7 +9,7 @@ use contract::{
     v1::{Group, GroupsListed, ListGroups},
 };
 
-use super::super::{Global, list::Page, print, whole};
+use super::super::{Global, list::Page, print, rule, whole};
 use crate::exit::{Exit, Failure};
 
 #[derive(clap::Args)]
@@ -65,6 +65,8 @@ impl Show {
             ("query", group.query.clone()),
             ("commands", group.commands.join(", ")),
             ("signed commands", group.signed_commands.join(", ")),
+            ("command deadline", rule::deadline(group.commands_within_ms)),
+            ("commands at once", rule::at_once(group.commands_at_once)),
             ("members", group.members.to_string()),
             ("within", above(&groups, group).join(", ")),
             ("groups within", inside.join(", ")),

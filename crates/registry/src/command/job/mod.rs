@@ -14,6 +14,7 @@
 //! - The counts are those of the rows, and add up to the job's devices.
 //! - The rows before `next` had their turn, those from there on wait; so no device has its turn twice.
 //! - At most `at_once` devices are under way: queued, sent or running. They are those of the keys `kw`.
+//! - A device whose rules let fewer at once begins only while fewer are under way, whichever; those after it wait.
 //! - A device has its turn only if whoever made the job may still order to it then.
 //! - A final state, of a row or of the job, is never left. A job ends when all its rows have.
 //! - A job that has not ended has a wake-up at its deadline, and one for the next page while there is something to

@@ -9,14 +9,24 @@ use contract::{
 use service::{Fault, Outcome, Sight};
 
 use super::{
-    super::{allow::Order, run as single, state as commands},
+    super::{allow::Order, bound::Held, run as single, state as commands},
     state::{self, Kept, PAGE},
     tally,
 };
 use crate::{Registry, decide::Situation, state as records, tree};
 
+/// What becomes of a device whose turn has come.
+enum Turn {
+    /// It has a command of this id.
+    Told(String),
+    /// It waits, and so do those after it.
+    Held(Held),
+}
+
 /// The wake-up.
 pub(super) fn go(s: &Situation<'_>, outcome: &mut Outcome, mut kept: Kept) -> Result<(), Fault> {
+    // It is held once more if it still has to be.
+    (kept.job.held_at_once, kept.job.held_by) = (0, String::new());
     match kept.job.state() {
         JobState::Collecting => collect(s, outcome, &mut kept)?,
         JobState::Running => start(s, outcome, &mut kept)?,
@@ -49,25 +59,30 @@ fn start(s: &Situation<'_>, outcome: &mut Outcome, kept: &mut Kept) -> Result<()
     let arguments = state::arguments(s.view, &name)?;
     let reach = reach(s, &kept.job)?;
     for mut row in state::rows_from(s.view, &name, kept.next, PAGE)? {
-        if kept.under_way() >= kept.job.at_once {
+        if !kept.has_room() {
             break;
         }
-        kept.next = row.number + 1;
-        match tell(s, outcome, kept, &row, &arguments, reach.as_ref())? {
-            Ok(command_id) => {
+        match tell(s, outcome, kept, &row, &arguments, reach.as_ref()) {
+            Ok(Turn::Held(held)) => {
+                (kept.job.held_at_once, kept.job.held_by) = (held.at_once, held.by);
+                break;
+            }
+            Ok(Turn::Told(command_id)) => {
                 row.command_id = command_id;
                 let key = state::under_way_key(&name, row.number);
                 outcome.changes.put(key, Vec::new());
                 kept.turn(s.now_ms, outcome, &mut row, CommandState::Queued, "");
             }
-            Err(refusal) => {
+            Err(Fault::Refused(refusal)) => {
                 let how = match refusal.code {
                     Code::Limit => CommandState::Failed,
                     _ => CommandState::Rejected,
                 };
                 kept.turn(s.now_ms, outcome, &mut row, how, &refusal.message);
             }
+            Err(fault) => return Err(fault),
         }
+        kept.next = row.number + 1;
     }
     Ok(())
 }
@@ -81,7 +96,7 @@ fn reach(s: &Situation<'_>, job: &CommandJob) -> Result<Option<Sight>, Fault> {
     Ok(granted.map(|granted| tree::sight(s.view, &granted)).transpose()?)
 }
 
-/// Gives a device its command, or says why it cannot have it.
+/// Gives a device its command, or refuses it because it cannot have it.
 fn tell(
     s: &Situation<'_>,
     outcome: &mut Outcome,
@@ -89,14 +104,14 @@ fn tell(
     row: &JobDevice,
     arguments: &str,
     reach: Option<&Sight>,
-) -> Result<Result<String, Refusal>, Fault> {
+) -> Result<Turn, Fault> {
     let job = &kept.job;
     let Some(device) = records::device_or_twin(s.view, &row.device_id)? else {
-        return Ok(Err(Refusal::not_found("device", &row.device_id)));
+        return Err(Refusal::not_found("device", &row.device_id).into());
     };
     if !reach.is_some_and(|sight| sight.covers(&device.groups)) {
         let message = format!("{} may not order this to it any more", job.created_by);
-        return Ok(Err(Refusal::new(Code::Denied, message)));
+        return Err(Refusal::new(Code::Denied, message).into());
     }
     let mut tray = commands::tray(s.view, &device.device_id)?;
     let order = Order {
@@ -105,17 +120,18 @@ fn tell(
         who: &job.created_by,
         verb: "job-run",
     };
-    match single::may(s.view, &device, &tray, order) {
-        Ok(()) => {}
-        Err(Fault::Refused(refusal)) => return Ok(Err(refusal)),
-        Err(fault) => return Err(fault),
+    let bounds = single::may(s.view, &device, &tray, order)?;
+    let said_ms = kept.each_is_said.then_some(job.each_within_ms);
+    let within_ms = bounds.within("each_within_ms", said_ms)?.min(job.each_within_ms);
+    if let Some(held) = bounds.held(kept.under_way()) {
+        return Ok(Turn::Held(held));
     }
     let Some(command_id) = free_id(s, &device.device_id, job, row.number)? else {
         let message = format!(
             "the device has commands of the ids that `{}` gives already",
             job.job_id
         );
-        return Ok(Err(Refusal::new(Code::Exists, message)));
+        return Err(Refusal::new(Code::Exists, message).into());
     };
     let mut command = DeviceCommand {
         command_id: command_id.clone(),
@@ -125,16 +141,14 @@ fn tell(
         state: CommandState::Queued.into(),
         created_at_ms: s.now_ms,
         created_by: job.created_by.clone(),
-        deadline_ms: job
-            .deadline_ms
-            .min(s.now_ms.saturating_add_unsigned(job.each_within_ms)),
+        deadline_ms: job.deadline_ms.min(s.now_ms.saturating_add_unsigned(within_ms)),
         job_id: job.job_id.clone(),
         job_number: row.number,
         warrant: row.warrant.clone(),
         ..DeviceCommand::default()
     };
     single::queue(s, outcome, &mut tray, &mut command)?;
-    Ok(Ok(command_id))
+    Ok(Turn::Told(command_id))
 }
 
 /// An id for a device's command of which it has no other.

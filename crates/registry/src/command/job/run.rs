@@ -10,7 +10,10 @@ use contract::{
 use service::{Fault, Outcome, Sight, View};
 
 use super::{
-    super::{run as single, warrant},
+    super::{
+        bound::{self, AT_ONCE_MAX, Bounds},
+        run as single, warrant,
+    },
     Wake, pump,
     state::{self, Kept},
     tally,
@@ -19,8 +22,6 @@ use crate::{decide::Situation, policy, state as records, tree};
 
 /// The longest id, so that its devices' commands have one.
 const ID_CHARS: usize = 54;
-/// The most devices that may be under way at once.
-const AT_ONCE_MAX: u32 = 500;
 /// The time that a job has where nobody says: a day.
 const WITHIN_MS: u64 = 24 * 3_600_000;
 /// Jobs that have not ended.
@@ -28,8 +29,15 @@ const OPEN_MAX: usize = 64;
 /// Devices of one job.
 const DEVICES_MAX: u64 = 1_000_000;
 
+/// The bounds of a job, as far as they are said.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    at_once: Option<u32>,
+    each_within_ms: Option<u64>,
+}
+
 pub(crate) fn decide(s: &Situation<'_>, sight: &Sight, m: RunJob) -> Result<Outcome, Fault> {
-    let job = read(s, &m)?;
+    let (job, said) = (read(s, &m)?, said(&m)?);
     let arguments = single::arguments(&m.arguments)?;
     let named = named(&m)?;
     in_reach(s, sight, &m.group, &named)?;
@@ -37,14 +45,16 @@ pub(crate) fn decide(s: &Situation<'_>, sight: &Sight, m: RunJob) -> Result<Outc
     let mut outcome = Outcome::default();
     let id = job.job_id.clone();
     let version = if let Some(present) = state::present(s.view, &state::name_of(&job))? {
-        same(s.view, &present.job, &job, &arguments, &named)?;
+        same(s.view, &present.job, (&job, said), &arguments, &named)?;
         present.job.version
     } else {
         let mut kept = Kept {
             job,
             next: 1,
+            each_is_said: said.each_within_ms.is_some(),
             ..Kept::default()
         };
+        bind(s, &mut kept.job, said)?;
         begin(s, &mut outcome, &kept, &arguments)?;
         if kept.job.group.is_empty() {
             for device in named.values() {
@@ -70,7 +80,7 @@ pub(crate) fn decide(s: &Situation<'_>, sight: &Sight, m: RunJob) -> Result<Outc
     Ok(outcome)
 }
 
-/// The job that is asked for.
+/// The job that is asked for, without the bounds of its devices.
 fn read(s: &Situation<'_>, m: &RunJob) -> Result<CommandJob, Refusal> {
     let id = match m.job_id.as_str() {
         "" => &m.request_id,
@@ -81,24 +91,51 @@ fn read(s: &Situation<'_>, m: &RunJob) -> Result<CommandJob, Refusal> {
         let message = format!("a job's id has {ID_CHARS} characters at most");
         return Err(Refusal::invalid("job_id", message));
     }
-    let at_once = if m.at_once == 0 { JOB_AT_ONCE } else { m.at_once };
-    if at_once > AT_ONCE_MAX {
-        let message = format!("{AT_ONCE_MAX} devices at once at most");
-        return Err(Refusal::invalid("at_once", message));
-    }
-    let within_ms = single::within("within_ms", m.within_ms, WITHIN_MS)?;
+    let within_ms = single::within("within_ms", m.within_ms)?.unwrap_or(WITHIN_MS);
     Ok(CommandJob {
         job_id,
         name: policy::id("name", &m.name)?.to_string(),
         group: m.group.clone(),
         state: JobState::Collecting.into(),
-        at_once,
         created_at_ms: s.now_ms,
         created_by: s.actor.clone(),
         deadline_ms: s.now_ms.saturating_add_unsigned(within_ms),
-        each_within_ms: single::within("each_within_ms", m.each_within_ms, single::WITHIN_MS)?,
         ..CommandJob::default()
     })
+}
+
+fn said(m: &RunJob) -> Result<Said, Refusal> {
+    if m.at_once > AT_ONCE_MAX {
+        let message = format!("{AT_ONCE_MAX} devices at once at most");
+        return Err(Refusal::invalid("at_once", message));
+    }
+    Ok(Said {
+        at_once: (m.at_once != 0).then_some(m.at_once),
+        each_within_ms: single::within("each_within_ms", m.each_within_ms)?,
+    })
+}
+
+/// Holds a job to the rule of its group. Those of its devices are looked at when their turn comes.
+fn bind(s: &Situation<'_>, job: &mut CommandJob, said: Said) -> Result<(), Fault> {
+    let bounds = match job.group.as_str() {
+        "" => Bounds::default(),
+        group => bound::of_group(s.view, &records::group(s.view, "group", group)?)?,
+    };
+    job.at_once = bounds.at_once(said.at_once, JOB_AT_ONCE)?;
+    job.each_within_ms = bounds.within("each_within_ms", said.each_within_ms)?;
+    Ok(())
+}
+
+impl Said {
+    /// Where nothing is said, the rules may have let another bound then than they do now.
+    fn fits(self, present: &CommandJob) -> bool {
+        let (at_once, each_ms) = (present.at_once, present.each_within_ms);
+        self.at_once
+            .map_or(at_once <= JOB_AT_ONCE, |said| said == at_once)
+            && self
+                .each_within_ms
+                .map_or(each_ms <= single::WITHIN_MS, |said| said == each_ms)
+    }
 }
 
 /// The devices that are named one by one, each once: by the ids as in keys.
@@ -208,17 +245,17 @@ fn begin(s: &Situation<'_>, outcome: &mut Outcome, kept: &Kept, arguments: &str)
 fn same(
     view: &View<'_>,
     present: &CommandJob,
-    wanted: &CommandJob,
+    (wanted, said): (&CommandJob, Said),
     arguments: &str,
     named: &BTreeMap<String, String>,
 ) -> Result<(), Fault> {
     let what = |job: &CommandJob| {
         let texts = [&job.job_id, &job.name, &job.group].map(String::clone);
-        let within_ms = job.deadline_ms - job.created_at_ms;
-        (texts, job.at_once, within_ms, job.each_within_ms)
+        (texts, job.deadline_ms - job.created_at_ms)
     };
     let name = state::name_of(present);
-    let mut fits = what(present) == what(wanted) && state::arguments(view, &name)? == arguments;
+    let mut fits =
+        what(present) == what(wanted) && said.fits(present) && state::arguments(view, &name)? == arguments;
     if fits && present.group.is_empty() {
         let rows = state::rows_from(view, &name, 1, policy::ROWS_MAX + 1)?;
         fits = rows.iter().map(|row| &row.device_id).eq(named.values());

@@ -48,6 +48,9 @@ pub(super) struct Kept {
     /// While it is ending: what becomes of those that wait, and at last of the job.
     #[prost(enumeration = "CommandState", tag = "6")]
     pub(super) cause: i32,
+    /// Whoever made the job said how long each device has.
+    #[prost(bool, tag = "7")]
+    pub(super) each_is_said: bool,
 }
 
 /// The jobs that have not ended.
@@ -198,6 +201,12 @@ impl Kept {
     pub(super) fn under_way(&self) -> u32 {
         let counts = self.counts();
         counts.queued + counts.sent + counts.running
+    }
+
+    /// Whether a further device may begin, as far as is known without looking at it.
+    pub(super) fn has_room(&self) -> bool {
+        let held = Some(self.job.held_at_once).filter(|held| *held != 0);
+        self.under_way() < held.map_or(self.job.at_once, |held| held.min(self.job.at_once))
     }
 
     /// Writes a further device down.

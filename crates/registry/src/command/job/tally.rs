@@ -26,7 +26,7 @@ pub(super) fn write(s: &Situation<'_>, outcome: &mut Outcome, mut kept: Kept) ->
     }
     let more = match state {
         JobState::Collecting => true,
-        JobState::Running => counts.waiting > 0 && kept.under_way() < kept.job.at_once,
+        JobState::Running => counts.waiting > 0 && kept.has_room(),
         _ => counts.waiting > 0,
     };
     if more {
