@@ -111,7 +111,8 @@ fn decode_protobuf<M: Wire>(payload: &[u8]) -> Result<M, Refusal> {
         if like_json {
             not_at_its_brace()
         } else {
-            Refusal::new(Code::Malformed, format!("the payload does not parse: {e}"))
+            let e = e.to_string();
+            Refusal::new(Code::Malformed, format!("the payload does not parse: {e}")).at(tagged_field(&e))
         }
     })
 }
@@ -127,8 +128,40 @@ fn decode_json<M: Wire>(payload: &[u8]) -> Result<M, Refusal> {
         return Err(Refusal::new(Code::Malformed, message));
     }
     serde_json::from_slice(payload).map_err(|e| {
-        Refusal::new(Code::Malformed, format!("the JSON does not parse: {e}")).at(named_field(&e.to_string()))
+        let named = named_field(&e.to_string());
+        let path = path_of_fault::<M>(payload);
+        let message = match named.is_empty() && !path.is_empty() {
+            true => format!("the JSON does not parse at `{path}`: {e}"),
+            false => format!("the JSON does not parse: {e}"),
+        };
+        Refusal::new(Code::Malformed, message).at(if path.is_empty() { named } else { path })
     })
+}
+
+/// Reads what does not parse once more, to see where: `location.latitude`. Empty where it is the whole that is wrong.
+fn path_of_fault<M: Wire>(payload: &[u8]) -> String {
+    let mut json = serde_json::Deserializer::from_slice(payload);
+    match serde_path_to_error::deserialize::<_, M>(&mut json) {
+        // Keys are the sender's: any text of any length.
+        Err(e) if e.path().iter().len() > 0 => {
+            let path = e.path().to_string();
+            path.escape_debug().take(limits::KEY_CHARS).collect()
+        }
+        _ => String::new(),
+    }
+}
+
+/// The field that prost names, from the inside out: `Location.latitude: Report.location: invalid wire type`.
+fn tagged_field(error: &str) -> String {
+    let of_message = |part: &str| {
+        let (message, field) = part.rsplit_once('.')?;
+        let is_name =
+            |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        (is_name(message) && is_name(field)).then(|| field.to_owned())
+    };
+    let mut fields: Vec<_> = error.split(": ").filter_map(of_message).collect();
+    fields.reverse();
+    fields.join(".")
 }
 
 /// The field that serde names in backquotes, when it names one.
@@ -203,6 +236,35 @@ mod tests {
                 refusal.message
             );
         }
+    }
+
+    #[test]
+    fn the_field_that_is_wrong_is_named_with_its_path() {
+        let long = format!("{{\"attributes\":{{\"{}\":1}}}}", "k".repeat(10_000));
+        let cases: [(&[u8], &str); 12] = [
+            (b"{\"model\":7}", "model"),
+            (b"{\"location\":{\"latitude\":\"north\"}}", "location.latitude"),
+            (b"{\"location\":{\"height\":1}}", "location.height"),
+            (b"{\"location\":7}", "location"),
+            (
+                b"{\"components\":[{\"name\":\"boot\"},{\"version\":2}]}",
+                "components[1].version",
+            ),
+            (b"{\"attributes\":{\"rack\":7}}", "attributes.rack"),
+            (b"{\"attributes\":{\"\\u001b\":7}}", "attributes.\\u{1b}"),
+            (b"{\"nonsense\":7}", "nonsense"),
+            (b"{\"model\":", "model"),
+            (b"{", ""),
+            // The model, and the latitude, each as a number where another wire type is due.
+            (b"\x10\x01", "model"),
+            (b"\x2a\x02\x10\x01", "location.latitude"),
+        ];
+        for (payload, field) in cases {
+            let refusal = decode::<Report>(payload, "").unwrap_err();
+            assert_eq!(refusal.field, field, "{refusal:?}");
+        }
+        let refusal = decode::<Report>(long.as_bytes(), "").unwrap_err();
+        assert_eq!(refusal.field.chars().count(), limits::KEY_CHARS);
     }
 
     #[test]
