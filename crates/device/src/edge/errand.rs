@@ -7,9 +7,13 @@ use contract::{
     id::ServiceName,
     v1::{Assignment, Changed, Done, Erased, GetAssignment, GetStanding, Report, Standing},
 };
-use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, Id, JoinSet},
+};
 
 use super::{commanding::After, renewing::Renewal, work::Worked};
+use crate::update::Job;
 
 /// The errands there are; each is under way once at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +46,8 @@ pub(crate) enum Heard {
     Erased(Result<(), AskError>),
     /// It panicked, in the platform's code or in ours.
     Broken(Errand),
+    /// It is not back yet: so many hundredths of the image have come.
+    Fetching(Job, u32),
 }
 
 impl Heard {
@@ -60,11 +66,28 @@ impl Heard {
     }
 }
 
+/// What may be told on the way before anybody has listened; more is of no use to a watcher.
+const TOLD_MAX: usize = 16;
+
 /// All errands of a session; they end with it.
-#[derive(Default)]
 pub(crate) struct Errands {
     tasks: JoinSet<(Errand, Heard)>,
     under_way: BTreeMap<Errand, AbortHandle>,
+    /// What errands tell before they are back: it is heard in its turn, never behind what has called them back.
+    teller: mpsc::Sender<Heard>,
+    told: mpsc::Receiver<Heard>,
+}
+
+impl Default for Errands {
+    fn default() -> Errands {
+        let (teller, told) = mpsc::channel(TOLD_MAX);
+        Errands {
+            tasks: JoinSet::new(),
+            under_way: BTreeMap::new(),
+            teller,
+            told,
+        }
+    }
 }
 
 impl Errands {
@@ -96,22 +119,28 @@ impl Errands {
         under_way.inspect(AbortHandle::abort).is_some()
     }
 
-    /// The next that returns; waits for ever while none is under way.
+    /// For whoever tells something before it is back.
+    pub(crate) fn teller(&self) -> mpsc::Sender<Heard> {
+        self.teller.clone()
+    }
+
+    /// The next that returns, or tells something on its way; waits for ever while none is under way.
     pub(crate) async fn next(&mut self) -> Heard {
         loop {
-            match self.tasks.join_next_with_id().await {
-                Some(Ok((id, (errand, heard)))) => {
-                    // One that was called back may have returned all the same.
-                    if self.forget(id) == Some(errand) {
-                        return heard;
-                    }
-                }
+            let returned = tokio::select! {
+                biased;
+                Some(told) = self.told.recv() => return told,
+                returned = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => returned,
+            };
+            match returned {
+                // One that was called back may have returned all the same.
+                Some(Ok((id, (errand, heard)))) if self.forget(id) == Some(errand) => return heard,
                 Some(Err(gone)) => {
                     if let Some(errand) = self.forget(gone.id()) {
                         return Heard::Broken(errand);
                     }
                 }
-                None => std::future::pending().await,
+                _ => {}
             }
         }
     }
@@ -166,6 +195,22 @@ mod tests {
         assert!(matches!(errands.next().await, Heard::Broken(Errand::Work)));
         errands.send(Errand::Work, Duration::ZERO, async { Heard::Reported(Ok(())) });
         assert!(matches!(errands.next().await, Heard::Reported(Ok(()))));
+    }
+
+    #[tokio::test]
+    async fn what_is_told_on_the_way_is_heard_before_the_return() {
+        let mut errands = Errands::default();
+        let teller = errands.teller();
+        errands.send(Errand::Work, Duration::ZERO, async move {
+            for _ in 0..2 * TOLD_MAX {
+                let _ = teller.try_send(Heard::Reported(Ok(())));
+            }
+            Heard::Erased(Ok(()))
+        });
+        for _ in 0..TOLD_MAX {
+            assert!(matches!(errands.next().await, Heard::Reported(Ok(()))));
+        }
+        assert!(matches!(errands.next().await, Heard::Erased(Ok(()))));
     }
 
     #[tokio::test]

@@ -10,19 +10,16 @@ use tokio::task::JoinSet;
 
 use super::{
     body::told_whole,
+    errand::Heard,
     work::{Told, Tools},
 };
-use crate::{
-    event::UpdateStep,
-    platform::Platform,
-    update::{Arrived, Download, Input, Job, of_job},
-};
+use crate::update::{Arrived, Download, Input, Job};
 
 /// Bad blocks in one go before there is a pause.
 const BAD_MAX: u32 = 16;
 
 /// Fetches what is missing and checks the whole. An error may pass.
-pub(crate) async fn fetch<P: Platform>(tools: &Tools<P>, job: &Job) -> Result<Input, String> {
+pub(crate) async fn fetch(tools: &Tools, job: &Job) -> Result<Input, String> {
     let told = tools.tell(&job.rollout_id, UpdateState::Downloading, "", 0);
     if let Told::NoPart = told.await? {
         return Ok(Input::Unassigned);
@@ -60,7 +57,7 @@ pub(crate) async fn fetch<P: Platform>(tools: &Tools<P>, job: &Job) -> Result<In
         // A watcher need not hear of every window.
         if download.percent() >= told + 10 {
             told = download.percent();
-            tools.platform.heard(of_job(job, UpdateStep::Downloading, told));
+            let _ = tools.teller.try_send(Heard::Fetching(job.clone(), told));
         }
     }
     check(tools, job).await
@@ -73,8 +70,8 @@ enum Window {
 }
 
 /// Asks for a window's blocks at once.
-async fn ask_for<P: Platform>(
-    tools: &Tools<P>,
+async fn ask_for(
+    tools: &Tools,
     job: &Job,
     download: &Download,
     window: &[(u64, u32)],
@@ -118,8 +115,8 @@ async fn ask_for<P: Platform>(
 }
 
 /// Stores blocks, then the map that says that they are there.
-async fn keep<P: Platform>(
-    tools: &Tools<P>,
+async fn keep(
+    tools: &Tools,
     job: &Job,
     download: &mut Download,
     blocks: Vec<(u64, Vec<u8>)>,
@@ -145,7 +142,7 @@ async fn keep<P: Platform>(
     stored.map_err(|error| told_whole(&error))
 }
 
-async fn check<P: Platform>(tools: &Tools<P>, job: &Job) -> Result<Input, String> {
+async fn check(tools: &Tools, job: &Job) -> Result<Input, String> {
     let (slots, looked_at) = (tools.slots.clone(), job.clone());
     let checked = slots
         .blocking(move |slots| {

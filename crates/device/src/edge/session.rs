@@ -23,7 +23,12 @@ use super::{
     retries::Retries,
     work::{Tools, Worked},
 };
-use crate::{error::Error, event::Event, platform::Platform, update::task};
+use crate::{
+    error::Error,
+    event::Event,
+    platform::Platform,
+    update::{progress, task},
+};
 
 /// Shortest pause between two looks at the clock, and before what the server takes back is asked for again.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
@@ -191,7 +196,8 @@ impl<'a, P: Platform> Session<'a, P> {
             }
             Errand::Work => {
                 if let Some(task) = task(&self.body.journal) {
-                    let tools = Tools::of(self.body, &client, self.identity.not_before_ms);
+                    let teller = self.errands.teller();
+                    let tools = Tools::of(self.body, &client, self.identity.not_before_ms, teller);
                     self.errands.send(errand, pause, tools.work(task));
                 }
             }
@@ -239,6 +245,11 @@ impl<'a, P: Platform> Session<'a, P> {
             }
             Heard::Erased(Err(error)) => self.again(Errand::Erased, &error),
             Heard::Broken(errand) => self.later(errand, format!("{errand:?} panicked")),
+            Heard::Fetching(job, percent) => {
+                if let Some(event) = progress(&self.body.journal, &job, percent) {
+                    self.body.tell(event);
+                }
+            }
         }
         Ok(None)
     }

@@ -8,7 +8,7 @@ use contract::{
     id::ServiceName,
     v1::{Done, UpdateReport, UpdateState},
 };
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     body::{Body, told_whole},
@@ -32,9 +32,8 @@ pub(crate) enum Worked {
 }
 
 /// What work needs, apart from the device itself.
-pub(crate) struct Tools<P> {
+pub(crate) struct Tools {
     pub(crate) client: Client,
-    pub(crate) platform: Arc<P>,
     pub(crate) slots: Slots,
     ground: Arc<dyn Ground>,
     bounds: Bounds,
@@ -43,14 +42,20 @@ pub(crate) struct Tools<P> {
     is_reached: bool,
     /// It is no earlier than this.
     floor_ms: i64,
+    /// Who hears how far it is.
+    pub(crate) teller: mpsc::Sender<Heard>,
 }
 
-impl<P: Platform> Tools<P> {
-    pub(crate) fn of(body: &Body<P>, client: &Client, floor_ms: i64) -> Tools<P> {
+impl Tools {
+    pub(crate) fn of<P: Platform>(
+        body: &Body<P>,
+        client: &Client,
+        floor_ms: i64,
+        teller: mpsc::Sender<Heard>,
+    ) -> Tools {
         let soon = || Instant::now() + Duration::from_secs(1);
         Tools {
             client: client.clone(),
-            platform: body.platform.clone(),
             slots: body.slots.clone(),
             ground: body.ground.clone(),
             bounds: body.bounds.clone(),
@@ -58,6 +63,7 @@ impl<P: Platform> Tools<P> {
             is_reached: body.trial.is_some_and(|trial| trial.is_reached),
             deadline: body.trial.map_or_else(soon, |trial| trial.deadline),
             floor_ms,
+            teller,
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) use journal::{End, Job, Journal, Stage};
 pub(crate) use judge::{Bounds, Offer, judge};
 pub(crate) use machine::{Input, Task, step, task};
 pub(crate) use slots::Slots;
-pub(crate) use tell::{of_job, told};
+pub(crate) use tell::{progress, told};
 
 #[cfg(test)]
 mod tests;

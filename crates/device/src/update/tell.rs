@@ -20,8 +20,14 @@ pub(crate) fn told(before: &Journal, after: &Journal) -> Option<Event> {
     }
 }
 
+/// What a watcher is told of a download that goes on; nothing once it was called off, or another took its place.
+pub(crate) fn progress(journal: &Journal, job: &Job, percent: u32) -> Option<Event> {
+    let is_wanted = matches!(&journal.stage, Stage::Downloading { job: wanted, .. } if wanted == job);
+    is_wanted.then(|| of_job(job, UpdateStep::Downloading, percent))
+}
+
 /// A step that is not an end.
-pub(crate) fn of_job(job: &Job, step: UpdateStep, percent: u32) -> Event {
+fn of_job(job: &Job, step: UpdateStep, percent: u32) -> Event {
     Event::Update {
         rollout_id: job.rollout_id.clone(),
         version: job.image.version.clone(),

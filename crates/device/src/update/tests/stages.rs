@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::update::journal::{How, Slot};
+use crate::{
+    event::{Event, UpdateStep},
+    update::journal::{How, Slot},
+};
 
 fn offer(rollout_id: &str, sequence: u64) -> Input {
     Input::Offered(Offer::Fit(job(rollout_id, sequence)))
@@ -85,6 +88,27 @@ fn calling_off_counts_until_the_server_has_been_told() {
         let off = step(&journal, Input::Unassigned);
         assert_eq!(off.stage == Stage::Idle, counts, "after {inputs}");
         assert!(counts || off == journal);
+    }
+}
+
+#[test]
+fn of_a_download_that_was_called_off_nothing_more_is_told() {
+    let fetches = step(&Journal::default(), offer("r1", 3));
+    let told = progress(&fetches, &job("r1", 3), 40);
+    assert!(
+        matches!(
+            told,
+            Some(Event::Update {
+                step: UpdateStep::Downloading,
+                percent: 40,
+                ..
+            })
+        ),
+        "{told:?}"
+    );
+    for after in [Input::Unassigned, offer("r2", 4), Input::Fetched] {
+        let next = step(&fetches, after.clone());
+        assert_eq!(progress(&next, &job("r1", 3), 50), None, "{after:?}");
     }
 }
 
