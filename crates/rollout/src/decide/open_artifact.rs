@@ -75,9 +75,10 @@ fn demand_same(view: &View<'_>, present: &Artifact, signed: &SignedManifest) -> 
         return Ok(());
     }
     let manifest = present.manifest.clone().unwrap_or_default();
+    let release = format!("{}@{}", manifest.name, manifest.version);
     let message = format!(
-        "this image is there already as `{}` {}",
-        manifest.name, manifest.version
+        "these very bytes are there already, as the release `{release}`, and an image is known by its bytes: roll \
+         `{release}` out, or build the image with its own version in it"
     );
     Err(Refusal::new(Code::Conflict, message).at("manifest.sha256").into())
 }

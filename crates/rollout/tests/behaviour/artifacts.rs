@@ -29,6 +29,26 @@ fn signed_uploaded_sealed() {
 }
 
 #[test]
+fn the_same_bytes_under_another_version_are_refused_with_the_release_that_has_them() {
+    let mut world = World::new();
+    world.firmware(1, "2.0.0");
+    let first = manifest(&image(1));
+    let renamed = Manifest {
+        version: "2.0.1".into(),
+        sequence: first.sequence + 1,
+        ..first.clone()
+    };
+    let refused = world.open_artifact(sign(&renamed, &release_key())).unwrap_err();
+    assert_eq!(
+        (refused.code.as_str(), refused.field.as_str()),
+        ("conflict", "manifest.sha256")
+    );
+    let release = format!("{}@{}", first.name, first.version);
+    assert!(refused.message.contains(&release), "{}", refused.message);
+    assert!(refused.message.contains("roll"), "{}", refused.message);
+}
+
+#[test]
 fn a_check_that_fails_is_answered_and_can_be_asked_for_again() {
     let mut world = World::new();
     let image = image(1);
