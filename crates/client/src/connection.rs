@@ -293,7 +293,7 @@ impl Client {
     fn silence(&self, service: ServiceName) -> AskError {
         AskError::Silence {
             service,
-            seconds: self.patience.as_secs(),
+            waited: self.patience,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Why there is no connection, and why there is no result.
 
-use std::{error::Error, io};
+use std::{error::Error, io, time::Duration};
 
 use contract::{Refusal, id::ServiceName};
 use rumqttc::v5::{
@@ -42,12 +42,12 @@ pub enum AskError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// No answer in time. The request may still take effect; its name makes a repeat harmless.
-    #[error("no answer from {service} within {seconds} s; it may be away")]
+    #[error("no answer from {service} within {waited:?}; it may be away")]
     Silence {
         /// Who was asked.
         service: ServiceName,
         /// How long it was waited for.
-        seconds: u64,
+        waited: Duration,
     },
     /// The reply is not what it should be.
     #[error("the reply does not parse: {0}")]
