@@ -160,6 +160,8 @@ fn what_the_documents_say_can_be_typed() {
     let server = Installation::running();
     server.good(&["device", "register", "pump-7"]);
     server.good(&["cert", "claim", "lot", "--uses", "1"]);
+    let claim = server.good(&["claim", "show", "lot"]);
+    assert!(claim.contains("used           0 of 1"), "{claim}");
     let claim = server.path("claims/lot");
     let mut agent = server.command(&["agent", "pump-7", "--claim", claim.to_str().unwrap()]);
     let agent = agent.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -68,6 +68,20 @@ fn whatever_does_something_says_what() {
     }
 }
 
+/// What is listed can be shown, one by one.
+#[test]
+fn whatever_is_listed_is_shown_too() {
+    // What was done to one device: a list is all that there is to show.
+    let alone = ["muster device maintenance list"];
+    let all: Vec<_> = all().into_iter().map(|(words, _)| words).collect();
+    let lists = all.iter().filter(|words| !alone.contains(&words.as_str()));
+    let without: Vec<_> = lists
+        .filter_map(|words| words.strip_suffix(" list"))
+        .filter(|noun| !all.contains(&format!("{noun} show")))
+        .collect();
+    assert!(without.is_empty(), "no `show` of {without:?}");
+}
+
 #[test]
 fn bad_ids_are_the_command_lines_fault() {
     for line in [

@@ -16,13 +16,10 @@ use super::{
     Global,
     confirm::{Confirm, Consent},
     list::Limit,
-    print,
+    print, whole,
     words::{self, say},
 };
-use crate::{
-    exit::{Exit, Failure},
-    folder::read_text,
-};
+use crate::folder::read_text;
 
 /// Manufacturers whose certificates let devices in.
 #[derive(clap::Subcommand)]
@@ -217,29 +214,19 @@ impl Show {
     }
 }
 
-/// One page holds all that there may be, or is followed by another.
 fn find(global: &Global, name: &Id) -> Result<v1::Manufacturer> {
-    let mut page = String::new();
-    loop {
-        let request = ListManufacturers {
-            page,
-            ..ListManufacturers::default()
-        };
-        let listed: ManufacturersListed = global.ask(ServiceName::Provisioning, "manufacturers", &request)?;
-        let mut all = listed.manufacturers.into_iter();
-        if let Some(found) = all.find(|one| one.name == name.as_str()) {
-            return Ok(found);
-        }
-        if listed.next_page.is_empty() {
-            let message = format!("there is no manufacturer `{name}`");
-            return Err(Failure::new(Exit::NotFound, message).into());
-        }
-        page = listed.next_page;
-    }
+    let all = global.block_on(async {
+        let (client, _inbox) = global.connect().await?;
+        let all = whole::manufacturers(&client).await;
+        client.disconnect().await;
+        all
+    })?;
+    whole::pick(all, ("manufacturer", name.as_str()), |one| &one.name)
 }
 
 impl Crl {
     fn run(self, global: &Global) -> Result<()> {
+        let crl = read_text(&self.file)?;
         let present = find(global, &self.name)?;
         let request = PutManufacturer {
             request_id: String::new(),
@@ -249,7 +236,7 @@ impl Crl {
             types: present.types,
             per_minute: present.per_minute,
             replace: true,
-            crl: read_text(&self.file)?,
+            crl,
         };
         let changed: Changed = global.ask(ServiceName::Provisioning, "put-manufacturer", &request)?;
         print::changed(global.json, &changed)

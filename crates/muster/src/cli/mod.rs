@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod alike;
 mod approval;
 mod audit;
 mod backup;

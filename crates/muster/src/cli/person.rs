@@ -23,6 +23,11 @@ pub(super) enum Person {
   muster person put operator ada --disable
   muster person put operator ada --enable")]
     Put(Put),
+    /// Show what an operator or an integrator may do
+    #[command(
+        after_help = "Examples:\n  muster person show operator ada\n  muster person show integrator billing"
+    )]
+    Show(Show),
     /// List operators and integrators
     #[command(after_help = "Examples:\n  muster person list")]
     List(List),
@@ -80,6 +85,15 @@ pub(super) struct Put {
 }
 
 #[derive(clap::Args)]
+pub(super) struct Show {
+    /// What they are
+    #[arg(value_parser = words::person())]
+    kind: Kind,
+    /// Their id
+    id: Id,
+}
+
+#[derive(clap::Args)]
 pub(super) struct List {
     #[command(flatten)]
     limit: Limit,
@@ -96,6 +110,7 @@ impl Person {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         match self {
             Person::Put(command) => command.run(global),
+            Person::Show(command) => command.run(global),
             Person::List(command) => command.run(global),
             Person::Token(command) => command.run(global),
             Person::Tokens(command) => command.run(global),
@@ -158,6 +173,32 @@ impl Put {
     }
 }
 
+impl Show {
+    fn run(self, global: &Global) -> Result<()> {
+        let mut people = global.block_on(async {
+            let (client, _inbox) = global.connect().await?;
+            let people = whole::people(&client).await;
+            client.disconnect().await;
+            people
+        })?;
+        people.retain(|person| person.kind == self.kind.word());
+        let called = (self.kind.word().trim_end_matches('s'), self.id.as_str());
+        let person = whole::pick(people, called, |person| &person.id)?;
+        if global.json {
+            return print::json(&person);
+        }
+        print::fields(&[
+            ("kind", person.kind.clone()),
+            ("id", person.id.clone()),
+            ("version", person.version.to_string()),
+            ("may", rights(&person)),
+            ("events", person.event_filters.join(", ")),
+            ("data", person.data_devices.join(", ")),
+            ("disabled", print::yes(person.disabled)),
+        ])
+    }
+}
+
 impl List {
     fn run(self, global: &Global) -> Result<()> {
         let listed = self.limit.collect(
@@ -178,14 +219,19 @@ impl List {
     }
 }
 
+/// Nothing of an integrator, who has no role.
+fn rights(person: &Listed) -> String {
+    match person.role == 0 && person.grants.is_empty() {
+        true => String::new(),
+        false => Rights::of(person.role(), &person.grants).words(),
+    }
+}
+
 fn row(person: &Listed) -> Vec<String> {
     vec![
         person.kind.clone(),
         person.id.clone(),
-        match person.role == 0 && person.grants.is_empty() {
-            true => String::new(),
-            false => Rights::of(person.role(), &person.grants).words(),
-        },
+        rights(person),
         person.event_filters.join(", "),
         person.data_devices.join(", "),
         print::yes(person.disabled),

@@ -17,10 +17,13 @@ use super::{
     Global,
     device::{Format, Report, send},
     global,
-    list::Limit,
-    print,
+    list::{Limit, Page},
+    print, whole,
 };
 use crate::exit::{Exit, Failure};
+
+/// Where the list comes from.
+const ALL: (ServiceName, &str) = (ServiceName::Registry, "orders");
 
 /// What was ordered, and what of it has arrived.
 #[derive(clap::Subcommand)]
@@ -41,6 +44,9 @@ pub(super) enum Order {
   muster order receive po-17 pump-7=SN-0007 pump-8=SN-0008
   muster order receive po-17 pump-7")]
     Receive(Receive),
+    /// Show one order, and how much of it has arrived
+    #[command(after_help = "Examples:\n  muster order show po-17")]
+    Show(Show),
     /// List orders
     #[command(
         after_help = "Examples:\n  muster order list\n  muster device list --where 'order = po-17 and stage = planned'"
@@ -96,6 +102,12 @@ pub(super) struct Receive {
 }
 
 #[derive(clap::Args)]
+pub(super) struct Show {
+    /// The order
+    id: Id,
+}
+
+#[derive(clap::Args)]
 pub(super) struct List {
     #[command(flatten)]
     limit: Limit,
@@ -107,6 +119,7 @@ impl Order {
             Order::Put(command) => command.run(global),
             Order::Expect(command) => command.run(global),
             Order::Receive(command) => command.run(global),
+            Order::Show(command) => command.run(global),
             Order::List(command) => command.run(global),
         }
     }
@@ -207,18 +220,42 @@ fn refused(refusal: &RegisterRefusal) -> Vec<String> {
     vec![refusal.device_id.clone(), rejection.code, rejection.message]
 }
 
+fn page(page: Page) -> ListOrders {
+    ListOrders {
+        page_size: page.size,
+        page: page.token,
+        ..ListOrders::default()
+    }
+}
+
+fn taken(reply: OrdersListed) -> (Vec<Listed>, String) {
+    (reply.orders, reply.next_page)
+}
+
+impl Show {
+    fn run(self, global: &Global) -> Result<()> {
+        let called = ("order", self.id.as_str());
+        let order = whole::one(global, called, ALL, page, taken, |one| &one.order_id)?;
+        if global.json {
+            return print::json(&order);
+        }
+        print::fields(&[
+            ("id", order.order_id.clone()),
+            ("version", order.version.to_string()),
+            ("description", order.description.clone()),
+            ("supplier", order.supplier_id.clone()),
+            ("type", order.device_type.clone()),
+            ("ordered", order.ordered_on.clone()),
+            ("expected", order.expected.to_string()),
+            ("received", order.received.to_string()),
+            ("closed", print::yes(order.closed)),
+        ])
+    }
+}
+
 impl List {
     fn run(self, global: &Global) -> Result<()> {
-        let listed = self.limit.collect(
-            global,
-            (ServiceName::Registry, "orders"),
-            |page| ListOrders {
-                page_size: page.size,
-                page: page.token,
-                ..ListOrders::default()
-            },
-            |reply: OrdersListed| (reply.orders, reply.next_page),
-        )?;
+        let listed = self.limit.collect(global, ALL, page, taken)?;
         let headings = [
             "id",
             "supplier",

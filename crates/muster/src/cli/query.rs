@@ -7,7 +7,14 @@ use contract::{
     v1::{Changed, Done, ListQueries, PutQuery, QueriesListed, RemoveQuery, SavedQuery},
 };
 
-use super::{Global, list::Limit, print};
+use super::{
+    Global,
+    list::{Limit, Page},
+    print, whole,
+};
+
+/// Where the list comes from.
+const ALL: (ServiceName, &str) = (ServiceName::Registry, "queries");
 
 /// Queries over devices that have a name.
 #[derive(clap::Subcommand)]
@@ -20,6 +27,9 @@ pub(super) enum Query {
     /// Take a query's name away
     #[command(after_help = "Examples:\n  muster query remove ageing")]
     Remove(Remove),
+    /// Show one query
+    #[command(after_help = "Examples:\n  muster query show ageing")]
+    Show(Show),
     /// List queries
     #[command(after_help = "Examples:\n  muster query list")]
     List(List),
@@ -49,6 +59,12 @@ pub(super) struct Remove {
 }
 
 #[derive(clap::Args)]
+pub(super) struct Show {
+    /// The name
+    id: Id,
+}
+
+#[derive(clap::Args)]
 pub(super) struct List {
     #[command(flatten)]
     limit: Limit,
@@ -59,6 +75,7 @@ impl Query {
         match self {
             Query::Put(command) => command.run(global),
             Query::Remove(command) => command.run(global),
+            Query::Show(command) => command.run(global),
             Query::List(command) => command.run(global),
         }
     }
@@ -90,18 +107,37 @@ impl Remove {
     }
 }
 
+fn page(page: Page) -> ListQueries {
+    ListQueries {
+        page_size: page.size,
+        page: page.token,
+        ..ListQueries::default()
+    }
+}
+
+fn taken(reply: QueriesListed) -> (Vec<SavedQuery>, String) {
+    (reply.queries, reply.next_page)
+}
+
+impl Show {
+    fn run(self, global: &Global) -> Result<()> {
+        let called = ("query", self.id.as_str());
+        let query = whole::one(global, called, ALL, page, taken, |one| &one.query_id)?;
+        if global.json {
+            return print::json(&query);
+        }
+        print::fields(&[
+            ("id", query.query_id.clone()),
+            ("version", query.version.to_string()),
+            ("description", query.description.clone()),
+            ("query", query.r#where.clone()),
+        ])
+    }
+}
+
 impl List {
     fn run(self, global: &Global) -> Result<()> {
-        let listed = self.limit.collect(
-            global,
-            (ServiceName::Registry, "queries"),
-            |page| ListQueries {
-                page_size: page.size,
-                page: page.token,
-                ..ListQueries::default()
-            },
-            |reply: QueriesListed| (reply.queries, reply.next_page),
-        )?;
+        let listed = self.limit.collect(global, ALL, page, taken)?;
         let row = |query: &SavedQuery| {
             vec![
                 query.query_id.clone(),

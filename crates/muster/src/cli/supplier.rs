@@ -7,7 +7,14 @@ use contract::{
     v1::{Changed, ListSuppliers, PutSupplier, Supplier as Listed, SuppliersListed},
 };
 
-use super::{Global, list::Limit, print};
+use super::{
+    Global,
+    list::{Limit, Page},
+    print, whole,
+};
+
+/// Where the list comes from.
+const ALL: (ServiceName, &str) = (ServiceName::Registry, "suppliers");
 
 /// From whom devices come.
 #[derive(clap::Subcommand)]
@@ -22,6 +29,9 @@ pub(super) enum Supplier {
   muster supplier vet acme --note 'ISO 27001 seen, audit of March'
   muster supplier vet acme --withdraw --note 'owner changed'")]
     Vet(Vet),
+    /// Show one supplier
+    #[command(after_help = "Examples:\n  muster supplier show acme")]
+    Show(Show),
     /// List suppliers
     #[command(after_help = "Examples:\n  muster supplier list\n  muster device count --by supplier")]
     List(List),
@@ -55,6 +65,12 @@ pub(super) struct Vet {
 }
 
 #[derive(clap::Args)]
+pub(super) struct Show {
+    /// The supplier
+    id: Id,
+}
+
+#[derive(clap::Args)]
 pub(super) struct List {
     #[command(flatten)]
     limit: Limit,
@@ -65,6 +81,7 @@ impl Supplier {
         match self {
             Supplier::Put(command) => command.run(global),
             Supplier::Vet(command) => command.run(global),
+            Supplier::Show(command) => command.run(global),
             Supplier::List(command) => command.run(global),
         }
     }
@@ -104,33 +121,58 @@ fn put(global: &Global, request: PutSupplier) -> Result<()> {
     print::changed(global.json, &changed)
 }
 
+impl Show {
+    fn run(self, global: &Global) -> Result<()> {
+        let called = ("supplier", self.id.as_str());
+        let supplier = whole::one(global, called, ALL, page, taken, |one| &one.supplier_id)?;
+        if global.json {
+            return print::json(&supplier);
+        }
+        print::fields(&[
+            ("id", supplier.supplier_id.clone()),
+            ("version", supplier.version.to_string()),
+            ("name", supplier.name.clone()),
+            ("contact", supplier.contact.clone()),
+            ("vetted", vetted(&supplier)),
+            ("by", supplier.vetted_by.clone()),
+            ("grounds", supplier.vetting_note.clone()),
+        ])
+    }
+}
+
 impl List {
     fn run(self, global: &Global) -> Result<()> {
-        let listed = self.limit.collect(
-            global,
-            (ServiceName::Registry, "suppliers"),
-            |page| ListSuppliers {
-                page_size: page.size,
-                page: page.token,
-                ..ListSuppliers::default()
-            },
-            |reply: SuppliersListed| (reply.suppliers, reply.next_page),
-        )?;
+        let listed = self.limit.collect(global, ALL, page, taken)?;
         listed.print(global, &["id", "name", "contact", "vetted", "by", "grounds"], row)
     }
 }
 
-fn row(supplier: &Listed) -> Vec<String> {
-    let vetted = match (supplier.vetted, supplier.vetted_at_ms) {
+fn page(page: Page) -> ListSuppliers {
+    ListSuppliers {
+        page_size: page.size,
+        page: page.token,
+        ..ListSuppliers::default()
+    }
+}
+
+fn taken(reply: SuppliersListed) -> (Vec<Listed>, String) {
+    (reply.suppliers, reply.next_page)
+}
+
+fn vetted(supplier: &Listed) -> String {
+    match (supplier.vetted, supplier.vetted_at_ms) {
         (true, at) => print::time(at),
         (false, 0) => String::new(),
         (false, at) => format!("withdrawn {}", print::time(at)),
-    };
+    }
+}
+
+fn row(supplier: &Listed) -> Vec<String> {
     vec![
         supplier.supplier_id.clone(),
         supplier.name.clone(),
         supplier.contact.clone(),
-        vetted,
+        vetted(supplier),
         supplier.vetted_by.clone(),
         supplier.vetting_note.clone(),
     ]

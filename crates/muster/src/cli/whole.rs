@@ -16,9 +16,10 @@ use contract::{
 };
 
 use super::{
-    global,
+    Global, alike, global,
     list::{Limit, Page},
 };
+use crate::exit::{Exit, Failure};
 
 /// Asks page after page to the end; what `take` keeps of each.
 pub(super) async fn all<Request: Wire, Reply: Wire, Item>(
@@ -28,6 +29,39 @@ pub(super) async fn all<Request: Wire, Reply: Wire, Item>(
     take: impl Fn(Reply) -> (Vec<Item>, String),
 ) -> Result<Vec<Item>> {
     Ok(Limit::all().read(client, verb, request, take).await?.items)
+}
+
+/// Connects, and shows the one of a list that has this name. What it is called: `("supplier", "acme")`.
+pub(super) fn one<Request: Wire, Reply: Wire, Item>(
+    global: &Global,
+    called: (&str, &str),
+    verb: (ServiceName, &str),
+    request: impl Fn(Page) -> Request,
+    take: impl Fn(Reply) -> (Vec<Item>, String),
+    name: impl Fn(&Item) -> &str,
+) -> Result<Item> {
+    let items = global.block_on(async {
+        let (client, _inbox) = global.connect().await?;
+        let items = all(&client, verb, request, take).await;
+        client.disconnect().await;
+        items
+    })?;
+    pick(items, called, name)
+}
+
+/// The one that has this name; where none has, those are named whose names are alike.
+pub(super) fn pick<Item>(
+    items: Vec<Item>,
+    (what, wanted): (&str, &str),
+    name: impl Fn(&Item) -> &str,
+) -> Result<Item> {
+    let alike = alike::hint(wanted, items.iter().map(&name));
+    let found = items.into_iter().find(|item| name(item) == wanted);
+    let missing = || {
+        let message = format!("there is no {what} `{wanted}`{alike}");
+        Failure::new(Exit::NotFound, message)
+    };
+    Ok(found.ok_or_else(missing)?)
 }
 
 /// Operators and integrators.

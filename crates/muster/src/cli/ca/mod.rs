@@ -26,6 +26,9 @@ pub(super) enum Ca {
     /// The issuing CAs, the one that signs first.
     #[command(after_help = "Example:\n  muster ca list")]
     List(list::List),
+    /// Show one issuing CA.
+    #[command(after_help = "Example:\n  muster ca show 4c07e1d9")]
+    Show(list::Show),
     /// Make the next issuing CA, under the same root; where the root's key is not here, the request for it.
     #[command(
         after_help = "Examples:\n  muster ca new\n  muster ca new --root-key /media/safe/root.key\n  muster ca new --key p384"
@@ -48,6 +51,7 @@ impl Ca {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         match self {
             Ca::List(command) => command.run(global),
+            Ca::Show(command) => command.run(global),
             Ca::New(command) => command.run(global),
             Ca::Activate(command) => command.run(global),
             Ca::Remove(command) => command.run(global),

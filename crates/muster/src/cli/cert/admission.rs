@@ -1,4 +1,4 @@
-//! `muster cert admissions`, `admit` and `turn-away`
+//! `muster cert admissions`, `admit` and `turn-away`, `muster enrol show`
 
 use anyhow::Result;
 use contract::{
@@ -23,6 +23,12 @@ pub(in crate::cli) struct Admissions {
     device: Option<Id>,
     #[command(flatten)]
     limit: Limit,
+}
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Show {
+    /// The device
+    device: Id,
 }
 
 #[derive(clap::Args)]
@@ -79,6 +85,48 @@ impl Admissions {
             row,
         )
     }
+}
+
+impl Show {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let request = ListAdmissions {
+            device_id: self.device.to_string(),
+            ..ListAdmissions::default()
+        };
+        let listed: AdmissionsListed = global.ask(ServiceName::Provisioning, "admissions", &request)?;
+        if listed.devices.is_empty() {
+            let message = format!("no key of `{}` waits, or was decided on", self.device);
+            return Err(Failure::new(Exit::NotFound, message).into());
+        }
+        if global.json {
+            return listed.devices.iter().try_for_each(print::json);
+        }
+        for (place, waiting) in listed.devices.iter().enumerate() {
+            if place > 0 {
+                print::line("")?;
+            }
+            print::fields(&fields(waiting))?;
+        }
+        Ok(())
+    }
+}
+
+fn fields(waiting: &WaitingDevice) -> Vec<(&'static str, String)> {
+    vec![
+        ("device", waiting.device_id.clone()),
+        ("status", say(waiting.status())),
+        ("fingerprint", waiting.fingerprint.clone()),
+        ("batch", waiting.batch.clone()),
+        ("serial number", waiting.serial_number.clone()),
+        ("type", waiting.device_type.clone()),
+        ("model", waiting.model.clone()),
+        ("site", waiting.site.clone()),
+        ("asked", print::time(waiting.asked_at_ms)),
+        ("of", waiting.approver.clone()),
+        ("answer until", until(waiting)),
+        ("decided by", waiting.decided_by.clone()),
+        ("remembered until", print::time(waiting.expires_ms)),
+    ]
 }
 
 fn row(waiting: &WaitingDevice) -> Vec<String> {

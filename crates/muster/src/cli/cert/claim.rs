@@ -1,4 +1,4 @@
-//! `muster cert claim` and `claims`
+//! `muster cert claim` and `claims`, `muster claim show`
 
 use std::{path::PathBuf, time::Duration};
 
@@ -13,14 +13,17 @@ use contract::{
 use super::{
     super::{
         Global, global,
-        list::Limit,
-        print,
+        list::{Limit, Page},
+        print, whole,
         words::{self, say},
     },
     FORMS, When,
     home::Home,
 };
 use crate::exit::{Exit, Failure};
+
+/// Where the list comes from.
+const ALL: (ServiceName, &str) = (ServiceName::Provisioning, "claims");
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Claim {
@@ -64,6 +67,12 @@ pub(in crate::cli) struct Claim {
 pub(in crate::cli) struct Claims {
     #[command(flatten)]
     limit: Limit,
+}
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct Show {
+    /// The batch's name
+    batch: Id,
 }
 
 /// People write one, topics say many.
@@ -155,18 +164,53 @@ impl Claim {
     }
 }
 
+fn page(page: Page) -> ListClaims {
+    ListClaims {
+        page_size: page.size,
+        page: page.token,
+        ..ListClaims::default()
+    }
+}
+
+fn taken(reply: ClaimsListed) -> (Vec<v1::Claim>, String) {
+    (reply.claims, reply.next_page)
+}
+
+impl Show {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let called = ("claim", self.batch.as_str());
+        let claim = whole::one(global, called, ALL, page, taken, |one| &one.batch)?;
+        if global.json {
+            return print::json(&claim);
+        }
+        let pace = Some(claim.per_minute).filter(|pace| *pace > 0);
+        let within = Some(claim.answer_within_ms).filter(|within| *within > 0);
+        print::fields(&[
+            ("batch", claim.batch.clone()),
+            ("version", claim.version.to_string()),
+            ("serial", claim.serial.clone()),
+            ("revoked", print::yes(claim.revoked)),
+            ("expires", print::time(claim.expires_ms)),
+            ("used", format!("{} of {}", claim.used, claim.uses)),
+            ("a minute", pace.map(|pace| pace.to_string()).unwrap_or_default()),
+            ("ids", claim.id_pattern.clone()),
+            ("types", claim.types.join(", ")),
+            ("admission", say(claim.admission())),
+            ("approver", claim.approver.clone()),
+            (
+                "answer within",
+                within
+                    .map(Duration::from_millis)
+                    .map(print::duration)
+                    .unwrap_or_default(),
+            ),
+        ])
+    }
+}
+
 impl Claims {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let listed = self.limit.collect(
-            global,
-            (ServiceName::Provisioning, "claims"),
-            |page| ListClaims {
-                page_size: page.size,
-                page: page.token,
-                ..ListClaims::default()
-            },
-            |reply: ClaimsListed| (reply.claims, reply.next_page),
-        )?;
+        let listed = self.limit.collect(global, ALL, page, taken)?;
         listed.print(
             global,
             &[

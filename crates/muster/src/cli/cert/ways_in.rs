@@ -16,6 +16,9 @@ pub(in crate::cli) enum Claims {
     /// List claims
     #[command(after_help = "Examples:\n  muster claim list\n  muster --json claim list | jq -r .batch")]
     List(claim::Claims),
+    /// Show one claim, and how often it was used
+    #[command(after_help = "Examples:\n  muster claim show line-7")]
+    Show(claim::Show),
 }
 
 /// Devices that wait for an operator's word, and one-time secrets; the same as in `muster cert`.
@@ -24,6 +27,9 @@ pub(in crate::cli) enum Enrol {
     /// List devices that wait for an operator's word
     #[command(after_help = "Examples:\n  muster enrol list\n  muster --json enrol list | jq -r .fingerprint")]
     List(admission::Admissions),
+    /// Show one device's keys that wait or were decided on
+    #[command(after_help = "Examples:\n  muster enrol show pump-7")]
+    Show(admission::Show),
     /// Admit a waiting device's key: it gets its certificate when it next asks
     #[command(after_help = "Examples:\n  muster enrol admit pump-7")]
     Admit(admission::Admit),
@@ -40,6 +46,7 @@ impl Claims {
         match self {
             Claims::Make(command) => command.run(global),
             Claims::List(command) => command.run(global),
+            Claims::Show(command) => command.run(global),
         }
     }
 }
@@ -48,6 +55,7 @@ impl Enrol {
     pub(in crate::cli) fn run(self, global: &Global) -> Result<()> {
         match self {
             Enrol::List(command) => command.run(global),
+            Enrol::Show(command) => command.run(global),
             Enrol::Admit(command) => command.run(global),
             Enrol::TurnAway(command) => command.run(global),
             Enrol::Secret(command) => command.run(global),

@@ -10,10 +10,13 @@ use contract::{
 use super::super::{
     Global,
     confirm::{Confirm, Consent},
-    list::Limit,
-    print,
+    list::{Limit, Page},
+    print, whole,
     words::{self, say},
 };
+
+/// Where the list comes from.
+const ALL: (ServiceName, &str) = (ServiceName::Monitoring, "rules");
 
 /// Rules that raise alerts
 #[derive(clap::Subcommand)]
@@ -30,6 +33,9 @@ pub(crate) enum Rule {
     /// Remove a rule and clear its alerts
     #[command(after_help = "Examples:\n  muster monitor rule remove hot --yes")]
     Remove(Remove),
+    /// Show one rule
+    #[command(after_help = "Examples:\n  muster monitor rule show hot")]
+    Show(Show),
     /// List rules
     #[command(after_help = "Examples:\n  muster monitor rule list")]
     List(List),
@@ -76,6 +82,12 @@ pub(crate) struct Remove {
 }
 
 #[derive(clap::Args)]
+pub(crate) struct Show {
+    /// The rule
+    id: Id,
+}
+
+#[derive(clap::Args)]
 pub(crate) struct List {
     #[command(flatten)]
     limit: Limit,
@@ -86,6 +98,7 @@ impl Rule {
         match self {
             Rule::Put(command) => command.run(global),
             Rule::Remove(command) => command.run(global),
+            Rule::Show(command) => command.run(global),
             Rule::List(command) => command.run(global),
         }
     }
@@ -136,18 +149,39 @@ impl Remove {
     }
 }
 
+fn page(page: Page) -> ListRules {
+    ListRules {
+        page_size: page.size,
+        page: page.token,
+        ..ListRules::default()
+    }
+}
+
+fn taken(reply: RulesListed) -> (Vec<v1::Rule>, String) {
+    (reply.rules, reply.next_page)
+}
+
+impl Show {
+    fn run(self, global: &Global) -> Result<()> {
+        let called = ("rule", self.id.as_str());
+        let rule = whole::one(global, called, ALL, page, taken, |one| &one.rule_id)?;
+        if global.json {
+            return print::json(&rule);
+        }
+        print::fields(&[
+            ("rule", rule.rule_id.clone()),
+            ("version", rule.version.to_string()),
+            ("raises", condition(&rule)),
+            ("clears after", rule.points_to_clear.to_string()),
+            ("severity", say(rule.severity())),
+            ("response", say(rule.response())),
+        ])
+    }
+}
+
 impl List {
     fn run(self, global: &Global) -> Result<()> {
-        let listed = self.limit.collect(
-            global,
-            (ServiceName::Monitoring, "rules"),
-            |page| ListRules {
-                page_size: page.size,
-                page: page.token,
-                ..ListRules::default()
-            },
-            |reply: RulesListed| (reply.rules, reply.next_page),
-        )?;
+        let listed = self.limit.collect(global, ALL, page, taken)?;
         listed.print(
             global,
             &[

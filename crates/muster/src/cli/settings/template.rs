@@ -14,11 +14,14 @@ use super::{
     super::{
         Global,
         confirm::{Confirm, Consent},
-        list::Limit,
-        print, words,
+        list::{Limit, Page},
+        print, whole, words,
     },
     change::{self, Expected, Given},
 };
+
+/// Where the list comes from.
+const ALL: (ServiceName, &str) = (ServiceName::Registry, "config-templates");
 
 /// Settings for all devices of a type or of a group.
 #[derive(clap::Subcommand)]
@@ -37,6 +40,9 @@ pub(crate) enum Template {
     /// Remove a template; what lies below it counts again
     #[command(after_help = "Examples:\n  muster config template remove group line-7 --yes")]
     Remove(Remove),
+    /// Show one template
+    #[command(after_help = "Examples:\n  muster config template show type pump")]
+    Show(Show),
     /// List templates
     #[command(after_help = "Examples:\n  muster config template list")]
     List(List),
@@ -96,6 +102,12 @@ pub(crate) struct Remove {
 }
 
 #[derive(clap::Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    whose: Whose,
+}
+
+#[derive(clap::Args)]
 pub(crate) struct List {
     #[command(flatten)]
     limit: Limit,
@@ -108,6 +120,7 @@ impl Template {
             Template::Unset(command) => command.run(global),
             Template::Replace(command) => command.run(global),
             Template::Remove(command) => command.run(global),
+            Template::Show(command) => command.run(global),
             Template::List(command) => command.run(global),
         }
     }
@@ -180,18 +193,46 @@ impl Remove {
     }
 }
 
+fn page(page: Page) -> ListConfigTemplates {
+    ListConfigTemplates {
+        page_size: page.size,
+        page: page.token,
+        ..ListConfigTemplates::default()
+    }
+}
+
+fn taken(reply: ConfigTemplatesListed) -> (Vec<ConfigTemplate>, String) {
+    (reply.templates, reply.next_page)
+}
+
+impl Show {
+    fn run(self, global: &Global) -> Result<()> {
+        let scope = self.whose.scope;
+        let what = format!("template of a {}", words::say(scope));
+        let of_scope = |reply| {
+            let (mut templates, next) = taken(reply);
+            templates.retain(|template| template.scope() == scope);
+            (templates, next)
+        };
+        let called = (what.as_str(), self.whose.id.as_str());
+        let template = whole::one(global, called, ALL, page, of_scope, |one| &one.id)?;
+        if global.json {
+            return print::json(&template);
+        }
+        print::fields(&[
+            ("for", words::say(scope)),
+            ("id", template.id.clone()),
+            ("version", template.version.to_string()),
+            ("priority", priority(&template)),
+            ("document", template.document.clone()),
+            ("settling", print::yes(template.settling)),
+        ])
+    }
+}
+
 impl List {
     fn run(self, global: &Global) -> Result<()> {
-        let listed = self.limit.collect(
-            global,
-            (ServiceName::Registry, "config-templates"),
-            |page| ListConfigTemplates {
-                page_size: page.size,
-                page: page.token,
-                ..ListConfigTemplates::default()
-            },
-            |reply: ConfigTemplatesListed| (reply.templates, reply.next_page),
-        )?;
+        let listed = self.limit.collect(global, ALL, page, taken)?;
         listed.print(
             global,
             &["for", "id", "priority", "document", "version", "settling"],
@@ -200,15 +241,19 @@ impl List {
     }
 }
 
-fn row(template: &ConfigTemplate) -> Vec<String> {
-    let priority = match template.scope() {
+/// Only groups are told apart by it.
+fn priority(template: &ConfigTemplate) -> String {
+    match template.scope() {
         ConfigScope::Group => template.priority.to_string(),
         _ => String::new(),
-    };
+    }
+}
+
+fn row(template: &ConfigTemplate) -> Vec<String> {
     vec![
         words::say(template.scope()),
         template.id.clone(),
-        priority,
+        priority(template),
         template.document.clone(),
         template.version.to_string(),
         print::yes(template.settling),
