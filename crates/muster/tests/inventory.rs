@@ -89,6 +89,32 @@ fn devices_are_bought_received_and_wait_for_their_checks() {
         ids(&server, "order = po-17 and stage = registered and type = pump"),
         ["pump-7", "pump-8"]
     );
+    for (typed, parts) in [
+        (
+            "supplier show acme",
+            &["ACME Pumps", "audit", "operators/admin"][..],
+        ),
+        (
+            "order show po-17",
+            &["supplier     acme", "ordered      2026-01-31", "received     2"],
+        ),
+    ] {
+        let shown = server.good(&typed.split(' ').collect::<Vec<_>>());
+        for part in parts {
+            assert!(shown.contains(part), "`{part}` of `{typed}` in {shown}");
+        }
+    }
+    let order = &server.documents(&["order", "show", "po-17"])[0];
+    assert_eq!(
+        (&order["expected"], &order["closed"]),
+        (&"2".into(), &serde_json::Value::Null)
+    );
+    says(
+        &server,
+        &["order", "show", "po17"],
+        3,
+        &["perhaps you mean po-17"],
+    );
     let why = server.good(&["device", "why", "pump-7", "active"]);
     for part in [
         "asks for a certificate",
@@ -97,6 +123,32 @@ fn devices_are_bought_received_and_wait_for_their_checks() {
     ] {
         assert!(why.contains(part), "{part} in {why}");
     }
+    let why = server.good(&["device", "why", "pump-7"]);
+    let row = |stage: &str| {
+        let line = why.lines().find(|line| line.starts_with(stage));
+        line.map(|line| {
+            line.split("  ")
+                .map(str::trim)
+                .filter(|cell| !cell.is_empty())
+                .collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(
+        row("planned"),
+        Some(vec!["planned", "no", "no way leads there"]),
+        "{why}"
+    );
+    assert_eq!(
+        row("registered"),
+        Some(vec!["registered", "it is there"]),
+        "{why}"
+    );
+    let provisioned = row("provisioned").unwrap_or_default();
+    assert!(provisioned.contains(&"yes"), "{why}");
+    let active = row("active").unwrap_or_default();
+    assert_eq!(active[1..3], ["no", "provisioned"], "{why}");
+    assert!(active[3].contains("nobody has attested it"), "{why}");
+    assert_eq!(server.documents(&["device", "why", "pump-7"]).len(), 7);
     server.good(&["device", "attest", "pump-7", "burn-in", "--note", "48 h"]);
     let history = server.good(&["--json", "device", "history", "pump-7"]);
     let whats: Vec<_> = history
@@ -224,6 +276,12 @@ fn ten_thousand_rows_with_a_bad_one_are_imported_again_and_again() {
     );
     server.good(&["query", "put", "line-0", "tags.line = 0"]);
     assert_eq!(ids(&server, "@line-0 and site = s3").len(), 142);
+    says(
+        &server,
+        &["query", "show", "line-0"],
+        0,
+        &["query        tags.line = 0"],
+    );
     says(
         &server,
         &["device", "list", "--where", "site ="],
@@ -414,6 +472,24 @@ fn a_fleet_that_is_declared_is_made_so_and_what_was_exported_needs_nothing() {
     server.good(&[&["operator", "add", "eve"][..], &role].concat());
     server.good(&["cert", "issue", "operator", "eve"]);
     server.good(&["person", "put", "integrator", "erp", "--events", "registry/#"]);
+    for (typed, part) in [
+        ("monitor rule show hot", "temperature above 80, 3 times"),
+        ("config template show group rome", "priority  3"),
+        ("query show old", "two 'quotes'"),
+        ("person show integrator erp", "events    registry/#"),
+        (
+            "person show operator eve",
+            "operator (ordering logs only) for the group `inner`",
+        ),
+    ] {
+        says(&server, &typed.split(' ').collect::<Vec<_>>(), 0, &[part]);
+    }
+    says(
+        &server,
+        &["config", "template", "show", "type", "rome"],
+        3,
+        &["template of a type `rome`"],
+    );
     let file = server.path("now.toml");
     let file = file.to_str().unwrap();
     server.good(&["export-fleet", file]);
@@ -509,6 +585,20 @@ fn several_devices_are_changed_at_once_and_each_is_told_of() {
         server.good(&["device", "register", id, "--type", "pump", "--site", "rome"]);
     }
     server.good(&["group", "join", "line", "p-1", "p-2"]);
+    server.good(&["group", "join", "hall", "p-1", "p-3"]);
+    let shown = &server.documents(&["group", "show", "hall"])[0];
+    assert_eq!(
+        (&shown["members"], &shown["devices"]),
+        (&"2".into(), &"3".into()),
+        "who is in both is counted once"
+    );
+    says(
+        &server,
+        &["group", "show", "hall"],
+        0,
+        &["members          2", "devices in all   3"],
+    );
+    server.good(&["group", "leave", "hall", "p-1", "p-3"]);
     let pairs = |pairs: &[(&str, &str)]| {
         let owned = pairs
             .iter()

@@ -48,7 +48,7 @@ pub(super) enum Group {
     /// Show groups as they lie within one another
     #[command(after_help = "Examples:\n  muster group tree\n  muster group tree berlin")]
     Tree(tree::Tree),
-    /// Show one group, and what lies above and below it
+    /// Show one group, what lies above and below it, and how many devices it has: put into it, and in all
     #[command(after_help = "Examples:\n  muster group show hall-3")]
     Show(tree::Show),
 }

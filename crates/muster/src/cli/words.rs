@@ -72,7 +72,8 @@ pub(super) fn list<E: Word>() -> String {
     all::<E>().map(say).collect::<Vec<_>>().join(", ")
 }
 
-fn all<E: Word>() -> impl Iterator<Item = E> {
+/// Every word's value.
+pub(super) fn all<E: Word>() -> impl Iterator<Item = E> {
     (1..).map_while(|number| E::try_from(number).ok())
 }
 

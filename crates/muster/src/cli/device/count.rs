@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use client::Client;
 use contract::{
     id::ServiceName,
     v1::{CountDevices, DeviceCount, DevicesCounted, Spread},
@@ -73,28 +74,39 @@ impl Count {
         print::table(&headings, rows)
     }
 
-    /// A large fleet is counted in several answers.
     async fn ask(&self, global: &Global) -> Result<Sum> {
         let (client, _inbox) = global.connect().await?;
-        let (mut sum, mut page) = (Sum::default(), String::new());
-        loop {
-            let request = CountDevices {
-                r#where: self.matching.query.clone(),
-                by: self.by.clone(),
-                of: self.of.clone(),
-                page,
-                ..CountDevices::default()
-            };
-            let mut part: DevicesCounted =
-                global::ask(&client, ServiceName::Registry, "count", &request).await?;
-            page = std::mem::take(&mut part.next_page);
-            sum.add(part);
-            if page.is_empty() {
-                break;
-            }
-        }
+        let request = CountDevices {
+            r#where: self.matching.query.clone(),
+            by: self.by.clone(),
+            of: self.of.clone(),
+            ..CountDevices::default()
+        };
+        let sum = counted(&client, request).await?;
         client.disconnect().await;
         Ok(sum.finish())
+    }
+}
+
+/// How many devices fit a query.
+pub(in crate::cli) async fn total(client: &Client, query: String) -> Result<u64> {
+    let request = CountDevices {
+        r#where: query,
+        ..CountDevices::default()
+    };
+    Ok(counted(client, request).await?.whole.total)
+}
+
+/// A large fleet is counted in several answers.
+async fn counted(client: &Client, mut request: CountDevices) -> Result<Sum> {
+    let mut sum = Sum::default();
+    loop {
+        let mut part: DevicesCounted = global::ask(client, ServiceName::Registry, "count", &request).await?;
+        request.page = std::mem::take(&mut part.next_page);
+        sum.add(part);
+        if request.page.is_empty() {
+            return Ok(sum);
+        }
     }
 }
 

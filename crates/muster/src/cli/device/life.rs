@@ -12,7 +12,7 @@ use contract::{
 
 use super::{
     super::{
-        Global,
+        Global, global,
         list::Limit,
         print,
         words::{self, say},
@@ -33,9 +33,9 @@ pub(crate) struct History {
 pub(crate) struct Why {
     /// The device
     id: Id,
-    /// Where it is to be
+    /// Where it is to be [default: each stage in turn]
     #[arg(value_parser = words::parser::<Stage>())]
-    stage: Stage,
+    stage: Option<Stage>,
 }
 
 #[derive(clap::Args)]
@@ -123,24 +123,59 @@ fn reasons(entry: &Evidence) -> String {
 
 impl Why {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let request = AskWhy {
-            request_id: String::new(),
-            device_id: self.id.to_string(),
-            stage: self.stage.into(),
-        };
-        let answer: Answer = global.ask(ServiceName::Registry, "why", &request)?;
-        if global.json {
-            return print::json(&answer);
+        let answers = global.block_on(async {
+            let (client, _inbox) = global.connect().await?;
+            let mut answers = Vec::new();
+            for stage in words::all::<Stage>().filter(|stage| self.stage.is_none_or(|one| one == *stage)) {
+                let request = AskWhy {
+                    request_id: String::new(),
+                    device_id: self.id.to_string(),
+                    stage: stage.into(),
+                };
+                let answer: Answer = global::ask(&client, ServiceName::Registry, "why", &request).await?;
+                answers.push(answer);
+            }
+            client.disconnect().await;
+            Ok(answers)
+        })?;
+        match answers.as_slice() {
+            answers if global.json => answers.iter().try_for_each(print::json),
+            [one] => told(one),
+            all => print::table(
+                &["stage", "open", "by way of", "next, or in the way"],
+                all.iter().map(stage).collect(),
+            ),
         }
-        print::line(&answer.summary)?;
-        if answer.steps.is_empty() {
-            return Ok(());
-        }
-        print::table(
-            &["from", "to", "how", "in the way"],
-            answer.steps.iter().map(step).collect(),
-        )
     }
+}
+
+fn told(answer: &Answer) -> Result<()> {
+    print::line(&answer.summary)?;
+    if answer.steps.is_empty() {
+        return Ok(());
+    }
+    print::table(
+        &["from", "to", "how", "in the way"],
+        answer.steps.iter().map(step).collect(),
+    )
+}
+
+/// A stage, and whether a device gets there.
+fn stage(answer: &Answer) -> Vec<String> {
+    let obstacles = answer
+        .steps
+        .iter()
+        .flat_map(|step| step.obstacles.iter().cloned());
+    let obstacles = obstacles.collect::<Vec<_>>().join("; ");
+    let (open, next) = match answer.steps.first() {
+        None if answer.present == answer.wanted => ("it is there", String::new()),
+        None => ("no", "no way leads there".to_owned()),
+        Some(first) if obstacles.is_empty() => ("yes", first.how.clone()),
+        Some(_) => ("no", obstacles),
+    };
+    let between = answer.steps.iter().skip(1);
+    let between: Vec<_> = between.map(|step| say(step.from())).collect();
+    vec![say(answer.wanted()), open.to_owned(), between.join(", "), next]
 }
 
 fn step(step: &WayStep) -> Vec<String> {

@@ -19,7 +19,7 @@ mod update;
 
 use anyhow::Result;
 
-pub(in crate::cli) use self::rows::guarded;
+pub(in crate::cli) use self::{count::total, rows::guarded};
 pub(super) use self::{
     import::{Report, send},
     rows::Format,
@@ -90,8 +90,8 @@ pub(super) enum Device {
   muster device retirement pump-7 --out pump-7.retirement
   muster device retirement verify pump-7.retirement")]
     Retirement(retirement::Retirement),
-    /// What stands in the way of a device's next stage
-    #[command(after_help = "Examples:\n  muster device why pump-7 active")]
+    /// What stands in the way of a device's next stage, or of each stage that there is
+    #[command(after_help = "Examples:\n  muster device why pump-7 active\n  muster device why pump-7")]
     Why(life::Why),
     /// Change what is written down about devices
     #[command(after_help = "Examples:

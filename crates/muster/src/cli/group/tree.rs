@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use client::Client;
 use contract::{
     Id,
     id::ServiceName,
     v1::{Group, GroupsListed, ListGroups},
 };
 
-use super::super::{Global, list::Page, print, rule, whole};
-use crate::exit::{Exit, Failure};
+use super::super::{Global, device, list::Page, print, rule, whole};
 
 #[derive(clap::Args)]
 pub(crate) struct Tree {
@@ -26,7 +26,12 @@ pub(crate) struct Show {
 
 impl Tree {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let groups = all(global)?;
+        let groups = global.block_on(async {
+            let (client, _inbox) = global.connect().await?;
+            let groups = all(&client).await;
+            client.disconnect().await;
+            groups
+        })?;
         let roots: Vec<_> = match &self.group {
             Some(group) => vec![find(&groups, group.as_str())?],
             None => roots(&groups),
@@ -47,10 +52,19 @@ impl Tree {
 
 impl Show {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let groups = all(global)?;
+        let (groups, devices) = global.block_on(async {
+            let (client, _inbox) = global.connect().await?;
+            let groups = all(&client).await?;
+            find(&groups, self.group.as_str())?;
+            let devices = device::total(&client, format!("group = '{}'", self.group)).await?;
+            client.disconnect().await;
+            Ok((groups, devices))
+        })?;
         let group = find(&groups, self.group.as_str())?;
         if global.json {
-            return print::json(group);
+            let mut document = serde_json::to_value(group)?;
+            document["devices"] = devices.to_string().into();
+            return print::json(&document);
         }
         let within = below(&groups, group, 0);
         let inside: Vec<_> = within
@@ -70,31 +84,25 @@ impl Show {
             ("members", group.members.to_string()),
             ("within", above(&groups, group).join(", ")),
             ("groups within", inside.join(", ")),
+            ("devices in all", devices.to_string()),
             ("state", state(group).to_owned()),
         ])
     }
 }
 
 /// All groups in sight.
-fn all(global: &Global) -> Result<Vec<Group>> {
-    global.block_on(async {
-        let (client, _inbox) = global.connect().await?;
-        let request = |Page { size, token }| ListGroups {
-            page_size: size,
-            page: token,
-            ..ListGroups::default()
-        };
-        let take = |reply: GroupsListed| (reply.groups, reply.next_page);
-        let groups = whole::all(&client, (ServiceName::Registry, "groups"), request, take).await?;
-        client.disconnect().await;
-        Ok(groups)
-    })
+async fn all(client: &Client) -> Result<Vec<Group>> {
+    let request = |Page { size, token }| ListGroups {
+        page_size: size,
+        page: token,
+        ..ListGroups::default()
+    };
+    let take = |reply: GroupsListed| (reply.groups, reply.next_page);
+    whole::all(client, (ServiceName::Registry, "groups"), request, take).await
 }
 
 fn find<'a>(groups: &'a [Group], id: &str) -> Result<&'a Group> {
-    let found = groups.iter().find(|group| group.group_id == id);
-    let missing = || Failure::new(Exit::NotFound, format!("there is no group `{id}`"));
-    Ok(found.ok_or_else(missing)?)
+    whole::pick(groups.iter().collect(), ("group", id), |group| &group.group_id)
 }
 
 /// Those whose parents are not among them.
