@@ -186,6 +186,7 @@ async fn each_way_to_fail_has_the_code_that_the_page_says() {
     };
     let other = |file: &str| elsewhere.path().join("people/admin").join(file);
     std::fs::write(folder.join("junk"), "nonsense").unwrap();
+    std::fs::write(folder.join("noise"), [0xFF; 64]).unwrap();
     copy("no-key", "key.pem", None);
     copy("no-roots", "roots.pem", None);
     copy("junk-certificate", "certificate.pem", Some(&folder.join("junk")));
@@ -234,7 +235,51 @@ async fn each_way_to_fail_has_the_code_that_the_page_says() {
             "audit verify missing.ndjson".into(),
             "cannot read missing.ndjson",
         ),
+        (2, format!("device import {}", told("people")), "Is a directory"),
+        (2, format!("plan {}", told("noise")), "it is no text"),
         (2, "plan missing.toml".into(), "cannot read missing.toml"),
+        (2, "backup verify missing".into(), "cannot read missing"),
+        (2, format!("backup verify {}", told("people")), "Is a directory"),
+        (2, format!("backup verify {}", told("junk")), "is no backup"),
+        (2, format!("cert verify {}", told("junk")), "is no certificate"),
+        (2, format!("cert verify {}", told("people")), "Is a directory"),
+        (
+            5,
+            format!("cert verify {}", told("pki/server.pem")),
+            "extended key usage",
+        ),
+        (2, "type add pump --schema missing.json".into(), "missing.json"),
+        (2, "manufacturer add acme --ca missing.pem".into(), "missing.pem"),
+        (
+            2,
+            "manufacturer crl acme missing.pem".into(),
+            "cannot read missing.pem",
+        ),
+        (2, "firmware add missing.bin".into(), "missing.bin"),
+        (
+            2,
+            format!(
+                "firmware sign missing.bin --key {} --name n --version 1 --sequence 1 --model m",
+                told("release/release.key")
+            ),
+            "missing.bin",
+        ),
+        (
+            2,
+            "device retirement verify missing".into(),
+            "cannot read missing",
+        ),
+        // a word that is none
+        (2, "audit show --verb dance".into(), "there is no such verb"),
+        (
+            2,
+            "audit show --verb registry/retrie".into(),
+            "perhaps you mean retire",
+        ),
+        (2, "audit show --verb list".into(), "not among it"),
+        (2, "audit show --service regsitry".into(), "registry"),
+        (2, "device list --stage actve".into(), "active"),
+        (2, "monitor security --kind none".into(), "connect-denied"),
         (
             2,
             "agent pump-7 --claim missing".into(),
@@ -256,6 +301,16 @@ async fn each_way_to_fail_has_the_code_that_the_page_says() {
         (3, "config show nope".into(), "nope"),
         (3, "approval show nope".into(), "nope"),
         (3, "operator show nope".into(), "nope"),
+        (3, "person show integrator nope".into(), "nope"),
+        (3, "person show operator admi".into(), "perhaps you mean admin"),
+        (3, "supplier show nope".into(), "nope"),
+        (3, "order show nope".into(), "nope"),
+        (3, "query show nope".into(), "nope"),
+        (3, "claim show nope".into(), "nope"),
+        (3, "enrol show nope".into(), "nope"),
+        (3, "monitor rule show nope".into(), "nope"),
+        (3, "config template show type nope".into(), "nope"),
+        (3, "ca show 00000000".into(), "00000000"),
         (3, "manufacturer show nope".into(), "nope"),
         (3, "broker client nope".into(), "nope"),
         (
@@ -268,10 +323,11 @@ async fn each_way_to_fail_has_the_code_that_the_page_says() {
         // in use
         (4, "store verify".into(), "in use by another process"),
         (4, "init --unencrypted".into(), "holds an installation already"),
+        (4, "init".into(), "holds an installation already"),
         // may not
         (5, "why connect nope".into(), "no such device"),
         // no answer in time
-        (6, "--timeout 1ms device list".into(), "no answer"),
+        (6, "--timeout 1ms device list".into(), "within 1ms"),
     ];
     let mut wrong = Vec::new();
     for (code, typed, part) in rows {

@@ -119,12 +119,20 @@ pub(crate) fn or_hint<T>(read: Result<T>, path: &Path, hint: &str) -> Result<T> 
 
 /// A file that was named and is not there, or not ours, or no text, is a mistake of whoever named it; a disk
 /// that fails is not.
-fn unreadable(path: &Path, error: &io::Error) -> Failure {
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let exit = match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData => Exit::Usage,
+        io::ErrorKind::NotFound
+        | io::ErrorKind::PermissionDenied
+        | io::ErrorKind::InvalidData
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::NotADirectory => Exit::Usage,
         _ => Exit::Failed,
     };
-    Failure::new(exit, format!("cannot read {}: {error}", path.display()))
+    let why = match error.kind() {
+        io::ErrorKind::InvalidData => "it is no text".to_owned(),
+        _ => error.to_string(),
+    };
+    Failure::new(exit, format!("cannot read {}: {why}", path.display()))
 }
 
 /// Demands to be run by whom a folder belongs to: what somebody else writes there, its owner could not read.

@@ -78,7 +78,8 @@ pub fn init(folder: &Folder, plans: &Plans) -> Result<()> {
     finish(folder, plans, &authorities, now)
 }
 
-fn refuse_taken(folder: &Folder) -> Result<(), Failure> {
+/// An installation is not made over another.
+pub(crate) fn refuse_taken(folder: &Folder) -> Result<(), Failure> {
     if folder.config().exists() {
         let message = format!(
             "{} holds an installation already; nothing was changed",

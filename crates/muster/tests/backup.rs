@@ -190,7 +190,8 @@ fn each_kind_of_damage_is_named_and_nothing_is_changed() {
         ends(&restore(&installation, there.path(), &[text(bad)]), code, words);
         assert!(is_empty(there.path()), "{words:?}");
     };
-    both(&file.with_extension("none"), 3, &["cannot read"]);
+    both(&file.with_extension("none"), 2, &["cannot read"]);
+    both(there.path(), 2, &["cannot read"]);
     for nothing in [&b""[..], b"muster", &[0x28, 0xb5, 0x2f, 0xfd]] {
         fs::write(&bad, nothing).unwrap();
         both(&bad, if nothing.len() == 4 { 7 } else { 2 }, &["bad"]);

@@ -11,7 +11,10 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 use super::manifest::{Database, FORMAT, HEADER, Header, Listed, MANIFEST, Manifest};
-use crate::exit::{Exit, Failure};
+use crate::{
+    exit::{Exit, Failure},
+    folder,
+};
 
 /// zstd's own default: more costs several times the work for a few per cent.
 const LEVEL: i32 = 3;
@@ -162,17 +165,10 @@ pub(super) fn read(path: &Path, visit: &mut dyn FnMut(Entry<'_>) -> Result<()>) 
 }
 
 fn open(path: &Path) -> Result<zstd::Decoder<'static, BufReader<File>>> {
-    let file = File::open(path).map_err(|error| {
-        let exit = match error.kind() {
-            io::ErrorKind::NotFound => Exit::NotFound,
-            io::ErrorKind::PermissionDenied => Exit::Usage,
-            _ => Exit::Failed,
-        };
-        Failure::new(exit, format!("cannot read {}: {error}", path.display()))
-    })?;
-    let mut file = BufReader::new(file);
-    let begins = io::BufRead::fill_buf(&mut file).map(|bytes| bytes.starts_with(&MAGIC))?;
-    match begins {
+    let unreadable = |error: io::Error| folder::unreadable(path, &error);
+    let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
+    let begins = io::BufRead::fill_buf(&mut file).map(|bytes| bytes.starts_with(&MAGIC));
+    match begins.map_err(unreadable)? {
         true => Ok(zstd::Decoder::with_buffer(file)?),
         false => Err(Failure::usage(format!("{} is no backup of Muster", path.display())).into()),
     }

@@ -91,6 +91,8 @@ impl Init {
                 "the root's holder says what the issuing CA may name: give this to `muster ca root sign`";
             return Err(Failure::usage(message).into());
         }
+        // Before anybody thinks of a passphrase.
+        init::refuse_taken(&global.folder())?;
         let own = init::new_passphrase(self.passphrase_file.as_deref(), self.unencrypted)?;
         let source = self.passphrase_file.as_deref().map(passphrase::for_server);
         let plans = Plans {

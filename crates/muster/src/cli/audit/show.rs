@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use contract::{
+    Verb,
     id::ServiceName,
     v1::{AuditEntry, ReadAudit},
+    verb::{Audit, VERBS},
 };
 
 use super::{change, read, service, services};
-use crate::cli::{Global, print};
+use crate::cli::{Global, alike, print};
 
 /// Shown when nothing is said: a person's glance.
 const GLANCE: usize = 50;
@@ -23,8 +25,8 @@ pub(in crate::cli) struct Show {
     #[arg(long, value_name = "WHO", default_value = "", hide_default_value = true)]
     who: String,
     /// Only this verb: `registry/retire`, or `retire`
-    #[arg(long, value_name = "VERB", default_value = "", hide_default_value = true)]
-    verb: String,
+    #[arg(long, value_name = "VERB", value_parser = verb)]
+    verb: Option<String>,
     /// Only about this: `devices/pump-7`, or `pump-7`
     #[arg(long, value_name = "SUBJECT", default_value = "", hide_default_value = true)]
     subject: String,
@@ -52,7 +54,7 @@ impl Show {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let ask = ReadAudit {
             who: self.who,
-            verb: self.verb,
+            verb: self.verb.unwrap_or_default(),
             subject: self.subject,
             since_ms: self.since.unwrap_or_default(),
             until_ms: self.until.unwrap_or_default(),
@@ -93,6 +95,27 @@ impl Show {
         let rows = entries.iter().map(|entry| row(entry, self.changes));
         print::list(self.wide, &headings, rows.collect())
     }
+}
+
+/// A verb that the log tells of, with its service or without.
+fn verb(text: &str) -> Result<String, String> {
+    let is_meant = |verb: &&Verb| match text.split_once('/') {
+        Some((service, name)) => verb.service.word() == service && verb.name == name,
+        None => verb.name == text,
+    };
+    let known: Vec<_> = VERBS.iter().filter(is_meant).collect();
+    if known.iter().any(|verb| verb.audit == Audit::Recorded) {
+        return Ok(text.to_owned());
+    }
+    if !known.is_empty() {
+        return Err("the log tells of what was to be changed, and this verb is not among it".into());
+    }
+    let name = text.rsplit('/').next().unwrap_or(text);
+    let recorded = VERBS.iter().filter(|verb| verb.audit == Audit::Recorded);
+    let hint = alike::hint(name, recorded.map(|verb| verb.name));
+    Err(format!(
+        "there is no such verb{hint}; `muster operator roles` names them"
+    ))
 }
 
 fn row(entry: &AuditEntry, changes: bool) -> print::Row {

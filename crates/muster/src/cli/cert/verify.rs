@@ -8,7 +8,7 @@ use contract::{
     v1::{Authorities, Certificate, CertificateShown, CertificateStatus, GetAuthorities, ShowCertificate},
 };
 use host::clock::wall_ms;
-use pki::ClientCertificate;
+use pki::{ClientCertificate, ProfileError};
 
 use super::{
     super::{Global, print, words::say},
@@ -43,7 +43,10 @@ impl Verify {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let file = self.file.display();
         let read = ClientCertificate::parse_pem(certificates(&read_text(&self.file)?));
-        let read = read.map_err(|error| Failure::new(Exit::Denied, format!("{file}: {error}")))?;
+        let read = read.map_err(|error| match error {
+            ProfileError::NotParseable => Failure::usage(format!("{file} is no certificate in PEM form")),
+            error => Failure::new(Exit::Denied, format!("{file}: {error}")),
+        })?;
         let request = ShowCertificate {
             serial: read.serial_hex.clone(),
             ..ShowCertificate::default()

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use contract::v1::{Device, RegisterDevice, Stage};
 use prost::Message;
 
-use crate::exit::Failure;
+use crate::{exit::Failure, folder};
 
 /// Mistakes of a file that are told at once.
 const MISTAKES_MAX: usize = 20;
@@ -84,9 +84,11 @@ impl Format {
         if path == Path::new("-") {
             return self.parse(io::stdin().lock());
         }
-        let file = File::open(path)
-            .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
-        self.parse(file)
+        let unreadable = |error: io::Error| folder::unreadable(path, &error);
+        let mut file = File::open(path).map_err(unreadable)?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(unreadable)?;
+        self.parse(text.as_slice())
     }
 
     fn parse(self, mut from: impl Read) -> Result<Sheet> {
