@@ -250,16 +250,21 @@ impl Roles {
         let roles = Role::ALL
             .into_iter()
             .filter(|role| self.role.is_none_or(|asked| asked == *role));
-        for role in roles {
+        let opened = roles.map(|role| {
             let verbs = VERBS.iter().filter(|verb| verb.allows(role));
-            let names: Vec<_> = verbs.map(name).collect();
-            if global.json {
-                print::json(&serde_json::json!({"role": say(role), "verbs": names}))?;
-            } else {
-                print::line(format!("{}: {}", say(role), names.join(", ")))?;
-            }
+            (say(role), verbs.map(name).collect::<Vec<_>>())
+        });
+        let opened: Vec<_> = opened.collect();
+        if global.json {
+            let documents = opened.iter();
+            let mut documents =
+                documents.map(|(role, verbs)| serde_json::json!({"role": role, "verbs": verbs}));
+            return documents.try_for_each(|document| print::json(&document));
         }
-        Ok(())
+        let fields = opened
+            .iter()
+            .map(|(role, verbs)| (role.as_str(), verbs.join(", ")));
+        print::fields(&fields.collect::<Vec<_>>())
     }
 }
 

@@ -80,17 +80,12 @@ fn columns() -> Option<usize> {
     Some(columns.max(COLUMNS_MIN).into())
 }
 
-/// Prints names and values, one a line; empty values are left out.
+/// Prints names and values, one below the other; empty values are left out.
 pub(super) fn fields(fields: &[(&str, String)]) -> Result<()> {
-    let width = fields
-        .iter()
-        .map(|(name, _)| name.len())
-        .max()
-        .unwrap_or_default();
-    for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
-        line(format!("{name:width$}  {}", clean(value)))?;
-    }
-    Ok(())
+    let cleaned = fields.iter().map(|(name, value)| (*name, clean(value)));
+    let room = columns().map_or(Room::Wide, Room::Whole);
+    let lines = table::pairs(&cleaned.collect::<Vec<_>>(), room);
+    lines.iter().try_for_each(line)
 }
 
 /// Says what a change of one entity came to.

@@ -33,7 +33,7 @@ const CERTIFICATE: &str = "certificate-refused";
 const TRANSFER: &str = "transfer-refused";
 
 const COLUMNS: [&str; 9] = [
-    "time", "what", "who", "from", "times", "why", "by", "serial", "batch",
+    "time", "what", "who", "why", "from", "times", "by", "serial", "batch",
 ];
 
 #[derive(clap::Args)]
@@ -174,9 +174,9 @@ impl Incident {
             self.time.clone(),
             text(&self.what),
             text(&self.who),
+            text(&self.why),
             text(&self.from),
             self.times.to_string(),
-            text(&self.why),
             text(&self.by),
             text(&self.serial),
             text(&self.batch),

@@ -1,7 +1,8 @@
 //! Tables: columns under their headings, no wider than what their reader sees at once.
 //!
 //! Columns stand in the order of their worth: where a glance has no room for all, the last ones are left out. A cell
-//! wraps at blanks and behind `/`, never within a word: ids, serials and names can be copied.
+//! wraps at blanks and behind `/`, never within a word: ids, serials and names can be copied. Only in the midst of a
+//! sentence a glance cuts a word that has no room.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -11,6 +12,8 @@ const GAP: usize = 2;
 const TEXT: usize = 16;
 /// Nor is a path.
 const PATH: usize = 12;
+/// Nor, at a glance, a sentence for a longer word in it than this: a time has room.
+const WORD: usize = 20;
 /// Lines of a cell at a glance.
 const LINES_MAX: usize = 4;
 /// Before what stands beneath a row.
@@ -61,7 +64,9 @@ impl From<Vec<String>> for Row {
 
 /// Draws rows whose texts are clean.
 pub(super) fn draw(headings: &[&str], rows: &[Row], room: Room) -> Drawn {
-    let columns = (0..).zip(headings).map(|(n, heading)| column(n, heading, rows));
+    let columns = (0..)
+        .zip(headings)
+        .map(|(n, heading)| column(n, heading, rows, room));
     let (columns, left_out) = match room {
         Room::Glance(width) => fitting(columns.collect(), width),
         _ => (columns.collect(), Vec::new()),
@@ -85,22 +90,48 @@ pub(super) fn draw(headings: &[&str], rows: &[Row], room: Room) -> Drawn {
     }
 }
 
-fn column(place: usize, heading: &str, rows: &[Row]) -> Column {
+/// Names beside their values, as far as there are any: one that has no room goes on beneath itself.
+pub(super) fn pairs(pairs: &[(&str, String)], room: Room) -> Vec<String> {
+    let widest = pairs
+        .iter()
+        .map(|(name, _)| name.width())
+        .max()
+        .unwrap_or_default();
+    let width = match room {
+        Room::Glance(width) | Room::Whole(width) => width.saturating_sub(widest + GAP).max(TEXT),
+        Room::Wide => usize::MAX,
+    };
+    let told = pairs.iter().filter(|(_, value)| !value.is_empty());
+    let lines = told.flat_map(|(name, value)| {
+        let names = std::iter::once(*name).chain(std::iter::repeat(""));
+        let lines = names.zip(wrap(value, width));
+        lines.map(|(name, line)| format!("{name:widest$}  {line}"))
+    });
+    lines.collect()
+}
+
+fn column(place: usize, heading: &str, rows: &[Row], room: Room) -> Column {
     let cells = || rows.iter().filter_map(|row| row.cells.get(place));
-    let widest = |width: fn(&str) -> usize| cells().map(|cell| width(cell)).max().unwrap_or_default();
+    let natural = cells().map(|cell| cell.width()).max();
+    let least = cells().map(|cell| least(cell, room)).max();
     Column {
         heading: heading.to_owned(),
         place,
-        natural: widest(UnicodeWidthStr::width).max(heading.width()),
-        least: widest(least).max(heading.width()),
+        natural: natural.unwrap_or_default().max(heading.width()),
+        least: least.unwrap_or_default().max(heading.width()),
         is_empty: cells().all(String::is_empty),
     }
 }
 
 /// How narrow a cell may become.
-fn least(cell: &str) -> usize {
+fn least(cell: &str, room: Room) -> usize {
     let word = |piece: &&str| piece.trim_end().width();
     let longest = pieces(cell).iter().map(word).max().unwrap_or_default();
+    let is_sentence = cell.contains(' ') && pieces(cell).len() > 1;
+    let longest = match room {
+        Room::Glance(_) if is_sentence => longest.min(WORD),
+        _ => longest,
+    };
     let readable = if cell.contains(' ') { TEXT } else { PATH };
     longest.max(readable.min(cell.width()))
 }
@@ -162,11 +193,21 @@ fn wrapped(cell: &str, width: usize, room: Room) -> Vec<String> {
     if matches!(room, Room::Glance(_)) && lines.len() > LINES_MAX {
         lines.truncate(LINES_MAX);
         if let Some(last) = lines.last_mut() {
-            while last.width() >= width && last.pop().is_some() {}
-            last.push('…');
+            cut(last, width);
         }
     }
+    if matches!(room, Room::Glance(_)) {
+        lines
+            .iter_mut()
+            .filter(|line| line.width() > width)
+            .for_each(|line| cut(line, width));
+    }
     lines
+}
+
+fn cut(line: &mut String, width: usize) {
+    while line.width() >= width && line.pop().is_some() {}
+    line.push('…');
 }
 
 fn beneath(line: &str, room: Room) -> String {
@@ -294,6 +335,22 @@ mod tests {
     }
 
     #[test]
+    fn a_serial_in_a_sentence_does_not_cost_a_glance_its_column() {
+        let serial = "0f".repeat(16);
+        let why = format!("certificate: {serial}, issued by the line");
+        let cells: [&[&str]; 1] = [&["2026-11-26 14:00:00Z", "moved", &serial, &why]];
+        let headings = ["time", "what", "serial", "why"];
+        let glance = draw(&headings, &rows(&cells), Room::Glance(84));
+        assert_eq!(glance.left_out, <[&str; 0]>::default(), "{}", glance.text);
+        assert_eq!(glance.text.matches(&serial).count(), 1, "{}", glance.text);
+        assert!(glance.text.contains("0f0f0f…") && glance.text.contains("2026-11-26 14:00:00Z"));
+        let widest = glance.text.lines().map(UnicodeWidthStr::width).max();
+        assert!(widest.is_some_and(|widest| widest <= 84), "{}", glance.text);
+        let whole = draw(&headings, &rows(&cells), Room::Whole(84));
+        assert_eq!(whole.text.matches(&serial).count(), 2);
+    }
+
+    #[test]
     fn what_stands_beneath_a_row_has_the_whole_width() {
         let mut row = Row::from(vec!["a".to_owned(), "b".to_owned()]);
         row.beneath = vec!["devices/pump-7 owner: north → south".into()];
@@ -302,6 +359,22 @@ mod tests {
             drawn.text,
             "X  Y\na  b\n    devices/pump-7 owner:\n    north → south"
         );
+    }
+
+    #[test]
+    fn a_value_that_has_no_room_goes_on_beneath_itself() {
+        let all = [
+            ("id", "pump-7".to_owned()),
+            ("site", String::new()),
+            ("reason", "because of the leak in hall 3".to_owned()),
+        ];
+        let narrow = [
+            "id      pump-7",
+            "reason  because of the",
+            "        leak in hall 3",
+        ];
+        assert_eq!(pairs(&all, Room::Whole(26)), narrow);
+        assert_eq!(pairs(&all, Room::Wide).len(), 2);
     }
 
     #[test]
