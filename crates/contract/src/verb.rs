@@ -602,7 +602,7 @@ pub const EVENTS: &[EventKind] = &[
     event(Rollout, "approvals", "expired", "Nobody approved a request in time."),
     event(Rollout, "audit", "head", "How far the audit log has come: the newest entry and its hash."),
     event(Monitoring, "devices", "online", "A device is there."),
-    event(Monitoring, "devices", "offline", "A device has been away for longer than the grace."),
+    event(Monitoring, "devices", "offline", "A device has been away for longer than `monitoring.grace` lets it: it is no short break."),
     event(Monitoring, "devices", "taken-over", "A device's session was taken over from another address or with another certificate; the device is there."),
     event(Monitoring, "devices", "security", "A device tried what it may not, or was not let in."),
     event(Monitoring, "clients", "kicked", "An operator closed a principal's connections; `+` is `devices.pump-7`."),

@@ -7,7 +7,7 @@ use client::{AskError, Cause, Client, ConnectError, Endpoint, Identity, Inbox};
 use contract::{Root, id::ServiceName, wire::Wire};
 use host::clock::wall_ms;
 
-use super::print;
+use super::{print, words};
 use crate::{
     config::Config,
     exit::{Exit, Failure},
@@ -205,7 +205,12 @@ pub(super) fn explain(error: AskError) -> anyhow::Error {
                 message = format!("{message} (field {})", refusal.field);
             }
             if !refusal.allowed.is_empty() {
-                message = format!("{message}; allowed: {}", refusal.allowed.join(", "));
+                let said = |word: &String| match words::is_name(word) {
+                    true => words::of_name(word),
+                    false => word.clone(),
+                };
+                let allowed: Vec<_> = refusal.allowed.iter().map(said).collect();
+                message = format!("{message}; allowed: {}", allowed.join(", "));
             }
             Failure::new(refusal.code.into(), message).into()
         }

@@ -18,7 +18,7 @@ use super::super::{
 
 #[derive(clap::Args)]
 pub(crate) struct Devices {
-    /// Only those that are this
+    /// Only those that are this; `grace`: gone, and not yet for as long as `monitoring.grace` says
     #[arg(long, value_parser = words::parser::<Connectivity>())]
     connectivity: Option<Connectivity>,
     #[command(flatten)]
@@ -125,9 +125,13 @@ fn number(value: f64) -> String {
 }
 
 fn since(status: &DeviceStatus) -> String {
-    match (say(status.connectivity()), print::time(status.since_ms)) {
-        (connectivity, since) if since.is_empty() => connectivity,
-        (connectivity, since) => format!("{connectivity} since {since}"),
+    let connectivity = match status.connectivity() {
+        Connectivity::Grace => "just gone (offline once `monitoring.grace` is over),".to_owned(),
+        other => say(other),
+    };
+    match print::time(status.since_ms) {
+        since if since.is_empty() => connectivity,
+        since => format!("{connectivity} since {since}"),
     }
 }
 
@@ -182,6 +186,8 @@ mod tests {
         assert_eq!(since(&status), "never");
         status.since_ms = 86_400_000;
         assert_eq!(since(&status), "never since 1970-01-02 00:00:00Z");
+        status.set_connectivity(Connectivity::Grace);
+        assert!(since(&status).starts_with("just gone"), "{}", since(&status));
         assert_eq!(
             (uptime(0), uptime(93_784_500)),
             (String::new(), "1 day 2 h 3 m 4 s".to_owned())

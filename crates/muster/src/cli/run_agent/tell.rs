@@ -19,12 +19,22 @@ pub(super) fn say(global: &Global, heard: &AgentEvent) -> Result<()> {
         document.extend(details.into_iter().map(|(name, value)| (name.to_owned(), value)));
         return print::json(&document);
     }
-    let mut text = format!("{} {} {word}", print::time(wall_ms()), heard.device_id);
-    for (name, value) in details.iter().filter(|(_, value)| *value != json!("")) {
+    let (time, who) = (print::time(wall_ms()), &heard.device_id);
+    print::line(format!("{time} {who} {word}{}", said(&details)))
+}
+
+/// What belongs to an event, as people read it.
+fn said(details: &[(&str, Value)]) -> String {
+    let told = details.iter().filter(|(_, value)| *value != json!(""));
+    let told = told.map(|(name, value)| {
         let value = value.as_str().map_or_else(|| value.to_string(), print::clean);
-        text = format!("{text}  {name} {value}");
-    }
-    print::line(text)
+        match *name {
+            // A sentence of its own.
+            "what" => format!("  {value}"),
+            name => format!("  {name} {value}"),
+        }
+    });
+    told.collect()
 }
 
 /// An event's word and what belongs to it.
@@ -133,6 +143,18 @@ mod tests {
         let (word, details) = words(&event);
         assert_eq!(word, "update");
         assert!(details.contains(&("step", json!("rolled-back"))));
+    }
+
+    #[test]
+    fn a_problem_is_a_sentence() {
+        let event = Event::Problem {
+            what: "no certificate: there is no such device".into(),
+        };
+        let (word, details) = words(&event);
+        assert_eq!(
+            format!("{word}{}", said(&details)),
+            "problem  no certificate: there is no such device"
+        );
     }
 
     #[test]

@@ -111,14 +111,21 @@ fn send(global: &Global, id: &Id, mode: ConfigMode, document: String, version: &
 /// `net.mtu=1400` and its like, as a patch.
 pub(in super::super) fn assignments(settings: &[String]) -> Result<Document> {
     patch(settings.iter().map(|text| match text.split_once('=') {
-        Some((path, value)) => {
-            let json = serde_json::from_str(value)
-                .ok()
-                .filter(|json: &Value| !json.is_null());
-            Ok((path, json.unwrap_or_else(|| Value::from(value))))
-        }
+        Some((path, text)) => Ok((path, value(path, text)?)),
         None => Err(Failure::usage(format!("`{text}`: give KEY=VALUE"))),
     }))
+}
+
+/// JSON, or else a text. What begins like JSON of several parts and is none is a slip of the keyboard.
+fn value(path: &str, text: &str) -> Result<Value, Failure> {
+    match serde_json::from_str(text) {
+        Ok(Value::Null) => Ok(Value::from(text)),
+        Ok(json) => Ok(json),
+        Err(error) if text.starts_with(['{', '[', '"']) => Err(Failure::usage(format!(
+            "`{path}`: what begins like JSON is none: {error}; a text that begins so stands in quotes, as in KEY='\"[x\"'"
+        ))),
+        Err(_) => Ok(Value::from(text)),
+    }
 }
 
 /// `net.mtu` and its like, as a patch.
@@ -180,6 +187,9 @@ mod tests {
             &["a..b=1"],
             &["a=1", "a=2"],
             &["a=1", "a.b=2"],
+            &["a={"],
+            &["a=[1,2"],
+            &["a=\"x"],
         ] {
             assert!(assignments(&texts(bad)).is_err(), "{bad:?}");
         }

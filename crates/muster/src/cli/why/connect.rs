@@ -246,7 +246,9 @@ fn remedy(who: &Principal, answers: &Answers) -> Option<String> {
         return answers.is_known_person_or_claim().then(|| way_in(who, answers));
     }
     let Some(device) = &answers.device else {
-        return Some(format!("muster device register {id}"));
+        return Some(format!(
+            "muster device register {id}; or is it no device: --kind operator, integrator or claim"
+        ));
     };
     match (device.stage(), device.restriction()) {
         (Stage::Planned, _) => Some(format!("muster device move {id} registered")),
