@@ -8,16 +8,19 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{Device, Fleet, enrol, operator::Operator};
+use super::{Device, Fleet, Transport, enrol, operator::Operator};
 use crate::{
+    load::crowd::open,
     programs::Programs,
-    servers::{Muster, muster},
+    servers::{Muster, Place, muster},
 };
 
 /// Claims at a time while a fleet is made.
 const PARALLEL: usize = 32;
 /// Devices that are made between two words about how far it is.
 const AT_ONCE: usize = 2_000;
+/// Devices that are connected at a time when a fleet is put to use.
+const TOGETHER: usize = 200;
 
 /// A copy of the fleet of this size, which is made if there is none.
 pub(crate) async fn fleet(programs: &Programs, size: usize) -> Result<Fleet> {
@@ -30,9 +33,7 @@ pub(crate) async fn fleet(programs: &Programs, size: usize) -> Result<Fleet> {
     remove(&run)?;
     copy(&installation(&kept), &installation(&run))?;
     let devices: Vec<Device> = serde_json::from_slice(&fs::read(devices_file(&kept))?)?;
-    let folder = installation(&run);
-    let [_, _, roots] = muster::operator_files(&folder)?;
-    Fleet::new(folder, devices, &roots)
+    whole(installation(&run), devices)
 }
 
 async fn make(programs: &Programs, kept: &Path, size: usize) -> Result<()> {
@@ -53,9 +54,30 @@ async fn make(programs: &Programs, kept: &Path, size: usize) -> Result<()> {
         devices.extend(certified);
         eprintln!("{} of {size} devices have their certificates", devices.len());
     }
+    let fleet = whole(folder, devices)?;
+    put_to_use(&fleet, muster.place).await?;
     muster.process.stop()?;
     // Last: its presence says that all of the rest is there.
-    Ok(fs::write(devices_file(kept), serde_json::to_vec(&devices)?)?)
+    Ok(fs::write(devices_file(kept), serde_json::to_vec(&fleet.devices)?)?)
+}
+
+/// Each device comes with its certificate once, as every fleet's devices have: the first time is written down.
+async fn put_to_use(fleet: &Fleet, place: Place) -> Result<()> {
+    let mut logins = fleet.logins(fleet.devices.len(), Transport::Mtls, place).into_iter();
+    loop {
+        let some: Vec<_> = logins.by_ref().take(TOGETHER).collect();
+        if some.is_empty() {
+            return Ok(());
+        }
+        for connection in open(some).await? {
+            connection.leave().await;
+        }
+    }
+}
+
+fn whole(folder: PathBuf, devices: Vec<Device>) -> Result<Fleet> {
+    let [_, _, roots] = muster::operator_files(&folder)?;
+    Fleet::new(folder, devices, &roots)
 }
 
 fn installation(of: &Path) -> PathBuf {

@@ -62,6 +62,8 @@ struct Size {
 
 #[derive(Debug, Serialize)]
 struct Cost {
+    /// With nobody connected.
+    resident_mib_before: f64,
     resident_kib_per_connection: f64,
     /// Per cent of a core, with everybody connected and silent.
     idle_percent: f64,
@@ -117,6 +119,7 @@ impl Scale {
         let grown = server.resident()?.saturating_sub(empty);
         let load = crowd.stroll(self.rate, self.span(connected), server).await?;
         Ok(Cost {
+            resident_mib_before: empty as f64 / f64::from(1 << 20),
             resident_kib_per_connection: grown as f64 / 1024.0 / connected as f64,
             idle_percent: idle * 100.0,
             cpu_us_per_request: load.cpu_us_per_request(idle),
@@ -162,6 +165,8 @@ impl Findings for ScaleFindings {
     fn columns(&self) -> Vec<&'static str> {
         vec![
             "devices",
+            "MiB before",
+            "peer",
             "KiB/connection",
             "peer",
             "idle %",
@@ -182,6 +187,7 @@ impl Size {
     fn row(&self) -> Vec<String> {
         let (ours, peer) = (&self.muster, &self.mosquitto);
         let pairs = [
+            (ours.resident_mib_before, peer.resident_mib_before),
             (ours.resident_kib_per_connection, peer.resident_kib_per_connection),
             (ours.idle_percent, peer.idle_percent),
             (ours.cpu_us_per_request, peer.cpu_us_per_request),
