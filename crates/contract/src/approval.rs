@@ -3,6 +3,7 @@
 use crate::{
     grant,
     id::ServiceName::{Provisioning, Registry},
+    names,
     v1::{Approval, Criticality, FourEyes, FourEyesRule},
     verb::Verb,
 };
@@ -96,8 +97,7 @@ pub fn shown(asked: Approval) -> Approval {
 pub fn words(rule: &FourEyesRule) -> String {
     let mut words = rule.verbs.join(", ");
     if rule.criticality() != Criticality::Unspecified {
-        let name = rule.criticality().as_str_name();
-        let name = name.trim_start_matches("CRITICALITY_").to_lowercase();
+        let name = names::said(rule.criticality().as_str_name());
         words = format!("{words} of devices of criticality {name} or more");
     }
     if rule.over_devices > 0 {

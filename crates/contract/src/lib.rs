@@ -15,6 +15,7 @@ pub mod grant;
 pub mod id;
 pub mod limits;
 pub mod login;
+pub mod names;
 pub mod notice;
 mod pattern;
 pub mod request_id;

@@ -77,14 +77,6 @@ pub(crate) fn required<C: Choice>(field: &str, number: i32) -> Result<C, Refusal
         })
 }
 
-/// A value as people say it: `STAGE_ACTIVE` → `active`.
-pub(crate) fn word(name: &str) -> String {
-    name.split_once('_')
-        .map_or(name, |(_, word)| word)
-        .to_lowercase()
-        .replace('_', " ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,11 +105,5 @@ mod tests {
         assert_eq!(known::<Restriction>(), Restriction::ALL.len());
         assert_eq!(known::<Criticality>(), Criticality::ALL.len());
         assert_eq!(known::<Role>(), Role::ALL.len());
-    }
-
-    #[test]
-    fn values_are_said_without_their_prefix() {
-        assert_eq!(word("STAGE_ACTIVE"), "active");
-        assert_eq!(word("ROLE_RELEASE_MANAGER"), "release manager");
     }
 }

@@ -2,11 +2,11 @@
 //! that is not in the table does not happen.
 
 use contract::{
-    Code, Refusal,
+    Code, Refusal, names,
     v1::{Device, Stage, Stage::*},
 };
 
-use crate::choice::{Choice, word};
+use crate::choice::Choice;
 
 /// What moves a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,7 +181,7 @@ pub(crate) fn may_report(stage: Stage) -> bool {
 
 /// A stage in a sentence.
 pub(crate) fn said(stage: Stage) -> String {
-    word(stage.name())
+    names::said(stage.name())
 }
 
 impl Cause {

@@ -3,7 +3,7 @@
 //! dates beside it, so that a query finds it.
 
 use contract::{
-    Code, Refusal,
+    Code, Refusal, names,
     v1::{
         Device, Evidence, ListMaintenance, MaintenanceKind, MaintenanceListed, MaintenanceRecord,
         RecordMaintenance, Stage,
@@ -131,9 +131,7 @@ fn evidence(record: &MaintenanceRecord) -> Evidence {
 
 /// `part-replaced`
 fn word(kind: MaintenanceKind) -> String {
-    let name = kind.name();
-    let word = name.strip_prefix("MAINTENANCE_KIND_").unwrap_or(name);
-    word.to_lowercase().replace('_', "-")
+    names::typed(kind.name())
 }
 
 /// `maintenance`: what was done last comes first.

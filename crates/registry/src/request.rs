@@ -23,14 +23,10 @@ use contract::v1::{ListCheckpoints, PutCheckpoint, RemoveCheckpoint};
 use contract::v1::{ListMaintenance, RecordMaintenance};
 use contract::v1::{ListTokens, PutPassword, PutToken, RevokeToken, ShowPassword};
 use contract::v1::{PutFourEyes, ShowFourEyes};
-use contract::{approval::Touched, v1::Criticality};
+use contract::{approval::Touched, names, v1::Criticality};
 use service::{Fault, View};
 
-use crate::{
-    Registry,
-    choice::{self, Choice},
-    state,
-};
+use crate::{Registry, choice::Choice, state};
 
 service::requests! {
     /// A request to the registry, by verb.
@@ -178,7 +174,7 @@ pub(crate) fn is_trial(request: &Request) -> bool {
 
 /// A word that is none is refused later; until then it counts as the least.
 fn wanted(word: &str) -> Criticality {
-    let named = |value: &&Criticality| choice::word(value.name()) == word;
+    let named = |value: &&Criticality| names::said(value.name()) == word;
     Criticality::ALL.iter().find(named).copied().unwrap_or_default()
 }
 

@@ -3,13 +3,11 @@
 use contract::{
     Code, Refusal,
     id::{Kind, Principal},
+    names::said,
     v1::{Device, Restriction, Restriction::*, Stage},
 };
 
-use crate::{
-    choice::{Choice, word},
-    lifecycle,
-};
+use crate::{choice::Choice, lifecycle};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +54,7 @@ pub(crate) fn take(device: &Device, measure: Measure, caller: &Principal) -> Res
     found.ok_or_else(|| {
         let present = match present {
             None => "not restricted".to_owned(),
-            other => word(other.name()),
+            other => said(other.name()),
         };
         let message = format!("the device is {present}; `{}` does not apply", measure.verb());
         let refusal = Refusal::new(Code::NotAllowed, message).allowing(open.by_ref().map(|row| row.1.verb()));

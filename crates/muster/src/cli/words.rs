@@ -1,7 +1,7 @@
 //! The contract's enums as words on the command line: `STAGE_ACTIVE` ⇄ `active`.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use contract::{id::Kind, v1};
+use contract::{id::Kind, names::typed, v1};
 
 /// An enum of the contract.
 pub(super) trait Word: Copy + TryFrom<i32> + Into<i32> + Send + Sync + 'static {
@@ -16,12 +16,6 @@ macro_rules! words {
                 self.as_str_name()
             }
         })*
-
-        /// What the names of each enum begin with: its unspecified value says so.
-        fn beginnings() -> impl Iterator<Item = &'static str> {
-            let unspecified = [$(v1::$kind::default().as_str_name()),*];
-            unspecified.into_iter().filter_map(|name| name.strip_suffix("UNSPECIFIED"))
-        }
     };
 }
 
@@ -45,16 +39,8 @@ pub(super) fn say<E: Word>(value: E) -> String {
     if value.into() == 0 {
         String::new()
     } else {
-        of_name(value.name())
+        typed(value.name())
     }
-}
-
-/// A name of the contract as people say it: `STAGE_ACTIVE` → `active`. One of an enum that is not known here stays whole.
-pub(super) fn of_name(name: &str) -> String {
-    let own = beginnings().filter_map(|beginning| name.strip_prefix(beginning));
-    // `ADMISSION_STATUS_` says more than `ADMISSION_`.
-    let word = own.min_by_key(|rest| rest.len()).unwrap_or(name);
-    word.to_lowercase().replace('_', "-")
 }
 
 /// Whether a text is such a name.
@@ -170,8 +156,6 @@ mod tests {
         assert_eq!(say(v1::UpdateState::RolledBack), "rolled-back");
         assert_eq!(say(v1::CertificateStatus::Active), "active");
         assert_eq!(say(v1::JobState::TimedOut), "timed-out");
-        assert_eq!(of_name("ADMISSION_STATUS_TURNED_AWAY"), "turned-away");
-        assert_eq!(of_name("SOMETHING_ELSE"), "something-else");
         assert_eq!(say(v1::Stage::Unspecified), "");
         assert_eq!(find::<v1::Stage>("unspecified"), None);
         assert_eq!(find::<v1::Stage>("ACTIVE"), None);

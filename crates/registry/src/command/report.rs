@@ -4,6 +4,7 @@ use contract::{
     Code, Refusal,
     id::Principal,
     limits::COMMAND_OUTPUT_BYTES,
+    names,
     v1::{CommandState, DeviceCommand, ReportCommand},
 };
 use service::{Fault, Outcome};
@@ -91,7 +92,5 @@ fn cut(mut output: String) -> String {
 
 /// A state in a sentence.
 pub(super) fn said(state: CommandState) -> String {
-    let name = state.name();
-    let word = name.strip_prefix("COMMAND_STATE_").unwrap_or(name);
-    word.to_lowercase().replace('_', " ")
+    names::said(state.name())
 }

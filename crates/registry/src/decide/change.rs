@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 
 use contract::Refusal;
+use contract::names::said;
 use contract::v1::{Annotate, ChangeDevice, Criticality, Device, Stage};
 use service::{Fault, Outcome};
 
 use super::{Situation, act::Act, changed, check};
-use crate::{
-    choice::{self, word},
-    event, field, lifecycle, policy, state,
-};
+use crate::{choice, event, field, lifecycle, policy, state};
 
 pub(super) fn decide(s: &Situation<'_>, m: ChangeDevice) -> Result<Outcome, Fault> {
     let criticality: Option<Criticality> = choice::optional("criticality", m.criticality)?;
-    let criticality = criticality.map(|value| word(choice::Choice::name(value)));
+    let criticality = criticality.map(|value| said(choice::Choice::name(value)));
     let typed = [
         ("name", m.name),
         ("owner", m.owner),

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use contract::{
     Code, Id, Refusal,
+    names::said,
     v1::{Criticality, Device, Evidence, RegisterDevice, Restriction, Stage},
 };
 use service::{Fault, Outcome};
 
 use super::{Situation, act::Act, change::together, changed, check};
 use crate::{
-    choice::{self, Choice, word},
+    choice::{self, Choice},
     event,
     field::{self, Field},
     policy, state,
@@ -146,7 +147,7 @@ pub(crate) fn fields(
         ("hardware_revision", m.hardware_revision),
         (
             "criticality",
-            criticality.map(|c| word(c.name())).unwrap_or_default(),
+            criticality.map(|c| said(c.name())).unwrap_or_default(),
         ),
     ];
     let given = typed.into_iter().filter(|(_, value)| !value.is_empty());

@@ -1,9 +1,7 @@
 //! What a field says of a device.
 
-use contract::v1::Money;
+use contract::{names::said, v1::Money};
 use serde_json::json;
-
-use crate::choice::word;
 
 /// A field's value.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +62,7 @@ impl<'a> Value<'a> {
         match self {
             Value::Absent => String::new(),
             Value::Text(text) | Value::Day(text) => (*text).to_owned(),
-            Value::Name(name) => word(name),
+            Value::Name(name) => said(name),
             Value::Number(number) => number.to_string(),
             Value::Time(ms) => contract::event::rfc3339(*ms),
             Value::Money(money) => money_text(money),

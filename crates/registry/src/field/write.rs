@@ -5,16 +5,12 @@ use std::time::Duration;
 use contract::{
     Code, Refusal,
     limits::TEXT_CHARS,
+    names::said,
     v1::{Criticality, Device, Location, Money},
 };
 
 use super::table::{Form, Plain, Writer};
-use crate::{
-    choice::{Choice, word},
-    command,
-    decide::put_type,
-    lifecycle, policy,
-};
+use crate::{choice::Choice, command, decide::put_type, lifecycle, policy};
 
 /// Hardware addresses of one device.
 const ADDRESSES_MAX: usize = 8;
@@ -113,9 +109,9 @@ fn digest(text: &str) -> Result<String, Refusal> {
 fn criticality(text: &str) -> Result<Criticality, Refusal> {
     let folded = text.to_ascii_lowercase();
     let named =
-        |value: &&Criticality| word(value.name()) == folded || value.name().eq_ignore_ascii_case(text);
+        |value: &&Criticality| said(value.name()) == folded || value.name().eq_ignore_ascii_case(text);
     Criticality::ALL.iter().find(named).copied().ok_or_else(|| {
-        let words = Criticality::ALL.iter().map(|value| word(value.name()));
+        let words = Criticality::ALL.iter().map(|value| said(value.name()));
         Refusal::invalid("", "there is no such criticality").allowing(words)
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::BTreeSet};
 
-use contract::{Code, Refusal};
+use contract::{Code, Refusal, names::said};
 use service::Fault;
 
 use super::{
@@ -247,11 +247,6 @@ pub(super) fn not_lasting(what: &str) -> Refusal {
         "the query of a dynamic group may not rest on {what}: its members follow from each device and the time alone"
     );
     Refusal::invalid("query", message)
-}
-
-/// The words of an enum as people say them: `STAGE_ACTIVE` → `active`.
-fn said(name: &str) -> String {
-    crate::choice::word(name)
 }
 
 fn find_word(names: &[&'static str], value: &str) -> Option<&'static str> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contract::v1::AuditChange;
+use contract::{names, v1::AuditChange};
 use serde_json::Value;
 
 use crate::cli::{print, words};
@@ -46,7 +46,7 @@ fn scalar(field: &str, value: &str) -> String {
             Ok(ms) => print::duration(Duration::from_millis(ms)),
             Err(_) => value.to_owned(),
         },
-        None if words::is_name(value) => words::of_name(value),
+        None if words::is_name(value) => names::typed(value),
         None => value.to_owned(),
     }
 }

@@ -4,6 +4,7 @@ use anyhow::Result;
 use contract::{
     Id,
     id::ServiceName,
+    names,
     v1::{
         AskWhy, Attest as Word, Changed, Evidence, HistoryShown, ReadmitDevice, ReplaceDevice, ShowHistory,
         Stage, WayStep, Why as Answer,
@@ -103,8 +104,8 @@ fn row(entry: &Evidence) -> Vec<String> {
     vec![
         print::time(entry.at_ms),
         entry.what.clone(),
-        words::of_name(&entry.from),
-        words::of_name(&entry.to),
+        names::typed(&entry.from),
+        names::typed(&entry.to),
         reasons(entry),
         entry.actor.clone(),
         entry.cause.clone(),

@@ -8,6 +8,7 @@ use client::{Client, Inbox};
 use contract::{
     document::{self, Document},
     id::ServiceName,
+    names,
     v1::{ConfigShown, Device, DeviceShown, ShowConfig, ShowDevice, Stage},
 };
 use host::clock::wall_ms;
@@ -259,7 +260,7 @@ impl Log {
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) if words::is_name(text) => words::of_name(text),
+        Value::String(text) if words::is_name(text) => names::typed(text),
         Value::String(text) => text.clone(),
         Value::Array(values) => values.iter().map(text_of_one).collect::<Vec<_>>().join(" "),
         other => other.to_string(),

@@ -1,6 +1,6 @@
 //! An event as it arrives, and as people read it.
 
-use contract::id::ServiceName;
+use contract::{id::ServiceName, names};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -94,7 +94,7 @@ fn text(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::String(text) if text.is_empty() => None,
-        Value::String(text) if words::is_name(text) => Some(words::of_name(text)),
+        Value::String(text) if words::is_name(text) => Some(names::typed(text)),
         Value::String(text) if text.contains([' ', '=']) => Some(value.to_string()),
         Value::String(text) => Some(text.clone()),
         Value::Array(values) if values.is_empty() => None,

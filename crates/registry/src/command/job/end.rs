@@ -1,7 +1,7 @@
 //! The early end of a job, and the end of its record.
 
 use contract::{
-    Code, Refusal,
+    Code, Refusal, names,
     v1::{CancelJob, Changed, CommandJob, CommandState, JobState},
 };
 use service::{Caller, Fault, Outcome};
@@ -23,7 +23,7 @@ pub(crate) fn cancel(s: &Situation<'_>, by: &Caller, m: CancelJob) -> Result<Out
         JobState::Cancelled => {}
         JobState::Ending if kept.cause == i32::from(CommandState::Cancelled) => {}
         state if state::is_final(state) => {
-            let word = crate::choice::word(state.name().trim_start_matches("JOB_"));
+            let word = names::said(state.name());
             let refusal = Refusal {
                 present_version: job.version,
                 ..Refusal::new(Code::NotAllowed, format!("the job is over: {word}"))
