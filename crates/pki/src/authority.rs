@@ -10,6 +10,8 @@ use crate::name_limits::NameLimits;
 use crate::pem_text::{self, PemError};
 use crate::plan::{Host, Plan};
 use crate::profile::{self, ProfileMismatch, Tier};
+use crate::rehearsal::Rehearsal;
+use crate::signed::Signed;
 use crate::signer::{Signer, Signing};
 use crate::validity::Validity;
 
@@ -18,6 +20,7 @@ pub struct Authority {
     pub(crate) own: CaCertificate,
     pub(crate) issuer: Issuer<'static, Signing>,
     above: Vec<CaCertificate>,
+    pub(crate) rehearsal: Rehearsal,
 }
 
 /// A certificate that has just been signed and read back.
@@ -76,6 +79,12 @@ pub enum AuthorityError {
         "the first certificate must be an issuing authority's (path length 0), the second one the root's above it"
     )]
     NotIssuing,
+    /// A certificate among the roots is none.
+    #[error("it is no root's: its path length is 0, or it does not sign itself")]
+    NoRoot,
+    /// A root stands there more than once.
+    #[error("a root stands there twice")]
+    Twice,
     /// The authority's period of validity lies in the future.
     #[error("the authority is not valid yet")]
     NotYetValid,
@@ -131,10 +140,15 @@ impl Authority {
         }
         let issuer = Issuer::from_ca_cert_der(&own.der.as_slice().into(), key);
         let issuer = issuer.map_err(|_| AuthorityError::NotParseable)?;
-        Ok(Authority { own, issuer, above })
+        Ok(Authority {
+            rehearsal: Rehearsal::of(&own)?,
+            own,
+            issuer,
+            above,
+        })
     }
 
-    /// Signs a plan, reads the result back, and releases it only if it says what was planned.
+    /// Rehearses a plan, signs it, reads the result back, and releases it only if it says what was planned.
     ///
     /// The same plan gives the same contents each time; with ECDSA the signature itself differs.
     pub fn sign(&self, plan: &Plan) -> Result<IssuedCertificate, SignError> {
@@ -148,9 +162,13 @@ impl Authority {
             return Err(SignError::Name(host.clone()));
         }
         let key = crate::key::PublicKey::from_spki(&plan.spki_der)?;
+        let rehearsed = self.rehearsal.message(plan, &key)?;
         let signed = profile::leaf(plan)?.signed_by(&key, &self.issuer);
         let der = signed.map_err(|_| SignError::NotSigned)?.der().to_vec();
         let validity = inspect::demand_as_planned(&der, plan, &self.own)?;
+        if Signed::read(&der).is_none_or(|signed| signed.message != rehearsed) {
+            return Err(Deviation::Field("content").into());
+        }
         Ok(IssuedCertificate {
             pem: pem_text::write_block("CERTIFICATE", &der),
             serial_hex: plan.serial.to_hex(),

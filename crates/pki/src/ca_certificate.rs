@@ -42,6 +42,14 @@ impl CaCertificate {
         })
     }
 
+    /// The same certificate, read as if it were for another key.
+    pub(crate) fn with_key(&self, key: PublicKey) -> Result<CaCertificate, AuthorityError> {
+        Ok(CaCertificate {
+            key,
+            ..CaCertificate::parse(&self.der)?
+        })
+    }
+
     /// The mark in its name, which tells it from others of its installation.
     pub(crate) fn mark(&self) -> String {
         profile::mark(&self.serial)
