@@ -124,12 +124,141 @@ fn damage_is_named_with_a_code_of_its_own_and_repaired() {
     installation.has_the_device();
 }
 
+/// Adds an image as the page on rollouts does; where it lies then.
+fn with_image(installation: &Installation, image: &Path, version: &str, sequence: &str) -> PathBuf {
+    fs::write(image, format!("the image of {version}")).unwrap();
+    let (image, key) = (text(image), installation.path("release/release.key"));
+    let sign = [
+        "firmware",
+        "sign",
+        image,
+        "--key",
+        text(&key),
+        "--name",
+        "pump-fw",
+    ];
+    let release = ["--version", version, "--sequence", sequence, "--model", "p200"];
+    installation.good(&[&sign[..], &release].concat());
+    let added = &installation.documents(&["firmware", "add", image])[0];
+    let id = added["artifact_id"].as_str().unwrap();
+    installation.path("state/rollout/files").join(id)
+}
+
+/// Puts an image back from there.
+fn put_back<'a>(source: &'a Path, how: &'a str) -> [&'a str; 6] {
+    ["store", "repair", "rollout", "--from", text(source), how]
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn an_image_that_is_missing_cut_off_or_altered_is_named_and_put_back() {
+    let mut installation = that_has_run();
+    installation.start();
+    let (one, two) = (installation.path("one.bin"), installation.path("two.bin"));
+    let lies = with_image(&installation, &one, "1.0", "1");
+    let other = with_image(&installation, &two, "1.1", "2");
+    installation.stop();
+    let (monday, tuesday) = (installation.path("monday"), installation.path("tuesday"));
+    installation.good(&["store", "verify"]);
+    installation.good(&["backup", text(&monday)]);
+
+    let whole = fs::read(&one).unwrap();
+    let altered = [b"T", &whole[1..]].concat();
+    let damages: [(Option<&[u8]>, &str); 3] = [
+        (None, "is missing"),
+        (Some(&whole[..4]), "has 4 bytes and not 16"),
+        (Some(&altered), "its SHA-256 is not its name"),
+    ];
+    for (damage, word) in damages {
+        for source in [&one, &monday] {
+            match damage {
+                None => fs::remove_file(&lies).unwrap(),
+                Some(bytes) => fs::write(&lies, bytes).unwrap(),
+            }
+            let words = [
+                word,
+                "rollout: the image pump-fw@1.0",
+                "Devices cannot fetch",
+                "--from",
+            ];
+            let printed = installation.fails(&["store", "verify"], 7, &words);
+            assert!(printed.contains("NO") && printed.contains("yes"), "{printed}");
+            installation.fails(&["store", "repair", "rollout"], 7, &words);
+            // Another image is not taken for it.
+            installation.fails(
+                &put_back(&two, "--yes"),
+                2,
+                &["neither a backup nor an image that is lost"],
+            );
+            let would = installation.good(&put_back(source, "--dry-run"));
+            assert!(would.contains("would put back the image pump-fw@1.0"), "{would}");
+            assert_eq!(fs::read(&lies).ok().as_deref(), damage);
+            let told = installation.good(&put_back(source, "--yes"));
+            assert!(told.contains("the image pump-fw@1.0 is back, 16 bytes"), "{told}");
+            assert_eq!(fs::read(&lies).unwrap(), whole);
+            installation.good(&["store", "verify"]);
+        }
+    }
+
+    // A backup of an installation that lacks one says so, is made, and is found to lack it.
+    fs::remove_file(&other).unwrap();
+    let output = installation.run(&["backup", text(&tuesday)]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.success() && said.contains("not in the backup: the image pump-fw@1.1"),
+        "{said}"
+    );
+    installation.fails(
+        &["backup", "verify", text(&tuesday)],
+        7,
+        &["lacks images", "pump-fw@1.1", "store repair rollout --from"],
+    );
+    installation.good(&["backup", "verify", text(&monday)]);
+}
+
+#[test]
+fn a_revocation_list_whose_file_is_lost_is_made_anew_at_the_next_start() {
+    let mut installation = Installation::new(&[], &["--site", "here"]);
+    let files = installation.path("state/provisioning/files");
+    let until_there = |file: &str| {
+        for _ in 0..600 {
+            if files.join(file).exists() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("{file} is not made: {:?}", names(&files));
+    };
+    installation.start();
+    // The last one that is written.
+    until_there("crl.pem");
+    installation.stop();
+    let lists: Vec<_> = names(&files)
+        .into_iter()
+        .filter(|name| name.ends_with(".der") || name.ends_with(".pem"))
+        .collect();
+    assert_eq!(lists.len(), 4, "{lists:?}");
+    for lost in lists {
+        fs::remove_file(files.join(&lost)).unwrap();
+        installation.start();
+        until_there(&lost);
+        installation.stop();
+    }
+}
+
 #[test]
 fn a_firmware_image_must_be_what_its_name_says() {
     let installation = that_has_run();
     let image = installation.path("state/rollout/files").join("ab".repeat(32));
     fs::write(&image, "no such image").unwrap();
-    installation.fails(&["store", "verify", "rollout"], 7, &["abab", "SHA-256"]);
+    installation.fails(
+        &["store", "verify", "rollout"],
+        7,
+        &["abab", "SHA-256", "no record names it, it can be removed"],
+    );
     fs::remove_file(image).unwrap();
     installation.good(&["store", "verify", "rollout"]);
 }

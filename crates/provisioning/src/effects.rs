@@ -110,6 +110,24 @@ pub(crate) struct ListMade {
     pub(crate) failure: String,
 }
 
+/// An authority's certificate, and its list in both forms.
+fn files_of(id: &str) -> [String; 3] {
+    [
+        format!("ca-{id}.der"),
+        format!("crl-{id}.der"),
+        format!("crl-{id}.pem"),
+    ]
+}
+
+impl Issuers {
+    /// The files that are there once their lists are made.
+    pub fn list_files(&self) -> Vec<String> {
+        let held = self.held();
+        let own = held.keys.iter().flat_map(|authority| files_of(&authority.id()));
+        own.chain([LISTS_PEM.to_owned()]).collect()
+    }
+}
+
 /// Carries out the service's effects.
 pub struct Effects {
     issuers: Issuers,
@@ -214,9 +232,10 @@ impl Effects {
             let (this, next) = (order.this_update_ms, order.next_update_ms);
             let list = authority.revocation_list(order.number, this, next, &revoked);
             let list = list.map_err(|e| e.to_string())?;
-            self.replace(&format!("ca-{id}.der"), authority.certificate_der())?;
-            self.replace(&format!("crl-{id}.der"), &list.der)?;
-            self.replace(&format!("crl-{id}.pem"), list.pem.as_bytes())?;
+            let [certificate, der, pem] = files_of(&id);
+            self.replace(&certificate, authority.certificate_der())?;
+            self.replace(&der, &list.der)?;
+            self.replace(&pem, list.pem.as_bytes())?;
             all += &list.pem;
         }
         self.replace(LISTS_PEM, all.as_bytes())

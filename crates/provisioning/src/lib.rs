@@ -66,7 +66,7 @@ use service::{
 use crate::decide::Situation;
 pub use crate::{
     authorities::Issuers,
-    decide::ISSUERS_CHANGED,
+    decide::{ISSUERS_CHANGED, LISTS_LOST},
     effects::Effects,
     measure::{METRICS, TIME_TO_KICK},
     profile::DeviceProfile,

@@ -27,6 +27,7 @@ mod campaign;
 mod decide;
 mod event;
 mod executor;
+mod image;
 mod manifest;
 mod policy;
 mod query;
@@ -40,6 +41,7 @@ use contract::{Refusal, ServiceName, Verb, wire::Reply};
 use service::{Caller, Context, FactChange, Fault, Outcome, Parsed, QueryContext, Service, View};
 
 pub use executor::SealExecutor;
+pub use image::{Image, Images};
 pub use request::Request;
 
 /// The rollout service.

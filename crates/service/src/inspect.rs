@@ -25,6 +25,11 @@ pub fn kind(key: &[u8], own: impl Fn(&[u8]) -> String) -> String {
     }
 }
 
+/// The service's own key, where a row is one of its own records.
+pub fn own_key(key: &[u8]) -> Option<&[u8]> {
+    key.strip_prefix(keys::STATE)
+}
+
 /// Up to `limit` events after a sequence, in order.
 pub fn events(base: &dyn Read, after: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
     let pairs = base.scan(keys::EVENT, Some(&keys::event(after)), limit)?;

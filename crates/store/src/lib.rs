@@ -79,7 +79,7 @@ pub use redo::Medium;
 pub use salvage::Seen;
 pub use stepped::Stepped;
 pub use stopped::{
-    ClassStats, Classify, FilesVerified, Lost, Plan, Repaired, Restored, Rewritten, Stats, Stopped, Verified,
-    verify_files,
+    ClassStats, Classify, FilesVerified, Lost, Needed, Plan, Repaired, Restored, Rewritten, Stats, Stopped,
+    Verified, put_file_back, verify_files,
 };
 pub use tree::{Stored, Tree};

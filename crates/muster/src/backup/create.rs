@@ -13,6 +13,7 @@ use store::copy::Side;
 
 use super::{
     archive::Writer,
+    images::Awaited,
     manifest::{Database, FORMAT, Header, Manifest, SaidOfItself},
     part::{self, CONFIG, FOLDERS},
     source::{self, Source},
@@ -40,6 +41,7 @@ pub(crate) fn create(config: &Config, path: &Path, say: &dyn Fn(String)) -> Resu
         config,
         writer: Writer::create(path, header)?,
         left_out: Vec::new(),
+        awaited: Awaited::default(),
         say,
     };
     making.installation()?;
@@ -48,6 +50,7 @@ pub(crate) fn create(config: &Config, path: &Path, say: &dyn Fn(String)) -> Resu
     for name in ServiceName::KEEPERS {
         making.blobs(name)?;
     }
+    making.note_missing_images();
     making.note_elsewhere();
     let manifest = making.writer.finish(databases, making.left_out)?;
     Ok(Created {
@@ -60,6 +63,7 @@ struct Making<'a> {
     config: &'a Config,
     writer: Writer,
     left_out: Vec<String>,
+    awaited: Awaited,
     say: &'a dyn Fn(String),
 }
 
@@ -127,7 +131,10 @@ impl Making<'_> {
         let mut number = 0;
         loop {
             match next(source)? {
-                Side::Rows(chunk) => self.writer.add(&part::rows(source.name, number), &chunk)?,
+                Side::Rows(chunk) => {
+                    self.awaited.take(source.name, &chunk);
+                    self.writer.add(&part::rows(source.name, number), &chunk)?;
+                }
                 Side::RowsEnd => return Ok(()),
                 _ => anyhow::bail!("{}: rows were to come", source.name),
             }
@@ -139,7 +146,10 @@ impl Making<'_> {
         let mut number = 0;
         loop {
             match next(&mut source)? {
-                Side::Writes(chunk) => self.writer.add(&part::writes(source.name, number), &chunk)?,
+                Side::Writes(chunk) => {
+                    self.awaited.take(source.name, &chunk);
+                    self.writer.add(&part::writes(source.name, number), &chunk)?;
+                }
                 Side::End(copied) => {
                     return Ok(Database {
                         service: source.name.word().to_owned(),
@@ -171,6 +181,19 @@ impl Making<'_> {
                 .add_from(&part::blob(name, &blob), bytes, 0o600, file)?;
         }
         Ok(())
+    }
+
+    /// A backup is made all the same: it is the more needed.
+    fn note_missing_images(&mut self) {
+        let folder = services::files(self.config, ServiceName::Rollout);
+        let awaited = std::mem::take(&mut self.awaited).by_name();
+        let missing = awaited
+            .into_values()
+            .filter(|image| !folder.join(&image.id).is_file());
+        self.left_out.extend(missing.map(|image| {
+            let (release, id) = (image.release, image.id);
+            format!("the image {release}, whose file {id} is missing: `muster store verify` says more")
+        }));
     }
 
     /// What the configuration names and lies elsewhere must be kept by other means.

@@ -13,6 +13,7 @@
 
 mod archive;
 mod create;
+mod images;
 mod manifest;
 mod part;
 mod place;
@@ -23,6 +24,7 @@ mod verify;
 
 pub(crate) use self::{
     create::{Created, create},
+    images::images,
     manifest::Manifest,
     place::STAGED,
     restore::{Order, Report, restore},

@@ -1,6 +1,10 @@
 //! Reading a backup to its end, without bringing it back.
 
-use std::{collections::BTreeMap, io::Read, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+    path::Path,
+};
 
 use anyhow::Result;
 use contract::id::ServiceName;
@@ -9,16 +13,27 @@ use store::copy::{Chunk, changes};
 
 use super::{
     archive::{self, Entry},
+    images::Awaited,
     manifest::Manifest,
     part::Part,
 };
 use crate::exit::{Exit, Failure};
 
-/// Reads all of it: sums, records, their number, and images against their names.
+/// What has been read so far.
+#[derive(Default)]
+struct Found {
+    /// Rows and writes of each database.
+    counts: BTreeMap<ServiceName, (u64, u64)>,
+    awaited: Awaited,
+    images: BTreeSet<String>,
+}
+
+/// Reads all of it: sums, records, their number, images against their names, and whether each is there that a
+/// record names.
 pub(crate) fn verify(path: &Path) -> Result<Manifest> {
-    let mut counts = BTreeMap::<ServiceName, (u64, u64)>::new();
-    let manifest = archive::read(path, &mut |entry| look(entry, &mut counts))?;
-    for (name, (rows, writes)) in counts {
+    let mut found = Found::default();
+    let manifest = archive::read(path, &mut |entry| look(entry, &mut found))?;
+    for (name, (rows, writes)) in found.counts {
         let stated = manifest.database(name).map(|one| (one.rows, one.writes));
         if stated != Some((rows, writes)) {
             let message = format!(
@@ -28,20 +43,47 @@ pub(crate) fn verify(path: &Path) -> Result<Manifest> {
             return Err(Failure::new(Exit::Damaged, message).into());
         }
     }
+    demand_images(path, found.awaited, &found.images)?;
     Ok(manifest)
 }
 
-fn look(entry: Entry<'_>, counts: &mut BTreeMap<ServiceName, (u64, u64)>) -> Result<()> {
+/// Each image that a record names must be there.
+fn demand_images(path: &Path, awaited: Awaited, there: &BTreeSet<String>) -> Result<()> {
+    let awaited = awaited.by_name().into_values();
+    let missing = awaited.filter(|image| !there.contains(&image.id));
+    let named: Vec<_> = missing
+        .map(|image| format!("{} ({})", image.release, image.id))
+        .collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} lacks images, whose files were missing when it was made: {}. All else in it is sound, and can be restored; \
+         then `muster store repair rollout --from FILE` puts an image back that was kept elsewhere",
+        path.display(),
+        named.join(", ")
+    );
+    Err(Failure::new(Exit::Damaged, message).into())
+}
+
+fn look(entry: Entry<'_>, found: &mut Found) -> Result<()> {
     match known(&entry)? {
         Part::Rows(name) => {
-            let rows = count(&chunk(entry)?)?;
-            counts.entry(name).or_default().0 += rows;
+            let chunk = chunk(entry)?;
+            found.counts.entry(name).or_default().0 += count(&chunk)?;
+            found.awaited.take(name, &chunk);
         }
         Part::Writes(name) => {
-            let writes = count(&chunk(entry)?)?;
-            counts.entry(name).or_default().1 += writes;
+            let chunk = chunk(entry)?;
+            found.counts.entry(name).or_default().1 += count(&chunk)?;
+            found.awaited.take(name, &chunk);
         }
-        Part::Blob(_, blob) => demand_named(entry, &blob)?,
+        Part::Blob(name, blob) => {
+            demand_named(entry, &blob)?;
+            if name == ServiceName::Rollout {
+                found.images.insert(blob);
+            }
+        }
         Part::Config | Part::File(_) | Part::Identity(_) => {}
     }
     Ok(())

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use contract::id::ServiceName;
 use host::Waker;
 use pki::Authority;
-use provisioning::{ISSUERS_CHANGED, Issuers};
+use provisioning::{ISSUERS_CHANGED, Issuers, LISTS_LOST};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     keys::{self, Issuing},
     pki_folder::{self, Following, Look},
+    services,
 };
 use crate::config::Config;
 
@@ -41,6 +43,10 @@ pub(super) async fn follow(
     end: CancellationToken,
 ) {
     waker.wake(ISSUERS_CHANGED);
+    let files = services::files(&config, ServiceName::Provisioning);
+    if issuers.list_files().iter().any(|file| !files.join(file).exists()) {
+        waker.wake(LISTS_LOST);
+    }
     let folder = config.folder.clone();
     let following = Following {
         what: WHAT,

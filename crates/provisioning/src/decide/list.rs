@@ -19,6 +19,8 @@ use crate::{
 
 /// The wake-up that makes a list.
 pub(super) const LIST_WAKE: &str = "list";
+/// The wake-up when a file of the lists is not where it was: all are made anew.
+pub const LOST: &str = "lists-lost";
 /// The word before the number in the id of the effect that makes a list.
 pub(super) const MADE: &str = "crl-2-list";
 /// The same for its parts: it sorts before, so that after a crash the parts run first again.
@@ -56,6 +58,15 @@ pub(super) fn make_anew(s: &Situation<'_>, outcome: &mut Outcome) -> Result<(), 
         outcome.wake_at(LIST_WAKE, s.now_ms);
     }
     Ok(())
+}
+
+/// A file is lost; where no list was made yet, it was never there.
+pub(super) fn lost(s: &Situation<'_>) -> Result<Outcome, Fault> {
+    let mut outcome = Outcome::default();
+    if load(s)?.number > 0 {
+        make_anew(s, &mut outcome)?;
+    }
+    Ok(outcome)
 }
 
 /// No list comes with this number or a lower one, not even one that is being made; the next is due soon.

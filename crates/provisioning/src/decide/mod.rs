@@ -33,7 +33,7 @@ use std::sync::Arc;
 use contract::{Code, Refusal, approval::Touched};
 use service::{Caller, Entropy, FactChange, Fault, Outcome, View};
 
-pub use self::issuers::LOOK as ISSUERS_CHANGED;
+pub use self::{issuers::LOOK as ISSUERS_CHANGED, list::LOST as LISTS_LOST};
 use crate::{Provisioning, Request, authorities::Authorities};
 
 /// What every decision is given.
@@ -144,6 +144,7 @@ pub(crate) fn wake(s: &mut Situation<'_>, key: &str) -> Result<Outcome, Fault> {
         (list::LIST_WAKE, _) => list::make(s),
         (issuers::LOOK, _) => issuers::look(s),
         _ => Ok(Outcome::default()),
+        (list::LOST, _) => list::lost(s),
     }
 }
 

@@ -69,9 +69,19 @@ impl Stats {
 impl Stopped {
     /// Reads every record, the logs', too, and checks that none is missing.
     pub fn verify(&self) -> Result<Verified, StoreError> {
+        self.verify_each(&mut |_, _| {})
+    }
+
+    /// The same; `each` is shown every row whose checksum fits.
+    pub fn verify_each(&self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<Verified, StoreError> {
         let store = self.engine.open_as_it_is(self.options.clone())?;
         let mut found = Verified::default();
-        store.survey(&mut |seen| found.take(&seen))?;
+        store.survey(&mut |seen| {
+            found.take(&seen);
+            if let Seen::Row(key, value) = seen {
+                each(key, value);
+            }
+        })?;
         if found.damaged == 0 {
             store.verify()?;
         }

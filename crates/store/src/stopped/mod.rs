@@ -17,7 +17,7 @@ use std::path::Path;
 
 use service::store::StoreError;
 
-pub use files::{FilesVerified, verify_files};
+pub use files::{FilesVerified, Needed, put_file_back, verify_files};
 pub use look::{ClassStats, Stats, Verified};
 pub use repair::{Lost, Plan, Repaired};
 pub use restored::Restored;

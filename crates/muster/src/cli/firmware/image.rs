@@ -16,7 +16,7 @@ use crate::exit::Failure;
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Size and SHA-256 of an image.
-pub(super) fn digest(path: &Path) -> Result<(u64, [u8; 32])> {
+pub(in crate::cli) fn digest(path: &Path) -> Result<(u64, [u8; 32])> {
     let (mut size, mut sha256) = (0, Sha256::new());
     each_piece(path, |piece| {
         size += piece.len() as u64;
@@ -51,7 +51,7 @@ pub(super) fn demand(path: &Path, manifest: &Manifest) -> Result<()> {
 }
 
 /// Opens a file, or says that the command line names a wrong one.
-pub(super) fn open(path: &Path) -> Result<File> {
+pub(in crate::cli) fn open(path: &Path) -> Result<File> {
     File::open(path)
         .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())).into())
 }

@@ -2,7 +2,7 @@
 
 mod add;
 mod choice;
-mod image;
+pub(super) mod image;
 mod keygen;
 mod list;
 mod manifest;

@@ -1,8 +1,10 @@
 //! `muster store`: the databases, while Muster is stopped.
 
 mod compact;
+mod look;
 mod migrate;
 mod place;
+mod put_back;
 mod repair;
 mod stats;
 mod verify;
@@ -21,14 +23,17 @@ pub(super) enum Store {
   muster store verify
   muster --json store verify registry")]
     Verify(verify::Verify),
-    /// Take over what can be read of a damaged database
+    /// Take over what can be read of a damaged database, and put lost firmware images back
     ///
     /// Works on a copy. What can be read goes into a fresh database, which takes the damaged one's place; that
     /// one is kept beside it. What is lost is lost: if you have a backup, compare first. A database that is
-    /// sound is left as it is.
+    /// sound is left as it is. An image whose file is missing or damaged is put back from where it was kept: the
+    /// file that was added, or a backup. Ends with 7 if something stays damaged.
     #[command(after_help = "Examples:
   muster store repair registry --dry-run
-  muster store repair registry --yes")]
+  muster store repair registry --yes
+  muster store repair rollout --from pump-2.1.bin --yes
+  muster store repair rollout --from /backup/muster-monday --yes")]
     Repair(repair::Repair),
     /// Write a database anew, without the space that its engine keeps
     #[command(after_help = "Examples:

@@ -12,42 +12,64 @@ use super::{
         confirm::{Confirm, Consent},
         print,
     },
+    look::Found,
     place::{Place, Services, kind, told},
+    put_back::Sources,
+    verify::IMAGES,
 };
+use crate::exit::{Exit, Failure};
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Repair {
     #[command(flatten)]
     services: Services,
     #[command(flatten)]
+    sources: Sources,
+    #[command(flatten)]
     confirm: Confirm,
 }
 
 impl Repair {
     pub(super) fn run(self, global: &Global) -> Result<()> {
+        let mut damaged = Vec::new();
         for place in self.services.find(global)? {
-            if matches!(place.store.verify(), Ok(found) if found.damaged == 0) {
+            let mut found = Found::of(&place)?;
+            if found.is_sound() {
                 sound(global, place.name)?;
                 continue;
             }
-            let class = |key: &[u8]| kind(place.name, key);
-            let seen = place
-                .store
-                .repair(Plan::Try, &class)
-                .map_err(|error| told(place.name, error))?;
-            say(global, &place, &seen, Told::Before)?;
-            let what = format!("put what can be read of the {} database in its place", place.name);
-            let Consent::Given = self.confirm.ask(global, &what)? else {
-                continue;
-            };
-            let plan = Plan::Replace(now()?);
-            let done = place
+            if found.rows.damaged > 0 {
+                if !self.records(global, &place)? {
+                    continue;
+                }
+                found = Found::of(&place)?;
+            }
+            let stay = self.sources.put_back(global, &self.confirm, &place, &found)?;
+            damaged.extend(stay.into_iter().map(|what| format!("{}: {what}", place.name)));
+        }
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        let list = damaged.join("\n  ");
+        Err(Failure::new(Exit::Damaged, format!("still damaged:\n  {list}\n{IMAGES}")).into())
+    }
+
+    /// Whether the database was written anew.
+    fn records(&self, global: &Global, place: &Place) -> Result<bool> {
+        let class = |key: &[u8]| kind(place.name, key);
+        let repair = |plan| {
+            place
                 .store
                 .repair(plan, &class)
-                .map_err(|error| told(place.name, error))?;
-            say(global, &place, &done, Told::After)?;
-        }
-        Ok(())
+                .map_err(|error| told(place.name, error))
+        };
+        say(global, place, &repair(Plan::Try)?, Told::Before)?;
+        let what = format!("put what can be read of the {} database in its place", place.name);
+        let Consent::Given = self.confirm.ask(global, &what)? else {
+            return Ok(false);
+        };
+        say(global, place, &repair(Plan::Replace(now()?))?, Told::After)?;
+        Ok(true)
     }
 }
 

@@ -1,14 +1,17 @@
 //! `muster store verify`
 
 use anyhow::Result;
-use service::store::StoreError;
-use store::{FilesVerified, Verified, verify_files};
 
 use super::{
     super::{Global, print},
-    place::{Place, Services, told},
+    look::Found,
+    place::{Place, Services},
 };
 use crate::exit::{Exit, Failure};
+
+/// What a lost image means, and the way back.
+pub(super) const IMAGES: &str = "Devices cannot fetch these images. `muster store repair rollout --from FILE` puts them back: \
+                                 FILE is the image that was added, or a backup";
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Verify {
@@ -16,24 +19,21 @@ pub(in crate::cli) struct Verify {
     services: Services,
 }
 
-/// What was found of one service.
-struct Outcome {
-    rows: Verified,
-    files: FilesVerified,
-}
-
 impl Verify {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let mut damaged = Vec::new();
+        let (mut rows, mut images) = (false, false);
         let mut table = Vec::new();
         for place in self.services.find(global)? {
-            let outcome = look(&place)?;
+            let found = Found::of(&place)?;
             if global.json {
-                print::json(&outcome.document(&place))?;
+                print::json(&found.document(&place))?;
             } else {
-                table.push(outcome.row(&place));
+                table.push(found.row(&place));
             }
-            let named = outcome.named();
+            rows |= found.rows.damaged > 0;
+            images |= !found.files.lacking.is_empty();
+            let named = found.named();
             damaged.extend(named.into_iter().map(|what| format!("{}: {what}", place.name)));
         }
         if !global.json {
@@ -43,43 +43,14 @@ impl Verify {
         if damaged.is_empty() {
             return Ok(());
         }
-        let list = damaged.join("\n  ");
-        Err(Failure::new(
-            Exit::Damaged,
-            format!("damaged:\n  {list}\nRestore a backup, or `muster store repair`"),
-        )
-        .into())
+        let mut told = vec![format!("damaged:\n  {}", damaged.join("\n  "))];
+        told.extend(rows.then(|| "Restore a backup, or `muster store repair`".to_owned()));
+        told.extend(images.then(|| IMAGES.to_owned()));
+        Err(Failure::new(Exit::Damaged, told.join("\n")).into())
     }
 }
 
-/// A store that does not open since it is damaged is a finding, no failure.
-fn look(place: &Place) -> Result<Outcome, Failure> {
-    let rows = match place.store.verify() {
-        Err(error @ (StoreError::Damaged { .. } | StoreError::Engine(_))) => Verified {
-            damaged: 1,
-            named: vec![error.to_string()],
-            ..Verified::default()
-        },
-        outcome => outcome.map_err(|error| told(place.name, error))?,
-    };
-    let files = verify_files(&place.files).map_err(|error| told(place.name, error))?;
-    Ok(Outcome { rows, files })
-}
-
-impl Outcome {
-    fn named(&self) -> Vec<String> {
-        self.rows
-            .named
-            .iter()
-            .chain(&self.files.damaged)
-            .cloned()
-            .collect()
-    }
-
-    fn is_sound(&self) -> bool {
-        self.rows.damaged == 0 && self.files.damaged.is_empty()
-    }
-
+impl Found {
     fn document(&self, place: &Place) -> serde_json::Value {
         serde_json::json!({
             "service": place.name.word(), "engine": place.store.engine().word(), "sound": self.is_sound(),
