@@ -306,8 +306,8 @@ pub(crate) struct Secret {
     pub(crate) locked_until_ms: i64,
 }
 
-/// How fast a batch is used: when its next certificate is due, were they asked for evenly.
-#[derive(Clone, PartialEq, Eq, Message)]
+/// How fast a batch is used.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub(crate) struct Pace {
     #[prost(int64, tag = "1")]
     pub(crate) due_us: i64,
@@ -363,8 +363,12 @@ pub(crate) struct Renewal {
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(crate) struct Refusals {
     #[prost(uint32, tag = "1")]
+    /// When its next certificate is due, were they asked for evenly.
     pub(crate) count: u32,
     #[prost(string, tag = "2")]
+    /// The last moment that somebody who came too early was told.
+    #[prost(int64, tag = "2")]
+    pub(crate) told_us: i64,
     pub(crate) kind: String,
     #[prost(string, tag = "3")]
     pub(crate) id: String,

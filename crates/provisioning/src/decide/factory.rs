@@ -44,7 +44,9 @@ pub(super) fn sign(
     demand_key_of_its_own(&csr, shown)?;
     policy::expected_key(known.as_ref(), &csr.key_fingerprint_sha256())?;
     let mut outcome = Outcome::default();
-    pace::step(s, &mut outcome, &as_batch(&manufacturer))?;
+    if let Some(early) = pace::step(s, &mut outcome, &as_batch(&manufacturer))? {
+        return Ok(early);
+    }
     let wanted = Wanted {
         kind: Kind::Device,
         id: device,

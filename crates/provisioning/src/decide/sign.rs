@@ -47,7 +47,9 @@ pub(super) fn decide(s: &mut Situation<'_>, caller: &Caller, m: &Sign) -> Result
         outcome.answer = Answer::Refused(refusal);
         return Ok(outcome);
     }
-    pace::step(s, &mut outcome, &claim)?;
+    if let Some(early) = pace::step(s, &mut outcome, &claim)? {
+        return Ok(early);
+    }
     let wanted = Wanted {
         kind: Kind::Device,
         id: device,
