@@ -84,10 +84,14 @@ fn begin_to_wait(
         asked_at_ms: s.now_ms,
         decided_by: String::new(),
         expires_ms: s.now_ms.saturating_add(REMEMBERED_MS),
+        serial_number: fact.serial_number,
+        device_type: fact.device_type,
+        model: fact.model,
+        site: fact.site,
         ..WaitingDevice::default()
     };
     if !claim.approver.is_empty() {
-        return hook::begin(s, outcome, claim, fact, waiting);
+        return hook::begin(s, outcome, claim, waiting);
     }
     event::admission(outcome, "asked", &waiting);
     write(outcome, &waiting);

@@ -10,10 +10,7 @@
 
 use contract::{
     Code, Kind, Principal, Refusal, ServiceName, limits,
-    v1::{
-        Admission, AdmissionStatus, AnswerAdmission, Claim, DeviceFact, PrincipalFact, PutClaim,
-        WaitingDevice,
-    },
+    v1::{Admission, AdmissionStatus, AnswerAdmission, Claim, PrincipalFact, PutClaim, WaitingDevice},
 };
 use service::{Caller, Fault, Outcome};
 
@@ -84,7 +81,6 @@ pub(super) fn begin(
     s: &mut Situation<'_>,
     outcome: &mut Outcome,
     claim: &Claim,
-    fact: DeviceFact,
     waiting: WaitingDevice,
 ) -> Result<Refusal, Fault> {
     if let Err(Fault::Refused(refusal)) = approver(s, &claim.approver) {
@@ -96,10 +92,6 @@ pub(super) fn begin(
         question: s.random_hex(),
         deadline_ms,
         expires_ms: deadline_ms,
-        serial_number: fact.serial_number,
-        device_type: fact.device_type,
-        model: fact.model,
-        site: fact.site,
         ..waiting
     };
     event::admission(outcome, "asked", &asked);

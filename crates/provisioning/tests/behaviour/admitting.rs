@@ -146,6 +146,7 @@ fn decide(world: &mut World, verb: &str, device: &str, fingerprint: &str) -> Ans
 #[test]
 fn a_key_waits_until_an_operator_admits_it_and_no_other_gets_in_for_it() {
     let mut world = World::new();
+    world.tell_built("pump-7", Stage::Registered, "SN-7", "pump");
     world.claim_as("lot", batch(Admission::Manual));
     let honest = v1::Sign {
         csr: key_and_csr("pump-7").1,
@@ -161,6 +162,11 @@ fn a_key_waits_until_an_operator_admits_it_and_no_other_gets_in_for_it() {
     let keys = waiting(&mut world);
     assert_eq!(keys.len(), 1, "asking again changes nothing");
     assert_eq!(keys[0].status(), AdmissionStatus::Waiting);
+    assert_eq!(
+        (keys[0].serial_number.as_str(), keys[0].device_type.as_str()),
+        ("SN-7", "pump"),
+        "the operator sees whose key it claims to be"
+    );
     let other = world.sign("pump-7", "lot").unwrap_err();
     assert_eq!(other.code, "precondition");
     decide(&mut world, "admit", "pump-7", &keys[0].fingerprint).unwrap();

@@ -75,6 +75,7 @@ impl Admissions {
             &[
                 "device",
                 "status",
+                "known as",
                 "batch",
                 "fingerprint",
                 "asked",
@@ -133,6 +134,7 @@ fn row(waiting: &WaitingDevice) -> Vec<String> {
     vec![
         waiting.device_id.clone(),
         say(waiting.status()),
+        known_as(waiting),
         waiting.batch.clone(),
         waiting.fingerprint.clone(),
         print::time(waiting.asked_at_ms),
@@ -140,6 +142,22 @@ fn row(waiting: &WaitingDevice) -> Vec<String> {
         until(waiting),
         waiting.decided_by.clone(),
     ]
+}
+
+/// What the registry says of the device whose key it claims to be.
+fn known_as(waiting: &WaitingDevice) -> String {
+    let said = [
+        &waiting.serial_number,
+        &waiting.device_type,
+        &waiting.model,
+        &waiting.site,
+    ];
+    let said: Vec<_> = said
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .map(String::as_str)
+        .collect();
+    said.join(", ")
 }
 
 /// Until when an answer counts, where one is waited for.
@@ -165,12 +183,16 @@ impl TurnAway {
 
 impl Which {
     fn decide(&self, global: &Global, confirm: &Confirm, verb: &str, done: &str) -> Result<()> {
-        let fingerprint = match &self.fingerprint {
-            Some(given) => given.clone(),
+        let (fingerprint, known_as) = match &self.fingerprint {
+            Some(given) => (given.clone(), String::new()),
             None => self.only_one_waiting(global)?,
         };
         let key = format!("the key {fingerprint} of {}", self.device);
-        let Consent::Given = confirm.ask(global, &format!("{verb} {key}"))? else {
+        let of_whom = match known_as.as_str() {
+            "" => String::new(),
+            known_as => format!(" ({})", print::clean(known_as)),
+        };
+        let Consent::Given = confirm.ask(global, &format!("{verb} {key}{of_whom}"))? else {
             return Ok(());
         };
         let request = DecideAdmission {
@@ -185,7 +207,8 @@ impl Which {
         print::line(format!("{key} {done}"))
     }
 
-    fn only_one_waiting(&self, global: &Global) -> Result<String> {
+    /// Its fingerprint, and what the registry says of the device.
+    fn only_one_waiting(&self, global: &Global) -> Result<(String, String)> {
         let request = ListAdmissions {
             device_id: self.device.to_string(),
             ..ListAdmissions::default()
@@ -196,7 +219,7 @@ impl Which {
             .into_iter()
             .filter(|one| one.status() == AdmissionStatus::Waiting);
         match (waiting.next(), waiting.next()) {
-            (Some(only), None) => Ok(only.fingerprint),
+            (Some(only), None) => Ok((only.fingerprint.clone(), known_as(&only))),
             (None, _) => Err(Failure::new(Exit::NotFound, format!("no key of {} waits", self.device)).into()),
             _ => {
                 let message = format!("several keys of {} wait; give --fingerprint", self.device);
