@@ -7,6 +7,7 @@ mod expiring;
 pub(in crate::cli) mod home;
 mod issue;
 mod list;
+mod renew;
 mod renew_all;
 mod renew_server;
 mod renewals;
@@ -101,6 +102,13 @@ pub(super) enum Cert {
   muster cert renew-server
   muster cert renew-server --host muster.example --host 192.0.2.7")]
     RenewServer(renew_server::RenewServer),
+    /// Have devices renew their certificates before their time
+    ///
+    /// Each makes another key, and is told again until it has renewed. One that is away is told when it comes back.
+    #[command(after_help = "Examples:
+  muster cert renew pump-7 --watch
+  muster cert renew pump-7 pump-8 --reason 'a look at it' --yes")]
+    Renew(renew::Renew),
     /// Have many devices renew their certificates, so many a minute
     ///
     /// After a change of the issuing CA, or when keys are in doubt. All given conditions must hold of the newest
@@ -156,6 +164,7 @@ impl Cert {
             Cert::Show(command) => command.run(global),
             Cert::Issue(command) => command.run(global),
             Cert::RenewServer(command) => command.run(global),
+            Cert::Renew(command) => command.run(global),
             Cert::RenewAll(command) => command.run(global),
             Cert::Renewals(command) => command.run(global),
             Cert::Revoke(command) => command.run(global),

@@ -87,17 +87,7 @@ impl RenewAll {
             within_ms: u64::try_from(self.within.as_millis()).unwrap_or(u64::MAX),
             reason: self.reason.clone(),
         };
-        let begun: Changed = global.ask(ServiceName::Provisioning, "renew-many", &request)?;
-        if self.watch {
-            return renewals::watch(global, &begun.id);
-        }
-        if global.json {
-            return print::json(&begun);
-        }
-        print::line(format!(
-            "{0} has begun; see `muster cert renewals show {0} --watch`",
-            begun.id
-        ))
+        begin(global, &request, self.watch)
     }
 
     fn words(&self) -> String {
@@ -122,6 +112,21 @@ impl RenewAll {
         }
         text
     }
+}
+
+/// Begins a mass renewal, and waits for its end if that is wanted.
+pub(super) fn begin(global: &Global, request: &RenewMany, watch: bool) -> Result<()> {
+    let begun: Changed = global.ask(ServiceName::Provisioning, "renew-many", request)?;
+    if watch {
+        return renewals::watch(global, &begun.id);
+    }
+    if global.json {
+        return print::json(&begun);
+    }
+    print::line(format!(
+        "{0} has begun; see `muster cert renewals show {0} --watch`",
+        begun.id
+    ))
 }
 
 /// The ids of the devices that fit a query.
