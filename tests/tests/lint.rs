@@ -136,6 +136,61 @@ async fn every_certificate_and_list_is_as_the_standard_has_it() {
     assert_eq!(found, Vec::<String>::new());
 }
 
+/// All that comes of an installation whose CAs have this kind of key, for a device with a key of that kind.
+async fn findings_under(ca: &str, device: pki::KeyKind) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let init = ["init", "--unencrypted", "--site", "test", "--ca-key", ca];
+    muster(folder.path(), &init);
+    let world = World::found(folder, 0).await;
+    let admin = world.admin().await;
+    world.register(&admin, &["pump-7"]).await;
+    let claim = world.claim(&admin, "line", 1).await;
+    let first = world.provision(&claim, "pump-7").await;
+    let renewing = world.connect(&first, "").await;
+    let key = pki::generate_key(device).unwrap();
+    let request = v1::Sign {
+        csr: pki::csr_for(&key, "pump-7").unwrap(),
+        ..v1::Sign::default()
+    };
+    let signed: v1::Signed = renewing.ask(ServiceName::Provisioning, "renew", &request).await;
+    let at = tempfile::tempdir().unwrap();
+    let read = |name: &str| std::fs::read_to_string(world.folder().join(name)).unwrap();
+    let root = &blocks(at.path(), "root", &world.roots())[0];
+    let issuing = &blocks(at.path(), "issuing", &read("pki/issuing.pem"))[0];
+    let mut found = [certificate(root), certificate(issuing)].concat();
+    for (name, pem) in [
+        ("server", read("pki/server.pem")),
+        ("admin", read("people/admin/certificate.pem")),
+        ("device", signed.certificate),
+    ] {
+        let leaf = &blocks(at.path(), name, &pem)[0];
+        found.extend(certificate(leaf));
+        let chain = "lint_pkix_signer_signee_cert_chain";
+        found.extend(findings(chain, &[], &[issuing, leaf]));
+    }
+    let mut lists = String::new();
+    for _ in 0..600 {
+        lists = authorities(&world).await.crl;
+        if !lists.is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    for list in blocks(at.path(), "list", &lists) {
+        found.extend(findings("lint_crl", &["-t", "CRL", "-p", "PKIX"], &[&list]));
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs pkilint; tests/run installs it"]
+async fn certificates_and_lists_of_every_kind_of_key_are_as_the_standard_has_it() {
+    use pki::KeyKind::{Ed25519, P384};
+    for (ca, device) in [("p384", Ed25519), ("ed25519", P384)] {
+        assert_eq!(findings_under(ca, device).await, Vec::<String>::new(), "{ca}");
+    }
+}
+
 #[test]
 #[ignore = "needs pkilint and openssl; tests/run installs them"]
 fn a_certificate_that_is_not_as_the_standard_has_it_is_found() {
