@@ -557,6 +557,7 @@ pub const EVENTS: &[EventKind] = &[
     event(Registry, "audit", "head", "How far the audit log has come: the newest entry and its hash."),
     event(Provisioning, "certificates", "issued", "A certificate was issued."),
     event(Provisioning, "certificates", "activated", "A certificate was used for the first time."),
+    event(Provisioning, "certificates", "announced", "The server's next key is known, for whoever pins it; `+` is `front-door`."),
     event(Provisioning, "certificates", "installed", "The server has its next certificate; those before are retired."),
     event(Provisioning, "certificates", "retired", "A certificate was superseded by the next one, or was never used."),
     event(Provisioning, "certificates", "renewed-late", "A device asked for its next certificate after its last one had ended."),

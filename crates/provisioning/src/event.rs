@@ -101,6 +101,12 @@ pub(crate) fn installed(
     outcome.event(subject(&certificate.serial), "installed", data);
 }
 
+/// The server's next key is known, before it is served with.
+pub(crate) fn key_announced(outcome: &mut Outcome, key: &str) {
+    let about = format!("certificates/{}", contract::ServiceName::FrontDoor);
+    outcome.event(about, "announced", json!({ "key": key }));
+}
+
 /// A device asked for its next certificate over one that had ended.
 pub(crate) fn renewed_late(outcome: &mut Outcome, ended: &Certificate, next: &Certificate, now_ms: i64) {
     let mut data = about(ended);

@@ -18,6 +18,7 @@
 //! | `l` | [`ListState`]: the revocation list |
 //! | `t` | [`Clock`]: the latest time at which something was issued |
 //! | `n` | [`Renewal`]: the server's next certificate, on its way |
+//! | `N` | [`NextKey`]: the key that it will have, as clients that pin were told |
 //! | `j{name}` | [`Many`]: many that are being revoked |
 //! | `w{renewal}` | [`Course`]: a mass renewal |
 //! | `m{renewal} NUL {device}` | a device in it |
@@ -51,6 +52,9 @@ pub(crate) const PURGE: &str = "p";
 /// The server's next certificate, on its way.
 pub(crate) const RENEWAL: &str = "n";
 
+/// The key that the server's next certificate will have.
+pub(crate) const NEXT_KEY: &str = "N";
+
 /// Many that are being revoked.
 pub(crate) const MANY: &str = "j";
 /// Mass renewals.
@@ -62,7 +66,7 @@ pub(crate) const TRUSTED: &str = "i";
 pub(crate) const MANUFACTURERS: &str = "M";
 
 /// What each record is, by the letter of its key.
-pub const KINDS: [(&str, &str); 21] = [
+pub const KINDS: [(&str, &str); 22] = [
     (CERTIFICATES, "certificates"),
     ("o", "certificates by owner"),
     (ENDS, "certificates by end"),
@@ -82,6 +86,7 @@ pub const KINDS: [(&str, &str); 21] = [
     ("D", "factory certificates that were used"),
     (MANY, "bulk revocations under way"),
     (RENEWALS, "mass renewals"),
+    (NEXT_KEY, "the server's next key"),
     ("m", "devices in mass renewals"),
     (TRUSTED, "the issuing CAs as last told"),
 ];
@@ -412,6 +417,14 @@ impl Record {
         certificate.kind == Kind::Device.word()
             && self.status() == CertificateStatus::Active
             && renew_after_ms > 0
+/// The server's next key, made before its certificate is asked for.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct NextKey {
+    /// SHA-256 of the public key, hex.
+    #[prost(string, tag = "1")]
+    pub(crate) key: String,
+}
+
             && now_ms <= certificate.not_after_ms.saturating_add_unsigned(renew_after_ms)
     }
 

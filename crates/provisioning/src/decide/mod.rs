@@ -61,7 +61,9 @@ impl Situation<'_> {
     }
 }
 
-pub(crate) use self::{renewals::in_sight as renewal_in_sight, touched::for_each};
+pub(crate) use self::{
+    renewals::in_sight as renewal_in_sight, server::keys as server_keys, touched::for_each,
+};
 
 /// The devices that a request is about.
 pub(crate) fn touched(view: &View<'_>, request: &Request) -> Result<Touched, Fault> {
@@ -152,6 +154,7 @@ pub(crate) fn wake(s: &mut Situation<'_>, key: &str) -> Result<Outcome, Fault> {
 pub(crate) fn effect(s: &mut Situation<'_>, id: &str, result: &[u8]) -> Result<Outcome, Fault> {
     match id.split_once('/').unwrap_or((id, "")) {
         (planning::SIGN, serial) => signed::decide(s, serial, result),
+        (server::AHEAD, _) => server::key_ahead(s, result),
         (server::KEY, name) => server::key_made(s, name, result),
         (server::INSTALL, name) => server::installed(s, name, result),
         (list::MADE, _) => list::made(s, result),

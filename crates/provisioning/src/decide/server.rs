@@ -4,7 +4,8 @@
 //! due, or asked for ── key (effect) ──► planned ── sign (effect) ──► issued ── install (effect) ──► active
 //! ```
 //!
-//! The one before stays active until the next one is in its place, and is retired then.
+//! The one before stays active until the next one is in its place, and is retired then. The next key is made as soon as
+//! the one before has its certificate, and told at once, for clients that pin the server's key.
 
 use contract::{
     Code, Refusal,
@@ -13,7 +14,7 @@ use contract::{
 };
 use pki::{Host, Profile, ServerCertificate};
 use prost::Message;
-use service::{Answer, Fault, Outcome};
+use service::{Answer, Fault, Outcome, View, store::StoreError};
 
 use super::{
     Situation,
@@ -23,13 +24,15 @@ use super::{
 use crate::{
     DAY_MS, HOUR_MS, event, policy,
     server::{self, InstallOrder, Installed, KeyMade},
-    state::{self, Record, Refusals, Renewal},
+    state::{self, NextKey, Record, Refusals, Renewal},
 };
 
 /// The wake-up that looks whether it is time, and the word before the name of a renewal in its ticket.
 pub(super) const LOOK: &str = "server";
 /// The word before the name of a renewal in the id of the effect that makes the key.
 pub(super) const KEY: &str = "server-key";
+/// The word in the id of the effect that makes it ahead of that.
+pub(super) const AHEAD: &str = "server-key-ahead";
 /// The same for the effect that puts key and certificate in their place.
 pub(super) const INSTALL: &str = "server-install";
 
@@ -84,12 +87,45 @@ pub(super) fn look(s: &mut Situation<'_>) -> Result<Outcome, Fault> {
     Ok(outcome)
 }
 
-/// Looks again when this certificate is due. Each day at least: the settings, the authorities and the clock change.
+/// Has the next key made, or looked at, and looks again when this certificate is due. Each day at least: the settings, the authorities and the clock change.
 pub(super) fn look_at(s: &Situation<'_>, outcome: &mut Outcome, certificate: &Certificate) {
     let tomorrow = s.now_ms.saturating_add_unsigned(DAY_MS);
     let due_ms = due_ms(s, certificate).unwrap_or(tomorrow);
     let soonest = s.now_ms.saturating_add(PAUSE_MS);
     outcome.wake_at(LOOK, due_ms.clamp(soonest, tomorrow));
+    let name = format!("{AHEAD}/{}-{}", certificate.serial, s.now_ms);
+    outcome.effect(name, server::KEY, Vec::new());
+}
+
+/// The next key is there, long before its certificate. Where there is none, it is made with that.
+pub(super) fn key_ahead(s: &Situation<'_>, result: &[u8]) -> Result<Outcome, Fault> {
+    let mut outcome = Outcome::default();
+    let made = KeyMade::decode(result).unwrap_or_default();
+    let subject = planning::subject(s, Kind::Service, OWNER);
+    if let Ok(csr) = subject.and_then(|subject| policy::csr(&made.csr, &subject)) {
+        tell_key(s, &mut outcome, csr.key_fingerprint_sha256())?;
+    }
+    Ok(outcome)
+}
+
+/// Tells of the next key, unless it is told already.
+fn tell_key(s: &Situation<'_>, outcome: &mut Outcome, key: String) -> Result<(), Fault> {
+    let told: Option<NextKey> = s.view.load(state::NEXT_KEY)?;
+    if told.is_none_or(|told| told.key != key) {
+        event::key_announced(outcome, &key);
+        outcome.put(state::NEXT_KEY, &NextKey { key });
+    }
+    Ok(())
+}
+
+/// The keys that a client may meet: the one that is served with, and the next one.
+pub(crate) fn keys(view: &View<'_>) -> Result<Vec<String>, StoreError> {
+    let mut records = state::records_of(view, Kind::Service.word(), OWNER, usize::MAX)?;
+    records.sort_by_key(|r| r.certificate().issued_at_ms);
+    let active = records.iter().rfind(|r| r.status() == CertificateStatus::Active);
+    let next: Option<NextKey> = view.load(state::NEXT_KEY)?;
+    let keys = active.map(|record| record.key.clone());
+    Ok(keys.into_iter().chain(next.map(|next| next.key)).collect())
 }
 
 fn look_later(s: &Situation<'_>, outcome: &mut Outcome) {
@@ -194,6 +230,7 @@ fn planned(s: &mut Situation<'_>, renewal: &Renewal, made: &KeyMade) -> Result<O
         return Err(Refusal::new(Code::Precondition, message).into());
     }
     let csr = policy::csr(&made.csr, &planning::subject(s, Kind::Service, OWNER)?)?;
+    let key = csr.key_fingerprint_sha256();
     let hosts = policy::hosts(&renewal.hosts)?;
     let wanted = Wanted {
         kind: Kind::Service,
@@ -205,6 +242,7 @@ fn planned(s: &mut Situation<'_>, renewal: &Renewal, made: &KeyMade) -> Result<O
     };
     let mut outcome = Outcome::default();
     let record = planning::plan_as(s, &mut outcome, &wanted, &csr, Profile::Server { hosts })?;
+    tell_key(s, &mut outcome, key)?;
     // Whoever asked is answered by the installation, not by the signature.
     outcome.answer = Answer::Done;
     let serial = record.certificate().serial;
@@ -287,6 +325,7 @@ fn succeed(s: &Situation<'_>, outcome: &mut Outcome, renewal: &Renewal, issued: 
     event::fact(outcome, &active);
     event::installed(outcome, &certificate, &renewal.hosts, &replaced);
     outcome.delete(state::RENEWAL);
+    outcome.delete(state::NEXT_KEY);
     look_at(s, outcome, &certificate);
     let renewed = ServerRenewed {
         request_id: String::new(),

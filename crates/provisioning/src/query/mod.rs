@@ -19,7 +19,7 @@ use service::{
 
 use crate::{
     Provisioning, Request,
-    decide::renewal_in_sight,
+    decide::{renewal_in_sight, server_keys},
     effects, policy,
     state::{self, Course, ListState, Record},
 };
@@ -291,5 +291,6 @@ fn authorities(service: &Provisioning, view: &View<'_>, cx: &QueryContext<'_>) -
         crl_number: state.number,
         authorities: known.listed(),
         renew_after_ms: service.settings.renew_after_ms,
+        server_keys: server_keys(view)?,
     })
 }

@@ -96,6 +96,39 @@ fn an_admin_renews_it_and_the_one_before_is_retired() {
     assert_eq!(renew(&mut world, &many).unwrap().hosts.len(), 35);
 }
 
+/// The keys that clients may pin.
+fn keys(world: &mut World) -> Vec<String> {
+    let asked = v1::GetAuthorities::default();
+    world
+        .ask::<v1::Authorities>(ADA, "authorities", &asked)
+        .unwrap()
+        .server_keys
+}
+
+#[test]
+fn whoever_pins_the_servers_key_knows_the_next_one_long_before() {
+    let (mut world, _) = world(Settings::default());
+    for _ in 0..3 {
+        let [now, next] = <[String; 2]>::try_from(keys(&mut world)).unwrap();
+        assert_eq!(served(&world).key_fingerprint_sha256, now);
+        assert_eq!(
+            world.event_data("certificates/front-door", "announced")["key"],
+            next
+        );
+        world.days(3);
+        world.restart();
+        assert_eq!(keys(&mut world), [now, next.clone()], "it stays what was told");
+        renew(&mut world, &[]).unwrap();
+        assert_eq!(served(&world).key_fingerprint_sha256, next);
+    }
+    let told = world
+        .events()
+        .iter()
+        .filter(|event| event.ends_with(" announced"))
+        .count();
+    assert_eq!(told, 4, "each once");
+}
+
 #[test]
 fn an_issuing_ca_with_name_constraints_names_no_other_host() {
     let (mut world, former) = world(Settings::default());

@@ -61,5 +61,13 @@ fn print_pem(authorities: &v1::Authorities) -> Result<()> {
         "# issuing CAs, the one that signs first\n{}",
         authorities.issuing.trim_end()
     ))?;
-    print::line(crl)
+    print::line(crl)?;
+    let keys = authorities
+        .server_keys
+        .iter()
+        .zip(["shows now", "will show next"]);
+    keys.map(|(key, which)| {
+        format!("# the key that the server {which}, SHA-256 of its SubjectPublicKeyInfo: {key}")
+    })
+    .try_for_each(print::line)
 }

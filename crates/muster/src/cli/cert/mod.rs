@@ -143,7 +143,7 @@ pub(super) enum Cert {
     #[command(after_help = "Examples:
   muster cert crl --out crl.pem && openssl crl -in crl.pem -noout -text")]
     Crl(verify::Crl),
-    /// The roots to trust, the issuing CAs and the newest revocation lists
+    /// The roots to trust, the issuing CAs, the newest revocation lists, and the server's keys to pin
     #[command(after_help = "Examples:
   muster cert authorities
   muster cert authorities --out ./trust && openssl crl -in trust/crl.pem -noout -text")]
