@@ -14,7 +14,7 @@ use service::{
 use crate::{
     DAY_MS,
     decide::for_each,
-    state::{self, Course, ListState, Record},
+    state::{self, Course, ListState, Record, Trusted},
 };
 
 /// The bounds of the days until certificates end: what renews in a day, a week, a month; and what lasts a year.
@@ -25,6 +25,9 @@ pub const DAYS: [u32; 9] = [1, 3, 7, 14, 30, 60, 90, 180, 365];
 pub struct Survey {
     /// Certificates that count, by the kind of their owner.
     pub ends: BTreeMap<&'static str, Ends>,
+    /// The same by their issuing CA, of all that are trusted and all that have some; but for the server's own, whose
+    /// clients go by their roots.
+    pub issuers: BTreeMap<String, u64>,
     /// Devices of mass renewals under way that were not told yet.
     pub waiting: u64,
     /// Those that were told and have not renewed yet.
@@ -64,12 +67,18 @@ pub fn survey(store: &dyn Read, now_ms: i64) -> Result<Survey, Fault> {
     let nothing = Batch::default();
     let view = View::new(store, &nothing);
     let mut survey = Survey::default();
+    let trusted: Option<Trusted> = view.load(state::TRUSTED)?;
+    let trusted = trusted.unwrap_or_default().all.into_iter();
+    survey.issuers.extend(trusted.map(|issuer| (issuer, 0)));
     for_each(&view, state::CERTIFICATES, |record: Record| {
         let certificate = record.certificate();
         if let Some(kind) = Kind::from_word(&certificate.kind).filter(|_| record.counts(now_ms)) {
             let left_ms = certificate.not_after_ms.saturating_sub(now_ms).max(0);
             let ends = survey.ends.entry(kind.word()).or_default();
             ends.add(left_ms.unsigned_abs());
+            if kind != Kind::Service {
+                *survey.issuers.entry(certificate.issuer).or_default() += 1;
+            }
         }
         Ok(())
     })?;

@@ -50,6 +50,10 @@ const SURVEYED: &[Metric] = &[
         "Days until the certificates that count now end, all together.",
     ),
     Metric::gauge(
+        "muster_ca_certificates",
+        "Certificates that count now, by their issuing CA, but for the server's own.",
+    ),
+    Metric::gauge(
         "muster_mass_renewal_devices",
         "Devices of mass renewals under way, waiting to be told or told.",
     ),

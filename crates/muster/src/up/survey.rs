@@ -1,6 +1,6 @@
 //! What provisioning holds, as gauges: counted now and then over all of its records.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use host::Clock;
 use provisioning::{DAYS, Ends, Survey};
@@ -20,33 +20,44 @@ const SHARE: u32 = 100;
 pub(super) fn watch(shelf: Shelf, clock: Arc<dyn Clock>, end: CancellationToken) {
     tokio::spawn(async move {
         let mut pause = FIRST;
+        let mut shown = Shown::default();
         loop {
             tokio::select! {
                 () = end.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
             }
             let (shelf, clock) = (shelf.clone(), clock.clone());
-            let looked = tokio::task::spawn_blocking(move || look(&shelf, &*clock)).await;
-            pause = EVERY.max(looked.unwrap_or_default() * SHARE);
+            let before = shown.clone();
+            let looked = tokio::task::spawn_blocking(move || look(&shelf, &*clock, before)).await;
+            let took;
+            (took, shown) = looked.unwrap_or_default();
+            pause = EVERY.max(took * SHARE);
         }
     });
 }
 
+/// Issuing CAs whose certificates were counted: of one that is gone there is none.
+type Shown = BTreeSet<String>;
+
 /// How long it took. A store that is just opened anew is looked at later.
-fn look(shelf: &Shelf, clock: &dyn Clock) -> Duration {
+fn look(shelf: &Shelf, clock: &dyn Clock, mut shown: Shown) -> (Duration, Shown) {
     let Some(store) = shelf.open() else {
-        return Duration::ZERO;
+        return (Duration::ZERO, shown);
     };
     let begun = clock.now();
     match provisioning::survey(&*store, begun.wall_ms) {
-        Ok(survey) => show(&survey),
+        Ok(survey) => {
+            shown.extend(survey.issuers.keys().cloned());
+            show(&survey, &shown);
+        }
         Err(error) => warn!(%error, "certificates cannot be counted for the metrics"),
     }
-    Duration::from_millis(clock.now().mono_ms.saturating_sub(begun.mono_ms))
+    let took = clock.now().mono_ms.saturating_sub(begun.mono_ms);
+    (Duration::from_millis(took), shown)
 }
 
 /// In the form of a histogram of the moment: what was counted before does not count again.
-fn show(survey: &Survey) {
+fn show(survey: &Survey, issuers: &Shown) {
     // Those of whose kind there is none any more, too.
     let none = Ends::default();
     for kind in contract::Kind::ALL.map(contract::Kind::word) {
@@ -59,6 +70,10 @@ fn show(survey: &Survey) {
         }
         metrics::gauge!("muster_certificate_days_to_end_count", "kind" => kind).set(ends.count as f64);
         metrics::gauge!("muster_certificate_days_to_end_sum", "kind" => kind).set(ends.days as f64);
+    }
+    for issuer in issuers {
+        let count = survey.issuers.get(issuer).copied().unwrap_or_default();
+        metrics::gauge!("muster_ca_certificates", "ca" => issuer.clone()).set(count as f64);
     }
     for (state, devices) in [("waiting", survey.waiting), ("told", survey.told)] {
         metrics::gauge!("muster_mass_renewal_devices", "state" => state).set(devices as f64);

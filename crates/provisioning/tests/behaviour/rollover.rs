@@ -89,6 +89,26 @@ fn certificates_come_from_the_new_one_and_those_of_the_old_one_go_on() {
 }
 
 #[test]
+fn each_issuing_ca_is_told_with_what_counts_of_it() {
+    let (mut world, one, _) = world();
+    let (old, new) = (world.authority.clone(), world.another(7));
+    let counted = |world: &World| provisioning::survey(&world.store, world.now_ms).unwrap().issuers;
+    world.go_on_under(&old, &[]);
+    // The claim's, and those of two devices.
+    assert_eq!(counted(&world), [(old.id(), 3)].into());
+    world.go_on_under(&new, &[&old]);
+    assert_eq!(counted(&world), [(new.id(), 0), (old.id(), 3)].into());
+    let next = renew(&mut world, "pump-1", &one.serial).unwrap();
+    world.used(&next.serial);
+    world.wait(3_600_000);
+    assert_eq!(
+        counted(&world),
+        [(new.id(), 1), (old.id(), 1)].into(),
+        "the claim has ended, one is retired"
+    );
+}
+
+#[test]
 fn what_was_planned_before_is_signed_by_the_one_that_it_was_planned_for_or_by_nobody() {
     for (is_removed, restarts) in [(false, false), (false, true), (true, false), (true, true)] {
         let (mut world, one, _) = world();
