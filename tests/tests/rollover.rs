@@ -211,6 +211,129 @@ fn changes(world: &World, identity: &std::path::Path) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The roots as `muster ca root list` names them: fingerprint, and the issuing CAs under it.
+fn roots(world: &World) -> Vec<(String, Vec<String>)> {
+    let text = muster(world.folder(), &["--json", "ca", "root", "list"]);
+    let rows = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    rows.map(|row| {
+        let below = row["issuing"].as_array().unwrap().iter();
+        let below = below.map(|id| id.as_str().unwrap().to_owned()).collect();
+        (row["fingerprint"].as_str().unwrap().to_owned(), below)
+    })
+    .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_root_takes_over_while_the_server_runs_and_the_former_one_goes_last() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    world.register(&admin, &["pump-7", "pump-8"]).await;
+    let claim = world.claim(&admin, "lot", 2).await;
+    let seven = world.provision(&claim, "pump-7").await;
+    let (old, old_root) = (listed(&world)[0].0.clone(), roots(&world)[0].0.clone());
+    let good = |arguments: &[&str]| {
+        let (code, said) = asks(&world, arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {said}");
+        said
+    };
+    let refused = |arguments: &[&str], code: i32, word: &str| {
+        let (ended, said) = asks(&world, arguments);
+        assert!(
+            ended == Some(code) && said.contains(word),
+            "{arguments:?}: {ended:?} {said}"
+        );
+    };
+
+    let next = world.folder().join("next-root");
+    let next = next.to_str().unwrap();
+    muster(
+        world.folder(),
+        &["ca", "root", "new", next, "--site", "test", "--unencrypted"],
+    );
+    let (pem, key) = (format!("{next}/root.pem"), format!("{next}/root.key"));
+    refused(&["ca", "root", "remove", &old_root, "--yes"], 4, "the only root");
+    let issuing = world.folder().join("pki/issuing.pem");
+    let both = [std::fs::read(&issuing).unwrap(), std::fs::read(&pem).unwrap()].concat();
+    let wrong = world.folder().join("wrong.pem");
+    std::fs::write(&wrong, both).unwrap();
+    refused(
+        &["ca", "root", "add", wrong.to_str().unwrap(), "--yes"],
+        2,
+        "no root's",
+    );
+    assert!(good(&["ca", "root", "add", &pem, "--yes"]).contains("has taken it"));
+    refused(&["ca", "root", "add", &pem, "--yes"], 4, "already");
+    let asked = v1::GetAuthorities::default();
+    let told: v1::Authorities = admin.ask(ServiceName::Provisioning, "authorities", &asked).await;
+    assert_eq!(told.roots.matches("BEGIN").count(), 2);
+    assert_eq!(told.roots, world.roots());
+
+    // A certificate of now brings both roots; an issuing CA under the new one is trusted, and signs.
+    let eight = world.provision(&claim, "pump-8").await;
+    good(&["ca", "new", "--root-key", &key]);
+    let new = listed(&world)[1].0.clone();
+    let new_root = roots(&world)[1].0.clone();
+    assert_eq!(roots(&world)[1].1, std::slice::from_ref(&new));
+    std::fs::write(world.folder().join("people/admin/roots.pem"), world.roots()).unwrap();
+    good(&["ca", "activate", &new, "--yes"]);
+    good(&["cert", "renew-server"]);
+    let leaves = async || !gets_in(&world, &seven).await;
+    soon(
+        leaves,
+        "whoever has the former root only does not trust the server",
+    )
+    .await;
+    let (_, again) = renewed(&world, &eight, "pump-8").await;
+    assert!(
+        gets_in(&world, &eight).await,
+        "of the former root, and it knows both"
+    );
+    assert!(gets_in(&world, &again).await, "of the new root");
+
+    refused(&["ca", "root", "remove", &old_root, "--yes"], 4, &old);
+    refused(&["ca", "remove", &old, "--yes"], 4, "certificates of");
+    let folder = world.folder().join("again");
+    let me = folder.to_str().unwrap();
+    good(&["cert", "issue", "operator", "admin", "--out", me]);
+    good(&[
+        "--as",
+        me,
+        "cert",
+        "revoke",
+        "--issuer",
+        &old,
+        "--reason",
+        "superseded",
+        "--yes",
+    ]);
+    good(&["--as", me, "ca", "remove", &old, "--yes"]);
+    assert!(good(&["--as", me, "ca", "root", "remove", &old_root[..12], "--yes"]).contains("has taken it"));
+    assert_eq!(roots(&world), [(new_root.clone(), vec![new.clone()])]);
+    let told = follows_as(&world, &folder, &new).await;
+    assert_eq!(told.roots, std::fs::read_to_string(&pem).unwrap());
+    assert!(gets_in(&world, &again).await && !gets_in(&world, &eight).await);
+    let moves: Vec<_> = changes(&world, &folder)
+        .into_iter()
+        .filter(|(id, _)| [&old_root, &new_root].contains(&id))
+        .collect();
+    assert_eq!(
+        moves,
+        [(new_root, "root".to_owned()), (old_root, "removed".to_owned())]
+    );
+}
+
+/// What the running server knows, asked over an identity of this folder, once it signs with that one alone.
+async fn follows_as(world: &World, folder: &std::path::Path, signs: &str) -> v1::Authorities {
+    let me = world.connect(&world.identity(folder), "root").await;
+    let asked = v1::GetAuthorities::default();
+    let told: v1::Authorities = me.ask(ServiceName::Provisioning, "authorities", &asked).await;
+    assert!(told.authorities.len() == 1 && told.authorities[0].id == signs);
+    me.client.disconnect().await;
+    told
+}
+
 /// As it is typed when its key was stolen: nothing is waited for between the commands but by themselves.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stolen_issuing_ca_is_replaced_in_one_go_and_its_devices_are_sent_away() {

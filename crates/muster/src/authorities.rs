@@ -12,7 +12,7 @@
 use std::fs::{File, TryLockError};
 
 use anyhow::{Context, Result};
-use pki::IssuingCertificate;
+use pki::{AuthorityError, IssuingCertificate, RootCertificate};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,13 +21,14 @@ use crate::{
 };
 
 const REGISTER: &str = "authorities.json";
+const ROOTS: &str = "root.pem";
 /// What to do where the roots' file is lost: it is no secret.
 const ROOT_LOST: &str =
     "put a copy back: the file `roots.pem` of each person below `people/` and of each device is one";
 /// What to do where an issuing CA's certificate is lost: it is no secret either.
 const ISSUING_LOST: &str = "put a copy back from a backup, or make it of the second certificate of `pki/server.pem`, or of one \
                             that this CA issued, followed by `pki/root.pem`";
-/// More than any rollover needs; each costs a revocation list.
+/// More than any rollover needs, of roots and of issuing CAs; each of those costs a revocation list.
 const MOST: usize = 8;
 
 /// What an issuing CA is for.
@@ -234,8 +235,79 @@ pub(crate) fn certificate(folder: &Folder, id: &str) -> Result<IssuingCertificat
 
 /// The roots that are trusted, PEM.
 pub(crate) fn roots(folder: &Folder) -> Result<String> {
-    let path = folder.pki("root.pem");
+    let path = folder.pki(ROOTS);
     or_hint(read_text(&path), &path, ROOT_LOST)
+}
+
+/// The roots that are trusted, one by one.
+pub(crate) struct Roots(Vec<RootCertificate>);
+
+impl Roots {
+    /// Reads them; a file that holds anything else is refused.
+    pub(crate) fn read(folder: &Folder) -> Result<Roots> {
+        let unfit = |error: AuthorityError| {
+            Failure::usage(format!("{} does not count: {error}", folder.pki(ROOTS).display()))
+        };
+        Ok(Roots(RootCertificate::read_all(&roots(folder)?).map_err(unfit)?))
+    }
+
+    /// Writes them. What is on disk is the old ones or the new ones, never a part.
+    pub(crate) fn write(&self, folder: &Folder) -> Result<()> {
+        let text: String = self.0.iter().map(|root| root.pem.as_str()).collect();
+        write_public(&folder.pki(ROOTS), text.as_bytes())
+    }
+
+    /// All of them, the oldest first.
+    pub(crate) fn all(&self) -> &[RootCertificate] {
+        &self.0
+    }
+
+    /// Another one is trusted.
+    pub(crate) fn add(&mut self, root: RootCertificate) -> Result<(), Failure> {
+        if self.0.contains(&root) {
+            let message = format!("the root {} is trusted already", root.fingerprint_sha256);
+            return Err(Failure::new(Exit::Conflict, message));
+        }
+        if self.0.len() >= MOST {
+            let message = format!("there are {MOST} roots already; remove one first");
+            return Err(Failure::new(Exit::Conflict, message));
+        }
+        self.0.push(root);
+        Ok(())
+    }
+
+    /// One is trusted no more: the only one whose fingerprint begins so. One must stay.
+    pub(crate) fn remove(&mut self, digits: &str) -> Result<RootCertificate, Failure> {
+        let digits = digits.to_ascii_lowercase();
+        let mut fits = self
+            .0
+            .iter()
+            .enumerate()
+            .filter(|(_, root)| !digits.is_empty() && root.fingerprint_sha256.starts_with(&digits));
+        let at = match (fits.next(), fits.next()) {
+            (Some((at, _)), None) => at,
+            (None, _) => {
+                let message = format!("there is no root `{digits}`; `muster ca root list` names them");
+                return Err(Failure::new(Exit::NotFound, message));
+            }
+            _ => {
+                return Err(Failure::usage(format!(
+                    "several roots begin with `{digits}`; give more of it"
+                )));
+            }
+        };
+        if self.0.len() == 1 {
+            let message = "it is the only root: add the next one first, `muster ca root add`";
+            return Err(Failure::new(Exit::Conflict, message));
+        }
+        Ok(self.0.remove(at))
+    }
+}
+
+/// The chain of an issuing CA that is listed, PEM.
+pub(crate) fn chain(folder: &Folder, id: &str) -> Result<String> {
+    let path = folder.pki(&format!("{}.pem", stem(folder, id)));
+    or_hint(read_text(&path), &path, ISSUING_LOST)
 }
 
 fn certificate_at(folder: &Folder, name: &str) -> Result<IssuingCertificate> {

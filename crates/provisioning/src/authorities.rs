@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use contract::v1::IssuingAuthority;
-use pki::{Authority, NameLimits, Validity};
+use pki::{Authority, NameLimits, RootCertificate, Validity};
 
 /// An issuing authority, as far as decisions look at it.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub(crate) struct Issuing {
 pub(crate) struct Authorities {
     pub(crate) signing: Issuing,
     others: Vec<Issuing>,
+    /// The roots that holders trust, PEM.
+    pub(crate) roots_pem: String,
 }
 
 /// The issuing authorities of a running service: what its decisions know of them and its effects sign with. Clones
@@ -41,7 +43,7 @@ pub(crate) struct Held {
 impl Issuers {
     /// One that signs, and others that are trusted: those that are to follow it, and those that it follows.
     pub fn new(signing: Arc<Authority>, others: Vec<Arc<Authority>>) -> Issuers {
-        Issuers::holding(Held::of(signing, others))
+        Issuers::holding(Held::of(signing, others, String::new()))
     }
 
     /// The same by their certificates alone, for what needs no authority's key: a state that is brought back from a
@@ -50,6 +52,7 @@ impl Issuers {
         let known = Authorities {
             signing: Issuing::known(signing),
             others: others.iter().map(Issuing::known).collect(),
+            roots_pem: String::new(),
         };
         Issuers::holding(Held {
             known: Arc::new(known),
@@ -60,7 +63,22 @@ impl Issuers {
     /// Others take their places, for every decision and every effect from now on. The service is to be woken with
     /// [`ISSUERS_CHANGED`](crate::ISSUERS_CHANGED) then.
     pub fn change(&self, signing: Arc<Authority>, others: Vec<Arc<Authority>>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Held::of(signing, others));
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let roots_pem = held.known.roots_pem.clone();
+        *held = Arc::new(Held::of(signing, others, roots_pem));
+    }
+
+    /// The roots that holders trust from now on, PEM. The service is to be woken in the same way.
+    pub fn trust(&self, roots_pem: String) {
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let known = Authorities {
+            roots_pem,
+            ..Authorities::clone(&held.known)
+        };
+        *held = Arc::new(Held {
+            known: Arc::new(known),
+            keys: held.keys.clone(),
+        });
     }
 
     pub(crate) fn held(&self) -> Arc<Held> {
@@ -73,10 +91,11 @@ impl Issuers {
 }
 
 impl Held {
-    fn of(signing: Arc<Authority>, others: Vec<Arc<Authority>>) -> Held {
+    fn of(signing: Arc<Authority>, others: Vec<Arc<Authority>>, roots_pem: String) -> Held {
         let known = Authorities {
             signing: Issuing::of(&signing),
             others: others.iter().map(|other| Issuing::of(other)).collect(),
+            roots_pem,
         };
         Held {
             known: Arc::new(known),
@@ -116,6 +135,12 @@ impl Authorities {
             .find(|issuing| issuing.id == id)
             .map(|issuing| issuing.pem.as_str())
             .unwrap_or_default()
+    }
+
+    /// The roots, by their fingerprints; those that can be read.
+    pub(crate) fn roots(&self) -> Vec<String> {
+        let roots = RootCertificate::read_all(&self.roots_pem).unwrap_or_default();
+        roots.into_iter().map(|root| root.fingerprint_sha256).collect()
     }
 
     /// All their certificates, PEM.

@@ -146,7 +146,6 @@ impl Default for Settings {
 #[derive(Debug, Clone)]
 pub struct Provisioning {
     settings: Settings,
-    roots_pem: String,
     issuers: Issuers,
 }
 
@@ -162,11 +161,8 @@ pub fn demand_clock(store: &dyn Store, now_ms: i64) -> Result<(), String> {
 impl Provisioning {
     /// A service that issues under these, whose holders trust `roots_pem`.
     pub fn new(settings: Settings, roots_pem: String, issuers: Issuers) -> Provisioning {
-        Provisioning {
-            settings,
-            roots_pem,
-            issuers,
-        }
+        issuers.trust(roots_pem);
+        Provisioning { settings, issuers }
     }
 
     fn situation<'a>(&'a self, view: &'a View<'a>, cx: &'a mut Context<'_>) -> Situation<'a> {

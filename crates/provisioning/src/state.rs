@@ -59,6 +59,10 @@ pub(crate) const NEXT_KEY: &str = "N";
 pub(crate) const MANY: &str = "j";
 /// Mass renewals.
 pub(crate) const RENEWALS: &str = "w";
+/// Devices' one-time secrets.
+pub(crate) const SECRETS: &str = "s";
+/// Factory certificates that let a device in.
+pub(crate) const FACTORY: &str = "D";
 /// The issuing authorities, as they were last told.
 pub(crate) const TRUSTED: &str = "i";
 
@@ -73,7 +77,7 @@ pub const KINDS: [(&str, &str); 22] = [
     ("k", "keys in use"),
     (BATCHES, "claims"),
     ("q", "how fast claims are used"),
-    ("s", "devices' one-time secrets"),
+    (SECRETS, "devices' one-time secrets"),
     (ADMISSIONS, "devices that wait for an operator's word"),
     (REVOKED, "revocation list entries"),
     ("v", "revocations under way"),
@@ -82,11 +86,11 @@ pub const KINDS: [(&str, &str); 22] = [
     (CLOCK, "the latest time"),
     (PURGE, "the search for what ended"),
     (RENEWAL, "the server's next certificate"),
+    (NEXT_KEY, "the server's next key"),
     (MANUFACTURERS, "manufacturers"),
-    ("D", "factory certificates that were used"),
+    (FACTORY, "factory certificates that were used"),
     (MANY, "bulk revocations under way"),
     (RENEWALS, "mass renewals"),
-    (NEXT_KEY, "the server's next key"),
     ("m", "devices in mass renewals"),
     (TRUSTED, "the issuing CAs as last told"),
 ];
@@ -127,25 +131,70 @@ pub(crate) struct KeyUse {
     pub(crate) revoked: bool,
 }
 
-/// The issuing authorities that are trusted.
+/// The authorities that are trusted.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(crate) struct Trusted {
     /// The mark of the one that signs.
     #[prost(string, tag = "1")]
     pub(crate) signing: String,
-    /// The marks of all, that one among them.
+    /// The marks of all that issue, that one among them.
     #[prost(string, repeated, tag = "2")]
     pub(crate) all: Vec<String>,
+    /// The roots above them, by their fingerprints.
+    #[prost(string, repeated, tag = "3")]
+    pub(crate) roots: Vec<String>,
 }
 
 impl Trusted {
-    /// What the authority with this mark is for.
-    pub(crate) fn place(&self, id: &str) -> &'static str {
-        match self.all.iter().any(|one| one == id) {
-            true if self.signing == id => "signs",
-            true => "trusted",
-            false => "removed",
+    /// What the authority with this mark, or the root with this fingerprint, is for.
+    pub(crate) fn place(&self, id: &str) -> Option<&'static str> {
+        let is = |one: &String| one == id;
+        match (self.all.iter().any(is), self.roots.iter().any(is)) {
+            (true, _) if self.signing == id => Some("signs"),
+            (true, _) => Some("trusted"),
+            (false, true) => Some("root"),
+            (false, false) => None,
         }
+    }
+
+    /// Those that are for something else than `next` says: what each was for, and what it is for now.
+    pub(crate) fn differing<'a>(&'a self, next: &'a Trusted) -> Vec<Moved<'a>> {
+        // Earlier versions did not write the roots down.
+        let (old_roots, roots) = match self.roots.is_empty() {
+            true => (&[][..], &[][..]),
+            false => (&self.roots[..], &next.roots[..]),
+        };
+        let new = next.all.iter().chain(roots);
+        let gone = self
+            .all
+            .iter()
+            .chain(old_roots)
+            .filter(|id| next.place(id).is_none());
+        let moved = new.chain(gone).map(|id| Moved {
+            id,
+            was: self.place(id),
+            is: next.place(id),
+        });
+        moved.filter(|moved| moved.was != moved.is).collect()
+    }
+}
+
+/// An authority that is for something else than it was; `None`: it is not trusted.
+pub(crate) struct Moved<'a> {
+    pub(crate) id: &'a str,
+    was: Option<&'static str>,
+    is: Option<&'static str>,
+}
+
+impl Moved<'_> {
+    /// What it was for, in a word; empty where it is new.
+    pub(crate) fn was(&self) -> &'static str {
+        self.was.unwrap_or_default()
+    }
+
+    /// What it is for, in a word.
+    pub(crate) fn is(&self) -> &'static str {
+        self.is.unwrap_or("removed")
     }
 }
 
@@ -314,8 +363,12 @@ pub(crate) struct Secret {
 /// How fast a batch is used.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub(crate) struct Pace {
+    /// When its next certificate is due, were they asked for evenly.
     #[prost(int64, tag = "1")]
     pub(crate) due_us: i64,
+    /// The last moment that somebody who came too early was told.
+    #[prost(int64, tag = "2")]
+    pub(crate) told_us: i64,
 }
 
 /// The device that a factory certificate let in.
@@ -364,16 +417,20 @@ pub(crate) struct Renewal {
     pub(crate) serial: String,
 }
 
+/// The server's next key, made before its certificate is asked for.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct NextKey {
+    /// SHA-256 of the public key, hex.
+    #[prost(string, tag = "1")]
+    pub(crate) key: String,
+}
+
 /// Refused requests of one party since the last event about them: how many, and the last of them.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(crate) struct Refusals {
     #[prost(uint32, tag = "1")]
-    /// When its next certificate is due, were they asked for evenly.
     pub(crate) count: u32,
     #[prost(string, tag = "2")]
-    /// The last moment that somebody who came too early was told.
-    #[prost(int64, tag = "2")]
-    pub(crate) told_us: i64,
     pub(crate) kind: String,
     #[prost(string, tag = "3")]
     pub(crate) id: String,
@@ -417,14 +474,6 @@ impl Record {
         certificate.kind == Kind::Device.word()
             && self.status() == CertificateStatus::Active
             && renew_after_ms > 0
-/// The server's next key, made before its certificate is asked for.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub(crate) struct NextKey {
-    /// SHA-256 of the public key, hex.
-    #[prost(string, tag = "1")]
-    pub(crate) key: String,
-}
-
             && now_ms <= certificate.not_after_ms.saturating_add_unsigned(renew_after_ms)
     }
 
@@ -492,14 +541,14 @@ pub(crate) fn manufacturer_key(name: &str) -> String {
 /// By what names the device in its manufacturer's certificate.
 pub(crate) fn factory_key(manufacturer: &str, name: &str) -> String {
     format!(
-        "D{}\0{}",
+        "{FACTORY}{}\0{}",
         manufacturer.to_ascii_lowercase(),
         name.to_ascii_lowercase()
     )
 }
 
 pub(crate) fn secret_key(device: &str) -> String {
-    format!("s{device}")
+    format!("{SECRETS}{device}")
 }
 
 /// All keys of a device that wait for an operator's word.

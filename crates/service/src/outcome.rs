@@ -3,6 +3,7 @@
 use contract::{
     code::Refusal,
     id::{Principal, ServiceName},
+    v1::AuditChange,
     wire::{Encoding, Reply, Wire},
 };
 use prost::Message;
@@ -124,6 +125,8 @@ pub struct AuditDraft {
     pub reason: String,
     /// How often.
     pub count: u32,
+    /// Fields before and after.
+    pub changes: Vec<AuditChange>,
 }
 
 /// What an earlier promise comes to.

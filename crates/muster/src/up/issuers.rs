@@ -1,4 +1,4 @@
-//! The issuing CAs that provisioning signs with, read again when `muster ca` has changed them.
+//! The issuing CAs that provisioning signs with, and the roots above them, read again when `muster ca` has changed them.
 
 use std::sync::Arc;
 
@@ -52,7 +52,9 @@ pub(super) async fn follow(
         what: WHAT,
         settled: SETTLED,
         take: move || {
+            let roots = keys::roots(&config)?;
             let (signing, others) = opened(&config)?;
+            issuers.trust(roots);
             issuers.change(signing, others);
             waker.wake(ISSUERS_CHANGED);
             Ok(())

@@ -1,4 +1,4 @@
-//! Other issuing authorities have taken their places: that is told, and the lists of all that are trusted now are made.
+//! Other authorities have taken their places: that is told, and the lists of all that are trusted now are made.
 
 use service::{Fault, Outcome};
 
@@ -6,6 +6,7 @@ use super::{Situation, list};
 use crate::{
     event,
     state::{self, Trusted},
+    told,
 };
 
 /// The wake-up after other authorities took their places; it looks which there are.
@@ -16,6 +17,7 @@ pub(super) fn look(s: &Situation<'_>) -> Result<Outcome, Fault> {
     let now = Trusted {
         signing: s.authorities.signing.id.clone(),
         all: s.authorities.all().map(|one| one.id.clone()).collect(),
+        roots: s.authorities.roots(),
     };
     let before: Option<Trusted> = s.view.load(state::TRUSTED)?;
     if before.as_ref() == Some(&now) {
@@ -26,11 +28,12 @@ pub(super) fn look(s: &Situation<'_>) -> Result<Outcome, Fault> {
     let Some(before) = before else {
         return Ok(outcome);
     };
-    let gone = before.all.iter().filter(|id| !now.all.contains(id));
-    for id in now.all.iter().chain(gone) {
-        if before.place(id) != now.place(id) {
-            event::authority_changed(&mut outcome, id, now.place(id));
-        }
+    let moved = before.differing(&now);
+    for one in &moved {
+        event::authority_changed(&mut outcome, one.id, one.is());
+    }
+    if !moved.is_empty() {
+        outcome.audits.push(told::authorities(&moved));
     }
     list::make_anew(s, &mut outcome)?;
     Ok(outcome)

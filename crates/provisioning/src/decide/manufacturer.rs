@@ -90,7 +90,7 @@ fn with_lists(
 /// An authority of this installation is none of a manufacturer's: whoever holds that key would need no registration.
 fn demand_not_ours(s: &Situation<'_>, trust: &FactoryTrust) -> Result<(), Refusal> {
     let issuing = s.authorities.bundle();
-    for ours in [s.service.roots_pem.as_str(), &issuing] {
+    for ours in [s.authorities.roots_pem.as_str(), &issuing] {
         let ours = FactoryTrust::read(ours);
         if ours.is_ok_and(|ours| trust.keys().any(|key| ours.keys().any(|one| one == key))) {
             return Err(Refusal::invalid(

@@ -144,9 +144,9 @@ pub(crate) fn wake(s: &mut Situation<'_>, key: &str) -> Result<Outcome, Fault> {
         (purge::PURGE, _) => purge::decide(s),
         (server::LOOK, _) => server::look(s),
         (list::LIST_WAKE, _) => list::make(s),
+        (list::LOST, _) => list::lost(s),
         (issuers::LOOK, _) => issuers::look(s),
         _ => Ok(Outcome::default()),
-        (list::LOST, _) => list::lost(s),
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn decide(s: &mut Situation<'_>, serial: &str, result: &[u8]) -> Resu
         certificate: chain,
         serial: serial.into(),
         not_after_ms: certificate.not_after_ms,
-        roots: s.service.roots_pem.clone(),
+        roots: s.authorities.roots_pem.clone(),
     };
     outcome.complete(ticket, Ok(Box::new(reply)));
     Ok(outcome)

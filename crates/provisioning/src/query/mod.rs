@@ -285,7 +285,7 @@ fn authorities(service: &Provisioning, view: &View<'_>, cx: &QueryContext<'_>) -
         .unwrap_or_default();
     Ok(Authorities {
         request_id: String::new(),
-        roots: service.roots_pem.clone(),
+        roots: known.roots_pem.clone(),
         issuing: known.bundle(),
         crl: String::from_utf8_lossy(&lists).into_owned(),
         crl_number: state.number,

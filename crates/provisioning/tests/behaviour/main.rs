@@ -3,6 +3,7 @@
 #![allow(clippy::result_large_err)] // the contract's own message, in tests only
 
 mod admitting;
+mod auditing;
 #[path = "../../../service/testing/rows.rs"]
 mod damaged_rows;
 

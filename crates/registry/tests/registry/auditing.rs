@@ -4,7 +4,7 @@ use contract::{
     audit::{Head, NOTHING_BEFORE, Walk, Walked},
     v1::{
         AuditChange, AuditEntry, AuditRead, ChangeMembers, Changed, ConfigMode, Erased, PutGroup, ReadAudit,
-        Report, RetireDevice, RunCommand, SetConfig, ShowDevice,
+        Report, RestrictDevice, RetireDevice, RunCommand, SetConfig, ShowDevice,
     },
 };
 use service::store::Store;
@@ -88,6 +88,45 @@ fn an_entry_tells_who_asked_for_what_and_what_it_changed() {
         .map(|event| event.name.as_str())
         .collect();
     assert_eq!(caused, ["changed"]);
+}
+
+#[test]
+fn each_order_that_shuts_a_device_out_or_lets_it_in_tells_what_it_was_before() {
+    let mut w = World::new();
+    w.activate("pump-7");
+    let order = RestrictDevice {
+        device_id: "pump-7".into(),
+        reason: "it leaks".into(),
+        ..RestrictDevice::default()
+    };
+    let retire = RetireDevice {
+        device_id: "pump-7".into(),
+        reason: "scrap".into(),
+        ..RetireDevice::default()
+    };
+    for (verb, field, before, after) in [
+        ("quarantine", "restriction", "NONE", "QUARANTINED"),
+        ("suspend", "restriction", "QUARANTINED", "SUSPENDED"),
+        ("release", "restriction", "SUSPENDED", "NONE"),
+        ("retire", "stage", "ACTIVE", "RETIRING"),
+    ] {
+        match verb {
+            "retire" => w.ask::<Changed>(ADA, verb, &retire).unwrap(),
+            _ => w.ask::<Changed>(ADA, verb, &order).unwrap(),
+        };
+        let entry = entries(&mut w).pop().unwrap();
+        assert_eq!((entry.who.as_str(), entry.outcome.as_str()), (ADA, "accepted"));
+        assert_eq!(entry.verb, format!("registry/{verb}"));
+        assert_eq!(entry.subjects[0], "devices/pump-7");
+        let word = |value: &str| format!("{}_{value}", field.to_ascii_uppercase());
+        let change = AuditChange {
+            record: "devices/pump-7".into(),
+            field: field.into(),
+            before: word(before),
+            after: word(after),
+        };
+        assert!(entry.changes.contains(&change), "{verb}: {:?}", entry.changes);
+    }
 }
 
 #[test]

@@ -431,7 +431,7 @@ impl<S: Service> HostLoop<S> {
                 subjects: subjects(&asked),
                 outcome: "expired".into(),
                 reason: "nobody approved it in time".into(),
-                count: 0,
+                ..AuditDraft::default()
             };
             self.record_draft(draft, group, now);
             let actor = self.actor();

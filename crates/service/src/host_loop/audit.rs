@@ -164,6 +164,7 @@ impl<S: Service> HostLoop<S> {
             outcome: draft.outcome,
             reason: changes::cut(draft.reason),
             count: draft.count,
+            changes: draft.changes,
             ..self.entry(now)
         };
         self.audit.add(entry, group);

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use host::clock::wall_ms;
-use pki::{Authority, Tier};
+use pki::{Authority, AuthorityError, RootCertificate, Tier};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -70,8 +70,7 @@ impl RootFiles {
                 self.certificate.display()
             ))
         };
-        let authority =
-            Authority::open(&chain, &key_pem, wall_ms()).map_err(|error| unfit(error.to_string()))?;
+        let authority = the_ones(&chain, &key_pem).map_err(|error| unfit(error.to_string()))?;
         if authority.tier() != Tier::Root {
             return Err(unfit("the certificate is no root's".into()).into());
         }
@@ -80,6 +79,17 @@ impl RootFiles {
             key_pem,
             passphrase,
         })
+    }
+}
+
+/// Opens the root that the key belongs to: several may be trusted.
+fn the_ones(roots: &str, key_pem: &str) -> Result<Authority, AuthorityError> {
+    let opened = |chain: &str| Authority::open(chain, key_pem, wall_ms());
+    let all = RootCertificate::read_all(roots).unwrap_or_default();
+    let mut fits = all.iter().map(|root| opened(&root.pem));
+    match fits.find(|opened| !matches!(opened, Err(AuthorityError::KeyMismatch))) {
+        Some(opened) => opened,
+        None => opened(roots),
     }
 }
 

@@ -1,17 +1,20 @@
-//! `muster ca root`: a root that lives elsewhere.
+//! `muster ca root`: a root that lives elsewhere, and the roots that an installation trusts.
 
+mod add;
 mod export;
+mod list;
 mod new;
+mod remove;
 mod sign;
 
 use anyhow::Result;
 
 use super::super::Global;
 
-/// The root CA, where it stays off the server.
+/// The root CA, where it stays off the server; and the roots that an installation trusts.
 ///
-/// The root's folder holds root.key, root.pem, and below issued/ the answers that it gave. Nothing here needs a network
-/// or an installation, but `export`.
+/// The root's folder holds root.key, root.pem, and below issued/ the answers that it gave: `new` and `sign` need no network
+/// and no installation. `list`, `add` and `remove` are about the roots in `pki/root.pem`; a running server follows them.
 #[derive(clap::Subcommand)]
 pub(in crate::cli) enum Root {
     /// Make a root in a folder of its own, on a machine that stays offline.
@@ -25,6 +28,15 @@ pub(in crate::cli) enum Root {
     /// Take the root's key away from an installation, to a folder of its own.
     #[command(after_help = "Example:\n  muster ca root export /media/safe/root")]
     Export(export::Export),
+    /// The roots that are trusted, and the issuing CAs under each.
+    #[command(after_help = "Example:\n  muster ca root list")]
+    List(list::List),
+    /// Trust another root beside those that are trusted.
+    #[command(after_help = "Example:\n  muster ca root add /media/safe/next/root.pem")]
+    Add(add::Add),
+    /// Trust a root no more, once no issuing CA is under it.
+    #[command(after_help = "Example:\n  muster ca root remove 3f9a11c0")]
+    Remove(remove::Remove),
 }
 
 impl Root {
@@ -33,6 +45,9 @@ impl Root {
             Root::New(command) => command.run(global),
             Root::Sign(command) => command.run(global),
             Root::Export(command) => command.run(global),
+            Root::List(command) => command.run(global),
+            Root::Add(command) => command.run(global),
+            Root::Remove(command) => command.run(global),
         }
     }
 }

@@ -1,0 +1,53 @@
+//! `muster ca root list`
+
+use anyhow::Result;
+use pki::{IssuingCertificate, RootCertificate};
+use serde_json::json;
+
+use super::super::super::{Global, print};
+use crate::{
+    authorities::{Register, Roots, chain},
+    folder::Folder,
+};
+
+#[derive(clap::Args)]
+pub(in crate::cli) struct List {}
+
+impl List {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let folder = global.config()?.folder;
+        let mut rows = Vec::new();
+        for root in Roots::read(&folder)?.all() {
+            let below = below(&folder, root)?;
+            if global.json {
+                print::json(&json!({
+                    "fingerprint": root.fingerprint_sha256, "issuing": below,
+                    "not_before_ms": root.validity.not_before_ms.to_string(),
+                    "not_after_ms": root.validity.not_after_ms.to_string(),
+                }))?;
+                continue;
+            }
+            rows.push(vec![
+                root.fingerprint_sha256.clone(),
+                print::time(root.validity.not_before_ms),
+                print::time(root.validity.not_after_ms),
+                below.join(", "),
+            ]);
+        }
+        if global.json {
+            return Ok(());
+        }
+        print::table(&["fingerprint", "begins", "ends", "issuing CAs"], rows)
+    }
+}
+
+/// The marks of the issuing CAs under a root.
+pub(super) fn below(folder: &Folder, root: &RootCertificate) -> Result<Vec<String>> {
+    let mut below = Vec::new();
+    for listed in Register::read(folder)?.all() {
+        if IssuingCertificate::read(&chain(folder, &listed.id)?, &root.pem).is_ok() {
+            below.push(listed.id.clone());
+        }
+    }
+    Ok(below)
+}
