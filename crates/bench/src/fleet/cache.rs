@@ -58,12 +58,17 @@ async fn make(programs: &Programs, kept: &Path, size: usize) -> Result<()> {
     put_to_use(&fleet, muster.place).await?;
     muster.process.stop()?;
     // Last: its presence says that all of the rest is there.
-    Ok(fs::write(devices_file(kept), serde_json::to_vec(&fleet.devices)?)?)
+    Ok(fs::write(
+        devices_file(kept),
+        serde_json::to_vec(&fleet.devices)?,
+    )?)
 }
 
 /// Each device comes with its certificate once, as every fleet's devices have: the first time is written down.
 async fn put_to_use(fleet: &Fleet, place: Place) -> Result<()> {
-    let mut logins = fleet.logins(fleet.devices.len(), Transport::Mtls, place).into_iter();
+    let mut logins = fleet
+        .logins(fleet.devices.len(), Transport::Mtls, place)
+        .into_iter();
     loop {
         let some: Vec<_> = logins.by_ref().take(TOGETHER).collect();
         if some.is_empty() {

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use client::{AskError, Cause, Client, ConnectError, Endpoint, Identity, Inbox};
-use contract::{Root, id::ServiceName, wire::Wire};
+use contract::{Root, id::ServiceName, names, wire::Wire};
 use host::clock::wall_ms;
 
 use super::{print, words};
@@ -206,7 +206,7 @@ pub(super) fn explain(error: AskError) -> anyhow::Error {
             }
             if !refusal.allowed.is_empty() {
                 let said = |word: &String| match words::is_name(word) {
-                    true => words::of_name(word),
+                    true => names::typed(word),
                     false => word.clone(),
                 };
                 let allowed: Vec<_> = refusal.allowed.iter().map(said).collect();
