@@ -110,7 +110,7 @@ const ROWS: &[Row] = &[
     Row {
         verb: "refuse-factory",
         subject: "manufacturers/acme",
-        change: ("manufacturers/acme", "refused", "[]", "[\"sn-1\"]"),
+        change: ("manufacturers/acme", "refused", "", "[\"sn-1\"]"),
         ask: |w| {
             manufacturer(w);
             let request = v1::RefuseFactory {
@@ -169,7 +169,7 @@ const ROWS: &[Row] = &[
     Row {
         verb: "revoke",
         subject: "certificates/*",
-        change: ("certificates/*", "revoked_at_ms", "0", "+"),
+        change: ("certificates/*", "revoked_at_ms", "", "+"),
         ask: |w| {
             let (key, csr) = key_and_csr("pump-7");
             w.claim("lot", 5);
@@ -185,7 +185,7 @@ const ROWS: &[Row] = &[
     Row {
         verb: "revoke-many",
         subject: "claims/lot",
-        change: ("claims/lot", "revoked", "false", "true"),
+        change: ("claims/lot", "revoked", "", "true"),
         ask: |w| {
             device(w);
             many(
