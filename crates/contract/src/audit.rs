@@ -11,6 +11,9 @@ use sha2::{Digest, Sha256};
 
 use crate::v1::AuditEntry;
 
+/// What stands in the place of a verb where `muster ca` has changed the files of authorities: nobody asks for that on the bus.
+pub const CA: &str = "provisioning/ca";
+
 /// `previous` of the first entry.
 pub const NOTHING_BEFORE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 

@@ -1,5 +1,6 @@
 //! What the audit log tells of provisioning's records, and nothing that is a secret.
 
+use contract::audit::CA;
 use contract::v1::{AuditChange, Certificate, Claim, Manufacturer, MassRenewal, WaitingDevice};
 use prost::Message;
 use serde_json::{Value, json};
@@ -9,8 +10,6 @@ use crate::state::{self, Course, FactoryUse, Many, Moved, Record, Renewal, Secre
 
 /// Who changes the issuing CAs: whoever may write the folder `pki`, which this service follows.
 const FOLLOWED: &str = "services/provisioning";
-/// The verb of that: there is none on the bus.
-const CA: &str = "provisioning/ca";
 
 /// A record, if people are to read what became of it.
 pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {

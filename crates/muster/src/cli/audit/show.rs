@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use contract::{
     Verb,
+    audit::CA,
     id::ServiceName,
     v1::{AuditEntry, ReadAudit},
     verb::{Audit, VERBS},
@@ -99,6 +100,9 @@ impl Show {
 
 /// A verb that the log tells of, with its service or without.
 fn verb(text: &str) -> Result<String, String> {
+    if text == CA {
+        return Ok(text.to_owned());
+    }
     let is_meant = |verb: &&Verb| match text.split_once('/') {
         Some((service, name)) => verb.service.word() == service && verb.name == name,
         None => verb.name == text,
@@ -191,6 +195,12 @@ mod tests {
         assert!((past("1h").unwrap() - (now - 3_600_000)).abs() < 60_000);
         assert_eq!(past("1970-01-02").unwrap(), 86_400_000);
         assert!(past("soon").is_err());
+    }
+
+    #[test]
+    fn what_muster_ca_changes_can_be_asked_for_though_it_is_no_verb() {
+        assert_eq!(verb("provisioning/ca").as_deref(), Ok("provisioning/ca"));
+        assert!(verb("provisioning/authorities").is_err() && verb("ca").is_err());
     }
 
     #[test]
