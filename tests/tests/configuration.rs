@@ -311,6 +311,7 @@ async fn each_way_to_fail_has_the_code_that_the_page_says() {
         (3, "monitor rule show nope".into(), "nope"),
         (3, "config template show type nope".into(), "nope"),
         (3, "ca show 00000000".into(), "00000000"),
+        (3, "ca root show 00000000".into(), "00000000"),
         (3, "manufacturer show nope".into(), "nope"),
         (3, "broker client nope".into(), "nope"),
         (

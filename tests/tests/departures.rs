@@ -184,6 +184,7 @@ async fn what_a_device_does_itself_is_told_by_its_cause_with_all_that_is_known_o
     rude.send(&wire::connect("rude")).await;
     let said = rude.farewell().await;
     assert_eq!(said.code, 0x82);
+    assert_eq!(scene.event("rude", "security").await["what"], "malformed");
     scene.is_away("rude", &told, "protocol-error", &said.text).await;
 }
 

@@ -41,7 +41,11 @@ async fn soon(mut holds: impl FnMut() -> bool, what: impl Fn() -> String) {
 /// Waits until the front door has ended so many sessions because of what somebody decided, by its log.
 async fn until_sent_away(world: &World, sessions: usize) {
     let log = || world.server().log();
-    soon(|| log().matches("cause=\"kicked\"").count() == sessions, log).await;
+    soon(
+        || log().matches("cause=\"not-authorized\"").count() == sessions,
+        log,
+    )
+    .await;
 }
 
 async fn gets_in(world: &World, identity: &Identity) -> bool {

@@ -145,6 +145,8 @@ fn path_of_fault<M: Wire>(payload: &[u8]) -> String {
         // Keys are the sender's: any text of any length.
         Err(e) if e.path().iter().len() > 0 => {
             let path = e.path().to_string();
+            // Where the text just ends, it does not know.
+            let path = if path == "?" { "" } else { &path };
             path.escape_debug().take(limits::KEY_CHARS).collect()
         }
         _ => String::new(),

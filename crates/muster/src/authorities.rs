@@ -276,31 +276,34 @@ impl Roots {
         Ok(())
     }
 
-    /// One is trusted no more: the only one whose fingerprint begins so. One must stay.
-    pub(crate) fn remove(&mut self, digits: &str) -> Result<RootCertificate, Failure> {
+    /// The only one whose fingerprint begins so.
+    pub(crate) fn find(&self, digits: &str) -> Result<&RootCertificate, Failure> {
         let digits = digits.to_ascii_lowercase();
         let mut fits = self
             .0
             .iter()
-            .enumerate()
-            .filter(|(_, root)| !digits.is_empty() && root.fingerprint_sha256.starts_with(&digits));
-        let at = match (fits.next(), fits.next()) {
-            (Some((at, _)), None) => at,
+            .filter(|root| !digits.is_empty() && root.fingerprint_sha256.starts_with(&digits));
+        match (fits.next(), fits.next()) {
+            (Some(root), None) => Ok(root),
             (None, _) => {
                 let message = format!("there is no root `{digits}`; `muster ca root list` names them");
-                return Err(Failure::new(Exit::NotFound, message));
+                Err(Failure::new(Exit::NotFound, message))
             }
-            _ => {
-                return Err(Failure::usage(format!(
-                    "several roots begin with `{digits}`; give more of it"
-                )));
-            }
-        };
+            _ => Err(Failure::usage(format!(
+                "several roots begin with `{digits}`; give more of it"
+            ))),
+        }
+    }
+
+    /// The one whose fingerprint begins so is trusted no more. One must stay.
+    pub(crate) fn remove(&mut self, digits: &str) -> Result<RootCertificate, Failure> {
+        let gone = self.find(digits)?.clone();
         if self.0.len() == 1 {
             let message = "it is the only root: add the next one first, `muster ca root add`";
             return Err(Failure::new(Exit::Conflict, message));
         }
-        Ok(self.0.remove(at))
+        self.0.retain(|root| *root != gone);
+        Ok(gone)
     }
 }
 

@@ -596,7 +596,7 @@ fn several_devices_are_changed_at_once_and_each_is_told_of() {
         &server,
         &["group", "show", "hall"],
         0,
-        &["members          2", "devices in all   3"],
+        &["members           2", "devices in all    3"],
     );
     server.good(&["group", "leave", "hall", "p-1", "p-3"]);
     let pairs = |pairs: &[(&str, &str)]| {

@@ -317,7 +317,8 @@ fn revoke(w: &mut World, request: v1::Revoke) {
 }
 
 fn many(w: &mut World, request: v1::RevokeMany) {
-    let _: Option<Result<v1::ManyRevoked, _>> = w.ask_over(ADA, "", "", "revoke-many", &request);
+    let answer: Option<Result<v1::ManyRevoked, _>> = w.ask_over(ADA, "", "", "revoke-many", &request);
+    assert!(answer.is_none(), "{answer:?}");
     for _ in 0..3 {
         w.wait(6_000);
     }

@@ -16,7 +16,7 @@ use contract::{
 use super::super::{Global, print, words::say};
 use crate::{
     exit::{Exit, Failure},
-    folder::{read_text, write_public},
+    folder::{read_text, unreadable, write_public},
 };
 
 /// A signed record is far smaller.
@@ -181,7 +181,7 @@ impl Verify {
 fn read(path: &Path) -> Result<SignedRetirement> {
     let refuse = |why: String| Failure::usage(format!("{} is no signed record: {why}", path.display()));
     let length = std::fs::metadata(path)
-        .map_err(|error| refuse(error.to_string()))?
+        .map_err(|error| unreadable(path, &error))?
         .len();
     if length > FILE_MAX {
         return Err(refuse(format!("it has {length} bytes")).into());

@@ -2,9 +2,11 @@
 
 use anyhow::Result;
 use pki::{IssuingCertificate, RootCertificate};
-use serde_json::json;
 
-use super::super::super::{Global, print};
+use super::{
+    super::super::{Global, print},
+    show::document,
+};
 use crate::{
     authorities::{Register, Roots, chain},
     folder::Folder,
@@ -18,20 +20,15 @@ impl List {
         let folder = global.config()?.folder;
         let mut rows = Vec::new();
         for root in Roots::read(&folder)?.all() {
-            let below = below(&folder, root)?;
             if global.json {
-                print::json(&json!({
-                    "fingerprint": root.fingerprint_sha256, "issuing": below,
-                    "not_before_ms": root.validity.not_before_ms.to_string(),
-                    "not_after_ms": root.validity.not_after_ms.to_string(),
-                }))?;
+                print::json(&document(&folder, root)?)?;
                 continue;
             }
             rows.push(vec![
                 root.fingerprint_sha256.clone(),
                 print::time(root.validity.not_before_ms),
                 print::time(root.validity.not_after_ms),
-                below.join(", "),
+                below(&folder, root)?.join(", "),
             ]);
         }
         if global.json {

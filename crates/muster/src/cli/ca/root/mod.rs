@@ -5,6 +5,7 @@ mod export;
 mod list;
 mod new;
 mod remove;
+mod show;
 mod sign;
 
 use anyhow::Result;
@@ -14,7 +15,7 @@ use super::super::Global;
 /// The root CA, where it stays off the server; and the roots that an installation trusts.
 ///
 /// The root's folder holds root.key, root.pem, and below issued/ the answers that it gave: `new` and `sign` need no network
-/// and no installation. `list`, `add` and `remove` are about the roots in `pki/root.pem`; a running server follows them.
+/// and no installation. `list`, `show`, `add` and `remove` are about the roots in `pki/root.pem`; a running server follows them.
 #[derive(clap::Subcommand)]
 pub(in crate::cli) enum Root {
     /// Make a root in a folder of its own, on a machine that stays offline.
@@ -31,6 +32,9 @@ pub(in crate::cli) enum Root {
     /// The roots that are trusted, and the issuing CAs under each.
     #[command(after_help = "Example:\n  muster ca root list")]
     List(list::List),
+    /// One root with its certificate, to hold against a copy.
+    #[command(after_help = "Example:\n  muster ca root show 3f9a11c0")]
+    Show(show::Show),
     /// Trust another root beside those that are trusted.
     #[command(after_help = "Example:\n  muster ca root add /media/safe/next/root.pem")]
     Add(add::Add),
@@ -46,6 +50,7 @@ impl Root {
             Root::Sign(command) => command.run(global),
             Root::Export(command) => command.run(global),
             Root::List(command) => command.run(global),
+            Root::Show(command) => command.run(global),
             Root::Add(command) => command.run(global),
             Root::Remove(command) => command.run(global),
         }
