@@ -19,7 +19,7 @@ pub(super) fn demand_one_stays(s: &Situation<'_>, going: &[Record], reason: Reas
         let serial = record.certificate().serial;
         going.iter().any(|r| r.certificate().serial == serial)
     };
-    if key_is_lost || !takes_an_admins(s, going)? || another_stays(s, &goes)? {
+    if key_is_lost || !takes_an_admins(s, going)? || !last_goes(s, &goes)? {
         return Ok(());
     }
     Err(last_one().into())
@@ -32,7 +32,7 @@ pub(super) fn demand_one_stays_of_many(
     goes: impl Fn(&Record) -> bool,
 ) -> Result<(), Fault> {
     let key_is_lost = matches!(reason, Reason::KeyCompromise | Reason::CaCompromise);
-    if key_is_lost || another_stays(s, &goes)? {
+    if key_is_lost || !last_goes(s, &goes)? {
         return Ok(());
     }
     Err(last_one().into())
@@ -56,8 +56,10 @@ fn takes_an_admins(s: &Situation<'_>, going: &[Record]) -> Result<bool, StoreErr
     Ok(false)
 }
 
-fn another_stays(s: &Situation<'_>, goes: &dyn Fn(&Record) -> bool) -> Result<bool, StoreError> {
-    let mut after: Option<String> = None;
+/// Whether admins have certificates that count, and all of these go. Where none has any, none can be lost: they log in
+/// otherwise.
+fn last_goes(s: &Situation<'_>, goes: &dyn Fn(&Record) -> bool) -> Result<bool, StoreError> {
+    let (mut after, mut one_goes): (Option<String>, _) = (None, false);
     loop {
         let page = s.view.facts::<PrincipalFact>(
             ServiceName::Registry,
@@ -66,20 +68,19 @@ fn another_stays(s: &Situation<'_>, goes: &dyn Fn(&Record) -> bool) -> Result<bo
             limits::PAGE_MAX,
         )?;
         for (_, person) in page.iter().filter(|(_, person)| is_admin(person)) {
-            if keeps_one(s, &person.id, goes)? {
-                return Ok(true);
+            let records = state::records_of(s.view, Kind::Operator.word(), &person.id, usize::MAX)?;
+            for record in records.iter().filter(|r| r.counts(s.now_ms)) {
+                if !goes(record) {
+                    return Ok(false);
+                }
+                one_goes = true;
             }
         }
         match page.into_iter().nth(limits::PAGE_MAX - 1) {
             Some((last, _)) => after = Some(last),
-            None => return Ok(false),
+            None => return Ok(one_goes),
         }
     }
-}
-
-fn keeps_one(s: &Situation<'_>, admin: &str, goes: &dyn Fn(&Record) -> bool) -> Result<bool, StoreError> {
-    let records = state::records_of(s.view, Kind::Operator.word(), admin, usize::MAX)?;
-    Ok(records.iter().any(|r| r.counts(s.now_ms) && !goes(r)))
 }
 
 fn is_admin(person: &PrincipalFact) -> bool {
