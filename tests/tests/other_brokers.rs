@@ -146,6 +146,17 @@ fn said(output: &Output) -> String {
 fn export(world: &World, out: &Path, port: u16) {
     let server = format!("127.0.0.1:{}", world.endpoint().port);
     let (out, port) = (out.to_str().unwrap(), port.to_string());
+    let begun = Instant::now();
+    // The first list is made when the server has started, and nothing is exported without one.
+    while !muster(
+        world.folder(),
+        &["--json", "--server", &server, "cert", "authorities"],
+    )
+    .contains("BEGIN X509 CRL")
+    {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no list is made");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     muster(
         world.folder(),
         &[

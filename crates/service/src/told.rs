@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// What requests call the things that they are about, and what events call them. The first ones that a
 /// request has count.
-const NAMES: [(&str, &str); 15] = [
+const NAMES: [(&str, &str); 16] = [
     ("device_id", "devices"),
     ("device_ids", "devices"),
     ("group_id", "groups"),
@@ -20,6 +20,7 @@ const NAMES: [(&str, &str); 15] = [
     ("artifact_id", "artifacts"),
     ("rule_id", "rules"),
     ("command_id", "commands"),
+    ("renewal_id", "renewals"),
     ("batch", "claims"),
     ("serial", "certificates"),
     ("issuer", "authorities"),
