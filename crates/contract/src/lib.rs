@@ -18,6 +18,7 @@ pub mod login;
 pub mod names;
 pub mod notice;
 mod pattern;
+pub mod presence;
 pub mod request_id;
 mod role;
 pub mod scope;

@@ -17,8 +17,6 @@ pub(crate) const OWN_METRICS: &str = "security.";
 pub(crate) const VIOLATIONS: &str = "security.violations";
 /// The minute in it.
 pub(crate) const VIOLATIONS_MS: i64 = 60_000;
-/// The word of the closed list for a session that another one of the same client ended.
-pub(crate) const TAKEOVER: &str = "takeover";
 /// A whole fleet needs longer to come back than one device: graces after a restart of the front door.
 pub(crate) const RESTART_GRACES: i64 = 4;
 /// A grace that ends later than this was slept through, by this service or by the clock: it says nothing

@@ -44,7 +44,7 @@ impl Cause {
         match self {
             Cause::Clean => "clean",
             Cause::KeepAlive => "keep-alive",
-            Cause::Takeover => "takeover",
+            Cause::Takeover => contract::presence::TAKEOVER,
             Cause::ProtocolError => "protocol-error",
             Cause::NotAuthorized => "not-authorized",
             Cause::Kicked => "kicked",

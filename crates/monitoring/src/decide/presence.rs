@@ -1,13 +1,13 @@
 //! A session of a device began or ended. Of other principals it is only noticed that they were let in.
 
-use contract::{Id, Kind, v1::Presence};
+use contract::{Id, Kind, presence::TAKEOVER, v1::Presence};
 use service::Fault;
 
 use super::snapshot;
 use crate::{
     connectivity::End,
     decision::Decision,
-    policy, refusals,
+    refusals,
     sessions::News,
     state::{self, FrontDoor},
 };
@@ -39,7 +39,7 @@ pub(super) fn decide(decision: &mut Decision<'_>, presence: &Presence) -> Result
         match news {
             News::Stale => {}
             News::There if presence.connected => decision.arrive(&mut status, presence)?,
-            News::There if presence.cause == policy::TAKEOVER => {
+            News::There if presence.cause == TAKEOVER => {
                 decision.taken_over(&status, &mut seen, presence);
             }
             News::There => {}

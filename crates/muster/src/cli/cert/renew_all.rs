@@ -54,20 +54,27 @@ pub(in crate::cli) struct RenewAll {
     /// How long devices have for it
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = humantime::parse_duration)]
     within: Duration,
+    #[command(flatten)]
+    order: Order,
+}
+
+/// How devices are told to renew, whichever they are.
+#[derive(clap::Args)]
+pub(super) struct Order {
     /// Why; the events and the audit log tell it
     #[arg(long, default_value = "", hide_default_value = true)]
-    reason: String,
+    pub(super) reason: String,
     /// Wait until all have renewed, and say how far it is
     #[arg(long)]
-    watch: bool,
+    pub(super) watch: bool,
     #[command(flatten)]
-    confirm: Confirm,
+    pub(super) confirm: Confirm,
 }
 
 impl RenewAll {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let what = format!("have {} renew, {} a minute", self.words(), self.rate);
-        let Consent::Given = self.confirm.ask(global, &what)? else {
+        let Consent::Given = self.order.confirm.ask(global, &what)? else {
             return Ok(());
         };
         let device_ids = match &self.query {
@@ -85,9 +92,9 @@ impl RenewAll {
             device_ids,
             per_minute: self.rate,
             within_ms: u64::try_from(self.within.as_millis()).unwrap_or(u64::MAX),
-            reason: self.reason.clone(),
+            reason: self.order.reason.clone(),
         };
-        begin(global, &request, self.watch)
+        begin(global, &request, self.order.watch)
     }
 
     fn words(&self) -> String {
