@@ -57,6 +57,7 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
             "count",
             "transfers",
             "groups",
+            "config-list",
             "config-drift",
             "config-templates",
             "put-config-template",

@@ -376,6 +376,7 @@ pub const VERBS: &[Verb] = &[
     query(Registry, Row("config-show", &[VIEWER], "ShowConfig", "ConfigShown", SMALL, "What a device is to have as its configuration, and what it says it has.")),
     command(Registry, Row("config-set", &[OPERATOR], "SetConfig", "Changed", MEDIUM, "Changes what is set for one device.")),
     query(Registry, Row("config-explain", &[VIEWER], "ExplainConfig", "ConfigExplained", SMALL, "Where each setting of a device comes from.")),
+    query(Registry, Row("config-list", &[VIEWER], "ListConfigs", "ConfigsListed", SMALL, "Devices for which something is set alone, and what.")),
     query(Registry, Row("config-drift", &[VIEWER], "ListConfigDrift", "ConfigDriftListed", SMALL, "Devices that do not have the configuration that they are to have.")),
     command(Registry, Row("put-config-template", &[OPERATOR], "PutConfigTemplate", "Changed", MEDIUM, "Makes or changes the settings of a type or a group.")),
     command(Registry, Row("remove-config-template", &[OPERATOR], "RemoveConfigTemplate", "Done", SMALL, "Takes the settings of a type or a group away.")),

@@ -359,6 +359,7 @@ fn what_is_exported_is_imported_elsewhere_without_loss() {
     );
     server.good(&["device", "register", "gone"]);
     server.good(&["device", "retire", "gone", "--yes"]);
+    server.good(&["config", "set", "a-pump", "heartbeat=30s", "net.dns=[\"=1\"]"]);
     let (csv, lines) = (server.path("all.csv"), server.path("all.ndjson"));
     for file in [&csv, &lines] {
         let said = server.good(&["device", "export", file.to_str().unwrap()]);
@@ -373,8 +374,14 @@ fn what_is_exported_is_imported_elsewhere_without_loss() {
         }
         device
     };
+    let own = |server: &Installation| {
+        let shown = server.good(&["--json", "config", "show", "a-pump"]);
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        shown["config"]["own"].clone()
+    };
     let original = show(&server);
     assert_eq!(original["name"], "=1+1");
+    assert_eq!(own(&server), r#"{"heartbeat":"30s","net":{"dns":["=1"]}}"#);
     for file in [&csv, &lines] {
         let file = file.to_str().unwrap();
         assert!(server.good(&["device", "import", file]).contains("2 unchanged"));
@@ -386,6 +393,7 @@ fn what_is_exported_is_imported_elsewhere_without_loss() {
             "parents come first"
         );
         assert_eq!(show(&other), original, "{file}");
+        assert_eq!(own(&other), own(&server), "{file}");
     }
     server.good(&["device", "register", "b-pump"]);
     server.good(&[
@@ -856,4 +864,77 @@ fn an_export_is_edited_and_brought_back() {
         &["0 registered, 0 changed, 1 unchanged, 0 refused"],
     );
     assert_eq!(ids(&server, "owner = north and not has tags.line"), ["p-2"]);
+}
+
+#[test]
+fn what_is_set_for_devices_alone_is_edited_in_a_file() {
+    let server = Installation::running();
+    let rows = |first: &str, second: &str| {
+        let row =
+            |id: &str, settings: &str| serde_json::json!({"device_id": id, "settings": settings}).to_string();
+        written(
+            &server,
+            "set.ndjson",
+            &[row("p-1", first), row("p-2", second)].join("\n"),
+        )
+    };
+    let file = rows(r#"{"heartbeat":"30s"}"#, "");
+    server.good(&["device", "import", &file]);
+    server.good(&["group", "put", "all", "--query", "has id"]);
+    server.good(&["config", "template", "set", "group", "all", "log=info"]);
+    let listed = || server.good(&["--json", "config", "list"]);
+    let settings = || -> Vec<(String, String)> {
+        let lines = listed();
+        let one = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        lines
+            .lines()
+            .map(one)
+            .map(|own| (text(&own["device_id"]), text(&own["document"])))
+            .collect()
+    };
+    let owned = |id: &str, text: &str| (id.to_owned(), text.to_owned());
+    assert_eq!(settings(), [owned("p-1", r#"{"heartbeat":"30s"}"#)]);
+    // Something else is refused, unless it is to be so.
+    let file = rows(r#"{"heartbeat":"40s"}"#, r#"{"limit":3}"#);
+    says(
+        &server,
+        &["device", "import", &file],
+        4,
+        &["another `settings`", "2 rows were refused"],
+    );
+    let update = ["device", "import", &file, "--update"];
+    let dry = server.good(&[&update[..], &["--dry-run"]].concat());
+    let turn = r#"p-1 settings `{"heartbeat":"30s"}` → `{"heartbeat":"40s"}`"#;
+    assert!(dry.contains(turn) && dry.contains("2 would be changed"), "{dry}");
+    assert_eq!(settings().len(), 1, "nothing was done");
+    says(&server, &update, 0, &["2 changed, 0 unchanged"]);
+    says(&server, &update, 0, &["0 changed, 2 unchanged"]);
+    let both = [
+        owned("p-1", r#"{"heartbeat":"40s"}"#),
+        owned("p-2", r#"{"limit":3}"#),
+    ];
+    assert_eq!(settings(), both);
+    // A table's empty cell removes where that is asked for; a row that makes no sense changes nothing.
+    let table = written(&server, "set.csv", "device_id,settings\np-1,\np-2,{\"\"}\n");
+    let update = ["device", "import", &table, "--update"];
+    says(
+        &server,
+        &update,
+        4,
+        &["0 changed, 1 unchanged", "settings `{\"\"}`"],
+    );
+    let update = [&update[..], &["--empty-removes"]].concat();
+    says(&server, &update, 4, &["1 changed, 0 unchanged", "is no JSON"]);
+    assert_eq!(settings(), [owned("p-2", r#"{"limit":3}"#)]);
+    let register =
+        |id: &'static str, settings: &'static str| ["device", "register", id, "--settings", settings];
+    server.good(&register("p-3", r#"{"limit":4}"#));
+    assert_eq!(settings()[1], owned("p-3", r#"{"limit":4}"#));
+    says(
+        &server,
+        &register("p-4", "limit=4"),
+        2,
+        &["`settings` is no JSON"],
+    );
 }

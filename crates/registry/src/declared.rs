@@ -118,6 +118,7 @@ pub fn row(m: &RegisterDevice) -> (BTreeMap<String, String>, Vec<Refusal>) {
     let mut found = faults([
         policy::id("device_id", &m.device_id).map(drop),
         policy::groups(&m.groups).map(drop),
+        config::read_settings(&m.settings).map(drop),
         said.clone().map(drop),
     ]);
     let mut all = said.unwrap_or_default();

@@ -16,8 +16,8 @@ use contract::v1::{
 };
 use contract::v1::{CancelJob, ListJobDevices, ListJobs, RunJob, ShowJob};
 use contract::v1::{
-    ExplainConfig, GetConfig, ListConfigDrift, ListConfigTemplates, PutConfigTemplate, RemoveConfigTemplate,
-    ReportConfig, SetConfig, ShowConfig,
+    ExplainConfig, GetConfig, ListConfigDrift, ListConfigTemplates, ListConfigs, PutConfigTemplate,
+    RemoveConfigTemplate, ReportConfig, SetConfig, ShowConfig,
 };
 use contract::v1::{ListCheckpoints, PutCheckpoint, RemoveCheckpoint};
 use contract::v1::{ListMaintenance, RecordMaintenance};
@@ -92,6 +92,7 @@ service::requests! {
         "config-show" => ConfigShow(ShowConfig),
         "config-set" => ConfigSet(SetConfig),
         "config-explain" => ConfigExplain(ExplainConfig),
+        "config-list" => ConfigList(ListConfigs),
         "config-drift" => ConfigDrift(ListConfigDrift),
         "put-config-template" => PutConfigTemplate(PutConfigTemplate),
         "remove-config-template" => RemoveConfigTemplate(RemoveConfigTemplate),

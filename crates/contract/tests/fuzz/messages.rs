@@ -78,7 +78,7 @@ requests! {
     FactsAfter, CountDevices, ShowHistory, AskWhy, ShowRetirement, OfferTransfer, AcceptTransfer, CancelTransfer, ListTransfers, RecordMaintenance, ListMaintenance, ReplaceDevice, ReadmitDevice, Attest, Annotate, PutType,
     DeprecateType, ShowType, ListTypes, PutSupplier, ListSuppliers, PutOrder, ListOrders, ExpectDevices,
     ReceiveDevices, PutQuery, RemoveQuery, ListQueries, ListClients, ShowClient, KickClient, ListLimits, ListListeners,
-    ShowConfig, SetConfig, ExplainConfig, ListConfigDrift, PutConfigTemplate, RemoveConfigTemplate, ListConfigTemplates,
+    ShowConfig, SetConfig, ExplainConfig, ListConfigs, ListConfigDrift, PutConfigTemplate, RemoveConfigTemplate, ListConfigTemplates,
     GetConfig, ReportConfig,
     RunCommand, CancelCommand, ShowCommand, ListCommands, PutCommandOutput, ReadCommandOutput, RunJob, CancelJob, ShowJob, ListJobs, ListJobDevices, GetCommand, ReportCommand,
     ReadAudit,

@@ -8,9 +8,10 @@ use contract::{
     Code, Id,
     id::{Principal, ServiceName},
     v1::{
-        Certificate, CertificatesListed, Claim, ClaimsListed, Device, DeviceType, DevicesListed,
-        GroupsListed, ListCertificates, ListClaims, ListDevices, ListGroups, ListManufacturers, ListPeople,
-        Manufacturer, ManufacturersListed, PeopleListed, Person, ShowType, TypeShown,
+        Certificate, CertificatesListed, Claim, ClaimsListed, ConfigsListed, Device, DeviceType,
+        DevicesListed, GroupsListed, ListCertificates, ListClaims, ListConfigs, ListDevices, ListGroups,
+        ListManufacturers, ListPeople, Manufacturer, ManufacturersListed, OwnConfig, PeopleListed, Person,
+        ShowType, TypeShown,
     },
     wire::Wire,
 };
@@ -143,6 +144,18 @@ pub(super) async fn devices(client: &Client) -> Result<Vec<Device>> {
     };
     let take = |reply: DevicesListed| (reply.devices, reply.next_page);
     all(client, (ServiceName::Registry, "list"), request, take).await
+}
+
+/// What is set for devices alone, of those that fit a query.
+pub(super) async fn settings(client: &Client, query: &str) -> Result<Vec<OwnConfig>> {
+    let request = |Page { size, token }| ListConfigs {
+        r#where: query.to_owned(),
+        page_size: size,
+        page: token,
+        ..ListConfigs::default()
+    };
+    let take = |reply: ConfigsListed| (reply.configs, reply.next_page);
+    all(client, (ServiceName::Registry, "config-list"), request, take).await
 }
 
 /// All certificates of one owner; of a claim the owner is its batch.

@@ -114,7 +114,32 @@ pub(crate) fn renew(
     if device.stage() == Stage::Retired {
         return Ok(());
     }
+    let config = state::config(s.view, &device.device_id)?;
+    lay(s, outcome, device, config, cause)
+}
+
+/// A device is new, with something set for it alone. Groups that it joins by their queries may make the whole too large.
+pub(crate) fn begin(
+    s: &Situation<'_>,
+    outcome: &mut Outcome,
+    device: &Device,
+    own: &Document,
+) -> Result<(), Fault> {
+    if own.is_empty() {
+        return Ok(());
+    }
     let mut config = state::config(s.view, &device.device_id)?;
+    config.own = document::to_text(own);
+    lay(s, outcome, device, config, "register")
+}
+
+fn lay(
+    s: &Situation<'_>,
+    outcome: &mut Outcome,
+    device: &Device,
+    mut config: DeviceConfig,
+    cause: &str,
+) -> Result<(), Fault> {
     let whole = layers::whole(&state::read(&config.own), &layers::templates(s.view, device)?);
     match document::check_effective(&whole) {
         Ok(()) => {

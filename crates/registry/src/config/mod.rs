@@ -22,9 +22,9 @@ mod state;
 mod template;
 mod walk;
 
-pub(crate) use follow::{WAKE, forget_group, hand_over, note, renew, wake};
+pub(crate) use follow::{WAKE, begin, forget_group, hand_over, note, renew, wake};
 pub(crate) use report::decide as report;
-pub(crate) use set::decide as set;
-pub(crate) use show::{current, drift, explain, show, templates};
+pub(crate) use set::{decide as set, fits, read_settings};
+pub(crate) use show::{current, drift, explain, own, show, templates};
 pub(crate) use state::{DRIFT_WAKE, drift_of, word};
 pub(crate) use template::{priority, put as put_template, remove as remove_template};

@@ -3,11 +3,11 @@
 use contract::{
     Code, Refusal,
     document::{self, DOCUMENT_BYTES, Document, Form},
-    v1::{Changed, ConfigMode, SetConfig, Stage},
+    v1::{Changed, ConfigMode, Device, SetConfig, Stage},
 };
-use service::{Fault, Outcome};
+use service::{Fault, Outcome, View};
 
-use super::{follow, state};
+use super::{follow, layers, state};
 use crate::{choice, decide::Situation, lifecycle, policy, state as records};
 
 pub(crate) fn decide(s: &Situation<'_>, m: SetConfig) -> Result<Outcome, Fault> {
@@ -28,6 +28,18 @@ pub(crate) fn decide(s: &Situation<'_>, m: SetConfig) -> Result<Outcome, Fault> 
         ..Changed::default()
     });
     Ok(outcome)
+}
+
+/// What a registration sets for a device alone, where it says something of that.
+pub(crate) fn read_settings(text: &str) -> Result<Option<Document>, Refusal> {
+    let document = document::parse("settings", text, Form::Document, DOCUMENT_BYTES)?;
+    Ok((!text.is_empty()).then_some(document))
+}
+
+/// Whether it fits what a new device gets from its type and its groups.
+pub(crate) fn fits(view: &View<'_>, device: &Device, own: &Document) -> Result<(), Fault> {
+    let whole = layers::whole(own, &layers::templates(view, device)?);
+    document::check_effective(&whole).map_err(|refusal| refusal.at("settings").into())
 }
 
 /// A change as it was sent.

@@ -6,7 +6,7 @@ use contract::{
     v1::{
         ConfigDrift, ConfigDriftListed, ConfigExplained, ConfigSetting, ConfigShown, ConfigState,
         ConfigTemplate, ConfigTemplatesListed, DeviceConfig, ExplainConfig, ListConfigDrift,
-        ListConfigTemplates, ShowConfig,
+        ListConfigTemplates, OwnConfig, ShowConfig,
     },
 };
 use service::{Fault, Sight, View, page};
@@ -24,6 +24,19 @@ pub(crate) fn show(view: &View<'_>, m: &ShowConfig) -> Result<ConfigShown, Fault
         config: Some(state::config(view, &device.device_id)?),
         ..ConfigShown::default()
     })
+}
+
+/// What is set for a device alone, where something is.
+pub(crate) fn own(view: &View<'_>, device: &str) -> Result<Option<OwnConfig>, Fault> {
+    let config = state::config(view, device)?;
+    let is_set = !state::read(&config.own).is_empty();
+    Ok(is_set.then_some(OwnConfig {
+        device_id: config.device_id,
+        version: config.version,
+        document: config.own,
+        changed_at_ms: config.changed_at_ms,
+        changed_by: config.changed_by,
+    }))
 }
 
 /// What the device itself is told.

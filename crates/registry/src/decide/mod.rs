@@ -166,6 +166,7 @@ pub(crate) fn decide(
         | Request::Checkpoints(_)
         | Request::ConfigShow(_)
         | Request::ConfigExplain(_)
+        | Request::ConfigList(_)
         | Request::ConfigDrift(_)
         | Request::ConfigTemplates(_)
         | Request::CommandWhy(_)

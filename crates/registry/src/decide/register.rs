@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use contract::{
     Code, Id, Refusal,
+    document::{self, Document},
     names::said,
     v1::{Criticality, Device, Evidence, RegisterDevice, Restriction, Stage},
 };
-use service::{Fault, Outcome};
+use service::{Fault, Outcome, View};
 
 use super::{Situation, act::Act, change::together, changed, check};
 use crate::{
     choice::{self, Choice},
-    event,
+    config, event,
     field::{self, Field},
     policy, state,
 };
@@ -42,6 +43,7 @@ pub(super) enum Examined {
 pub(super) struct Recruit {
     device: Device,
     groups: BTreeSet<Id>,
+    settings: Document,
 }
 
 /// Checks a row; changes nothing but what the roster has looked up.
@@ -49,6 +51,7 @@ pub(super) fn examine(act: &mut Act<'_>, m: RegisterDevice) -> Result<Examined, 
     let id = policy::id("device_id", &m.device_id)?;
     let criticality = choice::optional::<Criticality>("criticality", m.criticality)?;
     let groups = policy::groups(&m.groups)?;
+    let settings = config::read_settings(&m.settings)?;
     let stage = if m.planned {
         Stage::Planned
     } else {
@@ -59,7 +62,14 @@ pub(super) fn examine(act: &mut Act<'_>, m: RegisterDevice) -> Result<Examined, 
     field::write(&mut device, &fields)?;
     if let Some(present) = state::device_or_twin(&act.view(), id.as_str())? {
         let refusal = taken(&present, &id);
-        return Ok(match difference(&present, &device, &fields, &groups) {
+        let other = difference(&present, &device, &fields, &groups);
+        let other = match other {
+            None if is_set_otherwise(&act.view(), &present, settings.as_ref())? => {
+                Some("settings".to_owned())
+            }
+            other => other,
+        };
+        return Ok(match other {
             _ if present.device_id != id.as_str() || present.stage() == Stage::Retired => {
                 Examined::Another(refusal)
             }
@@ -75,7 +85,30 @@ pub(super) fn examine(act: &mut Act<'_>, m: RegisterDevice) -> Result<Examined, 
         act.roster.may_be_chosen(group.as_str())?;
     }
     check::written(act.s, &act.view(), None, &device)?;
-    Ok(Examined::New(Box::new(Recruit { device, groups })))
+    let settings = settings.unwrap_or_default();
+    config::fits(act.s.view, &with(&device, &groups), &settings)?;
+    Ok(Examined::New(Box::new(Recruit {
+        device,
+        groups,
+        settings,
+    })))
+}
+
+/// The device in these groups.
+fn with(device: &Device, groups: &BTreeSet<Id>) -> Device {
+    Device {
+        groups: groups.iter().map(Id::to_string).collect(),
+        ..device.clone()
+    }
+}
+
+/// Whether something else is set for the device alone than the row says.
+fn is_set_otherwise(view: &View<'_>, present: &Device, settings: Option<&Document>) -> Result<bool, Fault> {
+    let Some(settings) = settings else {
+        return Ok(false);
+    };
+    let own = config::own(view, &present.device_id)?.map(|own| document::from_text(&own.document));
+    Ok(own.unwrap_or_default() != *settings)
 }
 
 /// All that is wrong with a row of its own and beside what is there, once it is known that something is.
@@ -93,6 +126,7 @@ pub(super) fn faults(act: &mut Act<'_>, m: RegisterDevice) -> Result<Vec<Refusal
             found.take(act.roster.may_be_chosen(group.as_str()))?;
         }
     }
+    found.take(config::read_settings(&m.settings))?;
     for (name, text) in found.take(fields(m, criticality))?.unwrap_or_default() {
         found.take(field::write(&mut device, &BTreeMap::from([(name, text)])))?;
     }
@@ -174,12 +208,17 @@ fn difference(
 
 /// Writes the device and lets it join its groups.
 pub(super) fn enlist(act: &mut Act<'_>, recruit: Recruit) -> Result<Device, Fault> {
-    let Recruit { mut device, groups } = recruit;
+    let Recruit {
+        mut device,
+        groups,
+        settings,
+    } = recruit;
     for group in &groups {
         act.roster.join(&mut act.outcome, &mut device, group.as_str())?;
     }
     act.save(None, &mut device)?;
     event::registered(&mut act.outcome, &device);
+    config::begin(act.s, &mut act.outcome, &device, &settings)?;
     let evidence = Evidence {
         what: "registered".into(),
         to: device.stage().name().into(),

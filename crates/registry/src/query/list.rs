@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use contract::v1::{Criticality, Device, DevicesListed, ListDevices, Restriction, Stage};
-use contract::{Id, Refusal};
+use contract::v1::{
+    ConfigsListed, Criticality, Device, DevicesListed, ListConfigs, ListDevices, Restriction, Stage,
+};
+use contract::{Id, Refusal, wire::Wire};
 use service::{
     Fault, Sight, View,
     page::{self, Page},
@@ -15,7 +17,7 @@ use super::{
 };
 use crate::{
     choice::{self, Choice},
-    index,
+    config, index,
     language::{
         Query,
         plan::{self, Range, Ranges},
@@ -30,12 +32,11 @@ pub(super) fn devices(
     m: &ListDevices,
 ) -> Result<DevicesListed, Fault> {
     let filter = Filter::read(view, sight, now_ms, m)?;
-    if !m.group.is_empty() {
-        state::group(view, "group", &m.group)?;
-    }
     let search = Search::new(view, filter.ways())?;
     let page = if m.sort.is_empty() {
-        by_id(&search, m, &filter)?
+        by_id(&search, m, |device| {
+            Ok(Some(device).filter(|device| filter.matches(device)))
+        })?
     } else {
         sorted::page(&search, m, |device| filter.matches(device))?
     };
@@ -46,16 +47,46 @@ pub(super) fn devices(
     })
 }
 
+/// Those for which something is set alone.
+pub(super) fn configs(
+    view: &View<'_>,
+    sight: &Sight,
+    now_ms: i64,
+    m: &ListConfigs,
+) -> Result<ConfigsListed, Fault> {
+    let devices = ListDevices {
+        r#where: m.r#where.clone(),
+        page: m.page.clone(),
+        page_size: m.page_size,
+        ..ListDevices::default()
+    };
+    let filter = Filter::read(view, sight, now_ms, &devices)?;
+    let search = Search::new(view, filter.ways())?;
+    let page = by_id(&search, &devices, |device| match filter.matches(&device) {
+        true => config::own(view, &device.device_id),
+        false => Ok(None),
+    })?;
+    Ok(ConfigsListed {
+        configs: page.rows,
+        next_page: page.next,
+        ..ConfigsListed::default()
+    })
+}
+
 /// A page's token is a device's id, so pages hold while devices come and go, whichever index was used.
-fn by_id(search: &Search<'_>, m: &ListDevices, filter: &Filter<'_>) -> Result<Page<Device>, Fault> {
+fn by_id<M: Wire>(
+    search: &Search<'_>,
+    m: &ListDevices,
+    row: impl Fn(Device) -> Result<Option<M>, Fault>,
+) -> Result<Page<M>, Fault> {
     page::fill(state::DEVICES, &m.page, m.page_size, |after, limit| {
         let after = after.map(|key| &key[state::DEVICES.len()..]);
         let found = search.read(after, limit)?.into_iter();
         let rows = found.map(|(id, device)| {
             let key = [state::DEVICES.as_bytes(), &id].concat();
-            (key, Some(device).filter(|device| filter.matches(device)))
+            Ok((key, row(device)?))
         });
-        Ok(rows.collect())
+        rows.collect()
     })
 }
 
@@ -95,7 +126,10 @@ impl Filter<'_> {
             sight,
             groups: match m.group.as_str() {
                 "" => BTreeSet::new(),
-                group => tree::below(view, group)?,
+                group => {
+                    state::group(view, "group", group)?;
+                    tree::below(view, group)?
+                }
             },
             query: understand(view, now_ms, &m.r#where)?,
             stage,

@@ -67,6 +67,7 @@ pub(crate) fn answer(
         Request::Checkpoints(m) => Box::new(checkpoint::list(view, caller, &m)?),
         Request::ConfigShow(m) => Box::new(config::show(view, &m)?),
         Request::ConfigExplain(m) => Box::new(config::explain(view, &m)?),
+        Request::ConfigList(m) => Box::new(list::configs(view, sight, now_ms, &m)?),
         Request::ConfigDrift(m) => Box::new(config::drift(view, sight, &m)?),
         Request::ConfigTemplates(m) => Box::new(config::templates(view, sight, &m)?),
         Request::Config(_) => Box::new(config::current(view, caller)?),

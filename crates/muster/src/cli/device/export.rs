@@ -1,7 +1,7 @@
 //! `muster device export`
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, BufWriter},
     path::{Path, PathBuf},
@@ -35,12 +35,17 @@ pub(crate) struct Export {
 
 impl Export {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let (devices, dynamic) = global.block_on(read(global, &self.matching.query))?;
+        let Read {
+            devices,
+            mut settings,
+            dynamic,
+        } = global.block_on(read(global, &self.matching.query))?;
         let (retired, living): (Vec<_>, Vec<_>) = devices.iter().partition(|d| d.stage() == Stage::Retired);
         let mut devices: Vec<_> = living
             .into_iter()
             .map(|d| {
-                let mut row = rows::of(d, |group| dynamic.contains(group));
+                let own = settings.remove(&d.device_id);
+                let mut row = rows::of(d, own, |group| dynamic.contains(group));
                 if self.versions {
                     row.fields
                         .insert(update::VERSION.to_owned(), d.version.to_string());
@@ -68,7 +73,15 @@ impl Export {
     }
 }
 
-async fn read(global: &Global, query: &str) -> Result<(Vec<Device>, BTreeSet<String>)> {
+/// What is there to be written.
+struct Read {
+    devices: Vec<Device>,
+    /// What is set for devices alone, by their ids.
+    settings: BTreeMap<String, String>,
+    dynamic: BTreeSet<String>,
+}
+
+async fn read(global: &Global, query: &str) -> Result<Read> {
     let (client, _inbox) = global.connect().await?;
     let dynamic = whole::dynamic_groups(&client).await?;
     let limit = Limit::all();
@@ -84,6 +97,11 @@ async fn read(global: &Global, query: &str) -> Result<(Vec<Device>, BTreeSet<Str
         |reply: DevicesListed| (reply.devices, reply.next_page),
     );
     let devices = devices.await?.items;
+    let settings = whole::settings(&client, query).await?.into_iter();
     client.disconnect().await;
-    Ok((devices, dynamic))
+    Ok(Read {
+        devices,
+        settings: settings.map(|own| (own.device_id, own.document)).collect(),
+        dynamic,
+    })
 }

@@ -8,7 +8,7 @@ use contract::{
 };
 use serde::Serialize;
 
-use super::rows::{Row, shown};
+use super::rows::{Row, SETTINGS, shown};
 
 /// Rows that are named of each reason.
 const ROWS_MAX: usize = 10;
@@ -104,6 +104,7 @@ pub(super) fn value(device: &RegisterDevice, field: &str) -> String {
         "model" => &device.model,
         "owner" => &device.owner,
         "site" => &device.site,
+        SETTINGS => &device.settings,
         "hardware_revision" => &device.hardware_revision,
         _ => "",
     };

@@ -46,6 +46,9 @@ pub(crate) struct Register {
     /// The type, as `muster type list` shows it
     #[arg(long = "type", value_name = "TYPE")]
     device_type: Option<Id>,
+    /// What is set for it alone, a JSON document
+    #[arg(long, value_name = "JSON", default_value = "", hide_default_value = true)]
+    settings: String,
     #[command(flatten)]
     fields: Fields,
 }
@@ -70,6 +73,7 @@ impl Register {
             groups: self.groups.iter().map(Id::to_string).collect(),
             planned: self.planned,
             hardware_revision: self.hardware.unwrap_or_default(),
+            settings: self.settings,
             fields: self
                 .device_type
                 .map(|kind| ("type".to_owned(), kind.to_string()))

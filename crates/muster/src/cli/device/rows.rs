@@ -24,6 +24,8 @@ const ROW_BYTES: usize = 60 * 1024;
 const SHOWN_CHARS: usize = 200;
 /// The one column that must be there.
 const ID: &str = "device_id";
+/// The column of what is set for the device alone.
+pub(super) const SETTINGS: &str = "settings";
 /// Columns that are said back.
 const FOUND_MAX: usize = 12;
 /// What a spreadsheet takes for a formula.
@@ -347,6 +349,7 @@ fn row_of(headings: &[String], record: &csv::StringRecord) -> Result<RegisterDev
                 }
             }
             "groups" => device.groups = cell.split(' ').map(str::to_owned).collect(),
+            SETTINGS => device.settings = cell,
             name => {
                 if device.fields.insert(name.to_owned(), cell).is_some() {
                     return Err(format!("the column `{name}` stands twice").into());
@@ -368,7 +371,10 @@ fn write_table(devices: &[RegisterDevice], to: impl Write) -> Result<()> {
     let names: std::collections::BTreeSet<&String> = devices.iter().flat_map(|d| d.fields.keys()).collect();
     let mut table = csv::Writer::from_writer(to);
     let fixed = [ID, "planned", "groups"];
-    table.write_record(fixed.into_iter().chain(names.iter().map(|name| name.as_str())))?;
+    let settings = devices.iter().any(|device| !device.settings.is_empty());
+    let last = settings.then_some(SETTINGS);
+    let names = || names.iter().map(|name| name.as_str());
+    table.write_record(fixed.into_iter().chain(names()).chain(last))?;
     for device in devices {
         let planned = if device.planned { "yes" } else { "" };
         let fixed = [
@@ -376,10 +382,9 @@ fn write_table(devices: &[RegisterDevice], to: impl Write) -> Result<()> {
             planned.to_owned(),
             device.groups.join(" "),
         ];
-        let fields = names
-            .iter()
-            .map(|name| device.fields.get(*name).cloned().unwrap_or_default());
-        table.write_record(fixed.into_iter().chain(fields).map(guarded))?;
+        let fields = names().map(|name| device.fields.get(name).cloned().unwrap_or_default());
+        let last = settings.then(|| device.settings.clone());
+        table.write_record(fixed.into_iter().chain(fields).chain(last).map(guarded))?;
     }
     Ok(table.flush()?)
 }
@@ -398,9 +403,14 @@ fn unguarded(cell: &str) -> String {
     bare.unwrap_or(cell).to_owned()
 }
 
-/// A device as a row that registers it again; dynamic groups are left to their queries.
-pub(super) fn of(device: &Device, is_dynamic: impl Fn(&str) -> bool) -> RegisterDevice {
+/// A device as a row that registers it again; dynamic groups are left to their queries. `settings`: set for it alone.
+pub(super) fn of(
+    device: &Device,
+    settings: Option<String>,
+    is_dynamic: impl Fn(&str) -> bool,
+) -> RegisterDevice {
     RegisterDevice {
+        settings: settings.unwrap_or_default(),
         device_id: device.device_id.clone(),
         planned: device.stage() == Stage::Planned,
         groups: device
@@ -571,6 +581,7 @@ mod tests {
                     field("tags.a,b", "\u{202e}x"),
                 ]
                 .into(),
+                settings: r#"{"dns":["10.0.0.1"],"heartbeat":"30s"}"#.into(),
                 ..RegisterDevice::default()
             },
             RegisterDevice {

@@ -9,11 +9,11 @@ use std::{
 use anyhow::{Context, Result};
 use client::{AskError, Client};
 use contract::{
-    Code, Refusal,
+    Code, Refusal, document,
     id::ServiceName,
     v1::{
-        ChangeDevice, ChangeMembers, Changed, Device, DeviceShown, DevicesListed, ListDevices,
-        MembersChanged, ShowDevice,
+        ChangeDevice, ChangeMembers, Changed, ConfigMode, ConfigShown, Device, DeviceShown, DevicesListed,
+        ListDevices, MembersChanged, OwnConfig, SetConfig, ShowConfig, ShowDevice,
     },
 };
 use serde::Serialize;
@@ -22,7 +22,7 @@ use super::{
     super::{Global, list::Page, progress, whole},
     faults::{self, Refused},
     import::{self, Report},
-    rows::{Good, Row},
+    rows::{Good, Row, SETTINGS, shown},
 };
 
 /// The column of the version that a device is to have.
@@ -46,6 +46,8 @@ struct Said {
     fields: BTreeMap<String, String>,
     /// `None`: it does not say.
     groups: Option<BTreeSet<String>>,
+    /// What is to be set for the device alone, as text; `None`: it does not say.
+    settings: Option<String>,
     /// 0: whichever.
     version: u64,
 }
@@ -57,6 +59,14 @@ struct Turn {
     to: String,
 }
 
+/// A device as it is.
+#[derive(Debug, Clone, Default)]
+struct Present {
+    device: Device,
+    /// What is set for it alone; of version 0 where nothing is, whatever its configuration's version.
+    config: OwnConfig,
+}
+
 /// What of a device becomes another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Change {
@@ -65,8 +75,13 @@ pub(super) struct Change {
     fields: BTreeMap<String, Turn>,
     joined: Vec<String>,
     left: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<Turn>,
     #[serde(skip)]
     version: u64,
+    /// Of the configuration that the settings are part of.
+    #[serde(skip)]
+    config_version: u64,
     #[serde(skip)]
     said: Said,
 }
@@ -95,7 +110,7 @@ pub(super) async fn run(
         if batch.is_empty() {
             break;
         }
-        let present = present(&client, &batch).await?;
+        let present = present(&client, &batch, empty).await?;
         for row in batch {
             match sort(row, &present, empty, &dynamic) {
                 Ok(Sorted::New(row)) => new.push(row),
@@ -126,8 +141,8 @@ fn next_batch(rows: &mut Peekable<impl Iterator<Item = Row>>) -> Vec<Row> {
     batch
 }
 
-/// Those of the rows' devices that are there.
-async fn present(client: &Client, batch: &[Row]) -> Result<BTreeMap<String, Device>> {
+/// Those of the rows' devices that are there; what is set for them alone is asked for if a row says something of that.
+async fn present(client: &Client, batch: &[Row], empty: &[String]) -> Result<BTreeMap<String, Present>> {
     let ids: Vec<_> = batch
         .iter()
         .map(|row| format!("'{}'", row.device.device_id))
@@ -145,10 +160,45 @@ async fn present(client: &Client, batch: &[Row]) -> Result<BTreeMap<String, Devi
         |reply: DevicesListed| (reply.devices, reply.next_page),
     )
     .await?;
-    let named = devices
-        .into_iter()
-        .map(|device| (device.device_id.clone(), device));
-    Ok(named.collect())
+    let named = devices.into_iter().map(|device| {
+        let config = OwnConfig::default();
+        (device.device_id.clone(), Present { device, config })
+    });
+    let mut present: BTreeMap<_, _> = named.collect();
+    let is_said = batch.iter().any(|row| !row.device.settings.is_empty());
+    if is_said || empty.iter().any(|name| name == SETTINGS) {
+        for config in whole::settings(client, &query).await? {
+            if let Some(present) = present.get_mut(&config.device_id) {
+                present.config = config;
+            }
+        }
+    }
+    Ok(present)
+}
+
+/// The device of a change as it is now.
+async fn look(client: &Client, change: &Change) -> Result<Present, AskError> {
+    let device_id = change.device_id.clone();
+    let show = ShowDevice {
+        device_id: device_id.clone(),
+        ..ShowDevice::default()
+    };
+    let shown: DeviceShown = client.ask(ServiceName::Registry, "show", &show).await?;
+    let mut present = Present {
+        device: shown.device.unwrap_or_default(),
+        config: OwnConfig::default(),
+    };
+    if change.said.settings.is_some() {
+        let show = ShowConfig {
+            device_id,
+            ..ShowConfig::default()
+        };
+        let shown: ConfigShown = client.ask(ServiceName::Registry, "config-show", &show).await?;
+        let config = shown.config.unwrap_or_default();
+        present.config.version = config.version;
+        present.config.document = config.own;
+    }
+    Ok(present)
 }
 
 /// What a row comes to.
@@ -160,20 +210,21 @@ enum Sorted {
 
 fn sort(
     mut row: Row,
-    present: &BTreeMap<String, Device>,
+    present: &BTreeMap<String, Present>,
     empty: &[String],
     dynamic: &BTreeSet<String>,
 ) -> Result<Sorted, Vec<Refused>> {
     let said = Said::read(&row, empty)?;
-    let Some(device) = present.get(&said.device_id) else {
+    let Some(present) = present.get(&said.device_id) else {
         row.device.fields.remove(VERSION);
         return Ok(Sorted::New(row));
     };
-    let Some(change) = said.difference(device, |group| dynamic.contains(group)) else {
+    let Some(change) = said.difference(present, |group| dynamic.contains(group)) else {
         return Ok(Sorted::Same);
     };
-    if said.version != 0 && said.version != device.version {
-        let refusal = Refusal::stale("device", said.version, device.version).at(VERSION);
+    let version = present.device.version;
+    if said.version != 0 && said.version != version {
+        let refusal = Refusal::stale("device", said.version, version).at(VERSION);
         let row = (said.line, said.device_id.as_str());
         return Err(vec![Refused::of_row(row, said.version.to_string(), refusal)]);
     }
@@ -194,7 +245,7 @@ impl Said {
                 .map_err(|_| vec![refused(Refusal::invalid(VERSION, "a version is a number"))])?,
         };
         // How much a device matters is never unsaid.
-        let kept = ["device_id", "planned", "groups", "criticality", VERSION];
+        let kept = ["device_id", "planned", "groups", SETTINGS, "criticality", VERSION];
         for name in empty.iter().filter(|name| !kept.contains(&name.as_str())) {
             device.fields.entry(name.clone()).or_default();
         }
@@ -202,8 +253,11 @@ impl Said {
         if !faults.is_empty() {
             return Err(faults.into_iter().map(refused).collect());
         }
-        let says_groups = !device.groups.is_empty() || empty.iter().any(|name| name == "groups");
+        let is_emptied = |column: &str| empty.iter().any(|name| name == column);
+        let says_groups = !device.groups.is_empty() || is_emptied("groups");
+        let says_settings = !device.settings.is_empty() || is_emptied(SETTINGS);
         Ok(Said {
+            settings: says_settings.then(|| same_form(&device.settings)),
             line: row.line,
             groups: says_groups.then(|| device.groups.into_iter().collect()),
             device_id: device.device_id,
@@ -213,15 +267,16 @@ impl Said {
     }
 
     /// What would be another; a device's dynamic groups are left to their queries.
-    fn difference(&self, present: &Device, is_dynamic: impl Fn(&str) -> bool) -> Option<Change> {
-        let written = registry::written(present);
+    fn difference(&self, present: &Present, is_dynamic: impl Fn(&str) -> bool) -> Option<Change> {
+        let Present { device, config } = present;
+        let written = registry::written(device);
         let turned = self.fields.iter().filter_map(|(name, to)| {
             let from = written.get(name).cloned().unwrap_or_default();
             let turn = Turn { from, to: to.clone() };
             (turn.from != turn.to).then(|| (name.clone(), turn))
         });
         let fields: BTreeMap<_, _> = turned.collect();
-        let held: BTreeSet<String> = present
+        let held: BTreeSet<String> = device
             .groups
             .iter()
             .filter(|group| !is_dynamic(group))
@@ -230,7 +285,12 @@ impl Said {
         let wanted = self.groups.as_ref().unwrap_or(&held);
         let joined: Vec<_> = wanted.difference(&held).cloned().collect();
         let left: Vec<_> = held.difference(wanted).cloned().collect();
-        if fields.is_empty() && joined.is_empty() && left.is_empty() {
+        let settings = self.settings.clone().map(|to| Turn {
+            from: same_form(&config.document),
+            to,
+        });
+        let settings = settings.filter(|turn| turn.from != turn.to);
+        if fields.is_empty() && joined.is_empty() && left.is_empty() && settings.is_none() {
             return None;
         }
         Some(Change {
@@ -239,15 +299,26 @@ impl Said {
             fields,
             joined,
             left,
-            version: present.version,
+            settings,
+            version: device.version,
+            config_version: config.version,
             said: self.clone(),
         })
     }
 }
 
+/// A document as text, by which equal ones are found; nothing is an empty one.
+fn same_form(text: &str) -> String {
+    document::to_text(&document::from_text(text))
+}
+
 impl Change {
     fn refused(&self, refusal: Refusal) -> Refused {
-        let value = self.said.fields.get(&refusal.field).cloned().unwrap_or_default();
+        let value = match refusal.field.as_str() {
+            SETTINGS => self.said.settings.clone(),
+            field => self.said.fields.get(field).cloned(),
+        };
+        let value = shown(&value.unwrap_or_default());
         Refused::of_row((self.line, &self.device_id), value, refusal)
     }
 
@@ -271,7 +342,10 @@ impl Change {
         let fields = fields.map(|(name, turn)| format!("{name} `{}` → `{}`", turn.from, turn.to));
         let joined = self.joined.iter().map(|group| format!("+{group}"));
         let left = self.left.iter().map(|group| format!("-{group}"));
-        let all: Vec<_> = fields.chain(joined).chain(left).collect();
+        let settings = self.settings.iter();
+        let settings =
+            settings.map(|turn| format!("{SETTINGS} `{}` → `{}`", shown(&turn.from), shown(&turn.to)));
+        let all: Vec<_> = fields.chain(joined).chain(left).chain(settings).collect();
         format!("line {}: {} {}", self.line, self.device_id, all.join(", "))
     }
 }
@@ -337,6 +411,10 @@ async fn make_one(
     let mut tries = 0;
     loop {
         tries += 1;
+        if change.settings.is_some() && change.config_version == 0 && !dry_run {
+            // Nothing is set for it alone; which version others may have made since is not known.
+            change.config_version = look(client, &change).await?.config.version;
+        }
         let refusal = match write(client, &change, dry_run).await {
             Ok(()) => return Ok(Made::Changed),
             Err(AskError::Refused(refusal)) => refusal,
@@ -345,13 +423,8 @@ async fn make_one(
         if refusal.code != Code::Conflict || change.said.version != 0 || tries == TRIES {
             return Ok(Made::Refused(change.refused(refusal)));
         }
-        let show = ShowDevice {
-            device_id: change.device_id.clone(),
-            ..ShowDevice::default()
-        };
-        let shown: DeviceShown = client.ask(ServiceName::Registry, "show", &show).await?;
-        let device = shown.device.unwrap_or_default();
-        match change.said.difference(&device, |group| dynamic.contains(group)) {
+        let present = look(client, &change).await?;
+        match change.said.difference(&present, |group| dynamic.contains(group)) {
             Some(next) => change = next,
             None => return Ok(Made::Unchanged),
         }
@@ -376,7 +449,28 @@ async fn write(client: &Client, change: &Change, dry_run: bool) -> Result<(), As
             let _: MembersChanged = client.ask(ServiceName::Registry, verb, &request).await?;
         }
     }
+    if let Some(turn) = &change.settings {
+        let request = SetConfig {
+            device_id: change.device_id.clone(),
+            mode: ConfigMode::Replace.into(),
+            document: turn.to.clone(),
+            expected_version: change.config_version,
+            ..SetConfig::default()
+        };
+        let set: Result<Changed, _> = client.ask(ServiceName::Registry, "config-set", &request).await;
+        set.map_err(at_settings)?;
+    }
     Ok(())
+}
+
+/// What was refused stands in the row's column.
+fn at_settings(error: AskError) -> AskError {
+    match error {
+        AskError::Refused(refusal) if refusal.code != Code::Conflict => {
+            AskError::Refused(refusal.at(SETTINGS))
+        }
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -398,8 +492,8 @@ mod tests {
         }
     }
 
-    fn pump() -> Device {
-        Device {
+    fn pump() -> Present {
+        let device = Device {
             device_id: "pump-7".into(),
             version: 5,
             site: "rome".into(),
@@ -407,7 +501,13 @@ mod tests {
             criticality: contract::v1::Criticality::High.into(),
             groups: ["hall", "by-query"].map(str::to_owned).to_vec(),
             ..Device::default()
-        }
+        };
+        let config = OwnConfig {
+            version: 3,
+            document: r#"{"heartbeat":"30s","net":{"mtu":1400}}"#.into(),
+            ..OwnConfig::default()
+        };
+        Present { device, config }
     }
 
     fn words(row: &Row, empty: &[&str]) -> Result<Option<String>, Vec<Refused>> {
@@ -437,6 +537,24 @@ mod tests {
         let columns = ["device_id", "planned", "groups", "criticality", "notes", "owner"];
         let expected = "line 3: pump-7 notes `old` → ``, -hall";
         assert_eq!(words(&row(&[], &[]), &columns), Ok(Some(expected.to_owned())));
+    }
+
+    #[test]
+    fn settings_are_compared_by_what_they_say() {
+        let with = |settings: &str| {
+            let mut row = row(&[], &[]);
+            row.device.settings = settings.into();
+            row
+        };
+        let same = with(r#"{ "net": {"mtu": 1400}, "heartbeat": "30s" }"#);
+        assert_eq!(words(&same, &[]), Ok(None));
+        let removed = words(&row(&[], &[]), &["device_id", SETTINGS]);
+        let from = r#"settings `{"heartbeat":"30s","net":{"mtu":1400}}` → "#;
+        assert_eq!(removed, Ok(Some(format!("line 3: pump-7 {from}`{{}}`"))));
+        let other = words(&with(r#"{"heartbeat":"9s"}"#), &[]).unwrap().unwrap();
+        assert_eq!(other, format!(r#"line 3: pump-7 {from}`{{"heartbeat":"9s"}}`"#));
+        let faults = words(&with(r#"{"heartbeat":null}"#), &[]).unwrap_err();
+        assert_eq!((faults[0].field.as_str(), faults[0].line), (SETTINGS, 3));
     }
 
     #[test]

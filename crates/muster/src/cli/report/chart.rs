@@ -85,11 +85,13 @@ fn short_number(value: f64) -> String {
 }
 
 fn few(bars: &[(String, f64)]) -> Vec<(String, f64)> {
+    // One that is left over has a name of its own.
+    if bars.len() <= BARS + 1 {
+        return bars.to_vec();
+    }
     let mut few: Vec<_> = bars.iter().take(BARS).cloned().collect();
     let others: f64 = bars.iter().skip(BARS).map(|(_, value)| value).sum();
-    if bars.len() > BARS {
-        few.push(("(others)".into(), others));
-    }
+    few.push(("(others)".into(), others));
     few
 }
 
@@ -104,15 +106,16 @@ mod tests {
                 .map(|n| (format!("site-{n:02}"), 100.0 - n as f64))
                 .collect()
         };
-        for n in [1, 2, 10, 40] {
+        for n in [1, 2, 10, 11, 12, 40] {
             let chart = Chart {
                 title: "Devices by site".into(),
                 bars: bars(n),
             };
             let svg = svg(&chart).unwrap();
             let named = (0..n).filter(|n| svg.contains(&format!("site-{n:02}"))).count();
-            assert_eq!(named, n.min(BARS), "{n}: {svg}");
-            assert_eq!(svg.contains("(others)"), n > BARS);
+            let whole = n <= BARS + 1;
+            assert_eq!(named, if whole { n } else { BARS }, "{n}: {svg}");
+            assert_eq!(svg.contains("(others)"), !whole);
         }
     }
 }

@@ -41,6 +41,11 @@ pub(super) enum Settings {
     /// Settings for all devices of a type or of a group
     #[command(subcommand)]
     Template(template::Template),
+    /// Devices for which something is set alone, and what
+    #[command(after_help = "Examples:
+  muster config list
+  muster --json config list --where 'site = berlin' --all | jq -r .document")]
+    List(show::List),
     /// Devices that do not have what they are to have
     #[command(after_help = "Examples:\n  muster config drift\n  muster --json config drift --all")]
     Drift(show::Drift),
@@ -58,6 +63,7 @@ impl Settings {
             Settings::Replace(command) => command.run(global, ConfigMode::Replace),
             Settings::Unset(command) => command.run(global),
             Settings::Template(command) => command.run(global),
+            Settings::List(command) => command.run(global),
             Settings::Drift(command) => command.run(global),
             Settings::Explain(command) => command.run(global),
         }

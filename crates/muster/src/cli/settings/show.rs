@@ -1,18 +1,29 @@
-//! `muster config show`, `drift`
+//! `muster config show`, `list`, `drift`
 
 use anyhow::{Context, Result};
 use contract::{
     Id,
     id::ServiceName,
-    v1::{ConfigDrift, ConfigDriftListed, ConfigShown, DeviceConfig, ListConfigDrift, ShowConfig},
+    v1::{
+        ConfigDrift, ConfigDriftListed, ConfigShown, ConfigsListed, DeviceConfig, ListConfigDrift,
+        ListConfigs, ShowConfig,
+    },
 };
 
-use super::super::{Global, list::Limit, print};
+use super::super::{Global, list::Limit, matching::Matching, print};
 
 #[derive(clap::Args)]
 pub(crate) struct Show {
     /// The device
     id: Id,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    matching: Matching,
+    #[command(flatten)]
+    limit: Limit,
 }
 
 #[derive(clap::Args)]
@@ -56,6 +67,31 @@ fn fields(config: &DeviceConfig) -> Vec<(&'static str, String)> {
         ("held back", config.held_back.clone()),
         ("drift", print::yes(config.drift)),
     ]
+}
+
+impl List {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let listed = self.limit.collect(
+            global,
+            (ServiceName::Registry, "config-list"),
+            |page| ListConfigs {
+                r#where: self.matching.query.clone(),
+                page_size: page.size,
+                page: page.token,
+                ..ListConfigs::default()
+            },
+            |reply: ConfigsListed| (reply.configs, reply.next_page),
+        )?;
+        listed.print(global, &["id", "version", "changed", "by", "settings"], |own| {
+            vec![
+                own.device_id.clone(),
+                own.version.to_string(),
+                print::time(own.changed_at_ms),
+                own.changed_by.clone(),
+                own.document.clone(),
+            ]
+        })
+    }
 }
 
 impl Drift {
