@@ -26,6 +26,7 @@ mod outcome;
 pub mod page;
 pub mod planted;
 mod record;
+pub mod row;
 mod service;
 mod sight;
 pub mod store;

@@ -2,7 +2,7 @@
 //! turned away are told one moment after the other: a batch that is switched on at once comes back in a row.
 
 use contract::{Code, Refusal, v1::Claim};
-use service::{Fault, Outcome};
+use service::{Fault, Outcome, row};
 
 use super::{Situation, refused};
 use crate::state::{self, Pace};
@@ -10,10 +10,6 @@ use crate::state::{self, Pace};
 const MINUTE_US: i64 = 60_000_000;
 /// How many may come at once, in seconds of the even pace.
 const BURST_US: i64 = 10_000_000;
-/// The longest that anybody is told to wait, unless the pace is slower than [`ROW`] in that time.
-const LONGEST_US: i64 = 60_000_000;
-/// How many are told moments of their own at least.
-const ROW: i64 = 16;
 
 /// Takes one certificate's share of the batch's rate (a generic cell rate, as ITU-T I.371 has it). Where it is too early for
 /// that, all that comes of the request: nothing that was decided before stays.
@@ -49,7 +45,7 @@ fn turn(pace: Pace, now_us: i64, per_minute: u32) -> (Pace, Result<(), Refusal>)
         let due_us = now_us.saturating_add(ahead).saturating_add(interval);
         return (Pace { due_us, ..pace }, Ok(()));
     }
-    let told_us = moment(
+    let told_us = row::moment(
         pace.told_us,
         now_us,
         now_us.saturating_add(ahead - allowed),
@@ -59,17 +55,6 @@ fn turn(pace: Pace, now_us: i64, per_minute: u32) -> (Pace, Result<(), Refusal>)
     let wait_ms = u64::try_from(told_us.saturating_sub(now_us) / 1_000 + 1).unwrap_or(1);
     let refusal = Refusal::new(Code::Limit, message).retry_after_ms(wait_ms);
     (Pace { told_us, ..pace }, Err(refusal))
-}
-
-/// When whoever is turned away is to come: one interval after the one before him, and not before there is one free. When the
-/// row is as long as anybody is told to wait, its later half is filled again, evenly.
-fn moment(told_us: i64, now_us: i64, free_us: i64, interval: i64) -> i64 {
-    let longest = LONGEST_US.max(ROW * interval);
-    let next = free_us.max(told_us.saturating_add(interval));
-    match next.saturating_sub(now_us) <= longest {
-        true => next,
-        false => free_us.max(now_us.saturating_add(longest / 2)),
-    }
 }
 
 #[cfg(test)]
@@ -144,7 +129,7 @@ mod tests {
         #[test]
         fn a_batch_that_comes_at_once_comes_back_in_a_row(per_minute in 1_u32..10_000, devices in 1_usize..3_000) {
             let interval = MINUTE_US / i64::from(per_minute);
-            let longest = LONGEST_US.max(ROW * interval);
+            let longest = row::longest(interval);
             let mut pace = Pace::default();
             let mut waiting = BTreeMap::from([(NOW, devices)]);
             let (mut asked, mut last_us) = (0, NOW);
