@@ -255,6 +255,16 @@ fn the_later_life_of_a_device_is_as_its_page_says() {
             ("maintenance add pump-7", "129.50 EUR"),
             ("muster report maintenance", "1 devices are overdue"),
             ("muster report maintenance", "2025-12-31"),
+            (
+                "maintenance export work.csv",
+                "3 records of 1 devices in work.csv",
+            ),
+            ("maintenance export work.csv", "0 would be recorded, 3 unchanged"),
+            (
+                "maintenance export work.csv",
+                "0 recorded, 3 unchanged, 0 refused",
+            ),
+            ("maintenance export work.csv", "device_id,kind,at,by"),
             ("--to south --group south", "offered"),
             ("0123ABCD-0123ABCD", "exit code 5"),
             ("0123ABCD-0123ABCD", "accepted"),

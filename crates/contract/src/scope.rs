@@ -31,6 +31,7 @@ const SCOPES: &[(Scope, ServiceName, &[&str])] = &[
             "transfer",
             "cancel-transfer",
             "maintain",
+            "maintain-many",
             "maintenance",
             "change",
             "move",

@@ -334,6 +334,7 @@ pub const VERBS: &[Verb] = &[
     command(Registry, Row("cancel-transfer", &[OPERATOR], "CancelTransfer", "Changed", SMALL, "Takes the offer of a device back.")),
     query(Registry, Row("transfers", &[VIEWER], "ListTransfers", "TransfersListed", SMALL, "The last offer of each device to another owner, and what became of it.")),
     command(Registry, Row("maintain", &[OPERATOR], "RecordMaintenance", "Changed", SMALL, "Writes down what was done to a device, and when it is due again.")),
+    command(Registry, Row("maintain-many", &[OPERATOR], "MaintainMany", "ManyMaintained", LARGE, "Writes down up to 500 records that come from elsewhere, or says what would come of it; answers for each.")),
     query(Registry, Row("maintenance", &[VIEWER], "ListMaintenance", "MaintenanceListed", SMALL, "What was done to a device, in pages.")),
     command(Registry, Row("replace", &[OPERATOR], "ReplaceDevice", "Changed", SMALL, "Gives a device's place to its successor.")),
     command(Registry, Row("readmit", &[ADMIN], "ReadmitDevice", "Changed", SMALL, "Takes a retired device back, as registered.")),

@@ -938,3 +938,99 @@ fn what_is_set_for_devices_alone_is_edited_in_a_file() {
         &["`settings` is no JSON"],
     );
 }
+
+#[test]
+fn what_was_done_leaves_one_installation_and_comes_to_another_once() {
+    let (here, there) = (Installation::running(), Installation::running());
+    let devices = written(
+        &here,
+        "fleet.csv",
+        "device_id,site\np-1,rome\np-2,rome\np-3,oslo\np-4,oslo\n",
+    );
+    here.good(&["device", "import", &devices]);
+    there.good(&["device", "import", &devices]);
+    let add = |arguments: &[&str]| {
+        let words = [&["device", "maintenance", "add"][..], arguments].concat();
+        here.good(&words);
+    };
+    add(&[
+        "p-1",
+        "inspection",
+        "--on",
+        "2026-01-31",
+        "--next",
+        "2030-01-31",
+        "--note",
+        "=2+2, \"loud\"",
+    ]);
+    add(&["p-1", "cleaning", "--on", "2026-01-31"]);
+    add(&["p-1", "cleaning", "--on", "2026-01-31"]);
+    add(&[
+        "p-2",
+        "part-replaced",
+        "--part",
+        "bearing",
+        "--cost",
+        "129.50 EUR",
+        "--by",
+        "Pump Service Ltd",
+    ]);
+    add(&["p-3", "battery"]);
+    add(&["p-4", "repair"]);
+    here.good(&["device", "retire", "p-4", "--yes"]);
+
+    let path = here.path("work.csv");
+    let table = path.to_str().unwrap();
+    let told = here.good(&["device", "maintenance", "export", table]);
+    assert!(told.contains("5 records of 3 devices in"), "{told}");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("device_id,kind,at,by,"), "{text}");
+    let lines = here.good(&["device", "maintenance", "export", "-", "--where", "site = rome"]);
+    assert_eq!(lines.lines().count(), 4, "{lines}");
+    here.good(&["group", "put", "wet"]);
+    here.good(&["group", "join", "wet", "p-3"]);
+    let lines = here.good(&["device", "maintenance", "export", "-", "--group", "wet"]);
+    assert!(lines.lines().count() == 1 && lines.contains("p-3"), "{lines}");
+
+    let import = ["device", "maintenance", "import", table];
+    says(&here, &import, 0, &["0 recorded, 5 unchanged, 0 refused"]);
+    let dry = [&import[..], &["--dry-run"]].concat();
+    says(&there, &dry, 0, &["5 would be recorded, 0 unchanged, 0 refused"]);
+    says(&there, &import, 0, &["5 recorded, 0 unchanged, 0 refused"]);
+    says(&there, &import, 0, &["0 recorded, 5 unchanged, 0 refused"]);
+    for device in ["p-1", "p-2", "p-3"] {
+        let of = ["device", "maintenance", "list", device];
+        let (left, come) = (here.documents(&of), there.documents(&of));
+        assert_eq!(left.len(), come.len());
+        for (left, come) in left.iter().zip(&come) {
+            for field in ["kind", "at_ms", "by", "note", "part", "cost", "next_due"] {
+                assert_eq!(left[field], come[field], "{field} of {device}");
+            }
+            assert_eq!(left["recorded_by"], come["first_recorded_by"]);
+            assert_eq!(left["recorded_at_ms"], come["first_recorded_at_ms"]);
+        }
+    }
+    assert_eq!(ids(&there, "maintenance_due = 2030-01-31"), ["p-1"]);
+    says(
+        &there,
+        &["device", "maintenance", "list", "p-2"],
+        0,
+        &["operators/admin, brought in by operators/admin"],
+    );
+
+    let bad = "device_id,kind,at,colour\np-1,polish,2026-01-31,\nnobody,repair,2026-01-31,\np-1,repair,2026-02-01,\n";
+    let bad = written(&there, "bad.csv", bad);
+    let import = ["device", "maintenance", "import", &bad];
+    says(
+        &there,
+        &import,
+        2,
+        &[
+            "nothing was recorded (--keep-going records the good rows)",
+            "line 2: kind `polish`",
+            "line 3: nobody",
+        ],
+    );
+    let kept = [&import[..], &["--keep-going"]].concat();
+    says(&there, &kept, 4, &["1 recorded, 0 unchanged, 2 refused"]);
+}

@@ -24,22 +24,59 @@ const RECORDS_MAX: u64 = 2_000;
 pub(crate) fn record(s: &Situation<'_>, m: &RecordMaintenance) -> Result<Outcome, Fault> {
     let mut device = state::device(s.view, "device_id", &m.device_id)?;
     policy::version("device", m.expected_version, device.version)?;
-    may(&device)?;
     let before = device.clone();
-    device.version = device.version.saturating_add(1);
-    let record = read(s, m, device.version)?;
-    note(&mut device, &record);
-    check::size(&device)?;
     let mut act = Act::new(s);
-    let key = state::maintenance_key(&device.device_id, record.at_ms, record.version);
-    act.outcome.put(key, &record);
-    event::maintained(&mut act.outcome, &device, &record);
-    act.evidence(&device, evidence(&record));
+    may(&device)?;
+    let record = read(s, m)?;
+    write_down(&mut act, &mut device, record)?;
     act.save(Some(&before), &mut device)?;
     Ok(act.answer(changed(&device.device_id, device.version)))
 }
 
-fn may(device: &Device) -> Result<(), Refusal> {
+/// Writes it down beside the device, whose own record the caller saves. What is refused changes nothing.
+pub(crate) fn write_down(
+    act: &mut Act<'_>,
+    device: &mut Device,
+    record: MaintenanceRecord,
+) -> Result<(), Fault> {
+    let mut after = device.clone();
+    after.version = after.version.saturating_add(1);
+    let record = MaintenanceRecord {
+        version: after.version,
+        ..record
+    };
+    note(&mut after, &record);
+    check::size(&after)?;
+    *device = after;
+    let key = state::maintenance_key(&device.device_id, record.at_ms, record.version);
+    act.outcome.put(key, &record);
+    event::maintained(&mut act.outcome, device, &record);
+    act.evidence(device, evidence(&record));
+    Ok(())
+}
+
+/// How many records of the device say the same. Who did it is not compared where that is not said.
+pub(crate) fn alike(
+    view: &View<'_>,
+    device: &Device,
+    wanted: &MaintenanceRecord,
+    says_by: bool,
+) -> Result<usize, Fault> {
+    let then = state::maintained_at(&device.device_id, wanted.at_ms);
+    let records = view.list::<MaintenanceRecord>(then, None, RECORDS_MAX as usize)?;
+    let is_alike = |one: &MaintenanceRecord| {
+        one.kind == wanted.kind
+            && (!says_by || one.by == wanted.by)
+            && one.note == wanted.note
+            && one.part == wanted.part
+            && one.cost == wanted.cost
+            && one.next_due == wanted.next_due
+    };
+    Ok(records.iter().filter(|(_, one)| is_alike(one)).count())
+}
+
+/// Whether work on it is written down.
+pub(crate) fn may(device: &Device) -> Result<(), Refusal> {
     if matches!(device.stage(), Stage::Planned | Stage::Retired) {
         return Err(lifecycle::refusal(device, "nothing is done to it"));
     }
@@ -53,14 +90,26 @@ fn may(device: &Device) -> Result<(), Refusal> {
     Err(Refusal::new(Code::Limit, message))
 }
 
-fn read(s: &Situation<'_>, m: &RecordMaintenance, version: u64) -> Result<MaintenanceRecord, Refusal> {
+/// What is to be written down.
+pub(crate) fn read(s: &Situation<'_>, m: &RecordMaintenance) -> Result<MaintenanceRecord, Refusal> {
     let kind: MaintenanceKind = choice::required("kind", m.kind)?;
-    policy::texts(&[("by", &m.by), ("note", &m.note), ("part", &m.part)])?;
+    policy::texts(&[
+        ("by", &m.by),
+        ("note", &m.note),
+        ("part", &m.part),
+        ("first_recorded_by", &m.first_recorded_by),
+    ])?;
     let at_ms = if m.at_ms == 0 { s.now_ms } else { m.at_ms };
     if !(1..=s.now_ms).contains(&at_ms) {
         return Err(Refusal::invalid(
             "at_ms",
             "what is written down has been done, since 1970",
+        ));
+    }
+    if !(0..=s.now_ms).contains(&m.first_recorded_at_ms) {
+        return Err(Refusal::invalid(
+            "first_recorded_at_ms",
+            "it was written down before, since 1970",
         ));
     }
     let due = field::day(&m.next_due);
@@ -84,7 +133,9 @@ fn read(s: &Situation<'_>, m: &RecordMaintenance, version: u64) -> Result<Mainte
         next_due: m.next_due.clone(),
         recorded_by: s.actor.clone(),
         recorded_at_ms: s.now_ms,
-        version,
+        version: 0,
+        first_recorded_by: m.first_recorded_by.clone(),
+        first_recorded_at_ms: m.first_recorded_at_ms,
     })
 }
 
@@ -115,6 +166,7 @@ fn evidence(record: &MaintenanceRecord) -> Evidence {
         ("by", &record.by),
         ("part", &record.part),
         ("next due", &record.next_due),
+        ("first recorded by", &record.first_recorded_by),
     ];
     let grounds = grounds.into_iter().filter(|(_, text)| !text.is_empty());
     Evidence {

@@ -1,5 +1,7 @@
 //! What the registry is asked: the only place where wire messages come in.
 
+use std::collections::BTreeSet;
+
 use contract::v1::ShowRetirement;
 use contract::v1::{AcceptTransfer, CancelTransfer, ListTransfers, OfferTransfer};
 use contract::v1::{
@@ -20,7 +22,7 @@ use contract::v1::{
     RemoveConfigTemplate, ReportConfig, SetConfig, ShowConfig,
 };
 use contract::v1::{ListCheckpoints, PutCheckpoint, RemoveCheckpoint};
-use contract::v1::{ListMaintenance, RecordMaintenance};
+use contract::v1::{ListMaintenance, MaintainMany, RecordMaintenance};
 use contract::v1::{ListTokens, PutPassword, PutToken, RevokeToken, ShowPassword};
 use contract::v1::{PutFourEyes, ShowFourEyes};
 use contract::{approval::Touched, names, v1::Criticality};
@@ -50,6 +52,7 @@ service::requests! {
         "cancel-transfer" => CancelTransfer(CancelTransfer),
         "transfers" => Transfers(ListTransfers),
         "maintain" => Maintain(RecordMaintenance),
+        "maintain-many" => MaintainMany(MaintainMany),
         "maintenance" => Maintenance(ListMaintenance),
         "replace" => Replace(ReplaceDevice),
         "readmit" => Readmit(ReadmitDevice),
@@ -125,6 +128,10 @@ pub(crate) fn devices(request: &Request) -> Vec<&str> {
         Request::Retirement(m) => vec![&m.device_id],
         Request::Transfer(m) => vec![&m.device_id],
         Request::Maintain(m) => vec![&m.device_id],
+        Request::MaintainMany(m) => {
+            let ids: BTreeSet<_> = m.records.iter().map(|record| record.device_id.as_str()).collect();
+            ids.into_iter().collect()
+        }
         Request::Maintenance(m) => vec![&m.device_id],
         Request::CancelTransfer(m) => vec![&m.device_id],
         Request::Change(m) => vec![&m.device_id],
@@ -169,6 +176,7 @@ pub(crate) fn is_trial(request: &Request) -> bool {
     match request {
         Request::Change(m) => m.dry_run,
         Request::RegisterMany(m) => m.dry_run,
+        Request::MaintainMany(m) => m.dry_run,
         _ => false,
     }
 }

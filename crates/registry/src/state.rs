@@ -155,15 +155,15 @@ pub(crate) fn maintenance(device: &str) -> String {
     format!("n{}\0", fold(device))
 }
 
+/// Begins the keys of what was done to a device at this time.
+pub(crate) fn maintained_at(device: &str, at_ms: i64) -> String {
+    let at_ms = u64::try_from(at_ms).unwrap_or_default();
+    format!("{}{:016x}", maintenance(device), u64::MAX - at_ms)
+}
+
 /// The key of what was done at this time and has been written down with this version.
 pub(crate) fn maintenance_key(device: &str, at_ms: i64, version: u64) -> String {
-    let at_ms = u64::try_from(at_ms).unwrap_or_default();
-    format!(
-        "{}{:016x}{:016x}",
-        maintenance(device),
-        u64::MAX - at_ms,
-        u64::MAX - version
-    )
+    format!("{}{:016x}", maintained_at(device, at_ms), u64::MAX - version)
 }
 
 /// The key of a device's last transfer.

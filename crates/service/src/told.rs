@@ -1,5 +1,7 @@
 //! What the audit log may say of requests and records.
 
+use std::collections::BTreeSet;
+
 use contract::verb::{Audit, Verb};
 use prost::Message;
 use serde::Serialize;
@@ -26,7 +28,7 @@ const NAMES: [(&str, &str); 16] = [
     ("issuer", "authorities"),
 ];
 /// Lists of things, each with a name as above.
-const LISTS: [&str; 3] = ["devices", "arrivals", "rule"];
+const LISTS: [&str; 4] = ["devices", "arrivals", "records", "rule"];
 
 /// What a request is about, as events name it; nothing for verbs that the audit log does not tell of.
 pub fn subjects<M: Serialize>(verb: &Verb, message: &M) -> Vec<String> {
@@ -42,6 +44,8 @@ pub fn subjects<M: Serialize>(verb: &Verb, message: &M) -> Vec<String> {
             None => {}
         }
     }
+    let mut known = BTreeSet::new();
+    subjects.retain(|subject| known.insert(subject.clone()));
     subjects
 }
 
@@ -83,7 +87,10 @@ pub fn told<M: Message + Default + Serialize>(
 mod tests {
     use contract::{
         ServiceName,
-        v1::{ChangeMembers, PutPerson, RegisterDevice, RegisterDevices, Report},
+        v1::{
+            ChangeMembers, MaintainMany, PutPerson, RecordMaintenance, RegisterDevice, RegisterDevices,
+            Report,
+        },
     };
 
     use super::*;
@@ -116,6 +123,15 @@ mod tests {
             ..RegisterDevices::default()
         };
         assert_eq!(subjects(verb("register-many"), &many), ["devices/a", "devices/b"]);
+        let work = |id: &str| RecordMaintenance {
+            device_id: id.into(),
+            ..RecordMaintenance::default()
+        };
+        let many = MaintainMany {
+            records: ["a", "a", "b"].map(work).to_vec(),
+            ..MaintainMany::default()
+        };
+        assert_eq!(subjects(verb("maintain-many"), &many), ["devices/a", "devices/b"]);
     }
 
     #[test]

@@ -75,7 +75,7 @@ requests! {
     CertificateUsed, Kicked, OpenArtifact, PutBlock, SealArtifact, ListArtifacts, CreateRollout, ShowRollout,
     ListRollouts, ListUpdates, SteerRollout, GetAssignment, GetBlock, UpdateReport, Heartbeat, ShowStatus, ListStatus,
     Summarize, PutRule, RemoveRule, ListRules, ListAlerts, ShowRefused, Presence, PresenceSnapshot, SecurityNotice, Replay,
-    FactsAfter, CountDevices, ShowHistory, AskWhy, ShowRetirement, OfferTransfer, AcceptTransfer, CancelTransfer, ListTransfers, RecordMaintenance, ListMaintenance, ReplaceDevice, ReadmitDevice, Attest, Annotate, PutType,
+    FactsAfter, CountDevices, ShowHistory, AskWhy, ShowRetirement, OfferTransfer, AcceptTransfer, CancelTransfer, ListTransfers, RecordMaintenance, MaintainMany, ListMaintenance, ReplaceDevice, ReadmitDevice, Attest, Annotate, PutType,
     DeprecateType, ShowType, ListTypes, PutSupplier, ListSuppliers, PutOrder, ListOrders, ExpectDevices,
     ReceiveDevices, PutQuery, RemoveQuery, ListQueries, ListClients, ShowClient, KickClient, ListLimits, ListListeners,
     ShowConfig, SetConfig, ExplainConfig, ListConfigs, ListConfigDrift, PutConfigTemplate, RemoveConfigTemplate, ListConfigTemplates,

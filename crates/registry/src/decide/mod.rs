@@ -11,6 +11,7 @@ mod drift;
 mod erased;
 mod four_eyes;
 mod hear;
+mod maintain_many;
 mod members;
 mod move_stage;
 mod order;
@@ -118,6 +119,7 @@ pub(crate) fn decide(
         Request::AcceptTransfer(m) => transfer::accept(s, &by.sight, &m),
         Request::CancelTransfer(m) => transfer::cancel(s, &m),
         Request::Maintain(m) => maintenance::record(s, &m),
+        Request::MaintainMany(m) => maintain_many::decide(s, &m),
         Request::Replace(m) => replace::decide(s, m),
         Request::Readmit(m) => retire::readmit(s, m),
         Request::Attest(m) => attest::decide(s, m),

@@ -1,8 +1,9 @@
 //! What was done to a device, and when it is due again.
 
 use contract::v1::{
-    Changed, DevicesListed, HistoryShown, ListDevices, ListMaintenance, MaintenanceKind, MaintenanceListed,
-    RecordMaintenance, RetireDevice, ShowHistory,
+    AuditRead, Changed, DevicesListed, HistoryShown, ListDevices, ListMaintenance, MaintainMany,
+    MaintenanceKind, MaintenanceListed, MaintenanceRecord, ManyMaintained, ReadAudit, RecordMaintenance,
+    RetireDevice, ShowHistory,
 };
 
 use crate::world::{ADA, Answered, World, data, register};
@@ -46,6 +47,49 @@ fn listed(w: &mut World, kind: MaintenanceKind) -> Vec<(String, i64)> {
     records
         .map(|r| (r.kind().as_str_name().to_owned(), (NOW_MS - r.at_ms) / DAY_MS))
         .collect()
+}
+
+fn records(w: &mut World, device: &str) -> Vec<MaintenanceRecord> {
+    let request = ListMaintenance {
+        device_id: device.into(),
+        ..ListMaintenance::default()
+    };
+    w.ask::<MaintenanceListed>(ADA, "maintenance", &request)
+        .unwrap()
+        .records
+}
+
+/// What a file of these records says elsewhere.
+fn brought(records: &[MaintenanceRecord]) -> Vec<RecordMaintenance> {
+    let mut alike = std::collections::HashMap::new();
+    let rows = records.iter().rev().map(|record| {
+        let before = alike.entry((record.at_ms, record.note.clone())).or_insert(0);
+        *before += 1;
+        RecordMaintenance {
+            device_id: "pump-7".into(),
+            kind: record.kind,
+            at_ms: record.at_ms,
+            by: record.by.clone(),
+            note: record.note.clone(),
+            part: record.part.clone(),
+            cost: if record.cost.is_some() { "129.50 EUR" } else { "" }.into(),
+            next_due: record.next_due.clone(),
+            first_recorded_by: record.recorded_by.clone(),
+            first_recorded_at_ms: record.recorded_at_ms,
+            alike_before: *before - 1,
+            ..RecordMaintenance::default()
+        }
+    });
+    rows.collect()
+}
+
+fn bring(w: &mut World, records: Vec<RecordMaintenance>, dry_run: bool) -> Answered<ManyMaintained> {
+    let request = MaintainMany {
+        records,
+        dry_run,
+        ..MaintainMany::default()
+    };
+    w.ask(ADA, "maintain-many", &request)
 }
 
 fn found(w: &mut World, query: &str) -> usize {
@@ -213,4 +257,157 @@ fn a_device_has_so_many_records_and_no_more() {
         maintain(&mut w, &good).unwrap();
     }
     assert_eq!(maintain(&mut w, &good).unwrap_err().code, "limit");
+}
+
+#[test]
+fn records_come_to_another_installation_whole_and_once() {
+    let mut here = world();
+    maintain(&mut here, &done(MaintenanceKind::Inspection, 30, "2026-03-01")).unwrap();
+    // Two of one day are two.
+    for _ in 0..2 {
+        maintain(&mut here, &done(MaintenanceKind::Cleaning, 9, "")).unwrap();
+    }
+    let battery = RecordMaintenance {
+        by: "Pump Service Ltd".into(),
+        part: "CR2032".into(),
+        cost: String::new(),
+        ..done(MaintenanceKind::Battery, 2, "2026-02-01")
+    };
+    maintain(&mut here, &battery).unwrap();
+    let left = records(&mut here, "pump-7");
+
+    let mut there = world();
+    there.now_ms += DAY_MS;
+    let rows = brought(&left);
+    let before = there.records("");
+    let dry = bring(&mut there, rows.clone(), true).unwrap();
+    assert_eq!((dry.recorded, dry.unchanged), (4, 0));
+    assert_eq!(there.records(""), before);
+    let wet = bring(&mut there, rows.clone(), false).unwrap();
+    assert_eq!((wet.recorded, wet.unchanged, wet.refused.len()), (4, 0, 0));
+    let come = records(&mut there, "pump-7");
+    let whole = |records: &[MaintenanceRecord], first: bool| {
+        let plain = records.iter().map(|record| MaintenanceRecord {
+            recorded_by: if first {
+                &record.first_recorded_by
+            } else {
+                &record.recorded_by
+            }
+            .clone(),
+            recorded_at_ms: if first {
+                record.first_recorded_at_ms
+            } else {
+                record.recorded_at_ms
+            },
+            first_recorded_by: String::new(),
+            first_recorded_at_ms: 0,
+            version: 0,
+            ..record.clone()
+        });
+        plain.collect::<Vec<_>>()
+    };
+    assert_eq!(whole(&come, true), whole(&left, false));
+    assert!(
+        come.iter()
+            .all(|r| r.recorded_by == ADA && r.recorded_at_ms == there.now_ms)
+    );
+    let (from, to) = (here.device("pump-7"), there.device("pump-7"));
+    assert_eq!((&to.due, &to.maintained), (&from.due, &from.maintained));
+    assert_eq!(to.maintenance_due, "2026-02-01");
+    assert_eq!(
+        (to.last_maintained_ms, to.maintenance_records),
+        (from.last_maintained_ms, 4)
+    );
+    let told: Vec<_> = there.events().iter().map(|e| e.name.to_string()).collect();
+    assert_eq!(told, vec!["maintained"; 4]);
+
+    let audit: AuditRead = there.ask(ADA, "audit", &ReadAudit::default()).unwrap();
+    let entry = audit
+        .entries
+        .iter()
+        .find(|entry| entry.verb == "registry/maintain-many");
+    assert_eq!(entry.unwrap().subjects, ["devices/pump-7"]);
+    let (before, entries) = (there.records(""), audit.entries.len());
+    let again = bring(&mut there, rows.clone(), false).unwrap();
+    assert_eq!((again.recorded, again.unchanged), (0, 4));
+    // Where they came from they are there, too.
+    let home = bring(&mut here, rows, false).unwrap();
+    assert_eq!((home.recorded, home.unchanged), (0, 4));
+    assert_eq!(there.records(""), before);
+    let audit: AuditRead = there.ask(ADA, "audit", &ReadAudit::default()).unwrap();
+    assert_eq!(audit.entries.len(), entries, "what changes nothing has no entry");
+}
+
+#[test]
+fn of_many_records_the_bad_ones_come_back_and_the_others_are_written_down() {
+    let mut w = world();
+    w.ask::<Changed>(ADA, "register", &register("pump-8")).unwrap();
+    let good = done(MaintenanceKind::Repair, 1, "");
+    let of = |device: &str, kind: MaintenanceKind, at_ms: i64| RecordMaintenance {
+        device_id: device.into(),
+        kind: kind.into(),
+        at_ms,
+        ..good.clone()
+    };
+    let rows = vec![
+        of("pump-7", MaintenanceKind::Repair, NOW_MS - 5),
+        of("pump-8", MaintenanceKind::Unspecified, NOW_MS - 5),
+        of("pump-7", MaintenanceKind::Repair, 0),
+        of("nobody", MaintenanceKind::Repair, NOW_MS - 5),
+        of("pump-8", MaintenanceKind::Repair, NOW_MS + 5),
+        RecordMaintenance {
+            first_recorded_at_ms: NOW_MS + 5,
+            ..of("pump-8", MaintenanceKind::Repair, NOW_MS - 5)
+        },
+        of("pump-8", MaintenanceKind::Repair, NOW_MS - 5),
+        of("pump-7", MaintenanceKind::Repair, NOW_MS - 4),
+    ];
+    let came = bring(&mut w, rows, false).unwrap();
+    assert_eq!((came.recorded, came.unchanged), (3, 0));
+    let told: Vec<_> = came
+        .refused
+        .iter()
+        .map(|refused| {
+            let rejection = refused.rejection.clone().unwrap();
+            (refused.device_id.clone(), rejection.field, rejection.code)
+        })
+        .collect();
+    let expected = [
+        ("pump-8", "records[1].kind", "invalid"),
+        ("pump-7", "records[2].at_ms", "invalid"),
+        ("nobody", "records[3].device_id", "not-found"),
+        ("pump-8", "records[4].at_ms", "invalid"),
+        ("pump-8", "records[5].first_recorded_at_ms", "invalid"),
+    ];
+    assert_eq!(
+        told,
+        expected.map(|(id, field, code)| (id.to_owned(), field.to_owned(), code.to_owned()))
+    );
+    assert_eq!(
+        (records(&mut w, "pump-7").len(), records(&mut w, "pump-8").len()),
+        (2, 1)
+    );
+    assert_eq!(w.device("pump-7").maintenance_records, 2);
+    // Who did it was not said: whoever brought it in, and somebody else who brings it in again.
+    let again = RecordMaintenance {
+        by: String::new(),
+        ..of("pump-8", MaintenanceKind::Repair, NOW_MS - 5)
+    };
+    assert_eq!(bring(&mut w, vec![again], false).unwrap().unchanged, 1);
+    assert_eq!(bring(&mut w, Vec::new(), false).unwrap_err().field, "records");
+    let many = vec![good.clone(); 501];
+    assert_eq!(bring(&mut w, many, false).unwrap_err().code, "too-large");
+    // What is there is there, also where no more is written down.
+    let retire = RetireDevice {
+        device_id: "pump-7".into(),
+        ..RetireDevice::default()
+    };
+    w.ask::<Changed>(ADA, "retire", &retire).unwrap();
+    let rows = vec![
+        of("pump-7", MaintenanceKind::Repair, NOW_MS - 5),
+        of("pump-7", MaintenanceKind::Repair, NOW_MS - 3),
+    ];
+    let late = bring(&mut w, rows, false).unwrap();
+    assert_eq!((late.unchanged, late.refused.len()), (1, 1));
+    assert_eq!(late.refused[0].rejection.clone().unwrap().code, "not-allowed");
 }

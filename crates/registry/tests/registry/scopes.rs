@@ -67,6 +67,10 @@ const ABOUT_A_DEVICE: &[(&str, &str)] = &[
         "maintain",
         r#"{"device_id":"ID","kind":"MAINTENANCE_KIND_REPAIR"}"#,
     ),
+    (
+        "maintain-many",
+        r#"{"records":[{"device_id":"ID","kind":"MAINTENANCE_KIND_REPAIR","at_ms":"1"}]}"#,
+    ),
     ("maintenance", r#"{"device_id":"ID"}"#),
     ("transfer", r#"{"device_id":"ID","to":"south"}"#),
     ("cancel-transfer", r#"{"device_id":"ID"}"#),

@@ -8,7 +8,7 @@ use contract::{
 };
 use serde::Serialize;
 
-use super::rows::{Row, SETTINGS, shown};
+use super::rows::{Entry, Row, SETTINGS, shown};
 
 /// Rows that are named of each reason.
 const ROWS_MAX: usize = 10;
@@ -32,7 +32,7 @@ pub(super) struct Refused {
 
 impl Refused {
     /// The refusal names the row's place in its request, unless it was cut short.
-    pub(super) fn of(batch: &[Row], refusal: RegisterRefusal) -> Refused {
+    pub(super) fn of<T: Entry>(batch: &[Row<T>], refusal: RegisterRefusal) -> Refused {
         let rejection = refusal.rejection.unwrap_or_default();
         let place = rejection
             .field
@@ -42,13 +42,15 @@ impl Refused {
         let (row, field) = match place {
             Some((n, field)) => (batch.get(n), field.to_owned()),
             None => (
-                batch.iter().find(|row| row.device.device_id == refusal.device_id),
+                batch
+                    .iter()
+                    .find(|row| row.device.device_id() == refusal.device_id),
                 String::new(),
             ),
         };
         Refused {
             line: row.map_or(0, |row| row.line),
-            value: row.map(|row| value(&row.device, &field)).unwrap_or_default(),
+            value: row.map(|row| row.device.value(&field)).unwrap_or_default(),
             device_id: refusal.device_id,
             code: rejection.code,
             message: rejection.message,

@@ -7,18 +7,13 @@ use std::{
 
 use anyhow::{Context, Result};
 use client::Client;
-use contract::{
-    id::ServiceName,
-    limits,
-    v1::{RegisterDevices, RegisteredDevices},
-};
-use prost::Message;
+use contract::{id::ServiceName, limits, v1::RegisterDevices, wire::Wire};
 use serde::Serialize;
 
 use super::{
     super::{Global, global, print, progress},
     faults::{self, Refused},
-    rows::{Format, Good, Row, Sheet},
+    rows::{Entry, Format, Good, Row, Sheet, Taken},
     update::{self, Change},
 };
 use crate::exit::{Exit, Failure};
@@ -54,10 +49,19 @@ pub(crate) struct Import {
     all_rows: bool,
 }
 
+/// How many rows the registry took, and as what.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Made {
+    Registered(u64),
+    Recorded(u64),
+}
+
 /// What came of the rows.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
-    registered: u64,
+    #[serde(flatten)]
+    made: Made,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) changed: Option<u64>,
     pub(super) unchanged: u64,
@@ -80,10 +84,8 @@ impl Import {
             ..Report::default()
         };
         let good = report.without(&sheet);
-        // Whoever mends the file wants to know the rest as well.
-        let is_refused = !report.refused.is_empty() && !self.keep_going && !self.dry_run;
-        let dry_run = self.dry_run || is_refused;
-        report.dry_run = dry_run;
+        let is_refused = report.refuses(self.dry_run, self.keep_going);
+        let dry_run = report.dry_run;
         let sent = match self.update {
             true => {
                 let empty = if self.empty_removes { sheet.columns() } else { &[] };
@@ -91,18 +93,7 @@ impl Import {
             }
             false => global.block_on(register(global, &mut report, good, dry_run)),
         };
-        match sent {
-            Err(error) if is_refused => print::note(format!("the other rows were not looked at: {error:#}")),
-            sent => sent?,
-        }
-        match report.say(global) {
-            Err(error) if is_refused => {
-                let message =
-                    format!("nothing was registered (--keep-going registers the good rows): {error}");
-                Err(Failure::usage(message).into())
-            }
-            said => said,
-        }
+        report.end(global, sent, is_refused)
     }
 }
 
@@ -121,9 +112,64 @@ pub(super) async fn register(
     .await
 }
 
+impl Default for Made {
+    fn default() -> Made {
+        Made::Registered(0)
+    }
+}
+
+impl Made {
+    fn count(&mut self) -> &mut u64 {
+        match self {
+            Made::Registered(count) | Made::Recorded(count) => count,
+        }
+    }
+
+    /// What is done to a row, in the two forms in which it is said.
+    fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            Made::Registered(_) => ("registered", "registers"),
+            Made::Recorded(_) => ("recorded", "records"),
+        }
+    }
+}
+
 impl Report {
+    /// Of rows that are written down, and register nothing.
+    pub(super) fn of_records(all_rows: bool) -> Report {
+        Report {
+            made: Made::Recorded(0),
+            all_rows,
+            ..Report::default()
+        }
+    }
+
+    /// Whether rows were refused, and nothing is to be written for that.
+    pub(super) fn refuses(&mut self, dry_run: bool, keep_going: bool) -> bool {
+        // Whoever mends the file wants to know the rest as well.
+        let is_refused = !self.refused.is_empty() && !keep_going && !dry_run;
+        self.dry_run = dry_run || is_refused;
+        is_refused
+    }
+
+    /// Prints what came of rows that were sent; of a file with a bad row, that nothing did.
+    pub(super) fn end(self, global: &Global, sent: Result<()>, is_refused: bool) -> Result<()> {
+        match sent {
+            Err(error) if is_refused => print::note(format!("the other rows were not looked at: {error:#}")),
+            sent => sent?,
+        }
+        let (done, does) = self.made.words();
+        match self.say(global) {
+            Err(error) if is_refused => {
+                let message = format!("nothing was {done} (--keep-going {does} the good rows): {error}");
+                Err(Failure::usage(message).into())
+            }
+            said => said,
+        }
+    }
+
     /// The good rows; the bad ones are reported.
-    pub(crate) fn without<'a>(&mut self, sheet: &'a Sheet) -> Good<'a> {
+    pub(crate) fn without<'a, T: Entry>(&mut self, sheet: &'a Sheet) -> Good<'a, T> {
         let (good, bad) = sheet.sorted();
         let refused = bad.into_iter().map(|mistake| Refused {
             line: mistake.line,
@@ -137,11 +183,11 @@ impl Report {
         good
     }
 
-    fn take(&mut self, batch: &[Row], reply: RegisteredDevices) {
-        self.registered += u64::from(reply.registered);
-        self.unchanged += u64::from(reply.unchanged);
+    fn take<T: Entry>(&mut self, batch: &[Row<T>], taken: Taken) {
+        *self.made.count() += u64::from(taken.made);
+        self.unchanged += u64::from(taken.unchanged);
         self.refused.extend(
-            reply
+            taken
                 .refused
                 .into_iter()
                 .map(|refusal| Refused::of(batch, refusal)),
@@ -167,9 +213,12 @@ impl Report {
                 None => String::new(),
                 Some(changed) => format!(" {changed} {would}changed,"),
             };
+            let (done, _) = self.made.words();
             print::line(format!(
-                "{} {would}registered,{changed} {} unchanged, {} refused",
-                self.registered, self.unchanged, self.refused_rows
+                "{} {would}{done},{changed} {} unchanged, {} refused",
+                self.made.count(),
+                self.unchanged,
+                self.refused_rows
             ))?;
         }
         if self.refused.is_empty() {
@@ -184,13 +233,13 @@ impl Report {
 }
 
 /// As many devices in a request as may be, in the file's order.
-fn batches(rows: impl Iterator<Item = Row>) -> impl Iterator<Item = Vec<Row>> {
+fn batches<T: Entry>(rows: impl Iterator<Item = Row<T>>) -> impl Iterator<Item = Vec<Row<T>>> {
     // The device's own length and key come before it; an order adds a few words.
-    let size = |row: &Row| row.device.encoded_len() + 8;
+    let size = |row: &Row<T>| row.device.encoded_len() + 8;
     let mut rows = rows.peekable();
     std::iter::from_fn(move || {
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        let fits = |batch: &Vec<Row>, bytes: usize| {
+        let fits = |batch: &Vec<Row<T>>, bytes: usize| {
             batch.is_empty() || (batch.len() < BATCH_DEVICES && bytes <= BATCH_BYTES)
         };
         while let Some(row) = rows.next_if(|row| fits(&batch, bytes + size(row))) {
@@ -202,16 +251,16 @@ fn batches(rows: impl Iterator<Item = Row>) -> impl Iterator<Item = Vec<Row>> {
 }
 
 /// Sends rows, as many at a time as fit. They are decided in their order: a parent may stand in the request before.
-pub(crate) async fn send<Request: contract::wire::Wire + Sync + 'static>(
+pub(crate) async fn send<T: Entry, Request: Wire + Sync + 'static>(
     global: &Global,
     report: &mut Report,
-    good: Good<'_>,
+    good: Good<'_, T>,
     verb: &str,
-    request: impl Fn(Vec<contract::v1::RegisterDevice>) -> Request,
+    request: impl Fn(Vec<T>) -> Request,
 ) -> Result<()> {
     let (client, _inbox) = global.connect().await?;
     let count = good.count;
-    let bar = progress::bar(count as u64, "devices");
+    let bar = progress::bar(count as u64, T::THINGS);
     let (mut batches, mut under_way) = (batches(good.rows), VecDeque::new());
     loop {
         while under_way.len() < UNDER_WAY
@@ -220,7 +269,7 @@ pub(crate) async fn send<Request: contract::wire::Wire + Sync + 'static>(
             let request = request(batch.iter().map(|row| row.device.clone()).collect());
             let (client, verb) = (client.clone(), verb.to_owned());
             // Tasks of one thread begin in their order.
-            let asked = tokio::spawn(async move { ask(&client, &verb, &request).await });
+            let asked = tokio::spawn(async move { ask::<T::Reply>(&client, &verb, &request).await });
             under_way.push_back((batch, asked));
         }
         let Some((batch, asked)) = under_way.pop_front() else {
@@ -228,9 +277,12 @@ pub(crate) async fn send<Request: contract::wire::Wire + Sync + 'static>(
         };
         let reply = asked.await?.with_context(|| {
             let done = bar.position();
-            format!("after {done} of {count} devices; the import may be repeated")
+            format!(
+                "after {done} of {count} {}; the import may be repeated",
+                T::THINGS
+            )
         })?;
-        report.take(&batch, reply);
+        report.take(&batch, reply.into());
         bar.inc(batch.len() as u64);
     }
     bar.finish_and_clear();
@@ -238,14 +290,16 @@ pub(crate) async fn send<Request: contract::wire::Wire + Sync + 'static>(
     Ok(())
 }
 
-async fn ask(client: &Client, verb: &str, request: &impl contract::wire::Wire) -> Result<RegisteredDevices> {
+async fn ask<Reply: Wire>(client: &Client, verb: &str, request: &impl Wire) -> Result<Reply> {
     global::ask(client, ServiceName::Registry, verb, request).await
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use contract::v1::RegisterDevice;
+    use prost::Message;
+
+    use super::*;
 
     fn row(id: usize, name: &str) -> Row {
         let device = RegisterDevice {
@@ -275,6 +329,6 @@ mod tests {
             };
             assert!(request.encoded_len() < limits::PAYLOAD_BYTES);
         }
-        assert_eq!(batches(std::iter::empty()).count(), 0);
+        assert_eq!(batches(std::iter::empty::<Row>()).count(), 0);
     }
 }

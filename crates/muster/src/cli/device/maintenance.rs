@@ -1,4 +1,8 @@
-//! `muster device maintenance add` and `list`
+//! `muster device maintenance`
+
+mod export;
+mod import;
+mod rows;
 
 use anyhow::Result;
 use contract::{
@@ -35,6 +39,26 @@ pub(crate) enum Maintenance {
   muster device maintenance list pump-7
   muster device maintenance list pump-7 --kind calibration")]
     List(List),
+    /// Write what was done to devices into a file that import reads
+    ///
+    /// Everything that the records hold is in it, with who wrote them down and when. Records of retired devices are
+    /// left out.
+    #[command(after_help = "Examples:
+  muster device maintenance export work.csv
+  muster device maintenance export work.ndjson --where 'site = berlin'
+  muster device maintenance export - --group line-7 | jq .note")]
+    Export(export::Export),
+    /// Write down what a file says was done to devices
+    ///
+    /// The devices must be there. Either a table with the columns device_id, kind, at, by, part, cost, next_due, note,
+    /// first_recorded_by and first_recorded_at, or one JSON object a line, with the fields of RecordMaintenance. What
+    /// is there already changes nothing, so an import may be repeated. Who brings a record in stands in it, beside
+    /// whoever wrote it down first.
+    #[command(after_help = "Examples:
+  muster device maintenance import work.csv --dry-run
+  muster device maintenance import work.csv
+  jq -c '.[]' work.json | muster device maintenance import -")]
+    Import(import::Import),
 }
 
 #[derive(clap::Args)]
@@ -88,6 +112,8 @@ impl Maintenance {
         match self {
             Maintenance::Add(command) => command.run(global),
             Maintenance::List(command) => command.run(global),
+            Maintenance::Export(command) => command.run(global),
+            Maintenance::Import(command) => command.run(global),
         }
     }
 }
@@ -101,7 +127,6 @@ impl Add {
             })
         })?;
         let request = |device_id| RecordMaintenance {
-            request_id: String::new(),
             device_id,
             kind: kind.into(),
             at_ms: self.on.unwrap_or_default(),
@@ -111,6 +136,7 @@ impl Add {
             cost: self.cost.clone(),
             next_due: self.next_due.clone(),
             expected_version: self.expected_version,
+            ..RecordMaintenance::default()
         };
         let deed = Deed {
             before: "write down work on",
@@ -157,8 +183,16 @@ fn row(record: &MaintenanceRecord) -> Vec<String> {
         record.cost.as_ref().map(money).unwrap_or_default(),
         record.next_due.clone(),
         record.note.clone(),
-        record.recorded_by.clone(),
+        recorded_by(record),
     ]
+}
+
+/// `operators/bob, brought in by operators/ada`
+fn recorded_by(record: &MaintenanceRecord) -> String {
+    match record.first_recorded_by.as_str() {
+        "" => record.recorded_by.clone(),
+        first => format!("{first}, brought in by {}", record.recorded_by),
+    }
 }
 
 fn money(money: &Money) -> String {

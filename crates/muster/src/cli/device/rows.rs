@@ -1,4 +1,4 @@
-//! Devices as rows of a file: one JSON object a line, or a table with commas.
+//! Devices, or what was done to them, as rows of a file: one JSON object a line, or a table with commas.
 
 use std::{
     collections::BTreeMap,
@@ -9,9 +9,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use contract::v1::{Device, RegisterDevice, Stage};
+use contract::{
+    v1::{Device, RegisterDevice, RegisterRefusal, RegisteredDevices, Stage},
+    wire::Wire,
+};
 use prost::Message;
+use serde::de::DeserializeOwned;
 
+use super::faults;
 use crate::{exit::Failure, folder};
 
 /// Mistakes of a file that are told at once.
@@ -40,11 +45,34 @@ pub(crate) enum Format {
     Csv,
 }
 
+/// What a row says: a device, or what was done to one.
+pub(crate) trait Entry: Message + Clone + DeserializeOwned + 'static {
+    /// What the registry answers to many of them.
+    type Reply: Wire + Into<Taken> + 'static;
+    /// What many of them are called.
+    const THINGS: &'static str;
+
+    /// Of a row of a table.
+    fn of_cells(headings: &[String], record: &csv::StringRecord) -> Result<Self, Mistake>;
+    /// Which device it is about.
+    fn device_id(&self) -> &str;
+    /// What it says in a column, by the request's name for it.
+    fn value(&self, field: &str) -> String;
+}
+
+/// What the registry answered to many rows.
+pub(crate) struct Taken {
+    pub(crate) made: u32,
+    pub(crate) unchanged: u32,
+    pub(crate) refused: Vec<RegisterRefusal>,
+}
+
 /// A row and where it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Row {
+pub(crate) struct Row<T = RegisterDevice> {
     pub(crate) line: u64,
-    pub(crate) device: RegisterDevice,
+    /// The device, or what was done to it.
+    pub(crate) device: T,
 }
 
 /// A row that makes no sense.
@@ -69,9 +97,9 @@ pub(crate) struct Sheet {
 }
 
 /// The rows that make sense, and how many they are.
-pub(crate) struct Good<'a> {
+pub(crate) struct Good<'a, T = RegisterDevice> {
     pub(crate) count: usize,
-    pub(crate) rows: Box<dyn Iterator<Item = Row> + 'a>,
+    pub(crate) rows: Box<dyn Iterator<Item = Row<T>> + 'a>,
 }
 
 impl Format {
@@ -123,7 +151,7 @@ impl Format {
 
 impl Sheet {
     /// All rows, if none is bad.
-    pub(crate) fn whole(&self) -> Result<Good<'_>> {
+    pub(crate) fn whole<T: Entry>(&self) -> Result<Good<'_, T>> {
         let (good, bad) = self.sorted();
         if bad.is_empty() {
             return Ok(good);
@@ -146,9 +174,9 @@ impl Sheet {
     }
 
     /// The good rows, and the bad ones.
-    pub(crate) fn sorted(&self) -> (Good<'_>, Vec<Mistake>) {
+    pub(crate) fn sorted<T: Entry>(&self) -> (Good<'_, T>, Vec<Mistake>) {
         let (mut count, mut bad) = (0, Vec::new());
-        for row in self.rows() {
+        for row in self.rows::<T>() {
             match row {
                 Ok(_) => count += 1,
                 Err(mistake) => bad.push(mistake),
@@ -163,7 +191,7 @@ impl Sheet {
         &self.headings
     }
 
-    fn rows(&self) -> Box<dyn Iterator<Item = Result<Row, Mistake>> + '_> {
+    fn rows<T: Entry>(&self) -> Box<dyn Iterator<Item = Result<Row<T>, Mistake>> + '_> {
         match self.format {
             Format::Ndjson => Box::new(lines(&self.text)),
             Format::Csv => Box::new(records(&self.text, self.separator, &self.headings)),
@@ -190,7 +218,7 @@ impl From<String> for Mistake {
 }
 
 impl Mistake {
-    fn at(field: &str, value: String, what: impl Into<String>) -> Mistake {
+    pub(super) fn at(field: &str, value: String, what: impl Into<String>) -> Mistake {
         Mistake {
             line: 0,
             field: field.to_owned(),
@@ -208,26 +236,53 @@ pub(super) fn shown(value: &str) -> String {
     }
 }
 
-fn row(line: u64, read: Result<RegisterDevice, Mistake>) -> Result<Row, Mistake> {
+impl Entry for RegisterDevice {
+    type Reply = RegisteredDevices;
+    const THINGS: &'static str = "devices";
+
+    fn of_cells(headings: &[String], record: &csv::StringRecord) -> Result<RegisterDevice, Mistake> {
+        row_of(headings, record)
+    }
+
+    fn device_id(&self) -> &str {
+        &self.device_id
+    }
+
+    fn value(&self, field: &str) -> String {
+        faults::value(self, field)
+    }
+}
+
+impl From<RegisteredDevices> for Taken {
+    fn from(reply: RegisteredDevices) -> Taken {
+        Taken {
+            made: reply.registered,
+            unchanged: reply.unchanged,
+            refused: reply.refused,
+        }
+    }
+}
+
+fn row<T: Entry>(line: u64, read: Result<T, Mistake>) -> Result<Row<T>, Mistake> {
     match read.and_then(checked) {
         Ok(device) => Ok(Row { line, device }),
         Err(mistake) => Err(Mistake { line, ..mistake }),
     }
 }
 
-fn checked(device: RegisterDevice) -> Result<RegisterDevice, Mistake> {
+fn checked<T: Entry>(device: T) -> Result<T, Mistake> {
     let bytes = device.encoded_len();
-    match device.device_id.parse::<contract::Id>() {
+    match device.device_id().parse::<contract::Id>() {
         Ok(_) if bytes > ROW_BYTES => {
             Err(format!("the row has {bytes} bytes, more than a device may have").into())
         }
         Ok(_) => Ok(device),
-        Err(error) => Err(Mistake::at("device_id", device.device_id, error.to_string())),
+        Err(error) => Err(Mistake::at(ID, device.device_id().to_owned(), error.to_string())),
     }
 }
 
 /// Blank lines are passed over.
-fn lines(text: &[u8]) -> impl Iterator<Item = Result<Row, Mistake>> {
+fn lines<T: Entry>(text: &[u8]) -> impl Iterator<Item = Result<Row<T>, Mistake>> {
     let lines = (1..).zip(text.split(|byte| *byte == b'\n'));
     let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
     lines.map(|(number, line)| {
@@ -238,15 +293,15 @@ fn lines(text: &[u8]) -> impl Iterator<Item = Result<Row, Mistake>> {
     })
 }
 
-fn records<'a>(
+fn records<'a, T: Entry>(
     text: &'a [u8],
     separator: u8,
     headings: &'a [String],
-) -> impl Iterator<Item = Result<Row, Mistake>> + 'a {
+) -> impl Iterator<Item = Result<Row<T>, Mistake>> + 'a {
     reader(text, separator).into_records().map(|record| match record {
         Ok(record) => {
             let line = record.position().map_or(0, csv::Position::line);
-            row(line, row_of(headings, &record))
+            row(line, T::of_cells(headings, &record))
         }
         Err(error) => {
             let line = error.position().map_or(0, csv::Position::line);
@@ -297,7 +352,8 @@ fn headings(text: &[u8]) -> Result<(Vec<String>, u8)> {
         .collect();
     let found = found.join(", ");
     let message = format!(
-        "the first line of a table names its columns, `{ID}` among them; found {found}; docs/registry.md lists them"
+        "the first line of a table names its columns, `{ID}` among them; found {found}; docs/registry.md lists those of \
+         devices, docs/life.md those of what was done to them"
     );
     Err(Failure::usage(message).into())
 }
@@ -330,15 +386,23 @@ fn plain_lines(text: &mut Vec<u8>) {
     text.truncate(kept);
 }
 
-fn row_of(headings: &[String], record: &csv::StringRecord) -> Result<RegisterDevice, Mistake> {
+/// The cells of a row, each with what its column is called, as they were before they were guarded.
+pub(super) fn cells<'a>(
+    headings: &'a [String],
+    record: &'a csv::StringRecord,
+) -> Result<impl Iterator<Item = (&'a str, String)>, Mistake> {
     if record.len() != headings.len() {
         let (columns, cells) = (headings.len(), record.len());
         return Err(format!("{cells} cells where there are {columns} columns").into());
     }
+    let headings = headings.iter().map(String::as_str);
+    Ok(headings.zip(record.iter().map(unguarded)))
+}
+
+fn row_of(headings: &[String], record: &csv::StringRecord) -> Result<RegisterDevice, Mistake> {
     let mut device = RegisterDevice::default();
-    for (heading, cell) in headings.iter().zip(record) {
-        let cell = unguarded(cell);
-        match heading.as_str() {
+    for (heading, cell) in cells(headings, record)? {
+        match heading {
             _ if cell.is_empty() => {}
             ID => device.device_id = cell,
             "planned" => {
@@ -457,7 +521,7 @@ mod tests {
     }
 
     fn error(sheet: &Sheet) -> String {
-        sheet.whole().err().unwrap().to_string()
+        sheet.whole::<RegisterDevice>().err().unwrap().to_string()
     }
 
     #[test]
@@ -476,7 +540,7 @@ mod tests {
     fn all_mistakes_are_named_with_their_lines() {
         let text = "{\"device_id\":\"a\"}\n{\"device\":\"b\"}\nnot json\n{\"device_id\":\"a/b\"}\n{}\n";
         let sheet = lines(text);
-        let (good, bad) = sheet.sorted();
+        let (good, bad) = sheet.sorted::<RegisterDevice>();
         assert_eq!((good.count, bad.len()), (1, 4));
         let error = error(&sheet);
         for part in [
@@ -495,7 +559,7 @@ mod tests {
         let long = "x".repeat(300_000);
         let text = format!("device_id,name\na,{long}\nb,{}\n{long},c\n", &long[..50_000]);
         let sheet = table(&text);
-        let (good, bad) = sheet.sorted();
+        let (good, bad) = sheet.sorted::<RegisterDevice>();
         assert_eq!((good.count, bad.len(), bad[0].line, bad[1].line), (1, 2, 2, 4));
         assert!(bad[0].what.contains("the row has 3000"), "{}", bad[0].what);
         assert!(bad[1].value.chars().count() == SHOWN_CHARS + 1 && bad[1].value.ends_with('…'));
@@ -523,7 +587,7 @@ mod tests {
         );
         assert!(first.planned && first.groups == ["g", "h"]);
         assert_eq!((rows[1].line, rows[1].device.fields.len()), (3, 0));
-        let bad = |text: &str| table(text).sorted().1;
+        let bad = |text: &str| table(text).sorted::<RegisterDevice>().1;
         let mistakes = bad("device_id,site\na,b,c\nb\nc,d\na/b,x\n");
         assert_eq!(
             mistakes.iter().map(|mistake| mistake.line).collect::<Vec<_>>(),
