@@ -99,6 +99,8 @@ fn each_way_in_does_what_its_page_says() {
             ("muster cert renew-all", "2 renewed"),
             ("muster cert renewals list", "devices by name"),
             ("--of-batch line-7", "certificates are revoked"),
+            ("muster cert crl publish", "is published, good until"),
+            ("muster cert crl publish", " certificates"),
             ("muster cert verify", "revoked at"),
             ("muster cert verify", "exit code 5"),
             ("muster claim list", "dock"),

@@ -108,6 +108,19 @@ pub(crate) struct ListMade {
     pub(crate) number: u64,
     #[prost(string, tag = "2")]
     pub(crate) failure: String,
+    /// Each authority's list.
+    #[prost(message, repeated, tag = "3")]
+    pub(crate) lists: Vec<Made>,
+}
+
+/// One authority's list.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Made {
+    #[prost(string, tag = "1")]
+    pub(crate) issuer: String,
+    /// How many certificates it names.
+    #[prost(uint64, tag = "2")]
+    pub(crate) entries: u64,
 }
 
 /// An authority's certificate, and its list in both forms.
@@ -170,10 +183,14 @@ impl Effects {
                 .into_bytes(),
             LIST => {
                 let order = ListOrder::decode(effect.payload.as_slice()).unwrap_or_default();
-                let failure = self.make_list(&order).err().unwrap_or_default();
+                let (lists, failure) = match self.make_list(&order) {
+                    Ok(lists) => (lists, String::new()),
+                    Err(failure) => (Vec::new(), failure),
+                };
                 ListMade {
                     number: order.number,
                     failure,
+                    lists,
                 }
                 .encode_to_vec()
             }
@@ -218,13 +235,13 @@ impl Effects {
     }
 
     /// Each list in both its forms, and all of them in one text for those who verify by one file.
-    fn make_list(&self, order: &ListOrder) -> Result<(), String> {
+    fn make_list(&self, order: &ListOrder) -> Result<Vec<Made>, String> {
         let entries = if order.bytes == 0 {
             Vec::new()
         } else {
             self.read_entries(order)?
         };
-        let mut all = String::new();
+        let (mut all, mut made) = (String::new(), Vec::new());
         for authority in &self.issuers.held().keys {
             let id = authority.id();
             let own = entries.iter().filter(|(issuer, _)| *issuer == id);
@@ -237,8 +254,13 @@ impl Effects {
             self.replace(&der, &list.der)?;
             self.replace(&pem, list.pem.as_bytes())?;
             all += &list.pem;
+            made.push(Made {
+                issuer: id,
+                entries: revoked.len() as u64,
+            });
         }
-        self.replace(LISTS_PEM, all.as_bytes())
+        self.replace(LISTS_PEM, all.as_bytes())?;
+        Ok(made)
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use contract::v1::{
     AbortRenewal, AnswerAdmission, CertificateUsed, DecideAdmission, GetAuthorities, Issue, Kicked,
     ListAdmissions, ListCertificates, ListClaims, ListManufacturers, ListRenewals, ListRenewing,
-    ListRevocations, PutClaim, PutManufacturer, PutSecret, RecordCertificate, RefuseFactory,
+    ListRevocations, PublishLists, PutClaim, PutManufacturer, PutSecret, RecordCertificate, RefuseFactory,
     RemoveManufacturer, RenewMany, RenewServer, Revoke, RevokeMany, ShowCertificate, Sign, TakeRevocations,
 };
 
@@ -30,6 +30,7 @@ service::requests! {
         "renew-server" => RenewServer(RenewServer),
         "revoke" => Revoke(Revoke),
         "revoke-many" => RevokeMany(RevokeMany),
+        "publish-lists" => PublishLists(PublishLists),
         "revocations" => Revocations(ListRevocations),
         "renew-many" => RenewMany(RenewMany),
         "abort-renewal" => AbortRenewal(AbortRenewal),

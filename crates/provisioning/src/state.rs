@@ -326,6 +326,20 @@ pub(crate) struct ListState {
     /// How far what the list says is gathered; nothing is, where none is being made or all is.
     #[prost(message, optional, tag = "8")]
     pub(crate) gathered: Option<Gathered>,
+    /// Who waits for a list.
+    #[prost(message, repeated, tag = "9")]
+    pub(crate) waiting: Vec<Waiting>,
+}
+
+/// Somebody who is answered once a list is published.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Waiting {
+    /// The ticket of the answer.
+    #[prost(string, tag = "1")]
+    pub(crate) ticket: String,
+    /// The list that he waits for; a later one does as well.
+    #[prost(uint64, tag = "2")]
+    pub(crate) number: u64,
 }
 
 /// Lines of the next list that are gathered.

@@ -6,7 +6,7 @@ use prost::Message;
 use serde_json::{Value, json};
 use service::{AuditDraft, told as tell};
 
-use crate::state::{self, Course, FactoryUse, Many, Moved, Record, Renewal, Secret};
+use crate::state::{self, Course, FactoryUse, ListState, Many, Moved, Record, Renewal, Secret};
 
 /// Who changes the issuing CAs: whoever may write the folder `pki`, which this service follows.
 const FOLLOWED: &str = "services/provisioning";
@@ -30,6 +30,7 @@ pub(crate) fn told(key: &[u8], record: &[u8]) -> Option<(String, Value)> {
         state::FACTORY => factory(rest, record),
         state::MANY => many(rest, record),
         state::RENEWAL => server(record),
+        state::LIST => lists(record),
         _ => None,
     }
 }
@@ -67,6 +68,14 @@ fn server(record: &[u8]) -> Option<(String, Value)> {
         "renewals/front-door".to_owned(),
         json!({ "hosts": renewal.hosts, "begun_ms": renewal.begun_ms.to_string() }),
     ))
+}
+
+/// Which revocation list somebody waits for; the list itself follows.
+fn lists(record: &[u8]) -> Option<(String, Value)> {
+    let waiting = ListState::decode(record).ok()?.waiting;
+    let last = waiting.iter().map(|one| one.number).max();
+    let told = last.map_or(json!({}), |number| json!({ "asked_for": number.to_string() }));
+    Some(("lists/crl".to_owned(), told))
 }
 
 /// Authorities that `muster ca` has made, activated or taken away.

@@ -84,7 +84,7 @@ requests! {
     ReadAudit,
     PutToken, ListTokens, RevokeToken, PutPassword, ShowPassword,
     AnswerAdmission, PutManufacturer, ListManufacturers, RemoveManufacturer, RefuseFactory,
-    RenewMany, AbortRenewal, ListRenewals, ListRenewing, ListRevocations,
+    RenewMany, AbortRenewal, ListRenewals, ListRenewing, PublishLists, ListRevocations,
     Tested, PutCheckpoint, RemoveCheckpoint, ListCheckpoints,
     PutFourEyes, ShowFourEyes, ListApprovals, DecideApproval,
 }

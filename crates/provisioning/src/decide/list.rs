@@ -7,14 +7,18 @@
 //! Each page is a decision of its own, and signing has a thread of its own: a list may be long, and others are served in
 //! between.
 
+use contract::{
+    Code, Refusal,
+    v1::{ListPublished, ListsPublished},
+};
 use prost::Message;
-use service::{Fault, Outcome};
+use service::{Answer, Fault, Outcome};
 
 use super::Situation;
 use crate::{
     effects::{self, Entry, ListMade, ListOrder, Part},
     event,
-    state::{self, Gathered, ListState, RevokedEntry},
+    state::{self, Gathered, ListState, RevokedEntry, Waiting},
 };
 
 /// The wake-up that makes a list.
@@ -34,6 +38,37 @@ const PART_BYTES: usize = 32 * 1024;
 const PAUSE_TIMES: i64 = 3;
 /// Pause before a list that failed is tried again, milliseconds.
 const AGAIN_MS: i64 = 60_000;
+/// How many may wait for a list.
+const WAITING_MAX: usize = 64;
+/// When somebody is to ask again for whom there is no room, milliseconds.
+const ROOM_MS: u64 = 2_000;
+
+/// `publish-lists`. A list that is being made is waited for: it says all that was revoked before, unless something was
+/// revoked since it was begun. So nobody has lists made more often than they can be.
+pub(super) fn publish(s: &mut Situation<'_>) -> Result<Outcome, Fault> {
+    let mut list = load(s)?;
+    if list.waiting.len() >= WAITING_MAX {
+        let message =
+            format!("{WAITING_MAX} requests wait for the next revocation list; ask again when it is there");
+        return Err(Refusal::new(Code::Busy, message).retry_after_ms(ROOM_MS).into());
+    }
+    let mut outcome = Outcome::default();
+    let number = match list.making {
+        0 => next_number(&list),
+        making => making + u64::from(list.stale),
+    };
+    if list.making == 0 {
+        outcome.wake_at(LIST_WAKE, s.now_ms);
+    }
+    let ticket = format!("list-{}", s.random_hex());
+    list.waiting.push(Waiting {
+        ticket: ticket.clone(),
+        number,
+    });
+    outcome.put(state::LIST, &list);
+    outcome.answer = Answer::Later(ticket);
+    Ok(outcome)
+}
 
 /// A list is due soon: revocations in quick succession come into one.
 pub(super) fn schedule(s: &Situation<'_>, outcome: &mut Outcome) -> Result<(), Fault> {
@@ -111,8 +146,12 @@ pub(super) fn make(s: &Situation<'_>) -> Result<Outcome, Fault> {
     Ok(outcome)
 }
 
+fn next_number(list: &ListState) -> u64 {
+    list.number.max(list.tried) + 1
+}
+
 fn begun(s: &Situation<'_>, list: ListState) -> ListState {
-    let number = list.number.max(list.tried) + 1;
+    let number = next_number(&list);
     ListState {
         making: number,
         tried: number,
@@ -196,10 +235,16 @@ pub(super) fn made(s: &Situation<'_>, result: &[u8]) -> Result<Outcome, Fault> {
     let made = ListMade::decode(result).unwrap_or_default();
     let list = load(s)?;
     let failed = !made.failure.is_empty() || made.number != list.making;
+    let (done, waiting) = list
+        .waiting
+        .iter()
+        .cloned()
+        .partition(|one| one.number <= made.number);
     let after = ListState {
         making: 0,
         stale: false,
         gathered: None,
+        waiting,
         ..list.clone()
     };
     let published = ListState {
@@ -211,6 +256,15 @@ pub(super) fn made(s: &Situation<'_>, result: &[u8]) -> Result<Outcome, Fault> {
     if !failed {
         event::lists_published(&mut outcome, &published);
     }
+    answer(
+        &mut outcome,
+        done,
+        if failed {
+            Err(&made)
+        } else {
+            Ok((&published, &made))
+        },
+    );
     let settings = &s.service.settings;
     let at_ms = match (failed, list.stale) {
         (true, _) => s.now_ms.saturating_add(AGAIN_MS),
@@ -225,4 +279,35 @@ pub(super) fn made(s: &Situation<'_>, result: &[u8]) -> Result<Outcome, Fault> {
     };
     outcome.wake_at(LIST_WAKE, at_ms);
     Ok(outcome)
+}
+
+/// Answers those who waited for this list.
+fn answer(outcome: &mut Outcome, done: Vec<Waiting>, made: Result<(&ListState, &ListMade), &ListMade>) {
+    for one in done {
+        match made {
+            Ok((list, made)) => outcome.complete(one.ticket, Ok(Box::new(published(list, made)))),
+            Err(made) => {
+                let message = "the revocation lists could not be made; those before stand, and others are tried in a minute";
+                let refusal = Refusal {
+                    behind: made.failure.clone(),
+                    ..Refusal::new(Code::Internal, message)
+                };
+                outcome.complete(one.ticket, Err(refusal));
+            }
+        }
+    }
+}
+
+fn published(list: &ListState, made: &ListMade) -> ListsPublished {
+    let lists = made.lists.iter().map(|one| ListPublished {
+        issuer: one.issuer.clone(),
+        entries: one.entries,
+    });
+    ListsPublished {
+        request_id: String::new(),
+        number: list.number,
+        this_update_ms: list.published_at_ms,
+        next_update_ms: list.next_update_ms,
+        lists: lists.collect(),
+    }
 }

@@ -108,6 +108,7 @@ pub(crate) fn command(s: &mut Situation<'_>, caller: &Caller, request: Request) 
         Request::RenewServer(m) => server::decide(s, &m),
         Request::Revoke(m) => revoke::decide(s, &caller.sight, &m),
         Request::RevokeMany(m) => many::decide(s, &m),
+        Request::PublishLists(_) => list::publish(s),
         Request::RenewMany(m) => renewals::begin(s, caller, &m),
         Request::AbortRenewal(m) => renewals::abort(s, caller, &m),
         Request::Used(m) => used::decide(s, &m),

@@ -218,6 +218,17 @@ const ROWS: &[Row] = &[
         },
     },
     Row {
+        verb: "publish-lists",
+        subject: "",
+        change: ("lists/crl", "asked_for", "", "+"),
+        ask: |w| {
+            let request = v1::PublishLists::default();
+            let _: Option<Result<v1::ListsPublished, _>> = w.ask_over(ADA, "", "", "publish-lists", &request);
+            w.wait(1);
+            w.wait(1);
+        },
+    },
+    Row {
         verb: "renew-many",
         subject: "renewals/*",
         change: ("renewals/*", "batch", "", "lot"),

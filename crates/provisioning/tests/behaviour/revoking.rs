@@ -208,6 +208,104 @@ fn the_revocation_list_grows_in_number_and_names_what_is_revoked() {
     assert!(last.crl_number == 4 && !openssl(&last.crl).to_lowercase().contains(&serial));
 }
 
+fn publish(world: &mut World, name: &str) {
+    let request = v1::PublishLists::default();
+    let _: Option<Result<v1::ListsPublished, v1::Rejection>> =
+        world.ask_as(name, ADA, "", "", "publish-lists", &request);
+}
+
+/// The answer, but for whose it is.
+fn published(world: &World, name: &str) -> Option<Result<v1::ListsPublished, v1::Rejection>> {
+    let answer: Result<v1::ListsPublished, _> = world.answer_since(0, name)?;
+    Some(answer.map(|published| v1::ListsPublished {
+        request_id: String::new(),
+        ..published
+    }))
+}
+
+#[test]
+fn lists_are_made_when_somebody_asks_and_whoever_asks_meanwhile_waits_for_the_same() {
+    let (mut world, serial) = with_device();
+    revoke(&mut world, &by_serial(&serial));
+    world.wait(600);
+    let before = listed(&mut world).0;
+    world.hold_effects = true;
+    for name in ["p-1", "p-2"] {
+        publish(&mut world, name);
+        world.wait(1);
+        assert!(published(&world, name).is_none(), "it is made first");
+    }
+    world.hold_effects = false;
+    world.wait(1);
+    let first = published(&world, "p-1").unwrap().unwrap();
+    assert_eq!(published(&world, "p-2").unwrap().unwrap(), first);
+    assert_eq!((first.number, first.lists.len()), (before + 1, 1));
+    assert_eq!(
+        (first.lists[0].issuer.clone(), first.lists[0].entries),
+        (world.authority.id(), 1)
+    );
+    assert_eq!(first.next_update_ms - first.this_update_ms, 7 * 86_400_000);
+    assert_eq!(listed(&mut world), (before + 1, 1));
+    publish(&mut world, "p-3");
+    world.wait(1);
+    world.wait(1);
+    assert_eq!(published(&world, "p-3").unwrap().unwrap().number, before + 2);
+
+    // What is revoked while a list is made may be missing in it: who asks after that waits for the next.
+    let second = world.sign("pump-7", "lot").unwrap().serial;
+    world.hold_effects = true;
+    publish(&mut world, "p-4");
+    world.wait(1);
+    publish(&mut world, "p-5");
+    let _: Option<Result<v1::Revoked, v1::Rejection>> =
+        world.ask_over(ADA, "", "", "revoke", &by_serial(&second));
+    publish(&mut world, "p-6");
+    world.hold_effects = false;
+    world.wait(1);
+    let fourth = published(&world, "p-4").unwrap().unwrap();
+    assert_eq!(published(&world, "p-5").unwrap().unwrap(), fourth);
+    assert_eq!((fourth.number, fourth.lists[0].entries), (before + 3, 1));
+    assert!(published(&world, "p-6").is_none());
+    world.wait(700);
+    world.wait(1);
+    let last = published(&world, "p-6").unwrap().unwrap();
+    assert_eq!((last.number, last.lists[0].entries), (before + 4, 2));
+}
+
+#[test]
+fn a_list_that_fails_is_told_to_whoever_waits_and_no_more_wait_than_may() {
+    let (mut world, serial) = with_device();
+    world.hold_effects = true;
+    revoke(&mut world, &by_serial(&serial));
+    for n in 0..64 {
+        publish(&mut world, &format!("p-{n}"));
+    }
+    let request = v1::PublishLists::default();
+    let busy = world.ask::<v1::ListsPublished>(ADA, "publish-lists", &request);
+    let busy = busy.unwrap_err();
+    assert!(busy.code == "busy" && busy.retry_after_ms > 0, "{busy:?}");
+    world.wait(1);
+    // Of what the list is to say nothing has reached the disk.
+    world.effects.retain(|effect| effect.kind != "crl-part");
+    world.blobs.lose_parts();
+    world.hold_effects = false;
+    world.wait(1);
+    for name in ["p-0", "p-63"] {
+        let refused = published(&world, name).unwrap().unwrap_err();
+        assert!(
+            refused.code == "internal" && refused.message.contains("tried in a minute"),
+            "{refused:?}"
+        );
+    }
+    world.wait(60_000);
+    world.wait(1);
+    assert_eq!(listed(&mut world).1, 1);
+    publish(&mut world, "q-1");
+    world.wait(1);
+    world.wait(1);
+    assert_eq!(published(&world, "q-1").unwrap().unwrap().lists[0].entries, 1);
+}
+
 /// The number of the last list, and its lines.
 fn listed(world: &mut World) -> (u64, usize) {
     let authorities: v1::Authorities = world

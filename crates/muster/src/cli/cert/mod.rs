@@ -3,6 +3,7 @@
 mod admission;
 mod authorities;
 mod claim;
+mod crl;
 mod expiring;
 pub(in crate::cli) mod home;
 mod issue;
@@ -139,10 +140,11 @@ pub(super) enum Cert {
     /// Ends with 5 if nobody gets in with it, and says why; with 3 if it is not known here.
     #[command(after_help = "Examples:\n  muster cert verify muster-data/people/admin/certificate.pem")]
     Verify(verify::Verify),
-    /// The newest revocation lists
+    /// The newest revocation lists, or others made now
     #[command(after_help = "Examples:
-  muster cert crl --out crl.pem && openssl crl -in crl.pem -noout -text")]
-    Crl(verify::Crl),
+  muster cert crl --out crl.pem && openssl crl -in crl.pem -noout -text
+  muster cert crl publish")]
+    Crl(crl::Crl),
     /// The roots to trust, the issuing CAs, the newest revocation lists, and the server's keys to pin
     #[command(after_help = "Examples:
   muster cert authorities

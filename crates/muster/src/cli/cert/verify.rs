@@ -1,22 +1,19 @@
-//! `muster cert verify` and `muster cert crl`
+//! `muster cert verify`
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use contract::{
     id::ServiceName,
-    v1::{Authorities, Certificate, CertificateShown, CertificateStatus, GetAuthorities, ShowCertificate},
+    v1::{Certificate, CertificateShown, CertificateStatus, ShowCertificate},
 };
 use host::clock::wall_ms;
 use pki::{ClientCertificate, ProfileError};
 
-use super::{
-    super::{Global, print, words::say},
-    authorities::NO_LIST,
-};
+use super::super::{Global, print, words::say};
 use crate::{
     exit::{Exit, Failure},
-    folder::{read_text, write_public},
+    folder::read_text,
 };
 
 #[derive(clap::Args)]
@@ -24,13 +21,6 @@ pub(in crate::cli) struct Verify {
     /// The certificate, PEM; of a chain the first one
     #[arg(value_name = "FILE")]
     file: PathBuf,
-}
-
-#[derive(clap::Args)]
-pub(in crate::cli) struct Crl {
-    /// Write it here instead
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
 }
 
 /// Where a file holds the key too, as a device's own does, what comes after it.
@@ -87,25 +77,6 @@ fn wrong(read: &ClientCertificate, known: &Certificate, now_ms: i64) -> Option<S
         return Some(format!("it ended at {}", print::time(known.not_after_ms)));
     }
     (now_ms < known.not_before_ms).then(|| format!("it begins at {}", print::time(known.not_before_ms)))
-}
-
-impl Crl {
-    pub(super) fn run(self, global: &Global) -> Result<()> {
-        let request = GetAuthorities::default();
-        let told: Authorities = global.ask(ServiceName::Provisioning, "authorities", &request)?;
-        if told.crl.is_empty() {
-            let message = format!("{NO_LIST}; it is served over HTTP: /crl/all.pem");
-            return Err(Failure::new(Exit::NotFound, message).into());
-        }
-        if let Some(file) = &self.out {
-            write_public(file, told.crl.as_bytes())?;
-        }
-        match (global.json, &self.out) {
-            (true, _) => print::json(&serde_json::json!({ "number": told.crl_number, "crl": told.crl })),
-            (false, Some(file)) => print::line(format!("number {}, in {}", told.crl_number, file.display())),
-            (false, None) => print::line(told.crl.trim_end()),
-        }
-    }
 }
 
 #[cfg(test)]
