@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use crate::{
     exit::Failure,
     folder::{Folder, write_public, write_secret},
-    passphrase,
+    passphrase, prompt,
     waiting::{self, Asked},
 };
 
@@ -199,9 +199,7 @@ pub(crate) fn ask_passphrase_once() -> Result<Zeroizing<String>> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::usage("give --passphrase-file FILE, there is no terminal to ask on").into());
     }
-    Ok(Zeroizing::new(rpassword::prompt_password(
-        "Passphrase of the CA keys: ",
-    )?))
+    prompt::secret("Passphrase of the CA keys: ")
 }
 
 /// Asks for a passphrase on a terminal, twice.
@@ -210,8 +208,8 @@ pub fn ask_passphrase() -> Result<Zeroizing<String>> {
         let message = "the CA keys need a passphrase: give --passphrase-file FILE, or --unencrypted to store them in clear";
         return Err(Failure::usage(message).into());
     }
-    let first = Zeroizing::new(rpassword::prompt_password("Passphrase for the CA keys: ")?);
-    let second = Zeroizing::new(rpassword::prompt_password("The same again: ")?);
+    let first = prompt::secret("Passphrase for the CA keys: ")?;
+    let second = prompt::secret("The same again: ")?;
     if first != second || first.is_empty() {
         return Err(Failure::usage("the two passphrases differ, or are empty").into());
     }

@@ -9,6 +9,7 @@ pub mod exit;
 pub mod folder;
 pub mod init;
 mod passphrase;
+mod prompt;
 pub mod recover;
 pub mod up;
 mod waiting;

@@ -313,3 +313,65 @@ fn whoever_hears_that_it_is_ready_may_ask_it_to_stop_at_once() {
     assert!(asked.success() && words.contains("\"ready\":true"), "{words}");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+/// What a shell says on a terminal of its own while it runs this, where these bytes are typed once it asks.
+fn on_a_terminal(shell: &str, asks: &str, typed: &[u8]) -> String {
+    let mut child = Command::new("script")
+        .args(["--quiet", "--flush", "--command", shell, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (mut said, mut bytes, mut has_typed) = (String::new(), [0; 256], false);
+    loop {
+        let read = output.read(&mut bytes).unwrap();
+        if read == 0 {
+            break;
+        }
+        said += &String::from_utf8_lossy(&bytes[..read]);
+        if !has_typed && said.contains(asks) {
+            input.write_all(typed).unwrap();
+            has_typed = true;
+        }
+    }
+    child.wait().unwrap();
+    said
+}
+
+#[test]
+fn an_interrupted_question_leaves_the_terminal_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = format!(
+        "{MUSTER} --dir {}/m init; echo ended $?; stty -a",
+        folder.path().display()
+    );
+    let said = on_a_terminal(&init, "Passphrase for the CA keys: ", b"four wor\x03");
+    assert!(said.contains("ended 130"), "{said}");
+    for mode in [" echo ", " icanon ", "isig "] {
+        assert!(said.contains(mode), "`{mode}` in {said}");
+    }
+    assert!(said.contains("eol = <undef>"), "{said}");
+    assert!(!said.contains("four"), "{said}");
+    assert!(!folder.path().join("m/pki").exists());
+}
+
+#[test]
+fn a_passphrase_is_asked_for_twice_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = format!(
+        "{MUSTER} --dir {}/m init; echo ended $?; stty -a",
+        folder.path().display()
+    );
+    let said = on_a_terminal(
+        &init,
+        "Passphrase for the CA keys: ",
+        b"four worx\x7fds\nfour words\n",
+    );
+    assert!(
+        said.contains("The same again: ") && said.contains("ended 0"),
+        "{said}"
+    );
+    assert!(!said.contains("four") && said.contains(" echo "), "{said}");
+    assert!(folder.path().join("m/pki").exists());
+}

@@ -20,7 +20,10 @@ use super::{
     confirm::{Confirm, Consent},
     print, words,
 };
-use crate::exit::{Exit, Failure};
+use crate::{
+    exit::{Exit, Failure},
+    prompt,
+};
 
 /// Of a file no more is read than that.
 const FILE_BYTES: u64 = 4 * 1024;
@@ -90,8 +93,8 @@ fn ask(owner: &str) -> Result<Zeroizing<String>> {
             "there is no terminal to ask on: give --password-file FILE, or `-` for the standard input";
         return Err(Failure::usage(message).into());
     }
-    let first = Zeroizing::new(rpassword::prompt_password(format!("Password of {owner}: "))?);
-    let second = Zeroizing::new(rpassword::prompt_password("The same again: ")?);
+    let first = prompt::secret(&format!("Password of {owner}: "))?;
+    let second = prompt::secret("The same again: ")?;
     if first != second {
         return Err(Failure::usage("the two passwords differ").into());
     }

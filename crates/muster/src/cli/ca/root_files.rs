@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::{
     exit::Failure,
     folder::{read_secret, read_text},
-    passphrase,
+    passphrase, prompt,
 };
 
 /// The two files.
@@ -101,7 +101,5 @@ fn ask(path: &Path) -> Result<Zeroizing<String>> {
         );
         return Err(Failure::usage(message).into());
     }
-    Ok(Zeroizing::new(rpassword::prompt_password(
-        "Passphrase of the root's key: ",
-    )?))
+    prompt::secret("Passphrase of the root's key: ")
 }
