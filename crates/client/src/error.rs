@@ -7,7 +7,7 @@ use rumqttc::v5::{
     ConnectionError, StateError,
     mqttbytes::{self, v5::ConnectReturnCode},
 };
-use rustls::AlertDescription;
+use rustls::{AlertDescription, InvalidMessage};
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,8 @@ pub enum Cause {
     Refused,
     /// The server shows a certificate that is not trusted here, or not for the name by which it was called.
     Distrusted,
+    /// What is there speaks another protocol than TLS.
+    NoTls,
 }
 
 /// Why there is no result.
@@ -66,6 +68,7 @@ impl Cause {
         match tls(error) {
             Some(rustls::Error::AlertReceived(alert)) if is_refusing(*alert) => Cause::Refused,
             Some(rustls::Error::InvalidCertificate(_)) => Cause::Distrusted,
+            Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => Cause::NoTls,
             _ => Cause::Network,
         }
     }
@@ -93,6 +96,9 @@ pub(crate) fn told(error: &ConnectionError) -> String {
         }
         Some(error @ rustls::Error::InvalidCertificate(_)) => {
             format!("the server is there, and its certificate is not trusted here ({error})")
+        }
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            "something is there and does not speak TLS".to_owned()
         }
         _ => error.to_string(),
     }
@@ -171,6 +177,12 @@ mod tests {
                 Cause::Network,
             ),
             (
+                ConnectionError::Io(io::Error::other(rustls::Error::InvalidMessage(
+                    InvalidMessage::InvalidContentType,
+                ))),
+                Cause::NoTls,
+            ),
+            (
                 ConnectionError::Io(io::ErrorKind::ConnectionRefused.into()),
                 Cause::Network,
             ),
@@ -186,7 +198,8 @@ mod tests {
             assert_eq!(Cause::of(&error), expected, "{error}");
             assert_eq!(
                 told(&error).starts_with("the server is there"),
-                expected != Cause::Network || matches!(error, ConnectionError::ConnectionRefused(_)),
+                matches!(expected, Cause::Refused | Cause::Distrusted)
+                    || matches!(error, ConnectionError::ConnectionRefused(_)),
                 "{error}"
             );
         }

@@ -6,7 +6,7 @@ mod installation;
 use std::{
     fmt::Write as _,
     fs,
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -374,4 +374,27 @@ fn a_passphrase_is_asked_for_twice_and_not_shown() {
     );
     assert!(!said.contains("four") && said.contains(" echo "), "{said}");
     assert!(folder.path().join("m/pki").exists());
+}
+
+#[test]
+fn whoever_connects_to_the_port_for_http_is_told_which_one_is_meant() {
+    let mut installation = Installation::new(&[], &[]);
+    let mut server = installation
+        .command(&["--json", "up"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+    installation.adopt(server, ready["principals"].as_str().unwrap().to_owned());
+    let http = ready["http"].as_str().unwrap();
+    installation.fails(
+        &["--server", http, "device", "list"],
+        6,
+        &["does not speak TLS", "listen.principals", "8883", "listen.http"],
+    );
+    installation.stop();
 }

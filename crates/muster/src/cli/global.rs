@@ -119,6 +119,18 @@ impl Global {
         })
     }
 
+    /// Which port is meant, where another one answered.
+    fn port(&self) -> String {
+        let meant = "The port for --server is that of `listen.principals`, 8883 unless set otherwise; `listen.http` \
+                     (8080) has no TLS";
+        match self.config() {
+            Ok(config) if self.dir.is_dir() => {
+                format!("{meant}. Here they are {} and {}", config.principals, config.http)
+            }
+            _ => meant.to_owned(),
+        }
+    }
+
     /// The topics' root.
     pub fn root(&self) -> Root {
         let configured = || Config::read(&self.dir).map(|config| config.root).ok();
@@ -143,6 +155,7 @@ impl Global {
                         self.identity_folder().display()
                     ),
                 ),
+                Cause::NoTls => Failure::new(Exit::Unavailable, format!("{error}. {}", self.port())),
                 Cause::Network => {
                     Failure::new(Exit::Unavailable, format!("{error}; is `muster up` running?"))
                 }
