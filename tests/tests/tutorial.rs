@@ -161,7 +161,11 @@ fn the_cas_are_made_and_replaced_as_their_page_says() {
                 "rm muster-data/pki/issuing-$fresh.key",
                 "its revocation list is made no more",
             ),
-            ("--out both", "written into both\n2\n"),
+            ("ca root link --offline", "signed a link"),
+            ("ca root link --offline", "link.pem: OK"),
+            ("--link link.pem", "the running server has taken it"),
+            ("--link link.pem", "linked from"),
+            ("--out both", "both/roots.pem:2\nboth/root-links.pem:1"),
             (
                 "ca activate $other",
                 "stays trusted; the running server has taken it",

@@ -17,7 +17,7 @@ pub struct Config {
     pub server: Endpoint,
     /// What the installation's topics begin with.
     pub root: Root,
-    /// The only roots that are trusted, PEM.
+    /// The roots that are trusted, PEM. Another one is only if one of these vouches for it with a link.
     pub roots_pem: String,
     /// What it asks for its first certificate with. Needed only until it has one.
     pub claim: Option<Claim>,

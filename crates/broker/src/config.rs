@@ -17,6 +17,8 @@ pub struct TlsMaterial {
     pub server_key_pem: String,
     /// The roots of client certificates.
     pub client_roots_pem: String,
+    /// By which some of these vouch for others. EST tells them (RFC 7030, section 4.1.3); nobody is let in by them.
+    pub root_links_pem: String,
     /// The issuing CAs whose certificates count, one or more. What a client shows above its own certificate is
     /// not looked at, so that a CA that is not among these opens nothing.
     pub issuing_pem: String,

@@ -201,7 +201,12 @@ impl Configs {
 }
 
 fn authorities(material: &TlsMaterial) -> Result<Arc<str>, FrontDoorError> {
-    let all = material.client_roots_pem.clone() + &material.issuing_pem;
+    let all = [
+        &material.client_roots_pem,
+        &material.root_links_pem,
+        &material.issuing_pem,
+    ];
+    let all: String = all.into_iter().map(String::as_str).collect();
     let all = pki::certificates_only(&all).map_err(|e| unfit("the CAs", &e))?;
     Ok(all.into())
 }

@@ -571,7 +571,7 @@ pub const EVENTS: &[EventKind] = &[
     event(Provisioning, "renewals", "begun", "Many devices are to renew their certificates."),
     event(Provisioning, "renewals", "device-failed", "A device of a mass renewal gets no next certificate."),
     event(Provisioning, "renewals", "ended", "Every device of a mass renewal has come to an end, or it was aborted."),
-    event(Provisioning, "authorities", "changed", "An issuing CA signs, is trusted, or is removed; or a root is trusted, or is removed."),
+    event(Provisioning, "authorities", "changed", "An issuing CA signs, is trusted, or is removed; or a root is trusted, is linked to from another, or is removed."),
     event(Provisioning, "claims", "made", "A batch may ask for certificates."),
     event(Provisioning, "claims", "used-up", "A batch was used as often as it may be."),
     event(Provisioning, "claims", "closed", "A batch was revoked: it opens nothing any more."),

@@ -31,6 +31,11 @@ pub enum Event {
         /// Its last instant, milliseconds since 1970.
         not_after_ms: i64,
     },
+    /// It trusts another root from now on: one that it trusted vouches for it.
+    RootTaken {
+        /// The SHA-256 of the root's certificate, hex.
+        fingerprint: String,
+    },
     /// Its update went a step on.
     Update {
         /// The rollout it belongs to.

@@ -24,7 +24,7 @@ pub struct Settings {
     pub server: Endpoint,
     /// What the installation's topics begin with.
     pub root: Root,
-    /// The only roots that are trusted, PEM.
+    /// The roots that are trusted, PEM. Another one is only if one of these vouches for it with a link.
     pub roots_pem: String,
     /// What the device asks for its first certificate with. Needed only until it has one.
     pub claim: Option<Claim>,
@@ -133,9 +133,9 @@ impl Settings {
         self.factory.is_some() || self.claim.is_some()
     }
 
-    /// Who the device is until it has its first certificate; `None`: there is nothing to ask with.
-    pub(crate) fn way_in(&self) -> Option<Result<Identity, Error>> {
-        let (roots, id) = (&self.roots_pem, &self.device_id);
+    /// Who the device is until it has its first certificate, and trusts these roots; `None`: there is nothing to ask with.
+    pub(crate) fn way_in(&self, roots: &str) -> Option<Result<Identity, Error>> {
+        let id = &self.device_id;
         let (setting, read) = match (&self.factory, &self.claim) {
             (Some(own), _) => (
                 "factory",

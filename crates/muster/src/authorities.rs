@@ -12,7 +12,7 @@
 use std::fs::{File, TryLockError};
 
 use anyhow::{Context, Result};
-use pki::{AuthorityError, IssuingCertificate, RootCertificate};
+use pki::{AuthorityError, IssuingCertificate, RootCertificate, RootLink};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
 
 const REGISTER: &str = "authorities.json";
 const ROOTS: &str = "root.pem";
+const LINKS: &str = "root-links.pem";
 /// What to do where the roots' file is lost: it is no secret.
 const ROOT_LOST: &str =
     "put a copy back: the file `roots.pem` of each person below `people/` and of each device is one";
@@ -29,7 +30,7 @@ const ROOT_LOST: &str =
 const ISSUING_LOST: &str = "put a copy back from a backup, or make it of the second certificate of `pki/server.pem`, or of one \
                             that this CA issued, followed by `pki/root.pem`";
 /// More than any rollover needs, of roots and of issuing CAs; each of those costs a revocation list.
-const MOST: usize = 8;
+const MOST: usize = pki::ROOTS_MAX;
 
 /// What an issuing CA is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -304,6 +305,89 @@ impl Roots {
         }
         self.0.retain(|root| *root != gone);
         Ok(gone)
+    }
+}
+
+/// The links by which a root vouches for the next: `pki/root-links.pem`. Without the file there are none.
+///
+/// One whose root is not trusted counts for nothing: it may be left from a command that was cut off.
+#[derive(Default)]
+pub(crate) struct Links(Vec<RootLink>);
+
+impl Links {
+    /// Reads them; a file that holds anything else is refused.
+    pub(crate) fn read(folder: &Folder) -> Result<Links> {
+        let path = folder.pki(LINKS);
+        if !path.exists() {
+            return Ok(Links::default());
+        }
+        let unfit = |error: AuthorityError| {
+            Failure::usage(format!(
+                "{} does not count: {error}. Put a copy back, or remove it and add the links again",
+                path.display()
+            ))
+        };
+        Ok(Links(RootLink::read_all(&read_text(&path)?).map_err(unfit)?))
+    }
+
+    /// Writes those to roots that are trusted. What is on disk is the old ones or the new ones, never a part.
+    pub(crate) fn write(&self, folder: &Folder, roots: &Roots) -> Result<()> {
+        let path = folder.pki(LINKS);
+        let text = self.to(roots);
+        if text.is_empty() && !path.exists() {
+            return Ok(());
+        }
+        write_public(&path, text.as_bytes())
+    }
+
+    /// Those to roots that are trusted, PEM.
+    pub(crate) fn to(&self, roots: &Roots) -> String {
+        let leads = |link: &&RootLink| roots.all().iter().any(|root| link.leads_to(root));
+        self.0
+            .iter()
+            .filter(leads)
+            .map(|link| link.pem.as_str())
+            .collect()
+    }
+
+    /// Those to one root.
+    pub(crate) fn of(&self, root: &RootCertificate) -> impl Iterator<Item = &RootLink> {
+        self.0.iter().filter(|link| link.leads_to(root))
+    }
+
+    /// One to a root that is trusted, or is about to be, from another that is. It takes the place of a former one
+    /// between the same two.
+    pub(crate) fn add(
+        &mut self,
+        link: RootLink,
+        root: &RootCertificate,
+        roots: &Roots,
+        now_ms: i64,
+    ) -> Result<(), Failure> {
+        let conflict = |why: String| Err(Failure::new(Exit::Conflict, why));
+        if !link.leads_to(root) {
+            let name = &root.fingerprint_sha256;
+            return conflict(format!(
+                "the link is for another root than {name}: another name or another key"
+            ));
+        }
+        let Some(former) = roots.all().iter().find(|former| link.is_signed_by(former)) else {
+            return conflict("no root that is trusted here has signed the link".into());
+        };
+        if !link.validity.contains(now_ms) {
+            return conflict("the link has ended, or its time has not come".into());
+        }
+        if self.0.contains(&link) {
+            return conflict("this link is there already".into());
+        }
+        self.0
+            .retain(|old| !(old.leads_to(root) && old.is_signed_by(former)));
+        if self.0.len() >= pki::LINKS_MAX {
+            let most = pki::LINKS_MAX;
+            return conflict(format!("there are {most} links already; remove a root first"));
+        }
+        self.0.push(link);
+        Ok(())
     }
 }
 

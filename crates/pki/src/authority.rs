@@ -85,6 +85,9 @@ pub enum AuthorityError {
     /// A root stands there more than once.
     #[error("a root stands there twice")]
     Twice,
+    /// A certificate among the links between roots is none.
+    #[error("it is no link between two roots: it signs itself, or its path length is 0")]
+    NoLink,
     /// The authority's period of validity lies in the future.
     #[error("the authority is not valid yet")]
     NotYetValid,

@@ -23,7 +23,8 @@
 //! [`est_request`] and [`certificates_only`] read and write the bodies of EST.
 //!
 //! Authorities come from [`create_root`] and [`create_issuing`], or over a request and its answer where the root is elsewhere
-//! ([`authority_request`], [`AuthorityRequest`], [`certify_issuing`], [`Brought`]); [`seal_key`] and [`open_key`] guard their
+//! ([`authority_request`], [`AuthorityRequest`], [`certify_issuing`], [`Brought`]); [`link_roots`] leads from a root to the next,
+//! and [`Succession`] says who may follow that; [`seal_key`] and [`open_key`] guard their
 //! keys at rest. Devices and people make keys with [`generate_key`] and requests with [`csr_for`].
 //!
 //! What never happens here:
@@ -32,6 +33,7 @@
 //!   root's holder is shown.
 //! - A certificate never outlives its authority, and never leaves before it was read back.
 //! - No certificate names a host that the name constraints of an authority above it forbid.
+//! - No root is taken by anybody but through the signature of a root that is trusted already.
 //! - A root never signs a client or a server, and an issuing authority never signs an authority.
 
 mod authority;
@@ -60,9 +62,11 @@ mod rehearsal;
 mod request;
 mod revocation;
 mod root;
+mod root_link;
 mod serial;
 mod signed;
 mod signer;
+mod succession;
 mod validity;
 
 pub use authority::{
@@ -92,7 +96,9 @@ pub use published::{PublishedList, PublishedListError};
 pub use request::{RequestError, csr_for};
 pub use revocation::{Reason, RevocationList, RevocationListError, Revoked};
 pub use root::RootCertificate;
+pub use root_link::{LinkError, RootLink, link_roots};
 pub use serial::{Serial, SerialError};
 pub use signed::Signed;
 pub use signer::{Signer, SignerError};
+pub use succession::{LINKS_MAX, NotTaken, ROOTS_MAX, ROOTS_MAX_BYTES, Succession, Told, ToldError, led_to};
 pub use validity::{BACKDATE_MS, Validity, ValidityError};

@@ -3,11 +3,12 @@
 //! | | basic constraints | key usage | extended | names |
 //! |---|---|---|---|---|
 //! | root CA | CA, path length 1 | keyCertSign, cRLSign | – | O = site, CN |
+//! | a root's link | CA, path length 1 | keyCertSign, cRLSign | – | the next root's |
 //! | issuing CA | CA, path length 0 | keyCertSign, cRLSign | – | O = site, CN |
 //! | client | not a CA | digitalSignature | clientAuth | CN = id, one URI |
 //! | server | not a CA | digitalSignature | serverAuth | CN = id, DNS names and addresses |
 //!
-//! A client's may say more ([`Extras`](crate::Extras)), if its plan does.
+//! A root's link is written by [`link_roots`](crate::link_roots), which takes names over octet for octet. A client's may say more ([`Extras`](crate::Extras)), if its plan does.
 //!
 //! Basic constraints and key usage are critical. All but the root carry both key identifiers. Name
 //! constraints only where they are asked for, on DNS names and addresses, critical: verifiers refuse those on URIs.

@@ -22,7 +22,10 @@ impl RootCertificate {
     /// Reads certificates one after the other: each must be a root's, which signs itself, and stand there once.
     pub fn read_all(roots_pem: &str) -> Result<Vec<RootCertificate>, AuthorityError> {
         let blocks = pem_text::all_blocks(roots_pem.as_bytes(), &["CERTIFICATE"])?;
-        let roots: Vec<_> = blocks.iter().map(|der| read(der)).collect::<Result<_, _>>()?;
+        let roots: Vec<_> = blocks
+            .iter()
+            .map(|der| RootCertificate::read_der(der))
+            .collect::<Result<_, _>>()?;
         let is_again = |(at, root): (usize, &RootCertificate)| roots[..at].contains(root);
         match roots.iter().enumerate().any(is_again) {
             true => Err(AuthorityError::Twice),
@@ -31,17 +34,24 @@ impl RootCertificate {
     }
 }
 
-fn read(der: &[u8]) -> Result<RootCertificate, AuthorityError> {
-    let own = CaCertificate::parse(der)?;
-    if own.tier != Tier::Root {
-        return Err(AuthorityError::NoRoot);
+impl RootCertificate {
+    /// Reads one that lies alone.
+    pub fn read_der(der: &[u8]) -> Result<RootCertificate, AuthorityError> {
+        let own = CaCertificate::parse(der)?;
+        if own.tier != Tier::Root {
+            return Err(AuthorityError::NoRoot);
+        }
+        own.demand_signed_by(&own)?;
+        Ok(RootCertificate {
+            fingerprint_sha256: sha256_hex(der),
+            pem: pem_text::write_block("CERTIFICATE", der),
+            validity: own.validity,
+        })
     }
-    own.demand_signed_by(&own)?;
-    Ok(RootCertificate {
-        fingerprint_sha256: sha256_hex(der),
-        pem: pem_text::write_block("CERTIFICATE", der),
-        validity: own.validity,
-    })
+
+    pub(crate) fn parsed(&self) -> Result<CaCertificate, AuthorityError> {
+        CaCertificate::parse(&pem_text::only_block(self.pem.as_bytes(), &["CERTIFICATE"])?)
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use contract::v1::IssuingAuthority;
-use pki::{Authority, NameLimits, RootCertificate, Validity};
+use pki::{Authority, NameLimits, RootCertificate, RootLink, Validity};
 
 /// An issuing authority, as far as decisions look at it.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub(crate) struct Authorities {
     others: Vec<Issuing>,
     /// The roots that holders trust, PEM.
     pub(crate) roots_pem: String,
+    /// By which some of these vouch for others, PEM.
+    pub(crate) links_pem: String,
 }
 
 /// The issuing authorities of a running service: what its decisions know of them and its effects sign with. Clones
@@ -43,7 +45,7 @@ pub(crate) struct Held {
 impl Issuers {
     /// One that signs, and others that are trusted: those that are to follow it, and those that it follows.
     pub fn new(signing: Arc<Authority>, others: Vec<Arc<Authority>>) -> Issuers {
-        Issuers::holding(Held::of(signing, others, String::new()))
+        Issuers::holding(Held::of(signing, others, None))
     }
 
     /// The same by their certificates alone, for what needs no authority's key: a state that is brought back from a
@@ -53,6 +55,7 @@ impl Issuers {
             signing: Issuing::known(signing),
             others: others.iter().map(Issuing::known).collect(),
             roots_pem: String::new(),
+            links_pem: String::new(),
         };
         Issuers::holding(Held {
             known: Arc::new(known),
@@ -64,19 +67,23 @@ impl Issuers {
     /// [`ISSUERS_CHANGED`](crate::ISSUERS_CHANGED) then.
     pub fn change(&self, signing: Arc<Authority>, others: Vec<Arc<Authority>>) {
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let roots_pem = held.known.roots_pem.clone();
-        *held = Arc::new(Held::of(signing, others, roots_pem));
+        *held = Arc::new(Held::of(signing, others, Some(&*held.known)));
     }
 
     /// The roots that holders trust from now on, PEM. The service is to be woken in the same way.
     pub fn trust(&self, roots_pem: String) {
+        self.knowing(|known| Authorities { roots_pem, ..known });
+    }
+
+    /// The links by which roots vouch for others from now on, PEM; before the roots that they lead to.
+    pub fn link(&self, links_pem: String) {
+        self.knowing(|known| Authorities { links_pem, ..known });
+    }
+
+    fn knowing(&self, change: impl FnOnce(Authorities) -> Authorities) {
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let known = Authorities {
-            roots_pem,
-            ..Authorities::clone(&held.known)
-        };
         *held = Arc::new(Held {
-            known: Arc::new(known),
+            known: Arc::new(change(Authorities::clone(&held.known))),
             keys: held.keys.clone(),
         });
     }
@@ -91,11 +98,14 @@ impl Issuers {
 }
 
 impl Held {
-    fn of(signing: Arc<Authority>, others: Vec<Arc<Authority>>, roots_pem: String) -> Held {
+    /// Under the roots of the former ones.
+    fn of(signing: Arc<Authority>, others: Vec<Arc<Authority>>, former: Option<&Authorities>) -> Held {
+        let kept = |text: fn(&Authorities) -> &String| former.map(text).cloned().unwrap_or_default();
         let known = Authorities {
             signing: Issuing::of(&signing),
             others: others.iter().map(|other| Issuing::of(other)).collect(),
-            roots_pem,
+            roots_pem: kept(|former| &former.roots_pem),
+            links_pem: kept(|former| &former.links_pem),
         };
         Held {
             known: Arc::new(known),
@@ -141,6 +151,15 @@ impl Authorities {
     pub(crate) fn roots(&self) -> Vec<String> {
         let roots = RootCertificate::read_all(&self.roots_pem).unwrap_or_default();
         roots.into_iter().map(|root| root.fingerprint_sha256).collect()
+    }
+
+    /// Those of the roots that another vouches for, by their fingerprints.
+    pub(crate) fn linked(&self) -> Vec<String> {
+        let roots = RootCertificate::read_all(&self.roots_pem).unwrap_or_default();
+        let links = RootLink::read_all(&self.links_pem).unwrap_or_default();
+        let is_linked = |root: &RootCertificate| links.iter().any(|link| link.leads_to(root));
+        let linked = roots.into_iter().filter(is_linked);
+        linked.map(|root| root.fingerprint_sha256).collect()
     }
 
     /// All their certificates, PEM.

@@ -143,6 +143,9 @@ pub(crate) struct Trusted {
     /// The roots above them, by their fingerprints.
     #[prost(string, repeated, tag = "3")]
     pub(crate) roots: Vec<String>,
+    /// Those of them that another vouches for.
+    #[prost(string, repeated, tag = "4")]
+    pub(crate) linked: Vec<String>,
 }
 
 impl Trusted {
@@ -152,6 +155,7 @@ impl Trusted {
         match (self.all.iter().any(is), self.roots.iter().any(is)) {
             (true, _) if self.signing == id => Some("signs"),
             (true, _) => Some("trusted"),
+            (false, true) if self.linked.iter().any(is) => Some("linked-root"),
             (false, true) => Some("root"),
             (false, false) => None,
         }

@@ -105,6 +105,7 @@ fn tls_material() -> TlsMaterial {
         server_chain_pem: founded.chain_pem.clone(),
         server_key_pem: founded.key_pem.to_string(),
         client_roots_pem: founded.chain_pem.clone(),
+        root_links_pem: String::new(),
         issuing_pem: founded.chain_pem.clone(),
     }
 }

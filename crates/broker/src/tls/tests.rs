@@ -70,6 +70,7 @@ impl Site {
             server_chain_pem: chain,
             server_key_pem: key,
             client_roots_pem: self.roots_pem.clone(),
+            root_links_pem: String::new(),
             issuing_pem: self.issuing.certificate_pem(),
         }
     }
@@ -374,4 +375,22 @@ fn the_server_goes_by_its_certificates_names_and_by_addresses() {
     for other in ["evil.example.com", "localhost.evil.example.com", "a b", ""] {
         assert!(!handshakes.are_for(other), "{other:?}");
     }
+}
+
+#[test]
+fn est_tells_the_roots_the_links_between_them_and_the_issuing_cas() {
+    let (old, new) = (Site::found(1), Site::found(5));
+    let next = pki::RootCertificate::read_all(&new.roots_pem).unwrap().remove(0);
+    let link = pki::link_roots(&old.root, &next, Serial::from_random([9; 16]), old.now).unwrap();
+    let material = TlsMaterial {
+        client_roots_pem: old.roots_pem.clone() + &new.roots_pem,
+        root_links_pem: link.pem.clone(),
+        ..old.material()
+    };
+    let all = [&material.client_roots_pem, &link.pem, &material.issuing_pem];
+    let all: String = all.into_iter().map(String::as_str).collect();
+    assert_eq!(
+        &*authorities(&material).unwrap(),
+        pki::certificates_only(&all).unwrap()
+    );
 }

@@ -12,7 +12,7 @@ use crate::{
     event::Event,
     files::Folder,
     ground::Ground,
-    identity::Keys,
+    identity::{Keys, Roots},
     platform::{Image, Platform},
     settings::{LONGEST, Settings},
     update::{Bounds, Input, Journal, Slots, Stage, step, told},
@@ -31,6 +31,7 @@ pub(crate) struct Body<P> {
     pub(crate) ground: Arc<dyn Ground>,
     pub(crate) folder: Arc<Folder>,
     pub(crate) keys: Keys,
+    pub(crate) roots: Roots,
     pub(crate) slots: Slots,
     pub(crate) bounds: Bounds,
     pub(crate) guard: Guard,
@@ -63,10 +64,17 @@ impl<P: Platform> Body<P> {
         let folder = Arc::new(Folder::on(ground.disk(&settings.folder)?));
         let slots = Slots::new(folder.clone());
         let journal = slots.journal()?;
+        let platform = Arc::new(platform);
+        let teller = platform.clone();
         let body = Body {
+            roots: Roots::new(
+                folder.clone(),
+                &settings.roots_pem,
+                Arc::new(move |event| teller.heard(event)),
+            ),
             keys: Keys::new(folder.clone(), ground.clone(), settings.key_kind),
             ground,
-            platform: Arc::new(platform),
+            platform,
             boots: boots_before(&folder).saturating_add(1),
             started: Instant::now(),
             trial: None,

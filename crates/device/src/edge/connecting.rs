@@ -6,7 +6,7 @@ use client::{Backoff, Cause, Client, ConnectError, Identity, Inbox, Options};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    body::Body,
+    body::{Body, told_whole},
     configuring, enrolling, retiring, returning,
     session::{Leave, Session},
     trial,
@@ -134,7 +134,8 @@ async fn identity<P: Platform>(body: &mut Body<P>) -> Result<Identity, Error> {
     if let Some(identity) = returning::renew(body).await? {
         return Ok(identity);
     }
-    match (body.settings.way_in(), why) {
+    let roots = body.roots.trusted_pem(body.now_ms())?;
+    match (body.settings.way_in(&roots), why) {
         (Some(hopeful), why) => {
             if let Some(why) = why {
                 body.problem(format!(
@@ -168,8 +169,12 @@ pub(super) fn fitting<P: Platform>(body: &Body<P>) -> Result<Result<Identity, Op
 }
 
 fn read<P: Platform>(body: &Body<P>, credentials: &Credentials) -> Result<Identity, String> {
-    let (roots, id) = (&body.settings.roots_pem, &body.settings.device_id);
-    read_fitting(credentials, roots, id, body.now_ms()).map_err(|unfit| unfit.to_string())
+    let roots = body
+        .roots
+        .trusted_pem(body.now_ms())
+        .map_err(|error| told_whole(&error))?;
+    read_fitting(credentials, &roots, &body.settings.device_id, body.now_ms())
+        .map_err(|unfit| unfit.to_string())
 }
 
 /// A certificate that seems not to be valid now, and no claim: perhaps it is the clock that is wrong.
@@ -177,7 +182,8 @@ fn last_resort<P: Platform>(body: &Body<P>, why: String) -> Result<Identity, Err
     let Some(current) = body.keys.current()? else {
         return Err(Error::NoIdentity);
     };
-    let read = Identity::from_pem(&current.chain_pem, &current.key_pem, &body.settings.roots_pem);
+    let roots = body.roots.trusted_pem(body.now_ms())?;
+    let read = Identity::from_pem(&current.chain_pem, &current.key_pem, &roots);
     let identity = read.map_err(|_| Error::Identity { why: why.clone() })?;
     body.problem(why);
     Ok(identity)

@@ -158,9 +158,14 @@ async fn ask<P: Platform>(body: &Body<P>, claiming: &Identity, request: &Request
 
 /// Keeps a certificate, if it is the device's.
 fn take<P: Platform>(body: &Body<P>, request: Request, signed: Signed) -> Result<Identity, Taking> {
+    let id = &body.settings.device_id;
+    let at_ms = body.keys.at_least(body.now_ms(), &signed.certificate);
+    body.roots
+        .take(&signed.roots, &signed.root_links, at_ms)
+        .map_err(Taking::Files)?;
+    let roots = body.roots.trusted_pem(body.now_ms()).map_err(Taking::Files)?;
     let credentials = credentials(request, signed);
-    let (roots, id) = (&body.settings.roots_pem, &body.settings.device_id);
-    let identity = read_fitting(&credentials, roots, id, body.now_ms())
+    let identity = read_fitting(&credentials, &roots, id, body.now_ms())
         .map_err(|unfit| Taking::Unfit(unfit.to_string()))?;
     body.keys.enrolled(&credentials).map_err(Taking::Files)?;
     body.tell(Event::Enrolled {

@@ -9,13 +9,13 @@ use contract::{
 };
 
 use super::{
-    body::Body,
+    body::{Body, told_whole},
     enrolling::{after, credentials, is_final, sign},
 };
 use crate::{
     error::Error,
     ground::Ground,
-    identity::{Keys, due_ms, read_fitting},
+    identity::{Keys, Roots, due_ms, read_fitting},
     platform::Platform,
     settings::Settings,
 };
@@ -41,6 +41,7 @@ pub(crate) enum Renewal {
 /// What renewing needs.
 pub(crate) struct Renewer {
     keys: Keys,
+    roots: Roots,
     ground: Arc<dyn Ground>,
     settings: Settings,
     client: Client,
@@ -64,6 +65,7 @@ impl Renewer {
     pub(crate) fn of<P: Platform>(body: &Body<P>, client: &Client) -> Renewer {
         Renewer {
             keys: body.keys.clone(),
+            roots: body.roots.clone(),
             ground: body.ground.clone(),
             settings: body.settings.clone(),
             client: client.clone(),
@@ -94,7 +96,12 @@ impl Renewer {
             .client
             .ask_as::<Signed>(name, ServiceName::Provisioning, "renew", &sign);
         let next = match asked.await {
-            Ok(signed) => credentials(request, signed),
+            Ok(signed) => {
+                // First the roots: the certificate may be of one that is new.
+                let at_ms = self.keys.at_least(self.ground.now_ms(), &signed.certificate);
+                self.roots.take(&signed.roots, &signed.root_links, at_ms)?;
+                credentials(request, signed)
+            }
             Err(AskError::Refused(refusal)) => {
                 // The server's word of when counts: somebody may be looking at it just now.
                 let pause = match refusal.retry_after_ms {
@@ -157,7 +164,11 @@ impl Renewer {
     }
 
     fn read(&self, next: &crate::identity::Credentials) -> Result<Identity, String> {
-        let (roots, id) = (&self.settings.roots_pem, &self.settings.device_id);
-        read_fitting(next, roots, id, self.ground.now_ms()).map_err(|unfit| unfit.to_string())
+        let (id, now_ms) = (&self.settings.device_id, self.ground.now_ms());
+        let roots = self
+            .roots
+            .trusted_pem(now_ms)
+            .map_err(|error| told_whole(&error))?;
+        read_fitting(next, &roots, id, now_ms).map_err(|unfit| unfit.to_string())
     }
 }

@@ -54,8 +54,8 @@ fn ended<P: Platform>(body: &Body<P>, is_next: bool) -> Result<Option<Identity>,
     let (Some(credentials), Some(now)) = (credentials, body.now_ms()) else {
         return Ok(None);
     };
-    let (roots, id) = (&body.settings.roots_pem, &body.settings.device_id);
-    Ok(read_ended(&credentials, roots, id, now))
+    let roots = body.roots.trusted_pem(Some(now))?;
+    Ok(read_ended(&credentials, &roots, &body.settings.device_id, now))
 }
 
 /// Goes on until there is an answer; a device with a claim has another way.

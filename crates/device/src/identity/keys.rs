@@ -14,7 +14,7 @@ use pki::KeyKind;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::{error::Error, files::Folder, ground::Ground};
+use crate::{clock, error::Error, files::Folder, ground::Ground};
 
 const IDENTITY: &str = "identity.pem";
 const NEXT: &str = "next.pem";
@@ -56,6 +56,15 @@ impl Keys {
         Ok(self
             .spare(NEXT)?
             .map(|(key_pem, chain_pem)| Credentials { key_pem, chain_pem }))
+    }
+
+    /// The time, no earlier than the beginning of the certificate that there is and of the one that has just come.
+    pub(crate) fn at_least(&self, now_ms: Option<i64>, new_pem: &str) -> i64 {
+        let current = self.current().ok().flatten().map(|current| current.chain_pem);
+        let begun = [current.as_deref(), Some(new_pem)].into_iter().flatten();
+        let begun = begun.filter_map(|pem| pki::ClientCertificate::parse_pem(pem).ok());
+        let floor_ms = begun.map(|certificate| certificate.not_before_ms).max();
+        clock::at_least(now_ms, floor_ms.unwrap_or_default())
     }
 
     /// The request under way, or a new one under a fresh key. It is on disk before it is sent, so that after

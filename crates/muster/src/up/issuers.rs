@@ -52,8 +52,9 @@ pub(super) async fn follow(
         what: WHAT,
         settled: SETTLED,
         take: move || {
-            let roots = keys::roots(&config)?;
+            let (roots, links) = (keys::roots(&config)?, keys::root_links(&config)?);
             let (signing, others) = opened(&config)?;
+            issuers.link(links);
             issuers.trust(roots);
             issuers.change(signing, others);
             waker.wake(ISSUERS_CHANGED);

@@ -10,7 +10,7 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use crate::{
-    authorities::{self, Listed, Register, State},
+    authorities::{self, Links, Listed, Register, Roots, State},
     config::Config,
     exit::Failure,
     folder::{or_hint, read_secret, read_text},
@@ -37,6 +37,11 @@ pub(super) fn server_key(config: &Config) -> Result<String> {
 
 pub(crate) fn roots(config: &Config) -> Result<String> {
     authorities::roots(&config.folder)
+}
+
+/// The links to roots that are trusted.
+pub(super) fn root_links(config: &Config) -> Result<String> {
+    Ok(Links::read(&config.folder)?.to(&Roots::read(&config.folder)?))
 }
 
 /// The issuing CAs that are trusted, with their keys.

@@ -124,6 +124,7 @@ pub(crate) fn registry(config: &Config) -> registry::Registry {
 /// Provisioning, as configured.
 pub(crate) fn provisioning(config: &Config, issuers: Issuers) -> Result<provisioning::Provisioning> {
     let roots = keys::roots(config)?;
+    issuers.link(keys::root_links(config)?);
     let settings = provisioning_settings(config);
     Ok(provisioning::Provisioning::new(settings, roots, issuers))
 }

@@ -22,6 +22,7 @@ pub(super) fn read(config: &Config) -> Result<TlsMaterial> {
         server_chain_pem: keys::server_chain(config)?,
         server_key_pem: keys::server_key(config)?,
         client_roots_pem: keys::roots(config)?,
+        root_links_pem: keys::root_links(config)?,
         issuing_pem: keys::issuing_pem(config)?,
     })
 }

@@ -18,6 +18,7 @@ pub(super) fn look(s: &Situation<'_>) -> Result<Outcome, Fault> {
         signing: s.authorities.signing.id.clone(),
         all: s.authorities.all().map(|one| one.id.clone()).collect(),
         roots: s.authorities.roots(),
+        linked: s.authorities.linked(),
     };
     let before: Option<Trusted> = s.view.load(state::TRUSTED)?;
     if before.as_ref() == Some(&now) {

@@ -74,6 +74,7 @@ pub(super) fn decide(s: &mut Situation<'_>, serial: &str, result: &[u8]) -> Resu
         serial: serial.into(),
         not_after_ms: certificate.not_after_ms,
         roots: s.authorities.roots_pem.clone(),
+        root_links: s.authorities.links_pem.clone(),
     };
     outcome.complete(ticket, Ok(Box::new(reply)));
     Ok(outcome)

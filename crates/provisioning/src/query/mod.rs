@@ -292,5 +292,6 @@ fn authorities(service: &Provisioning, view: &View<'_>, cx: &QueryContext<'_>) -
         authorities: known.listed(),
         renew_after_ms: service.settings.renew_after_ms,
         server_keys: server_keys(view)?,
+        root_links: known.links_pem.clone(),
     })
 }

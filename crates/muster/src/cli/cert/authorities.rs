@@ -16,7 +16,7 @@ pub(super) const NO_LIST: &str = "there is no revocation list yet, or it is too 
 
 #[derive(clap::Args)]
 pub(in crate::cli) struct Authorities {
-    /// Write roots.pem, issuing.pem and crl.pem into this folder instead
+    /// Write roots.pem, issuing.pem, crl.pem, and root-links.pem where there are any, into this folder instead
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 }
@@ -39,6 +39,9 @@ impl Authorities {
 fn write(folder: &Path, authorities: &v1::Authorities) -> Result<()> {
     write_public(&folder.join("roots.pem"), authorities.roots.as_bytes())?;
     write_public(&folder.join("issuing.pem"), authorities.issuing.as_bytes())?;
+    if !authorities.root_links.is_empty() {
+        write_public(&folder.join("root-links.pem"), authorities.root_links.as_bytes())?;
+    }
     if authorities.crl.is_empty() {
         print::note(format!("crl.pem is not written: {NO_LIST}"));
         return Ok(());
@@ -61,6 +64,12 @@ fn print_pem(authorities: &v1::Authorities) -> Result<()> {
         "# issuing CAs, the one that signs first\n{}",
         authorities.issuing.trim_end()
     ))?;
+    if !authorities.root_links.is_empty() {
+        print::line(format!(
+            "# links by which a root vouches for the next\n{}",
+            authorities.root_links.trim_end()
+        ))?;
+    }
     print::line(crl)?;
     let keys = authorities
         .server_keys

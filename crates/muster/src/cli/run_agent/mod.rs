@@ -56,7 +56,7 @@ pub(super) struct RunAgent {
     /// A file that holds its one-time secret (`muster cert secret`), where the claim's batch wants one
     #[arg(long, value_name = "FILE", requires = "claim")]
     secret: Option<PathBuf>,
-    /// The roots it trusts [default: roots.pem beside the claim or the factory certificate, else the installation's]
+    /// The roots it begins with [default: roots.pem beside the claim or the factory certificate, else the installation's]
     #[arg(long, value_name = "FILE")]
     roots: Option<PathBuf>,
     /// A key that may sign its firmware; may be given several times [default: the installation's]

@@ -89,6 +89,7 @@ fn words(event: &Event) -> (&'static str, Vec<(&'static str, Value)>) {
                 ("error", json!(error)),
             ],
         ),
+        Event::RootTaken { fingerprint } => ("root-taken", vec![("fingerprint", json!(fingerprint))]),
         Event::RetireOrdered => ("retire-ordered", Vec::new()),
         Event::Retired => ("retired", Vec::new()),
         Event::Wiped => ("wiped", Vec::new()),

@@ -5,7 +5,7 @@ use pki::{IssuingCertificate, RootCertificate};
 
 use super::{
     super::super::{Global, print},
-    show::document,
+    show::{document, linked_from},
 };
 use crate::{
     authorities::{Register, Roots, chain},
@@ -29,12 +29,20 @@ impl List {
                 print::time(root.validity.not_before_ms),
                 print::time(root.validity.not_after_ms),
                 below(&folder, root)?.join(", "),
+                linked_from(&folder, root)?
+                    .iter()
+                    .map(|from| from.get(..8).unwrap_or(from))
+                    .collect::<Vec<_>>()
+                    .join(", "),
             ]);
         }
         if global.json {
             return Ok(());
         }
-        print::table(&["fingerprint", "begins", "ends", "issuing CAs"], rows)
+        print::table(
+            &["fingerprint", "begins", "ends", "issuing CAs", "linked from"],
+            rows,
+        )
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     list::below,
 };
 use crate::{
-    authorities::{Lock, Register, Roots, certificate},
+    authorities::{Links, Lock, Register, Roots, certificate},
     exit::{Exit, Failure},
     folder::{Folder, demand_owner, read_text},
 };
@@ -44,7 +44,9 @@ impl Remove {
         if self.confirm.ask(global, &what)? == Consent::NotWanted {
             return Ok(());
         }
+        // The links to it go with it; in this order, for one that is left counts for nothing.
         roots.write(&folder)?;
+        Links::read(&folder)?.write(&folder, &roots)?;
         drop(lock);
         let taken = taken::wait(global, |told| !holds(told, fingerprint))?;
         if global.json {

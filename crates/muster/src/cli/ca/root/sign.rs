@@ -8,7 +8,9 @@ use std::{
 
 use anyhow::{Context, Result};
 use host::clock::wall_ms;
-use pki::{Authority, AuthorityRequest, Charter, IssuingCertificate, NameLimits, Serial};
+use pki::{
+    Authority, AuthorityRequest, Charter, IssuingCertificate, NameLimits, RootCertificate, RootLink, Serial,
+};
 use serde_json::json;
 
 use super::super::{
@@ -27,7 +29,7 @@ use crate::{
 };
 
 /// Below the root's folder: what it has signed, by the key's fingerprint.
-const ISSUED: &str = "issued";
+pub(super) const ISSUED: &str = "issued";
 /// How far a clock may be behind the newest certificate: theirs begin a minute early.
 const BEHIND_MS: i64 = 5 * 60_000;
 
@@ -135,27 +137,40 @@ fn only(names: &NameLimits) -> String {
 }
 
 /// A machine that stays off may have lost its time: nothing is signed for a time that was before the last one.
-fn demand_clock(issued: &Path, root: &Authority, now_ms: i64) -> Result<()> {
+pub(super) fn demand_clock(issued: &Path, root: &Authority, now_ms: i64) -> Result<()> {
     let entries = match fs::read_dir(issued) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries.with_context(|| format!("cannot read {}", issued.display()))?,
     };
     for entry in entries {
         let path = entry?.path();
-        let Ok(former) = IssuingCertificate::read(&read_text(&path)?, &root.certificate_pem()) else {
+        let Some((what, begins_ms)) = signed(&read_text(&path)?, root) else {
             continue;
         };
-        if now_ms.saturating_add(BEHIND_MS) < former.validity.not_before_ms {
+        if now_ms.saturating_add(BEHIND_MS) < begins_ms {
             let message = format!(
-                "this machine's clock ran backwards: it says {}, and {} was signed at {}",
+                "this machine's clock ran backwards: it says {}, and {what} was signed at {}",
                 print::time(now_ms),
-                former.id,
-                print::time(former.validity.not_before_ms)
+                print::time(begins_ms)
             );
             return Err(Failure::usage(message).into());
         }
     }
     Ok(())
+}
+
+/// What an answer of the root is, and when it begins: an issuing CA, or a link to the next root.
+fn signed(answer: &str, root: &Authority) -> Option<(String, i64)> {
+    let own = root.certificate_pem();
+    if let Ok(issuing) = IssuingCertificate::read(answer, &own) {
+        return Some((issuing.id, issuing.validity.not_before_ms));
+    }
+    let link = RootLink::read_all(answer).ok()?.pop()?;
+    let begins_ms = link.validity.not_before_ms;
+    let own = RootCertificate::read_all(&own).ok()?;
+    own.iter()
+        .any(|root| link.is_signed_by(root))
+        .then_some(("a link".into(), begins_ms))
 }
 
 #[cfg(test)]
@@ -180,6 +195,20 @@ mod tests {
         let made = pki::create_issuing(&root, &charter(2)).unwrap();
         write_public(&issued.join("a.pem"), made.chain_pem.as_bytes()).unwrap();
         write_public(&issued.join("b.pem"), b"somebody's note").unwrap();
+        // A link says what time it was as well.
+        let next = pki::create_root(&Charter {
+            now_ms: now_ms + 6 * hour,
+            ..charter(3)
+        });
+        let next = RootCertificate::read_all(&next.unwrap().chain_pem)
+            .unwrap()
+            .remove(0);
+        let serial = Serial::from_random([4; 16]);
+        let link = pki::link_roots(&root, &next, serial, now_ms + 6 * hour).unwrap();
+        write_public(&issued.join("link.pem"), link.pem.as_bytes()).unwrap();
+        let said = demand_clock(&issued, &root, now_ms + 5 * hour).unwrap_err();
+        assert!(said.to_string().contains("a link was signed"), "{said}");
+        std::fs::remove_file(issued.join("link.pem")).unwrap();
         for (at_ms, fits) in [(now_ms, true), (now_ms - BEHIND_MS, true), (now_ms - hour, false)] {
             let said = demand_clock(&issued, &root, at_ms);
             assert_eq!(said.is_ok(), fits, "{said:?}");
