@@ -202,7 +202,7 @@ async fn each_way_to_fail_has_the_code_that_the_page_says() {
         (
             6,
             format!("--server {http} device list"),
-            "is `muster up` running?",
+            "does not speak TLS. The port for --server is that of `listen.principals`",
         ),
         // a wrong certificate
         (2, format!("--as {} device list", told("no-key")), "key.pem"),

@@ -128,11 +128,14 @@ fn fingerprint(root: &str) -> String {
 async fn an_agent_with_the_former_root_comes_over_by_the_link_and_one_without_it_stays_out() {
     let world = World::new().await;
     let admin = world.admin().await;
-    world.register(&admin, &["pump-7", "pump-8"]).await;
-    let claim = world.claim(&admin, "lot", 2).await;
+    world.register(&admin, &["pump-7", "pump-8", "pump-9"]).await;
+    let claim = world.claim(&admin, "lot", 3).await;
     let (seven, mut eight) = (agent(&world, "pump-7", &claim), agent(&world, "pump-8", &claim));
     says(&seven, 0, &["reported"]).await;
     says(&eight, 0, &["reported"]).await;
+    let mut nine = agent(&world, "pump-9", &claim);
+    says(&nine, 0, &["reported"]).await;
+    nine.kill();
 
     // A root without a link: whoever is told it says why it is not trusted, once, and goes on.
     let me = world.folder().join("people/admin").to_str().unwrap().to_owned();
@@ -206,6 +209,14 @@ async fn an_agent_with_the_former_root_comes_over_by_the_link_and_one_without_it
     scene.good(&["cert", "renew-server"]);
     scene.good(&[&many[..], &["pump-7"]].concat());
     says(&seven, said, &["renewed"]).await;
+    // One that was away comes back with the former root alone: the server shows the link.
+    let mut nine = agent(&scene.world, "pump-9", &claim);
+    says(&nine, 0, &["reported"]).await;
+    assert!(!nine.log().contains("root-taken"), "{}", nine.log());
+    scene.good(&[&many[..], &["pump-9"]].concat());
+    says(&nine, 0, &["root-taken", &new_root]).await;
+    says(&nine, 0, &["renewed"]).await;
+    nine.kill();
     let again = scene.path("again");
     scene.good(&["cert", "issue", "operator", "admin", "--out", &again]);
     scene.me = again;

@@ -350,6 +350,15 @@ impl Links {
             .collect()
     }
 
+    /// Those by which whoever has one of the roots alone, and not the one above this issuing CA, verifies what it issued, PEM.
+    pub(crate) fn above(&self, issuing: &IssuingCertificate, roots: &Roots) -> String {
+        let is_way = |link: &&RootLink| {
+            link.is_above(issuing) && roots.all().iter().any(|root| link.is_signed_by(root))
+        };
+        let links = self.0.iter().filter(is_way);
+        links.map(|link| link.pem.as_str()).collect()
+    }
+
     /// Those to one root.
     pub(crate) fn of(&self, root: &RootCertificate) -> impl Iterator<Item = &RootLink> {
         self.0.iter().filter(|link| link.leads_to(root))

@@ -23,7 +23,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
-use crate::authority::{Authority, AuthorityError};
+use crate::authority::{Authority, AuthorityError, IssuingCertificate};
 use crate::ca_certificate::CaCertificate;
 use crate::key::{KeyKind, sha256_hex};
 use crate::pem_text;
@@ -101,6 +101,17 @@ impl RootLink {
             return false;
         };
         own.demand_signed_by(&root).is_ok()
+    }
+
+    /// Whether the key that it is for has signed this issuing authority: whoever trusts the root that signed the link verifies
+    /// what that authority issued with it.
+    pub fn is_above(&self, issuing: &IssuingCertificate) -> bool {
+        let blocks = pem_text::all_blocks(issuing.pem.as_bytes(), &["CERTIFICATE"]).unwrap_or_default();
+        let issuing = blocks.first().map(|der| CaCertificate::parse(der));
+        match (CaCertificate::parse(&self.der), issuing) {
+            (Ok(own), Some(Ok(issuing))) => issuing.demand_signed_by(&own).is_ok(),
+            _ => false,
+        }
     }
 }
 

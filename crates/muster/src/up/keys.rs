@@ -44,6 +44,18 @@ pub(super) fn root_links(config: &Config) -> Result<String> {
     Ok(Links::read(&config.folder)?.to(&Roots::read(&config.folder)?))
 }
 
+/// What the server shows after its own chain: devices that were away while the root changed come back by it.
+pub(super) fn links_above(config: &Config, server_chain: &str) -> Result<String> {
+    let (roots, links) = (Roots::read(&config.folder)?, Links::read(&config.folder)?);
+    for listed in Register::read(&config.folder)?.all() {
+        let issuing = authorities::certificate(&config.folder, &listed.id)?;
+        if pki::issued_by(server_chain, &issuing.pem).is_ok() {
+            return Ok(links.above(&issuing, &roots));
+        }
+    }
+    Ok(String::new())
+}
+
 /// The issuing CAs that are trusted, with their keys.
 pub(crate) struct Issuing {
     /// New certificates come from it.

@@ -18,8 +18,10 @@ pub(super) const WHAT: &str = "TLS files";
 
 /// What the front door shows and whom it trusts, as it lies on disk.
 pub(super) fn read(config: &Config) -> Result<TlsMaterial> {
+    let chain = keys::server_chain(config)?;
+    let links = keys::links_above(config, &chain)?;
     Ok(TlsMaterial {
-        server_chain_pem: keys::server_chain(config)?,
+        server_chain_pem: chain + &links,
         server_key_pem: keys::server_key(config)?,
         client_roots_pem: keys::roots(config)?,
         root_links_pem: keys::root_links(config)?,

@@ -8,16 +8,13 @@ use pki::{Authority, RootCertificate, RootLink, Serial};
 use serde_json::json;
 
 use super::{
-    super::{
-        super::{
-            Global,
-            confirm::{Confirm, Consent},
-            print,
-        },
-        root_files::RootFiles,
+    super::super::{
+        Global,
+        confirm::{Confirm, Consent},
+        print,
     },
     add::only_root,
-    sign::{ISSUED, demand_clock},
+    sign::{ISSUED, RootPlace, demand_clock},
 };
 use crate::{
     exit::Failure,
@@ -30,32 +27,18 @@ pub(in crate::cli) struct Link {
     next: PathBuf,
     /// Where the link is written
     link: PathBuf,
-    /// There is no installation here: the root is in --root-folder, by default in this folder
-    #[arg(long)]
-    offline: bool,
-    /// The folder of the root that signs, with root.key and root.pem [default: pki in the installation's folder]
-    #[arg(long, value_name = "FOLDER")]
-    root_folder: Option<PathBuf>,
-    /// Read the root key's passphrase from the first line of this file [default: ask for it]
-    #[arg(long, value_name = "FILE")]
-    root_passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    place: RootPlace,
     #[command(flatten)]
     confirm: Confirm,
 }
 
 impl Link {
     pub(super) fn run(self, global: &Global) -> Result<()> {
-        let folder = match (&self.root_folder, self.offline) {
-            (Some(folder), _) => folder.clone(),
-            (None, true) => PathBuf::from("."),
-            (None, false) => global.folder().pki(""),
-        };
         let next = only_root(&self.next)?;
-        let root = RootFiles::of(&folder)
-            .open(self.root_passphrase_file.as_deref())?
-            .authority;
+        let root = self.place.open(global)?;
         let fingerprint = &next.fingerprint_sha256;
-        let issued = folder.join(ISSUED);
+        let issued = self.place.folder(global).join(ISSUED);
         let kept = issued.join(format!("link-{}-{fingerprint}.pem", root.id()));
         let what = format!(
             "let whoever trusts the root {} trust the root {fingerprint} too, which ends {}",

@@ -39,15 +39,8 @@ pub(in crate::cli) struct Sign {
     request: PathBuf,
     /// Where the answer is written
     answer: PathBuf,
-    /// There is no installation here: the root is in --root-folder, by default in this folder
-    #[arg(long)]
-    offline: bool,
-    /// The root's folder, with root.key and root.pem [default: pki in the installation's folder]
-    #[arg(long, value_name = "FOLDER")]
-    root_folder: Option<PathBuf>,
-    /// Read the root key's passphrase from the first line of this file [default: ask for it]
-    #[arg(long, value_name = "FILE")]
-    root_passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    place: RootPlace,
     /// How long the issuing CA lasts; never longer than the root
     #[arg(long, default_value = "3650d", value_parser = humantime::parse_duration, value_name = "TIME")]
     lifetime: Duration,
@@ -57,20 +50,43 @@ pub(in crate::cli) struct Sign {
     confirm: Confirm,
 }
 
-impl Sign {
-    pub(super) fn run(self, global: &Global) -> Result<()> {
-        let folder = match (&self.root_folder, self.offline) {
+/// Where the root is that signs.
+#[derive(clap::Args)]
+pub(super) struct RootPlace {
+    /// There is no installation here: the root is in --root-folder, by default in this folder
+    #[arg(long)]
+    offline: bool,
+    /// The folder of the root that signs, with root.key and root.pem [default: pki in the installation's folder]
+    #[arg(long, value_name = "FOLDER")]
+    root_folder: Option<PathBuf>,
+    /// Read the root key's passphrase from the first line of this file [default: ask for it]
+    #[arg(long, value_name = "FILE")]
+    root_passphrase_file: Option<PathBuf>,
+}
+
+impl RootPlace {
+    pub(super) fn folder(&self, global: &Global) -> PathBuf {
+        match (&self.root_folder, self.offline) {
             (Some(folder), _) => folder.clone(),
             (None, true) => PathBuf::from("."),
             (None, false) => global.folder().pki(""),
-        };
+        }
+    }
+
+    pub(super) fn open(&self, global: &Global) -> Result<Authority> {
+        let files = RootFiles::of(&self.folder(global));
+        Ok(files.open(self.root_passphrase_file.as_deref())?.authority)
+    }
+}
+
+impl Sign {
+    pub(super) fn run(self, global: &Global) -> Result<()> {
+        let folder = self.place.folder(global);
         let text = read_text(&self.request)?;
         let request = AuthorityRequest::parse(text.as_bytes()).map_err(|error| {
             Failure::usage(format!("{} cannot be signed: {error}", self.request.display()))
         })?;
-        let root = RootFiles::of(&folder)
-            .open(self.root_passphrase_file.as_deref())?
-            .authority;
+        let root = self.place.open(global)?;
         let fingerprint = request.key.fingerprint_sha256();
         let kept = folder.join(ISSUED).join(format!("{fingerprint}.pem"));
         let what = format!(
