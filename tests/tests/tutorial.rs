@@ -71,6 +71,15 @@ fn firmware_goes_out_and_back_as_its_page_says() {
             ("muster rollout pause r-2", "2 of 2 devices succeeded"),
             ("--version 3.1.0", "2 of 2 devices succeeded"),
             ("--version 3.1.0", "3.1.0"),
+            (
+                "--version 4.0.0",
+                "the release was recalled: pumps stop at low pressure",
+            ),
+            ("--version 4.0.0", "exit code 1"),
+            ("--version 4.0.0", "roll another release out"),
+            ("--undo --yes", "1 of 1 devices succeeded"),
+            ("--undo --yes", "recall lifted because"),
+            ("--undo --yes", "rollout/recall"),
         ],
     );
 }

@@ -447,6 +447,7 @@ pub const VERBS: &[Verb] = &[
     transfer(query(Rollout, Row("put-block", &[RELEASE], "PutBlock", "Done", MEDIUM, "A block of an image that is being added."))),
     command(Rollout, Row("seal-artifact", &[RELEASE], "SealArtifact", "ArtifactSealed", SMALL, "Checks an added image against its manifest and makes it available.")),
     query(Rollout, Row("artifacts", &[VIEWER], "ListArtifacts", "ArtifactsListed", SMALL, "Firmware there is.")),
+    command(Rollout, Row("recall", &[RELEASE], "RecallArtifact", "Changed", SMALL, "Aborts the rollouts of a release and lets nobody make another, or lifts that again.")),
     command(Rollout, Row("create", &[RELEASE], "CreateRollout", "Changed", MEDIUM, "Rolls firmware out to a group or to devices, in waves.")),
     query(Rollout, Row("show", &[VIEWER], "ShowRollout", "RolloutShown", SMALL, "One rollout and its waves.")),
     query(Rollout, Row("list", &[VIEWER], "ListRollouts", "RolloutsListed", SMALL, "All rollouts.")),
@@ -593,6 +594,8 @@ pub const EVENTS: &[EventKind] = &[
     event(Provisioning, "approvals", "expired", "Nobody approved a request in time."),
     event(Provisioning, "audit", "head", "How far the audit log has come: the newest entry and its hash."),
     event(Rollout, "artifacts", "sealed", "Firmware is available."),
+    event(Rollout, "artifacts", "recalled", "A release was recalled: no rollout of it begins or goes on."),
+    event(Rollout, "artifacts", "reinstated", "A recall was lifted: the release may be rolled out again."),
     event(Rollout, "rollouts", "started", "A rollout began."),
     event(Rollout, "rollouts", "wave-started", "A wave of a rollout began."),
     event(Rollout, "rollouts", "paused", "A rollout was paused."),
@@ -727,6 +730,7 @@ mod tests {
                 "rollout/open-artifact",
                 "rollout/pause",
                 "rollout/put-block",
+                "rollout/recall",
                 "rollout/resume",
                 "rollout/seal-artifact"
             ]

@@ -130,11 +130,22 @@ impl<'a> Campaign<'a> {
         }
     }
 
-    /// Assigns the next page of the running wave.
+    /// What is rolled out.
+    pub(crate) fn artifact(&self) -> Result<Artifact, Fault> {
+        let artifact = self.view.load(state::artifact(&self.rollout.artifact_id))?;
+        Ok(artifact.unwrap_or_default())
+    }
+
+    /// Assigns the next page of the running wave. No device is told of a recalled release, even where the
+    /// recall has not come to this rollout yet.
     pub(crate) fn assign(&mut self) -> Result<(), Fault> {
         let mut progress = self.progress()?;
         if self.rollout.state() != RolloutState::Running || progress.all_assigned {
             return Ok(());
+        }
+        let artifact = self.artifact()?;
+        if let Some(reason) = policy::recall(&artifact) {
+            return self.end(RolloutState::Aborted, &reason);
         }
         let (id, number) = (self.rollout.rollout_id.clone(), self.running_wave());
         let after =
@@ -148,10 +159,6 @@ impl<'a> Campaign<'a> {
         if let Some((_, last)) = page.last() {
             progress.assigned_to = last.device_id.clone();
         }
-        let artifact = self
-            .view
-            .load::<Artifact>(state::artifact(&self.rollout.artifact_id))?
-            .unwrap_or_default();
         for (_, update) in page {
             if update.state() == UpdateState::Waiting {
                 self.assign_one(update, &artifact);

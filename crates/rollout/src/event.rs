@@ -21,6 +21,17 @@ pub(crate) fn sealed(out: &mut Outcome, artifact: &Artifact) {
     out.event(format!("artifacts/{}", artifact.artifact_id), "sealed", data);
 }
 
+/// A release was recalled, or the recall was lifted.
+pub(crate) fn recalled(out: &mut Outcome, artifact: &Artifact, name: &'static str, reason: &str) {
+    let manifest = artifact.manifest.clone().unwrap_or_default();
+    let data = json!({
+        "name": manifest.name,
+        "version": manifest.version,
+        "reason": reason,
+    });
+    out.event(format!("artifacts/{}", artifact.artifact_id), name, data);
+}
+
 /// A rollout began.
 pub(crate) fn started(out: &mut Outcome, rollout: &Rollout, left_out: usize) {
     let devices: u32 = rollout.waves.iter().map(|wave| wave.devices).sum();

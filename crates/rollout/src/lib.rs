@@ -1,7 +1,7 @@
 //! Firmware: signed artifacts, and campaigns that bring them onto devices in waves.
 //!
 //! ```text
-//! artifact  open-artifact ─► opened ─ put-block … ─ seal-artifact ─► complete
+//! artifact  open-artifact ─► opened ─ put-block … ─ seal-artifact ─► complete ⇄ recalled
 //!
 //! rollout   RUNNING ⇄ PAUSED;  RUNNING | PAUSED ─► SUCCEEDED | FAILED | ABORTED
 //!
@@ -14,6 +14,7 @@
 //! - A manifest is believed only after [`artifact::Keyring::verify`] over the bytes that came, and again
 //!   before each rollout: a key revoked since no longer counts.
 //! - An artifact is complete only after its image had the size and digest of its manifest.
+//! - No device is told of a release that was recalled.
 //! - A device has at most one open update: `held/{device}` exists exactly while it has one. A rollout
 //!   that meets a held device refuses it, naming the rollout that holds it.
 //! - A device that says that it succeeded is believed once the registry, too, has heard that it runs the

@@ -1,7 +1,11 @@
 //! The rules of a rollout, each a small function over values.
 
-use contract::v1::{
-    Criticality, DeviceFact, Manifest, Restriction, Rollout, RolloutState, Stage, UpdateState, Wave,
+use contract::{
+    Code, Refusal,
+    v1::{
+        Artifact, Criticality, DeviceFact, Manifest, Restriction, Rollout, RolloutState, Stage, UpdateState,
+        Wave,
+    },
 };
 use service::{Caller, Sight};
 
@@ -73,6 +77,22 @@ pub(crate) fn is_callable_off(state: UpdateState) -> bool {
 /// Whether a rollout goes on.
 pub(crate) fn is_active(state: RolloutState) -> bool {
     matches!(state, RolloutState::Running | RolloutState::Paused)
+}
+
+/// What a rollout ends with when its release was recalled; `None` while it was not.
+pub(crate) fn recall(artifact: &Artifact) -> Option<String> {
+    (artifact.recalled_at_ms != 0).then(|| format!("the release was recalled: {}", artifact.recall_reason))
+}
+
+/// No rollout of a recalled release begins or goes on.
+pub(crate) fn demand_not_recalled(artifact: &Artifact) -> Result<(), Refusal> {
+    let Some(recall) = recall(artifact) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{recall}; roll another release out, or lift the recall first (`recall` with `undo`) if it was a mistake"
+    );
+    Err(Refusal::new(Code::Precondition, message).at("artifact_id"))
 }
 
 /// Judges a wave. Devices that were called off count neither for nor against it.

@@ -13,6 +13,7 @@ service::requests! {
         "put-block" => PutBlock(PutBlock),
         "seal-artifact" => SealArtifact(SealArtifact),
         "artifacts" => Artifacts(ListArtifacts),
+        "recall" => Recall(RecallArtifact),
         "create" => Create(CreateRollout),
         "show" => Show(ShowRollout),
         "list" => List(ListRollouts),
@@ -87,6 +88,17 @@ pub(crate) fn text(field: &str, text: &str) -> Result<(), Refusal> {
         limits::TEXT_CHARS
     );
     Err(Refusal::invalid(field, message))
+}
+
+/// Checks why something is done that is not done without a reason.
+pub(crate) fn reason(given: &str) -> Result<(), Refusal> {
+    if given.trim().is_empty() {
+        return Err(Refusal::invalid(
+            "reason",
+            "say why: whoever comes to it later has nothing else",
+        ));
+    }
+    text("reason", given)
 }
 
 /// Checks the length of a block.

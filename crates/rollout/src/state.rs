@@ -5,6 +5,7 @@
 //! | `artifact/{id}` | [`contract::v1::Artifact`] |
 //! | `opened/{id}` | a mark while the image is awaited |
 //! | `sealing/{id}` | [`Sealing`] while the image is checked |
+//! | `recalling/{id}` | [`Recalling`] while the rollouts of a recalled artifact are looked for |
 //! | `newest/{name}` | [`Newest`] sealed artifact of a name |
 //! | `rollout/{id}` | [`contract::v1::Rollout`] |
 //! | `twin/{id, lower case}` | a mark that the id is taken |
@@ -21,6 +22,14 @@ pub(crate) struct Sealing {
     /// Whose answer waits.
     #[prost(string, tag = "1")]
     pub(crate) ticket: String,
+}
+
+/// The rollouts of a recalled artifact are being ended.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(crate) struct Recalling {
+    /// The last rollout that was looked at.
+    #[prost(string, tag = "1")]
+    pub(crate) looked_to: String,
 }
 
 /// The newest sealed artifact of a name.
@@ -93,6 +102,10 @@ pub(crate) fn opened(id: &str) -> String {
 
 pub(crate) fn sealing(id: &str) -> String {
     format!("sealing/{id}")
+}
+
+pub(crate) fn recalling(id: &str) -> String {
+    format!("recalling/{id}")
 }
 
 pub(crate) fn newest(name: &str) -> String {

@@ -72,7 +72,7 @@ requests! {
     RegisterDevice, RegisterDevices, ShowDevice, ListDevices, ChangeDevice, MoveDevice, RestrictDevice, RetireDevice,
     Report, GetStanding, Erased, AskCommand, PutGroup, RemoveGroup, ChangeMembers, ListGroups, PutPerson, ListPeople, Sign,
     RecordCertificate, TakeRevocations, PutClaim, ListClaims, PutSecret, ListAdmissions, DecideAdmission, Issue, RenewServer, Revoke, RevokeMany, ShowCertificate, ListCertificates, GetAuthorities,
-    CertificateUsed, Kicked, OpenArtifact, PutBlock, SealArtifact, ListArtifacts, CreateRollout, ShowRollout,
+    CertificateUsed, Kicked, OpenArtifact, PutBlock, SealArtifact, ListArtifacts, RecallArtifact, CreateRollout, ShowRollout,
     ListRollouts, ListUpdates, SteerRollout, GetAssignment, GetBlock, UpdateReport, Heartbeat, ShowStatus, ListStatus,
     Summarize, PutRule, RemoveRule, ListRules, ListAlerts, ShowRefused, Presence, PresenceSnapshot, SecurityNotice, Replay,
     FactsAfter, CountDevices, ShowHistory, AskWhy, ShowRetirement, OfferTransfer, AcceptTransfer, CancelTransfer, ListTransfers, RecordMaintenance, MaintainMany, ListMaintenance, ReplaceDevice, ReadmitDevice, Attest, Annotate, PutType,

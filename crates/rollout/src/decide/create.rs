@@ -116,6 +116,7 @@ fn release(keyring: &Keyring, view: &View<'_>, id: &str, now: i64) -> Result<Man
         let message = "the artifact's image is not complete; put its blocks and seal it first";
         return Err(Refusal::new(Code::Precondition, message).at("artifact_id").into());
     }
+    policy::demand_not_recalled(&artifact)?;
     manifest::verify(keyring, &artifact.signed.unwrap_or_default())?;
     let manifest = artifact.manifest.unwrap_or_default();
     manifest::demand_unexpired(&manifest, now)?;

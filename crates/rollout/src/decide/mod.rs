@@ -2,6 +2,7 @@
 
 mod create;
 mod open_artifact;
+mod recall;
 mod report;
 mod seal_artifact;
 mod standing;
@@ -27,6 +28,7 @@ pub(crate) fn decide(
     match request {
         Request::OpenArtifact(m) => open_artifact::decide(keyring, view, caller, m, now),
         Request::SealArtifact(m) => seal_artifact::decide(view, &m),
+        Request::Recall(m) => recall::decide(view, caller, &m, now),
         Request::Create(m) => create::decide(keyring, view, caller, m, now),
         Request::Pause(m) => steer::decide(view, caller, &m, Wheel::Pause, now),
         Request::Resume(m) => steer::decide(view, caller, &m, Wheel::Resume, now),

@@ -39,6 +39,7 @@ pub(super) fn decide(
     match wheel {
         Wheel::Pause => set(&mut campaign, RolloutState::Paused, "paused", &request.reason),
         Wheel::Resume => {
+            policy::demand_not_recalled(&campaign.artifact()?)?;
             set(&mut campaign, RolloutState::Running, "resumed", &request.reason);
             campaign.assign()?;
             campaign.advance()?;

@@ -4,6 +4,7 @@ use contract::v1::{Artifact, UpdateState};
 use prost::Message;
 use service::{Fault, Outcome, View};
 
+use super::recall;
 use crate::{
     campaign::{self, Campaign},
     executor::{DISCARD, Order},
@@ -20,6 +21,7 @@ pub(crate) fn on_wake(view: &View<'_>, key: &str, now: i64) -> Result<Outcome, F
         },
         Some(("assign", rollout)) => go_on(view, rollout, now, |campaign| campaign.assign()),
         Some(("call-off", rollout)) => go_on(view, rollout, now, |campaign| campaign.call_off()),
+        Some(("recall", artifact)) => recall::go_on(view, artifact, now),
         Some(("abandon", artifact)) => abandon(view, artifact),
         _ => Ok(Outcome::default()),
     }

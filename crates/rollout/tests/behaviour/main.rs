@@ -14,6 +14,7 @@ mod campaigns;
 mod downloads;
 mod four_eyes;
 mod proofs;
+mod recalls;
 mod rows;
 mod scopes;
 mod sequences;

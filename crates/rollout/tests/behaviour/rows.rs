@@ -25,6 +25,7 @@ fn a_damaged_row_is_named_and_nothing_is_done_on_its_word() {
     world.settle();
     let create = format!(r#"{{"rollout_id":"r2","artifact_id":"{second}","device_ids":["d1","d3"]}}"#);
     let seal = format!(r#"{{"artifact_id":"{second}"}}"#);
+    let recall = format!(r#"{{"artifact_id":"{second}","reason":"it leaks"}}"#);
     let block = format!(r#"{{"artifact_id":"{artifact}","length":512}}"#);
     let asked: &[(&str, &str, &str)] = &[
         (ADA, "artifacts", r#"{"page_size":1}"#),
@@ -55,6 +56,7 @@ fn a_damaged_row_is_named_and_nothing_is_done_on_its_word() {
         ),
         (ADA, "abort", r#"{"rollout_id":"r1"}"#),
         (ADA, "abort", r#"{"rollout_id":"r2"}"#),
+        (ADA, "recall", &recall),
     ];
     let trusted = TrustedKey {
         key: release_key().public_key(),

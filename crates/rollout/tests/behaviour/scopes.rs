@@ -86,6 +86,13 @@ fn rollouts_of_others_are_not_there() {
         .ask::<_, ArtifactOpened>(&eve(), "open-artifact", &open)
         .unwrap_err();
     assert_eq!(refused.code, "denied");
+    let recall = RecallArtifact {
+        artifact_id: artifact,
+        reason: "it leaks".into(),
+        ..RecallArtifact::default()
+    };
+    let refused = w.ask::<_, Changed>(&eve(), "recall", &recall).unwrap_err();
+    assert_eq!(refused.code, "denied", "it ends the rollouts of others, too");
     let artifacts: ArtifactsListed = w.ask(&eve(), "artifacts", &ListArtifacts::default()).unwrap();
     assert_eq!(artifacts.artifacts.len(), 1);
 }

@@ -21,6 +21,9 @@ enum Input {
         rollout: usize,
         verb: &'static str,
     },
+    Recall {
+        undo: bool,
+    },
     Report {
         device: usize,
         rollout: usize,
@@ -45,6 +48,7 @@ fn input() -> impl Strategy<Value = Input> {
             .prop_map(|(rollout, waves, percent)| Input::Create { rollout, waves, percent }),
         2 => (0..ROLLOUTS, prop_oneof![Just("pause"), Just("resume"), Just("abort")])
             .prop_map(|(rollout, verb)| Input::Steer { rollout, verb }),
+        1 => any::<bool>().prop_map(|undo| Input::Recall { undo }),
         6 => (0..DEVICES, 0..ROLLOUTS, 2..10).prop_map(|(device, rollout, state)| Input::Report { device, rollout, state }),
         8 => (0..DEVICES).prop_map(|device| Input::Follow { device }),
         2 => prop_oneof![Just(1), Just(30_000), Just(61_000)].prop_map(|ms| Input::Later { ms }),
@@ -66,6 +70,11 @@ fn apply(world: &mut World, artifact: &str, input: &Input) {
         }
         Input::Steer { rollout, verb } => {
             let _ = world.steer(verb, &format!("r{rollout}"));
+        }
+        // The rollouts end right behind the answer, one by one.
+        Input::Recall { undo } => {
+            world.recall(artifact, "it leaks", *undo).unwrap();
+            world.settle();
         }
         Input::Report {
             device,
@@ -97,6 +106,7 @@ fn apply(world: &mut World, artifact: &str, input: &Input) {
 
 /// The state of every update, and the checks on the way.
 fn inspect(world: &mut World) -> BTreeMap<(String, String), UpdateState> {
+    let is_recalled = world.artifacts().iter().any(|one| one.recalled_at_ms != 0);
     let listed: RolloutsListed = world.ask(&operator(), "list", &ListRollouts::default()).unwrap();
     let (mut states, mut open) = (BTreeMap::new(), BTreeSet::new());
     for rollout in listed.rollouts {
@@ -127,6 +137,10 @@ fn inspect(world: &mut World) -> BTreeMap<(String, String), UpdateState> {
             assert_eq!(wave.devices, counts.iter().sum::<u32>());
         }
         let ended = rollout.state() as i32 >= RolloutState::Succeeded as i32;
+        assert!(
+            ended || !is_recalled,
+            "goes on although it was recalled: {rollout:?}"
+        );
         let unstarted = states
             .iter()
             .any(|((r, _), s)| *r == rollout.rollout_id && (*s as i32) < UpdateState::Installing as i32);

@@ -415,6 +415,23 @@ impl World {
         artifact
     }
 
+    /// Recalls a release, or lifts that.
+    pub(crate) fn recall(&mut self, artifact: &str, reason: &str, undo: bool) -> Answer<Changed> {
+        let message = RecallArtifact {
+            artifact_id: artifact.into(),
+            reason: reason.into(),
+            undo,
+            ..RecallArtifact::default()
+        };
+        self.ask(&operator(), "recall", &message)
+    }
+
+    /// The firmware there is.
+    pub(crate) fn artifacts(&mut self) -> Vec<Artifact> {
+        let listed: Answer<ArtifactsListed> = self.ask(&operator(), "artifacts", &ListArtifacts::default());
+        listed.unwrap().artifacts
+    }
+
     pub(crate) fn create(
         &mut self,
         rollout: &str,

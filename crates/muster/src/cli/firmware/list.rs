@@ -27,7 +27,7 @@ pub(in crate::cli) struct Show {
 impl List {
     pub(super) fn run(self, global: &Global) -> Result<()> {
         let headings = [
-            "name", "version", "sequence", "models", "size", "added", "complete", "artifact",
+            "name", "version", "sequence", "models", "size", "added", "complete", "recalled", "artifact",
         ];
         let listed = self.limit.collect(
             global,
@@ -73,6 +73,7 @@ fn row(artifact: &Artifact) -> Vec<String> {
         } else {
             "no".into()
         },
+        print::time(artifact.recalled_at_ms),
         artifact.artifact_id.clone(),
     ]
 }
@@ -105,7 +106,18 @@ pub(super) fn print_artifact(artifact: &Artifact) -> Result<()> {
                 "no; repeat `muster firmware add`".into()
             },
         ),
+        ("recalled", print::time(artifact.recalled_at_ms)),
+        ("recalled by", artifact.recalled_by.clone()),
+        (why_recalled(artifact), artifact.recall_reason.clone()),
     ])
+}
+
+/// Whose reason it is that the record has.
+fn why_recalled(artifact: &Artifact) -> &'static str {
+    match artifact.recalled_at_ms {
+        0 => "recall lifted because",
+        _ => "recalled because",
+    }
 }
 
 fn manifest(artifact: &Artifact) -> Manifest {

@@ -6,6 +6,7 @@ pub(super) mod image;
 mod keygen;
 mod list;
 mod manifest;
+mod recall;
 mod sign;
 mod upload;
 
@@ -41,6 +42,14 @@ pub(super) enum Firmware {
         after_help = "Examples:\n  muster firmware show pump-fw@2.1.0\n  muster --json firmware show 9f86d081884c"
     )]
     Show(list::Show),
+    /// Recall a release: its rollouts are aborted, and nobody makes another
+    ///
+    /// What has not begun is called off; a device that installs it already ends by its own health check, and one that
+    /// runs it goes on running it: roll out a release after it.
+    #[command(after_help = "Examples:
+  muster firmware recall pump-fw@2.1.0 --reason 'pumps stop at low pressure'
+  muster firmware recall pump-fw@2.1.0 --reason 'it was the sensor' --undo --yes")]
+    Recall(recall::Recall),
 }
 
 impl Firmware {
@@ -51,6 +60,7 @@ impl Firmware {
             Firmware::Add(command) => command.run(global),
             Firmware::List(command) => command.run(global),
             Firmware::Show(command) => command.run(global),
+            Firmware::Recall(command) => command.run(global),
         }
     }
 }

@@ -7,8 +7,8 @@ use client::Client;
 use contract::{
     id::{Kind, ServiceName},
     v1::{
-        ArtifactsListed, CertificateStatus, CertificatesListed, Connectivity, DeviceStatus, ListArtifacts,
-        ListCertificates, ListStatus, Manifest, StatusListed,
+        Artifact, ArtifactsListed, CertificateStatus, CertificatesListed, Connectivity, DeviceStatus,
+        ListArtifacts, ListCertificates, ListStatus, Manifest, StatusListed,
     },
 };
 
@@ -68,11 +68,16 @@ impl Beside {
         };
         let take = |reply: ArtifactsListed| (reply.artifacts, reply.next_page);
         let all = whole::all(client, (ServiceName::Rollout, "artifacts"), request, take).await?;
-        let complete = all.into_iter().filter(|artifact| artifact.complete);
-        for manifest in complete.filter_map(|artifact| artifact.manifest) {
+        self.take_releases(all);
+        Ok(())
+    }
+
+    /// Whoever runs an older release than a recalled one lacks nothing.
+    fn take_releases(&mut self, artifacts: Vec<Artifact>) {
+        let good = |artifact: &Artifact| artifact.complete && artifact.recalled_at_ms == 0;
+        for manifest in artifacts.into_iter().filter(good).filter_map(|one| one.manifest) {
             self.take_release(&manifest);
         }
-        Ok(())
     }
 
     fn take_release(&mut self, manifest: &Manifest) {
@@ -132,14 +137,24 @@ mod tests {
     #[test]
     fn of_a_models_releases_the_last_counts() {
         let mut beside = Beside::default();
-        for (sequence, version) in [(2, "1.1"), (9, "2.0"), (3, "1.2")] {
-            beside.take_release(&Manifest {
+        let artifact = |sequence, version: &str, complete, recalled_at_ms| Artifact {
+            manifest: Some(Manifest {
                 sequence,
                 version: version.into(),
                 models: vec!["p200".into()],
                 ..Manifest::default()
-            });
-        }
+            }),
+            complete,
+            recalled_at_ms,
+            ..Artifact::default()
+        };
+        beside.take_releases(vec![
+            artifact(2, "1.1", true, 0),
+            artifact(9, "2.0", true, 0),
+            artifact(3, "1.2", true, 0),
+            artifact(10, "2.1", true, 7),
+            artifact(11, "2.2", false, 0),
+        ]);
         assert_eq!(beside.newest["p200"].1, "2.0");
     }
 }
