@@ -351,9 +351,11 @@ impl Links {
     }
 
     /// Those by which whoever has one of the roots alone, and not the one above this issuing CA, verifies what it issued, PEM.
-    pub(crate) fn above(&self, issuing: &IssuingCertificate, roots: &Roots) -> String {
+    pub(crate) fn above(&self, issuing: &IssuingCertificate, roots: &Roots, now_ms: i64) -> String {
         let is_way = |link: &&RootLink| {
-            link.is_above(issuing) && roots.all().iter().any(|root| link.is_signed_by(root))
+            link.validity.contains(now_ms)
+                && link.is_above(issuing)
+                && roots.all().iter().any(|root| link.is_signed_by(root))
         };
         let links = self.0.iter().filter(is_way);
         links.map(|link| link.pem.as_str()).collect()

@@ -50,7 +50,7 @@ pub(super) fn links_above(config: &Config, server_chain: &str) -> Result<String>
     for listed in Register::read(&config.folder)?.all() {
         let issuing = authorities::certificate(&config.folder, &listed.id)?;
         if pki::issued_by(server_chain, &issuing.pem).is_ok() {
-            return Ok(links.above(&issuing, &roots));
+            return Ok(links.above(&issuing, &roots, wall_ms()));
         }
     }
     Ok(String::new())
