@@ -137,12 +137,28 @@ pub(super) async fn dynamic_groups(client: &Client) -> Result<BTreeSet<String>> 
 
 /// Devices.
 pub(super) async fn devices(client: &Client) -> Result<Vec<Device>> {
+    fitting(client, None, "", Some).await
+}
+
+/// The devices of a group that fit a query, as far as `keep` wants them; no group and no query are all.
+pub(super) async fn fitting<Item>(
+    client: &Client,
+    group: Option<&Id>,
+    query: &str,
+    keep: impl Fn(Device) -> Option<Item>,
+) -> Result<Vec<Item>> {
+    let group = group.map(Id::to_string).unwrap_or_default();
     let request = |Page { size, token }| ListDevices {
+        group: group.clone(),
+        r#where: query.to_owned(),
         page_size: size,
         page: token,
         ..ListDevices::default()
     };
-    let take = |reply: DevicesListed| (reply.devices, reply.next_page);
+    let take = |reply: DevicesListed| {
+        let found = reply.devices.into_iter().filter_map(&keep);
+        (found.collect(), reply.next_page)
+    };
     all(client, (ServiceName::Registry, "list"), request, take).await
 }
 

@@ -7,7 +7,7 @@ use client::{AskError, Client};
 use contract::{
     Id,
     id::ServiceName,
-    v1::{Changed, DevicesListed, ListDevices},
+    v1::{Changed, Device},
     wire::Wire,
 };
 use serde::Serialize;
@@ -16,7 +16,6 @@ use super::super::{
     Global,
     confirm::{Confirm, Consent},
     global,
-    list::Page,
     matching::Matching,
     print, progress, whole,
 };
@@ -142,23 +141,8 @@ impl All {
 
     async fn fitting(&self, global: &Global) -> Result<Vec<String>> {
         let (client, _inbox) = global.connect().await?;
-        let group = self.group.as_ref().map(Id::to_string).unwrap_or_default();
-        let found = whole::all(
-            &client,
-            (ServiceName::Registry, "list"),
-            |page: Page| ListDevices {
-                group: group.clone(),
-                r#where: self.matching.query.clone(),
-                page_size: page.size,
-                page: page.token,
-                ..ListDevices::default()
-            },
-            |reply: DevicesListed| {
-                let ids = reply.devices.into_iter().map(|device| device.device_id);
-                (ids.collect(), reply.next_page)
-            },
-        )
-        .await;
+        let id = |device: Device| Some(device.device_id);
+        let found = whole::fitting(&client, self.group.as_ref(), &self.matching.query, id).await;
         client.disconnect().await;
         let found: Vec<String> = found?;
         if found.is_empty() {

@@ -12,14 +12,14 @@ use contract::{
     Code, Refusal, document,
     id::ServiceName,
     v1::{
-        ChangeDevice, ChangeMembers, Changed, ConfigMode, ConfigShown, Device, DeviceShown, DevicesListed,
-        ListDevices, MembersChanged, OwnConfig, SetConfig, ShowConfig, ShowDevice,
+        ChangeDevice, ChangeMembers, Changed, ConfigMode, ConfigShown, Device, DeviceShown, MembersChanged,
+        OwnConfig, SetConfig, ShowConfig, ShowDevice,
     },
 };
 use serde::Serialize;
 
 use super::{
-    super::{Global, list::Page, progress, whole},
+    super::{Global, progress, whole},
     faults::{self, Refused},
     import::{self, Report},
     rows::{Good, Row, SETTINGS, shown},
@@ -148,18 +148,7 @@ async fn present(client: &Client, batch: &[Row], empty: &[String]) -> Result<BTr
         .map(|row| format!("'{}'", row.device.device_id))
         .collect();
     let query = format!("id in ({})", ids.join(", "));
-    let devices: Vec<Device> = whole::all(
-        client,
-        (ServiceName::Registry, "list"),
-        |page: Page| ListDevices {
-            r#where: query.clone(),
-            page_size: page.size,
-            page: page.token,
-            ..ListDevices::default()
-        },
-        |reply: DevicesListed| (reply.devices, reply.next_page),
-    )
-    .await?;
+    let devices = whole::fitting(client, None, &query, Some).await?;
     let named = devices.into_iter().map(|device| {
         let config = OwnConfig::default();
         (device.device_id.clone(), Present { device, config })

@@ -12,7 +12,7 @@ use client::Client;
 use contract::{
     Id,
     id::ServiceName,
-    v1::{Device, DevicesListed, ListDevices, ListMaintenance, MaintenanceListed, MaintenanceRecord, Stage},
+    v1::{Device, ListMaintenance, MaintenanceListed, MaintenanceRecord, Stage},
 };
 
 use super::{
@@ -77,29 +77,13 @@ impl Export {
     }
 
     async fn found(&self, client: &Client) -> Result<Vec<Maintained>> {
-        let group = self.group.as_ref().map(Id::to_string).unwrap_or_default();
         let maintained = |device: Device| {
             (device.maintenance_records > 0).then(|| Maintained {
                 is_retired: device.stage() == Stage::Retired,
                 device_id: device.device_id,
             })
         };
-        whole::all(
-            client,
-            (ServiceName::Registry, "list"),
-            |page: Page| ListDevices {
-                group: group.clone(),
-                r#where: self.matching.query.clone(),
-                page_size: page.size,
-                page: page.token,
-                ..ListDevices::default()
-            },
-            |reply: DevicesListed| {
-                let found = reply.devices.into_iter().filter_map(maintained);
-                (found.collect(), reply.next_page)
-            },
-        )
-        .await
+        whole::fitting(client, self.group.as_ref(), &self.matching.query, maintained).await
     }
 }
 
